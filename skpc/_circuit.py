@@ -1,0 +1,115 @@
+"""The circuit: a rooted tree of regions with its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skpc._inputs import CategoricalInputs
+from skpc._tree import depths_of
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """A hidden Chow-Liu tree: regions with a latent variable of `n_latents` states each.
+
+    The likelihood of a row x is computed bottom-up: the product node j of region v has
+    the value P_v,j = B_v(x_v | j) times S_c,j of every child c, the sum node k of region
+    c has S_c,k = sum_j W_c[k, j] P_c,j, and p(x) = sum_k pi_k P_root,k.
+
+    Attributes
+    ----------
+    parents : (n_regions,) int
+        Parent of each region, -1 at the root.
+    features : tuple of n_regions int arrays
+        Columns that each region observes; may be empty.
+    root_weights : (n_latents,)
+        Distribution pi of the root's latent variable.
+    sum_weights : (n_regions, n_latents, n_latents)
+        ``[c, k, j]`` is the probability of state j at region c given state k at its
+        parent; rows sum to one. The root's entry is the identity and not used.
+    inputs : sequence of n_regions input distributions
+        ``inputs[r].log_prob(X[:, features[r]])`` is (n, n_latents), in nats; None where
+        nothing is observed.
+    """
+
+    parents: np.ndarray
+    features: tuple[np.ndarray, ...]
+    root_weights: np.ndarray
+    sum_weights: np.ndarray
+    inputs: CategoricalInputs
+
+    @property
+    def n_regions(self) -> int:
+        """Number of regions."""
+        return self.parents.shape[0]
+
+    @property
+    def n_latents(self) -> int:
+        """Number of states of each latent variable."""
+        return self.root_weights.shape[0]
+
+    @property
+    def root(self) -> int:
+        """Index of the root region."""
+        return int(np.flatnonzero(self.parents < 0)[0])
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters: every distribution has one less than its length."""
+        n_weights = (1 + (self.n_regions - 1) * self.n_latents) * (self.n_latents - 1)
+        return n_weights + self.inputs.n_parameters
+
+    def check(self) -> None:
+        """Raise ValueError if this is not a smooth, decomposable, normalised circuit."""
+        n_regions, n_latents = self.n_regions, self.n_latents
+        if self.sum_weights.shape != (n_regions, n_latents, n_latents):
+            raise ValueError(
+                f"sum_weights must have shape {(n_regions, n_latents, n_latents)} for "
+                f"{n_regions} regions and {n_latents} latent states; got "
+                f"{self.sum_weights.shape}."
+            )
+        if len(self.features) != n_regions or len(self.inputs) != n_regions:
+            raise ValueError(
+                f"features and inputs need one entry for each of the {n_regions} regions; "
+                f"got {len(self.features)} and {len(self.inputs)}."
+            )
+        roots = np.flatnonzero(self.parents < 0)
+        if roots.size != 1 or np.count_nonzero(depths_of(self.parents) == 0) != 1:
+            raise ValueError(
+                f"parents must describe one tree with one root (-1); got {self.parents}."
+            )
+        scope = np.concatenate(self.features)
+        if np.unique(scope).size != scope.size:
+            raise ValueError("features must be disjoint: a column can have only one region.")
+        for name, weights in ("root_weights", self.root_weights), ("sum_weights", self.sum_weights):
+            if name == "sum_weights":
+                weights = weights[self.parents >= 0]
+            if not (weights > 0).all():
+                raise ValueError(f"{name} must be strictly positive.")
+            if weights.size and abs(weights.sum(axis=-1) - 1).max() > 1e-12:
+                raise ValueError(f"{name} must sum to one over its last axis.")
+
+
+def random_circuit(
+    parents: np.ndarray,
+    features: Sequence[np.ndarray],
+    categories: Sequence[np.ndarray],
+    n_latents: int,
+    random_state: np.random.RandomState,
+) -> Circuit:
+    """Draw all parameters as ``exp(-2 u)``, u uniform on [0, 1), and normalise them."""
+
+    def draw(*shape: int) -> np.ndarray:
+        weights = np.exp(-2.0 * random_state.random_sample(shape))
+        return weights / weights.sum(axis=-1, keepdims=True)
+
+    root_weights = draw(n_latents)
+    sum_weights = draw(parents.shape[0], n_latents, n_latents)
+    sum_weights[parents < 0] = np.eye(n_latents)
+    inputs = CategoricalInputs.random(features, categories, n_latents, random_state)
+    circuit = Circuit(parents, tuple(features), root_weights, sum_weights, inputs)
+    circuit.check()
+    return circuit

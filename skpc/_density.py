@@ -1,0 +1,543 @@
+"""SharpPCDensity: parameters, validation, and the wiring of the parts that do the work."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skpc._columns import check_finite, column_name, explain_strings, learn_categories
+from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+
+# The kernels' modules take half a second to import: they are imported where they are used.
+if TYPE_CHECKING:
+    from skpc._em import EMResult
+
+
+class SharpPCDensity(DensityMixin, BaseEstimator):
+    """Density of a table by a probabilistic circuit, learnt by sharpness-aware EM.
+
+    The model is a hidden Chow-Liu tree: a Chow-Liu tree [3]_ is learnt over the columns,
+    each column gets a latent variable of `n_latents` states, the latent variables are
+    linked as the tree says, and EM fits all parameters. Likelihoods, marginals and samples
+    are exact, and so is what NaN means: a missing value is summed out, in training and in
+    scoring. The penalty `mu` on the curvature of the log-likelihood [1]_ keeps the model
+    from sharp optima, which generalise badly when data are few.
+
+    Columns are categorical: integers, as many different ones as there may be.
+
+    Parameters
+    ----------
+    n_latents : int, default=32
+        States of each latent variable. 1 makes all columns independent; the cost of an
+        iteration grows with the square.
+
+    mu : float, default=0.05
+        Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
+        `multiplier`.
+
+    regularizer : {"global", "gated"}, default="global"
+        Whether the penalty acts on all sum nodes alike, or on each in proportion to its
+        mean curvature relative to the largest [2]_.
+
+    multiplier : {"unit", "exact"}, default="unit"
+        How the Lagrange multiplier of the M-step is chosen. "unit" sets it to one, on
+        counts summed over the data set, and normalises: `mu` is then measured in expected
+        counts and fades as data grow. "exact" solves for the multiplier for which the
+        weights sum to one: `mu` then does not depend on the number of rows, and useful
+        values are far smaller, say 1e-5.
+
+    update : {"quadratic", "cubic"}, default="quadratic"
+        Which stationarity condition the M-step solves: that of the penalty's gradient
+        surrogate (Theorem 2 of [1]_) or that of the penalty itself (Proposition 5),
+        which needs the flows of single rows and is slower.
+
+    max_iter : int, default=500
+        Largest number of EM iterations.
+
+    tol : float, default=1e-4
+        EM stops when the mean log-likelihood of the training rows changes by less than
+        this, in nats. 0 runs all iterations.
+
+    pseudocount : float, default=0.01
+        Added to the expected counts of every distribution in all, spread evenly over its
+        entries, and to each pair's table when the tree is learnt. It is also what a
+        category never seen in training has for a count, so that scores stay finite.
+
+    init : {"random"}, default="random"
+        How parameters start: drawn as exp(-2 u), u uniform on [0, 1), then normalised.
+
+    n_init : int, default=1
+        Number of starts; the one with the highest training log-likelihood is kept.
+
+    feature_types : {"auto"}, default="auto"
+        How columns are read. So far every column is categorical.
+
+    warm_start : bool, default=False
+        Whether `fit` goes on from the circuit of the last fit: same tree, same categories,
+        its parameters as the start.
+
+    random_state : int, RandomState instance or None, default=None
+        Decides the start of EM. With an int the fitted model has the same bits each time,
+        for any number of threads and any order of the rows.
+
+    n_jobs : int or None, default=None
+        Number of threads for fitting and scoring. None means Numba's current number: all
+        cores, or one in a worker process of joblib; -1 means all cores. Unlike elsewhere in
+        scikit-learn these are threads of compiled code, not joblib workers.
+
+    verbose : int, default=0
+        If positive, every that many iterations print one line: iteration, mean
+        log-likelihood, change and seconds.
+
+    Attributes
+    ----------
+    circuit_ : Circuit
+        The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
+
+    categories_ : list of n_features_in_ arrays
+        The distinct values of each column, sorted.
+
+    feature_types_ : list of n_features_in_ str
+        How each column was read.
+
+    log_likelihoods_ : ndarray of shape (n_iter_,)
+        Mean log-likelihood of the training rows before each update, in nats.
+
+    n_iter_ : int
+        Number of EM iterations of the best start.
+
+    converged_ : bool
+        Whether the best start met `tol`.
+
+    n_features_in_ : int
+        Number of columns seen in fit.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X had string names.
+
+    See Also
+    --------
+    sklearn.mixture.GaussianMixture : Density of continuous columns.
+    sklearn.neighbors.KernelDensity : Density without a model; its `score` is a sum.
+
+    Notes
+    -----
+    Rows are reduced to distinct rows with summed weights before anything else, so an integer
+    weight is the same as repetition, a weight of zero the same as absence, and the order of
+    rows does not matter, to the last bit.
+
+    EM runs on the distinct *patterns* of each subtree instead of on rows; expected counts
+    are those of all rows, exactly.
+
+    References
+    ----------
+    .. [1] H. Suresh et al., "Tractable Sharpness-Aware Learning of Probabilistic Circuits",
+       AAAI 2026, arXiv:2508.05537.
+    .. [2] H. Suresh et al., "A Compositional Theory of Curvature in Probabilistic
+       Circuits", 2026.
+    .. [3] C. Chow and C. Liu, "Approximating Discrete Probability Distributions with
+       Dependence Trees", IEEE Transactions on Information Theory, 1968.
+    .. [4] A. Liu and G. Van den Broeck, "Tractable Regularization of Probabilistic
+       Circuits", NeurIPS 2021.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+    >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+    >>> model.score_samples([[0, 0, 1], [0, 1, 1]]).round(1)
+    array([-1.4, -7.9])
+    >>> float(model.score_samples([[np.nan, np.nan, np.nan]])[0])
+    0.0
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_latents": [Interval(Integral, 1, None, closed="left")],
+        "mu": [Interval(Real, 0, None, closed="left")],
+        "regularizer": [StrOptions({"global", "gated"})],
+        "multiplier": [StrOptions({"unit", "exact"})],
+        "update": [StrOptions({"quadratic", "cubic"})],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "pseudocount": [Interval(Real, 0, None, closed="left")],
+        "init": [StrOptions({"random"})],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "feature_types": [StrOptions({"auto"})],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        n_latents: int = 32,
+        *,
+        mu: float = 0.05,
+        regularizer: str = "global",
+        multiplier: str = "unit",
+        update: str = "quadratic",
+        max_iter: int = 500,
+        tol: float = 1e-4,
+        pseudocount: float = 0.01,
+        init: str = "random",
+        n_init: int = 1,
+        feature_types: str = "auto",
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_latents = n_latents
+        self.mu = mu
+        self.regularizer = regularizer
+        self.multiplier = multiplier
+        self.update = update
+        self.max_iter = max_iter
+        self.tol = tol
+        self.pseudocount = pseudocount
+        self.init = init
+        self.n_init = n_init
+        self.feature_types = feature_types
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SharpPCDensity:
+        """Learn the tree and the parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Integers; NaN is missing.
+        y : None
+            Ignored; present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row. A row of weight two is a row given twice, one of weight zero
+            is absent.
+
+        Returns
+        -------
+        SharpPCDensity
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; the message names the parameter or
+            column, the value and the remedy. The estimator is then as it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `max_iter` iterations did not meet `tol`, or if the log-likelihood of plain EM
+            (`mu` and `pseudocount` zero) fell.
+        """
+        former = dict(self.__dict__)
+        try:
+            X = self._validate(X, reset=True)
+            weights = self._check_weights(sample_weight, X)
+            rows, weights = X[weights > 0], weights[weights > 0]
+            categories = self._learn_categories(rows)
+            result = self._learn_circuit(rows, weights, categories)
+        except BaseException:
+            # Nothing half-fitted stays behind: what was fitted before still is.
+            self.__dict__.clear()
+            self.__dict__.update(former)
+            raise
+        self._warn(result)
+        self.circuit_ = result.circuit
+        self.categories_ = categories
+        self.feature_types_ = ["categorical"] * len(categories)
+        self.log_likelihoods_ = result.log_likelihoods
+        self.n_iter_ = len(result.log_likelihoods)
+        self.converged_ = result.converged
+        self._dtype = X.dtype
+        return self
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Exact log-likelihood of each row.
+
+        The log of a probability mass, so never positive. With missing values, the log of
+        the marginal mass of what is observed; 0 where nothing is.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score; NaN is missing. A category never seen in training has the mass
+            of one with no count (see `pseudocount`).
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Log-likelihoods in nats.
+        """
+        check_is_fitted(self)
+        return self._score_samples(self._validate(X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean log-likelihood of the rows, in nats.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows to score; NaN is missing.
+        y : None
+            Ignored; present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the mean.
+
+        Returns
+        -------
+        float
+            Weighted mean of `score_samples`. (The score of scikit-learn's KernelDensity is
+            the sum instead.)
+        """
+        check_is_fitted(self)
+        X = self._validate(X)
+        weights = self._check_weights(sample_weight, X)
+        return float(np.average(self._score_samples(X), weights=weights))
+
+    def sample(
+        self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
+    ) -> np.ndarray:
+        """Draw rows from the model, exactly.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+        random_state : int, RandomState instance or None, default=None
+            Where the randomness comes from; None gives new rows each time.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features_in_)
+            In the values that the columns had in training.
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
+        from skpc._queries import sample
+
+        rows = sample(
+            self.circuit_, int(n_samples), self.n_features_in_, check_random_state(random_state)
+        )
+        return rows.astype(self._dtype)
+
+    def hessian_trace(self, X: Any) -> np.ndarray:
+        """Trace of the Hessian of the negative log-likelihood of each row.
+
+        Over all sum weights, taken as free parameters; see
+        :func:`skpc.curvature.hessian_trace`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Traces, at least zero; the larger, the sharper.
+        """
+        check_is_fitted(self)
+        return self._hessian_trace(self._validate(X))
+
+    def sharpness(self, X: Any, sample_weight: Any = None) -> float:
+        """Mean trace of the Hessian of the negative log-likelihood.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            NaN is missing.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the mean.
+
+        Returns
+        -------
+        float
+            Weighted mean of `hessian_trace`.
+        """
+        check_is_fitted(self)
+        X = self._validate(X)
+        weights = self._check_weights(sample_weight, X)
+        return float(np.average(self._hessian_trace(X), weights=weights))
+
+    def _validate(self, X: Any, *, reset: bool = False) -> np.ndarray:
+        try:
+            checked = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        except (ValueError, TypeError) as error:
+            explain_strings(X, error)
+            raise
+        check_finite(checked, getattr(self, "feature_names_in_", None))
+        return checked
+
+    @staticmethod
+    def _check_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
+        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+        if (weights < 0).any():
+            i = int(np.argmax(weights < 0))
+            raise ValueError(
+                f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
+                "rows, or give them weight zero."
+            )
+        if not weights.any():
+            raise ValueError(
+                "sample_weight is zero in every row; at least one row needs a positive weight."
+            )
+        return weights
+
+    def _continues(self) -> bool:
+        return self.warm_start and hasattr(self, "circuit_")
+
+    def _learn_categories(self, X: np.ndarray) -> list[np.ndarray]:
+        """Categories of the columns; with `warm_start`, those of the last fit."""
+        names = getattr(self, "feature_names_in_", None)
+        learnt = learn_categories(X, names)
+        if not self._continues():
+            return learnt
+        remedy = "Set warm_start=False to start anew."
+        if self.circuit_.n_latents != self.n_latents:
+            raise ValueError(
+                f"n_latents={self.n_latents} differs from the {self.circuit_.n_latents} of the "
+                f"fitted circuit. {remedy}"
+            )
+        if len(learnt) != len(self.categories_):
+            raise ValueError(
+                f"X has {len(learnt)} columns, the fitted circuit {len(self.categories_)}. {remedy}"
+            )
+        for j, (new, old) in enumerate(zip(learnt, self.categories_, strict=True)):
+            unknown = np.setdiff1d(new, old)
+            if unknown.size:
+                raise ValueError(
+                    f"X has a category that the last fit did not see: {unknown[0]:g} in "
+                    f"{column_name(names, j)}. {remedy}"
+                )
+        return self.categories_
+
+    def _learn_circuit(
+        self, X: np.ndarray, weights: np.ndarray, categories: list[np.ndarray]
+    ) -> EMResult:
+        """Learn the tree, run EM from every start and keep the best result."""
+        from skpc._circuit import random_circuit
+        from skpc._em import EStep, fit_em
+        from skpc._inputs import encode
+        from skpc._mstep import MStep
+        from skpc._patterns import distinct_rows
+        from skpc._structure import chow_liu_tree
+        from skpc._threads import use_threads
+
+        random_state = check_random_state(self.random_state)
+        n_categories = np.array([len(values) for values in categories])
+        features = [np.array([j]) for j in range(len(categories))]
+        m_step = MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount)
+        with use_threads(self.n_jobs):
+            symbols = encode(X, features, categories)
+            symbols, weights = distinct_rows(symbols, n_categories + 2, weights)
+            if self._continues():
+                starts = [self.circuit_]
+            else:
+                parents = chow_liu_tree(
+                    symbols, n_categories + 2, n_categories, weights, self.pseudocount
+                )
+                starts = [
+                    random_circuit(parents, features, categories, self.n_latents, random_state)
+                    for _ in range(self.n_init)
+                ]
+            e_step = EStep(
+                starts[0],
+                symbols,
+                weights,
+                with_gate=m_step.needs_gate,
+                with_moments=m_step.needs_moments,
+                max_bytes=_working_bytes(),
+            )
+            results = [
+                fit_em(
+                    start,
+                    e_step,
+                    m_step,
+                    max_iter=self.max_iter,
+                    tol=self.tol,
+                    on_iteration=_reporter(self.verbose),
+                )
+                for start in starts
+            ]
+        return max(results, key=lambda result: result.log_likelihoods[-1])
+
+    def _warn(self, result: EMResult) -> None:
+        """Warn of what the user should know about how EM ended."""
+        if not result.converged and self.tol > 0:
+            warnings.warn(
+                f"EM did not converge: after max_iter={self.max_iter} iterations the "
+                f"log-likelihood still changes by more than tol={self.tol}. Increase max_iter "
+                "or tol.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        changes = np.diff(result.log_likelihoods)
+        fell = changes < -1e-9 * np.abs(result.log_likelihoods[1:])
+        if self.mu == 0 and self.pseudocount == 0 and fell.any():
+            warnings.warn(
+                f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
+                f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    def _score_samples(self, X: np.ndarray) -> np.ndarray:
+        from skpc._flows import log_likelihood
+        from skpc._threads import use_threads
+
+        with use_threads(self.n_jobs):
+            return log_likelihood(self.circuit_, X, max_bytes=_working_bytes())
+
+    def _hessian_trace(self, X: np.ndarray) -> np.ndarray:
+        from skpc.curvature import hessian_trace
+
+        return hessian_trace(self.circuit_, X, n_jobs=self.n_jobs, max_bytes=_working_bytes())
+
+
+def _working_bytes() -> int:
+    """scikit-learn's bound on temporary memory, in bytes."""
+    return int(get_config()["working_memory"] * 2**20)
+
+
+def _reporter(verbose: int) -> Callable[[int, float], None] | None:
+    """A callback for `fit_em` that prints one line every `verbose` iterations."""
+    if not verbose:
+        return None
+    start = time.perf_counter()
+    last = np.nan
+
+    def report(iteration: int, log_likelihood: float) -> None:
+        nonlocal last
+        if iteration % int(verbose) == 0 or iteration == 1:
+            seconds = time.perf_counter() - start
+            print(
+                f"iteration {iteration:4d}  log-likelihood {log_likelihood:.6f}  "
+                f"change {log_likelihood - last:.6f}  {seconds:.2f} s",
+                flush=True,
+            )
+        last = log_likelihood
+
+    return report

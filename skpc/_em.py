@@ -1,0 +1,144 @@
+"""The EM loop: expected counts, M-step, stop rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skpc._circuit import Circuit
+from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
+from skpc._mstep import MStep
+from skpc._patterns import row_codes
+
+
+class EStep:
+    """Expected counts of a weighted data set under any circuit of one structure.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Only its structure, its number of states and its encoding are used.
+    symbols : (n_regions, n) int32
+        Distinct rows; see `skpc._patterns.distinct_rows`.
+    weights : (n,)
+    with_gate, with_moments : bool
+        What to gather beside the counts.
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        symbols: np.ndarray,
+        weights: np.ndarray,
+        *,
+        with_gate: bool = False,
+        with_moments: bool = False,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
+        self.symbols = symbols
+        self.weights = weights
+        self.with_gate = with_gate
+        self.with_moments = with_moments
+        self.blocks = pattern_blocks(
+            circuit.parents,
+            symbols,
+            circuit.inputs.n_symbols,
+            weights,
+            Messages.bytes_per_row(circuit.n_latents),
+            max_bytes,
+        )
+        self._messages = Messages(
+            max(block.n_message_rows for block in self.blocks),
+            circuit.n_regions,
+            circuit.n_latents,
+        )
+
+    @property
+    def n_patterns(self) -> int:
+        """Number of patterns of all regions: the size of the E-step."""
+        return sum(int(block.n_patterns.sum()) for block in self.blocks)
+
+    def __call__(self, circuit: Circuit) -> ExpectedCounts:
+        """Expected counts under `circuit`."""
+        total: ExpectedCounts | None = None
+        first = 0
+        for block in self.blocks:
+            self._messages.upward(circuit, block)
+            moments = None
+            if self.with_moments:
+                rows = slice(first, first + block.root_codes.shape[0])
+                codes, _ = row_codes(
+                    circuit.parents,
+                    np.ascontiguousarray(self.symbols[:, rows]),
+                    circuit.inputs.n_symbols,
+                )
+                moments = self._messages.row_curvature(circuit, block, codes, self.weights[rows])
+                first = rows.stop
+            counts = self._messages.downward(circuit, block, with_gate=self.with_gate)
+            if moments is not None:
+                _, counts.root_moments, counts.sum_moments = moments
+            if total is None:
+                total = counts
+            else:
+                total.add(counts)
+        assert total is not None
+        return total
+
+
+@dataclass(frozen=True)
+class EMResult:
+    """A fitted circuit and how it was reached.
+
+    Attributes
+    ----------
+    circuit : Circuit
+    log_likelihoods : (n_iter,)
+        Mean training log-likelihood before each update, in nats.
+    converged : bool
+    """
+
+    circuit: Circuit
+    log_likelihoods: np.ndarray
+    converged: bool
+
+
+def fit_em(
+    circuit: Circuit,
+    e_step: EStep,
+    m_step: MStep,
+    *,
+    max_iter: int,
+    tol: float,
+    on_iteration: Callable[[int, float], None] | None = None,
+) -> EMResult:
+    """Update `circuit` until its log-likelihood changes by less than `tol`.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Where to start.
+    e_step, m_step : EStep, MStep
+    max_iter : int
+    tol : float
+        In nats per row. A change in either direction counts: with a penalty the
+        log-likelihood may fall on the way to the fixed point.
+    on_iteration : callable, optional
+        Called with the iteration, from 1, and the log-likelihood before its update.
+    """
+    total_weight = float(e_step.weights.sum())
+    log_likelihoods: list[float] = []
+    converged = False
+    for iteration in range(1, max_iter + 1):
+        counts = e_step(circuit)
+        log_likelihoods.append(counts.log_likelihood / total_weight)
+        if on_iteration is not None:
+            on_iteration(iteration, log_likelihoods[-1])
+        circuit = m_step(circuit, counts)
+        if iteration > 1 and abs(log_likelihoods[-1] - log_likelihoods[-2]) < tol:
+            converged = True
+            break
+    return EMResult(circuit, np.array(log_likelihoods), converged)

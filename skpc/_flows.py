@@ -1,0 +1,258 @@
+"""Upward and downward passes: log-likelihoods and expected counts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from skpc._circuit import Circuit
+from skpc._kernels import flows as kernels
+from skpc._kernels.gemm import TILE_ROWS, padded
+from skpc._patterns import Patterns, build_patterns, link_patterns, row_codes
+
+DEFAULT_MAX_BYTES = 2**30
+"""Messages beyond this are computed in blocks of rows."""
+
+_MOMENT_CHUNKS = 8
+_ROW_TASK_BYTES = 2**21
+
+
+@dataclass
+class ExpectedCounts:
+    """What an E-step gathers; sums are over rows, times their weights.
+
+    Attributes
+    ----------
+    log_likelihood : float
+        Sum of log p in nats.
+    root : (n_latents,)
+        Expected counts of the root's states.
+    sums : (n_regions, n_latents, n_latents)
+        Expected counts ``[c, k, j]`` of the edges of the sum nodes; zero at the root.
+    symbols : (n_symbols, n_latents)
+        Expected counts of each region's states by observed symbol.
+    gate : (n_regions, n_latents) or None
+        Sums of t_n = |P_c|^2 / S_c,k^2; the root's is in ``[root, 0]``.
+    root_moments, sum_moments : like `root` and `sums`, or None
+        Sums of squared flows.
+    """
+
+    log_likelihood: float
+    root: np.ndarray
+    sums: np.ndarray
+    symbols: np.ndarray
+    gate: np.ndarray | None = None
+    root_moments: np.ndarray | None = None
+    sum_moments: np.ndarray | None = None
+
+    def add(self, other: ExpectedCounts) -> None:
+        """Add the counts of other rows."""
+        for name, value in vars(other).items():
+            if value is not None:
+                setattr(self, name, getattr(self, name) + value)
+
+
+class Messages:
+    """The messages of a circuit over the patterns of a data set, and passes over them.
+
+    Parameters
+    ----------
+    n_message_rows, n_regions, n_latents : int
+        Largest sizes that will be used.
+    dtype : float64 or float32
+        Of the messages; products, exponents and likelihoods are float64 in any case.
+    keep_products : bool
+        Whether a downward pass will follow.
+    """
+
+    def __init__(
+        self,
+        n_message_rows: int,
+        n_regions: int,
+        n_latents: int,
+        *,
+        dtype: type = np.float64,
+        keep_products: bool = True,
+    ) -> None:
+        n_padded = padded(n_latents, dtype)
+        # Block products may touch up to one tile behind the last row.
+        shape = (n_message_rows + TILE_ROWS, n_padded)
+        self.sums = np.zeros(shape, dtype)
+        self.products = np.zeros(shape if keep_products else (0, n_padded), dtype)
+        self.exponents = np.zeros(shape[0], np.int64)
+        self.weights = np.zeros((n_regions, n_latents, n_padded), dtype)
+        self.weights_t = np.zeros_like(self.weights)
+
+    @staticmethod
+    def bytes_per_row(n_latents: int, dtype: type = np.float64) -> int:
+        """Memory of one message row."""
+        return 2 * padded(n_latents, dtype) * np.dtype(dtype).itemsize + 8
+
+    def upward(self, circuit: Circuit, patterns: Patterns) -> None:
+        """Evaluate every node on every pattern."""
+        n_latents, n_padded = circuit.n_latents, self.sums.shape[1]
+        table = np.zeros((int(circuit.inputs.n_symbols.sum()), n_padded))
+        table[:, :n_latents] = circuit.inputs.table()
+        _, table_exponents = np.frexp(table.max(axis=1))
+        table = np.ldexp(table, -table_exponents[:, None])
+        kernels.pack_weights(circuit.sum_weights, self.weights, self.weights_t)
+        kernels.upward(
+            patterns, table, table_exponents.astype(np.int64), self.weights_t, self.products,
+            self.sums, self.exponents,
+        )  # fmt: skip
+
+    def root_log_likelihoods(self, circuit: Circuit, patterns: Patterns) -> np.ndarray:
+        """Log-likelihood of each pattern of the root, in nats; call after `upward`."""
+        rows = patterns.row_start[patterns.topdown[0]] + np.arange(
+            patterns.n_patterns[patterns.topdown[0]]
+        )
+        products = self.sums[rows, : circuit.n_latents].astype(np.float64)
+        # Not a BLAS product: a row's sum must not depend on the rows beside it.
+        likelihoods = np.einsum("ik,k->i", products, circuit.root_weights)
+        return np.log(likelihoods) + self.exponents[rows] * np.log(2.0)
+
+    def downward(
+        self, circuit: Circuit, patterns: Patterns, *, with_gate: bool = False
+    ) -> ExpectedCounts:
+        """Expected counts of the weighted patterns; call after `upward`, once."""
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        n_padded = self.sums.shape[1]
+        root = patterns.topdown[0]
+        n_root = patterns.n_patterns[root]
+        n_root_tasks = patterns.up_levels[-1] - patterns.up_levels[-2]
+        root_rows = slice(patterns.row_start[root], patterns.row_start[root] + n_root)
+        root_weights = patterns.weights[root_rows]
+        gate = np.zeros((n_regions, n_latents if with_gate else 0))
+        if with_gate:
+            products = self.sums[root_rows, :n_latents]
+            likelihoods = np.einsum("ik,k->i", products, circuit.root_weights)
+            gate[root, 0] = root_weights @ (np.square(products).sum(axis=1) / likelihoods**2)
+        log_likelihoods = np.empty(n_root)
+        root_counts = np.empty((n_root_tasks, n_latents))
+        kernels.root_flows(
+            patterns, circuit.root_weights, self.sums, self.exponents, log_likelihoods, root_counts
+        )
+        n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
+        partial_counts = np.empty(
+            (n_tasks, padded(n_latents, self.sums.dtype), n_padded), self.sums.dtype
+        )
+        partial_gate = np.empty((n_tasks, gate.shape[1]))
+        sums = np.zeros((n_regions, n_latents, n_latents))
+        kernels.downward(
+            patterns,
+            self.weights,
+            self.products,
+            self.sums,
+            partial_counts,
+            partial_gate,
+            sums,
+            gate,
+        )
+        symbols = np.zeros((int(circuit.inputs.n_symbols.sum()), n_padded))
+        kernels.symbol_counts(patterns, self.sums, symbols)
+        return ExpectedCounts(
+            log_likelihood=float(np.sum(log_likelihoods * root_weights)),
+            root=root_counts.sum(axis=0),
+            sums=sums,
+            symbols=symbols[:, :n_latents],
+            gate=gate if with_gate else None,
+        )
+
+    def row_curvature(
+        self,
+        circuit: Circuit,
+        patterns: Patterns,
+        codes: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Hessian traces of rows, and with `weights` the second moments of their flows.
+
+        Call between `upward` and `downward`. See ``kernels.row_curvature``.
+        """
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        n_rows = codes.shape[1]
+        n_padded = self.sums.shape[1]
+        per_row = n_regions * n_padded * 8
+        rows_per_block = max(TILE_ROWS, _ROW_TASK_BYTES // per_row // TILE_ROWS * TILE_ROWS)
+        rows_per_block = min(rows_per_block, 128)
+        n_blocks = -(-n_rows // rows_per_block)
+        traces = np.empty(n_rows)
+        if weights is None:
+            moments = np.zeros((n_blocks, 0, 0, 0))
+            weights = np.ones(n_rows)
+        else:
+            moments = np.zeros((min(_MOMENT_CHUNKS, n_blocks), n_regions, n_padded, n_padded))
+        kernels.row_curvature(
+            patterns, codes, circuit.root_weights, weights, self.weights, self.products, self.sums,
+            rows_per_block, traces, moments,
+        )  # fmt: skip
+        if not moments.size:
+            return traces, None, None
+        total = moments.sum(axis=0)[:, :n_latents, :n_latents]
+        root = patterns.topdown[0]
+        root_moments = total[root, 0].copy()
+        sum_moments = total * circuit.sum_weights**2
+        sum_moments[root] = 0.0
+        return traces, root_moments, sum_moments
+
+
+def row_blocks(n_rows: int, bytes_per_row: int, max_bytes: int) -> list[slice]:
+    """Cut rows into the fewest equal blocks whose memory stays below `max_bytes`."""
+    n_blocks = max(1, min(n_rows, -(-n_rows * bytes_per_row // max_bytes)))
+    bounds = np.linspace(0, n_rows, n_blocks + 1).astype(int)
+    return [slice(first, last) for first, last in pairwise(bounds)]
+
+
+def log_likelihood(
+    circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """Exact log-likelihood of what is observed in each row, in nats.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features)
+        NaN is missing: it is summed out.
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    (n,) float64
+    """
+    n_regions, n_latents = circuit.n_regions, circuit.n_latents
+    out = np.empty(X.shape[0])
+    bytes_per_row = n_regions * (Messages.bytes_per_row(n_latents) // 2 + 12)
+    for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
+        symbols = circuit.inputs.encode(X[rows])
+        patterns = build_patterns(circuit.parents, symbols, circuit.inputs.n_symbols)
+        messages = Messages(patterns.n_message_rows, n_regions, n_latents, keep_products=False)
+        messages.upward(circuit, patterns)
+        out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
+        if X.dtype.kind == "f":  # zero, not only to rounding, where nothing is observed
+            out[rows][np.isnan(X[rows]).all(axis=1)] = 0.0
+    return out
+
+
+def pattern_blocks(
+    parents: np.ndarray,
+    symbols: np.ndarray,
+    n_symbols: np.ndarray,
+    weights: np.ndarray,
+    bytes_per_message: int,
+    max_bytes: int,
+) -> list[Patterns]:
+    """Patterns of the whole data set, or of blocks of rows if its messages do not fit."""
+    codes, n_patterns = row_codes(parents, symbols, n_symbols)
+    n_blocks = -(-int(n_patterns.sum()) * bytes_per_message // max_bytes)
+    if n_blocks <= 1:
+        return [link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)]
+    del codes
+    blocks: Sequence[slice] = row_blocks(symbols.shape[1], n_blocks, symbols.shape[1])
+    return [
+        build_patterns(parents, np.ascontiguousarray(symbols[:, rows]), n_symbols, weights[rows])
+        for rows in blocks
+    ]

@@ -1,0 +1,160 @@
+"""Kernels of the sharpness-aware M-step: one positive root a weight, normalised by node."""
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+WEIGHT_FLOOR = 1e-30
+"""Smallest weight: positive also in float32, and far below the 1e-12 that sums may miss."""
+
+QUADRATIC_UNIT, QUADRATIC_EXACT, CUBIC_UNIT, CUBIC_EXACT = range(4)
+
+_MAX_STEPS = 200
+
+
+@njit(cache=True, nogil=True)
+def _quadratic_exact(counts, strength, weights):
+    """Solve sum_c theta_c = 1 for the multiplier of the quadratic, by Newton's method.
+
+    With x = lambda^-1/2, theta_c = (N x^2 + x sqrt(N^2 x^2 + 4 mu N)) / 2 is increasing
+    and convex in x, so Newton's steps from any point decrease to the root after the first.
+    """
+    total = 0.0
+    root_total = 0.0
+    for count in counts:
+        total += count
+        root_total += math.sqrt(count)
+    slope = math.sqrt(strength) * root_total
+    x = 2.0 / (slope + math.sqrt(slope * slope + 4.0 * total))  # at most the root
+    for step in range(_MAX_STEPS):
+        value = -1.0
+        derivative = 0.0
+        for count in counts:
+            if count > 0.0:
+                radical = math.sqrt(count * count * x * x + 4.0 * strength * count)
+                value += 0.5 * (count * x * x + x * radical)
+                derivative += count * x + 0.5 * radical + 0.5 * count * count * x * x / radical
+        new = x - value / derivative
+        if step > 0 and not new < x:
+            break
+        x = new
+    for c in range(counts.shape[0]):
+        radical = math.sqrt(counts[c] * counts[c] * x * x + 4.0 * strength * counts[c])
+        weights[c] = 0.5 * (counts[c] * x * x + x * radical)
+
+
+@njit(cache=True, nogil=True)
+def _cubic_root(multiplier, count, constant):
+    """The positive root of multiplier t^3 - count t^2 - constant.
+
+    Newton's method from the bound count / multiplier + cbrt(constant / multiplier),
+    right of which and down to the root the cubic is convex and increasing.
+    """
+    root = count / multiplier + (constant / multiplier) ** (1.0 / 3.0)
+    if root == 0.0:
+        return 0.0
+    for _ in range(_MAX_STEPS):
+        value = (multiplier * root - count) * root * root - constant
+        slope = (3.0 * multiplier * root - 2.0 * count) * root
+        new = root - value / slope
+        if not new < root:
+            break
+        root = new
+    return root
+
+
+@njit(cache=True, nogil=True)
+def _cubic_sum(multiplier, counts, moments, strength, weights):
+    """Write the cubic's roots to `weights`; return their sum less 1, and its derivative."""
+    value = -1.0
+    derivative = 0.0
+    for c in range(counts.shape[0]):
+        root = _cubic_root(multiplier, counts[c], 2.0 * strength * moments[c])
+        weights[c] = root
+        value += root
+        if root > 0.0:
+            derivative -= root * root / (3.0 * multiplier * root - 2.0 * counts[c])
+    return value, derivative
+
+
+@njit(cache=True, nogil=True)
+def _cubic_exact(counts, moments, strength, weights):
+    """Solve sum_c theta_c = 1 for the multiplier of the cubic: bracketed Newton's method."""
+    total = 0.0
+    cube_total = 0.0
+    for c in range(counts.shape[0]):
+        total += counts[c]
+        cube_total += (2.0 * strength * moments[c]) ** (1.0 / 3.0)
+    # theta is at least N / lambda and cbrt(c / lambda), and at most their sum.
+    low = max(total, cube_total**3)
+    high = max(2.0 * total, 8.0 * cube_total**3)
+    multiplier = low
+    for _ in range(_MAX_STEPS):
+        value, derivative = _cubic_sum(multiplier, counts, moments, strength, weights)
+        if value > 0.0:
+            low = multiplier
+        else:
+            high = multiplier
+        new = multiplier - value / derivative
+        if not low < new < high:
+            new = 0.5 * (low + high)
+        if abs(new - multiplier) <= 1e-15 * multiplier:
+            break
+        multiplier = new
+
+
+@njit(cache=True, nogil=True)
+def update_node(counts, moments, strength, rule, weights):
+    """M-step of one sum node: overwrite `weights` (K,), or leave them if nothing flowed."""
+    total = 0.0
+    for c in range(counts.shape[0]):
+        total += counts[c]
+    if not total > 0.0:
+        return
+    if rule == QUADRATIC_UNIT:
+        for c in range(counts.shape[0]):
+            count = counts[c]
+            weights[c] = 0.5 * (count + math.sqrt(count * (count + 4.0 * strength)))
+    elif rule == QUADRATIC_EXACT:
+        _quadratic_exact(counts, strength, weights)
+    elif rule == CUBIC_UNIT:
+        _cubic_sum(1.0, counts, moments, strength, weights)
+    else:
+        _cubic_exact(counts, moments, strength, weights)
+    total = 0.0
+    for c in range(counts.shape[0]):
+        total += weights[c]
+    for c in range(counts.shape[0]):
+        weights[c] = max(weights[c] / total, WEIGHT_FLOOR)
+
+
+@njit(cache=True, nogil=True)
+def _update_region(counts, moments, strengths, pseudocount, rule, weights):
+    n_children = counts.shape[1]
+    share = pseudocount / n_children
+    smoothed = np.empty(n_children)
+    for k in range(counts.shape[0]):
+        total = 0.0
+        for j in range(n_children):
+            total += max(counts[k, j], 0.0)
+        if total > 0.0:
+            for j in range(n_children):
+                smoothed[j] = max(counts[k, j], 0.0) + share
+            update_node(
+                smoothed, moments[k if moments.shape[0] > 1 else 0], strengths[k], rule, weights[k]
+            )
+
+
+@njit(cache=True, parallel=True)
+def update_weights(counts, moments, strengths, pseudocount, rule, weights):
+    """M-step of all sum nodes: overwrite `weights` (n_regions, nodes, children).
+
+    counts like weights; moments like weights, or (n_regions, 1, 1) where `rule` needs
+    none; strengths (n_regions, nodes): mu times gate. Nodes without flow keep their
+    weights. O(size of weights).
+    """
+    for region in prange(counts.shape[0]):
+        _update_region(
+            counts[region], moments[region], strengths[region], pseudocount, rule, weights[region]
+        )

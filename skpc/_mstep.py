@@ -1,0 +1,91 @@
+"""The sharpness-aware M-step (Suresh et al., AAAI-26), in closed form.
+
+For a sum node with expected counts N_c, weights theta_c and penalty strength mu times a
+gate omega in [0, 1], the M-step maximises
+
+    sum_c N_c log theta_c - mu omega sum_c N_c / theta_c   subject to   sum_c theta_c = 1,
+
+the gradient surrogate of the trace penalty (Theorem 2), so that theta_c is the positive
+root of lambda theta^2 - N_c theta - mu omega N_c = 0. The cubic form (Proposition 5) is
+lambda theta^3 - N_c theta^2 - 2 mu omega S_c = 0 with second moments S_c of the flow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skpc._circuit import Circuit
+from skpc._flows import ExpectedCounts
+from skpc._kernels import mstep as kernels
+
+_RULES = {
+    ("quadratic", "unit"): kernels.QUADRATIC_UNIT,
+    ("quadratic", "exact"): kernels.QUADRATIC_EXACT,
+    ("cubic", "unit"): kernels.CUBIC_UNIT,
+    ("cubic", "exact"): kernels.CUBIC_EXACT,
+}
+
+
+@dataclass(frozen=True)
+class MStep:
+    """How expected counts become parameters.
+
+    Attributes
+    ----------
+    mu : float
+        Penalty strength; 0 is plain EM.
+    regularizer : "global" or "gated"
+        Gate omega = 1, or a node's mean curvature t_n over the largest.
+    multiplier : "unit" or "exact"
+        lambda = 1 on counts summed over the data set and then normalised, so that mu is
+        in expected counts; or the lambda with which the weights sum to one.
+    update : "quadratic" or "cubic"
+    pseudocount : float
+        Added to the counts of every distribution in all, spread evenly.
+    """
+
+    mu: float = 0.0
+    regularizer: str = "global"
+    multiplier: str = "unit"
+    update: str = "quadratic"
+    pseudocount: float = 0.0
+
+    @property
+    def needs_gate(self) -> bool:
+        """Whether the E-step must gather the gate's curvatures."""
+        return self.regularizer == "gated" and self.mu > 0
+
+    @property
+    def needs_moments(self) -> bool:
+        """Whether the E-step must gather second moments of the flows."""
+        return self.update == "cubic" and self.mu > 0
+
+    def __call__(self, circuit: Circuit, counts: ExpectedCounts) -> Circuit:
+        """The circuit with its parameters updated from its own expected counts."""
+        rule = _RULES[self.update if self.needs_moments else "quadratic", self.multiplier]
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        strengths = np.full((n_regions, n_latents), float(self.mu))
+        if self.needs_gate:
+            assert counts.gate is not None
+            strengths *= counts.gate / counts.gate.max()  # omega, eq. 6 of the gated form
+        sum_weights = circuit.sum_weights.copy()
+        unused = np.zeros((n_regions, 1, 1))
+        kernels.update_weights(
+            counts.sums,
+            unused if counts.sum_moments is None else counts.sum_moments,
+            strengths, self.pseudocount, rule, sum_weights,
+        )  # fmt: skip
+        root_weights = circuit.root_weights.copy()
+        kernels.update_weights(
+            counts.root[None, None],
+            unused[:1] if counts.root_moments is None else counts.root_moments[None, None],
+            strengths[[circuit.root], :1], self.pseudocount, rule, root_weights[None, None],
+        )  # fmt: skip
+        return replace(
+            circuit,
+            root_weights=root_weights,
+            sum_weights=sum_weights,
+            inputs=circuit.inputs.updated(counts.symbols, self.pseudocount),
+        )

@@ -1,0 +1,222 @@
+"""Subtree patterns: which rows of a data set are the same below each region.
+
+Two rows that agree on all features below a region share every message of that region,
+so both passes run over the distinct *patterns* of each region instead of the rows: the
+hidden Chow-Liu tree's form of what phylogenetics calls site repeats.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skpc._kernels import patterns as kernels
+from skpc._kernels.gemm import TILE_ROWS
+from skpc._tree import children_of, levels_of
+
+TASK_ROWS = 512
+"""Rows of one parallel task: fixed, so that sums do not depend on the number of threads."""
+
+
+class Patterns(NamedTuple):
+    """The distinct patterns of a data set at every region, and how they are linked.
+
+    Arrays only, so that kernels take it whole. Pattern t of region r owns the *message
+    row* ``row_start[r] + t``; the rows of a region are padded to a multiple of
+    ``TILE_ROWS``. With v the parent of r and s one of its patterns:
+
+    - ``child_codes[code_start[r] + s]`` is the pattern of r below pattern s of v;
+    - ``members[member_start[row_start[r] + r + t] : member_start[row_start[r] + r + t + 1]]``
+      are the patterns s of v with that child pattern t, ascending.
+
+    Attributes
+    ----------
+    parents : (n_regions,) parent of each region, -1 at the root.
+    topdown : (n_regions,) regions, each after its parent.
+    children_start, children : region r has the children
+        ``children[children_start[r]:children_start[r + 1]]``.
+    n_patterns : (n_regions,) number of distinct patterns.
+    row_start : (n_regions + 1,) first message row; the last entry counts all of them.
+    symbols : (n_message_rows,) what the region itself observes in that pattern, as a row
+        of the table of all regions' symbols.
+    weights : (n_message_rows,) summed weight of the rows with that pattern.
+    code_start, child_codes, member_start, members : the links, as above.
+    up_tasks, up_levels : tasks (region, first, last pattern), leaves first; tasks
+        ``up_levels[h]`` to ``up_levels[h + 1]`` need only earlier levels.
+    down_tasks, down_levels : the same for the regions below the root, root's children first.
+    root_codes : (n,) pattern of each row at the root.
+    """
+
+    parents: np.ndarray
+    topdown: np.ndarray
+    children_start: np.ndarray
+    children: np.ndarray
+    n_patterns: np.ndarray
+    row_start: np.ndarray
+    symbols: np.ndarray
+    weights: np.ndarray
+    code_start: np.ndarray
+    child_codes: np.ndarray
+    member_start: np.ndarray
+    members: np.ndarray
+    up_tasks: np.ndarray
+    up_levels: np.ndarray
+    down_tasks: np.ndarray
+    down_levels: np.ndarray
+    root_codes: np.ndarray
+
+    @property
+    def n_message_rows(self) -> int:
+        """Rows of a message array, padding included."""
+        return int(self.row_start[-1])
+
+
+def distinct_rows(
+    symbols: np.ndarray, n_symbols: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sort the rows, merge equal ones and add their weights.
+
+    The result depends on the *set* of weighted rows alone: on it, a row of weight two is
+    a row given twice, and the order of rows does not matter, to the last bit.
+
+    Parameters
+    ----------
+    symbols : (n_regions, n) int32, symbol of each row at each region.
+    n_symbols : (n_regions,) number of possible symbols.
+    weights : (n,) positive.
+
+    Returns
+    -------
+    symbols : (n_regions, n_distinct) int32
+    weights : (n_distinct,) float64
+    """
+    words = _pack(symbols, n_symbols)
+    # Weights break ties, so that equal rows are always added in the same order.
+    order = np.lexsort([weights, *words[::-1]])
+    words = words[:, order]
+    is_first = np.ones(order.shape[0], bool)
+    is_first[1:] = (words[:, 1:] != words[:, :-1]).any(axis=0)
+    starts = np.append(np.flatnonzero(is_first), order.shape[0])
+    merged = np.empty(starts.shape[0] - 1)
+    kernels.sum_runs(starts, weights[order], merged)
+    return np.ascontiguousarray(symbols[:, order[is_first]]), merged
+
+
+def _pack(symbols: np.ndarray, n_symbols: np.ndarray) -> np.ndarray:
+    """Pack the symbols of each row into few int64 words that sort like the symbols."""
+    words = []
+    capacity = 2**62
+    room = 0
+    for column, size in zip(symbols, n_symbols, strict=True):
+        if room < size:
+            words.append(np.zeros(symbols.shape[1], np.int64))
+            room = capacity
+        words[-1] *= size
+        words[-1] += column
+        room //= int(size)
+    return np.stack(words)
+
+
+def build_patterns(
+    parents: np.ndarray,
+    symbols: np.ndarray,
+    n_symbols: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> Patterns:
+    """Number and link the patterns of every region.
+
+    Parameters
+    ----------
+    parents : (n_regions,) parent of each region, -1 at the root.
+    symbols : (n_regions, n) int32, symbol of each row at each region.
+    n_symbols : (n_regions,) number of possible symbols.
+    weights : (n,) weight of each row, default ones.
+    """
+    codes, n_patterns = row_codes(parents, symbols, n_symbols)
+    return link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)
+
+
+def row_codes(
+    parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pattern of every row at every region (n_regions, n) int32, and their numbers."""
+    children_start, children = children_of(parents)
+    order, level_start = levels_of(parents, from_leaves=True)
+    codes = np.empty(symbols.shape, np.int32)
+    n_patterns = np.empty(parents.shape[0], np.int64)
+    kernels.code_regions(
+        order, level_start, symbols, n_symbols, children_start, children, codes, n_patterns
+    )
+    return codes, n_patterns
+
+
+def link_patterns(
+    parents: np.ndarray,
+    symbols: np.ndarray,
+    n_symbols: np.ndarray,
+    codes: np.ndarray,
+    n_patterns: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> Patterns:
+    """Link given pattern codes; see `build_patterns`."""
+    n_regions = parents.shape[0]
+    children_start, children = children_of(parents)
+    bottomup, up_level_start = levels_of(parents, from_leaves=True)
+    topdown, down_level_start = levels_of(parents, from_leaves=False)
+    root = topdown[0]
+
+    n_padded = -(-n_patterns // TILE_ROWS) * TILE_ROWS
+    row_start = np.append(0, np.cumsum(n_padded))
+    n_links = np.where(parents >= 0, n_patterns[parents], 0)
+    code_start = np.cumsum(n_links) - n_links
+    pattern_symbols = np.zeros(row_start[-1], np.int32)
+    child_codes = np.empty(n_links.sum(), np.int32)
+    members = np.empty(n_links.sum(), np.int32)
+    member_start = np.zeros(row_start[-1] + n_regions, np.int64)
+    kernels.link_regions(
+        parents, symbols, np.cumsum(n_symbols) - n_symbols, codes, n_patterns, row_start,
+        code_start,
+        pattern_symbols, child_codes, member_start, members,
+    )  # fmt: skip
+
+    pattern_weights = np.zeros(row_start[-1])
+    pattern_weights[row_start[root] : row_start[root] + n_patterns[root]] = np.bincount(
+        codes[root], weights=weights, minlength=n_patterns[root]
+    )
+    kernels.add_member_weights(
+        topdown, parents, n_patterns, row_start, member_start, members, pattern_weights
+    )
+    up_tasks, up_levels = _tasks(bottomup, up_level_start, n_patterns)
+    down_tasks, down_levels = _tasks(topdown[1:], down_level_start[1:] - 1, n_patterns)
+    return Patterns(
+        parents=parents,
+        topdown=topdown,
+        children_start=children_start,
+        children=children,
+        n_patterns=n_patterns,
+        row_start=row_start,
+        symbols=pattern_symbols,
+        weights=pattern_weights,
+        code_start=code_start,
+        child_codes=child_codes,
+        member_start=member_start,
+        members=members,
+        up_tasks=up_tasks,
+        up_levels=up_levels,
+        down_tasks=down_tasks,
+        down_levels=down_levels,
+        root_codes=codes[root],
+    )
+
+
+def _tasks(
+    order: np.ndarray, level_start: np.ndarray, n_patterns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the regions of each level into tasks of at most ``TASK_ROWS`` patterns."""
+    n_tasks = -(-n_patterns[order] // TASK_ROWS)
+    first_task = np.append(0, np.cumsum(n_tasks))
+    region = np.repeat(order, n_tasks)
+    start = (np.arange(first_task[-1]) - np.repeat(first_task[:-1], n_tasks)) * TASK_ROWS
+    stop = np.minimum(start + TASK_ROWS, n_patterns[region])
+    return np.stack([region, start, stop], axis=1), first_task[level_start]

@@ -1,0 +1,54 @@
+"""Thread counts and limits: the only file that reads or sets them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numba
+
+# With Numba's "workqueue" threading layer, two Python threads inside parallel kernels
+# abort the process; which layer it is shows only after the first launch. So every entry
+# into parallel kernels holds this lock: they use all threads anyway.
+_LAUNCH_LOCK = threading.RLock()
+
+
+@contextmanager
+def use_threads(n_jobs: int | None) -> Iterator[None]:
+    """Run parallel kernels inside this context on `n_jobs` threads, one caller at a time.
+
+    None means Numba's current number, -1 all that it has, -2 all but one; more than it
+    has means all. The former number is restored, whatever happens inside.
+    """
+    with _LAUNCH_LOCK:
+        before = numba.get_num_threads()
+        available = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+        if n_jobs is None:
+            wanted = before
+        elif n_jobs < 0:
+            wanted = available + 1 + n_jobs
+        else:
+            wanted = n_jobs
+        numba.set_num_threads(max(1, min(wanted, available)))
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)
+
+
+@cache
+def _controller() -> Any:
+    # Not at import: looking for the loaded libraries takes longer than all else there.
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Limit BLAS to one thread: its results then have the same bits on every machine load."""
+    with _controller().limit(limits=1, user_api="blas"):
+        yield

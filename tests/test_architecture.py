@@ -1,0 +1,132 @@
+"""The shape of the code: import direction, import cost, kernel specialisations, wheel."""
+
+import ast
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import skpc
+
+PACKAGE = Path(skpc.__file__).parent
+
+# Every module may import only from lines below its own.
+LAYERS = [
+    {"__main__"},
+    {"_demo"},
+    {"__init__"},
+    {"_density"},
+    {"_columns", "_em", "_queries", "_structure", "curvature"},
+    {"_mstep"},
+    {"_flows"},
+    {"_circuit"},
+    {"_inputs", "_patterns"},
+    {"_threads", "_tree", "_sklearn"},
+    {"_kernels"},
+]
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+
+
+def top_name(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"relative import in {path}"
+            yield node.module
+            # `from skpc import x` names a module or a public name of the package.
+            if node.module == "skpc":
+                yield from (f"skpc.{alias.name}" for alias in node.names)
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_downwards(path):
+    own = LEVEL[top_name(path)]
+    for name in imports(path):
+        module = name.split(".")[1] if name.startswith("skpc.") else None
+        if module in LEVEL and module != top_name(path):
+            assert LEVEL[module] > own, f"{path.name} imports {name}"
+
+
+def test_only_one_file_knows_private_names_of_sklearn():
+    for path in SOURCES:
+        private = [
+            name
+            for name in imports(path)
+            if name.startswith("sklearn") and any(part.startswith("_") for part in name.split("."))
+        ]
+        assert not private or path.name == "_sklearn.py", (path, private)
+
+
+def test_the_maths_runs_without_sklearn():
+    free = {module for module, level in LEVEL.items() if level > LEVEL["_density"]} - {"_sklearn"}
+    for path in SOURCES:
+        if top_name(path) in free:
+            assert not [name for name in imports(path) if name.split(".")[0] == "sklearn"], path
+
+
+def test_only_one_file_knows_thread_counts():
+    for path in SOURCES:
+        if path.name != "_threads.py":
+            text = path.read_text()
+            assert "set_num_threads" not in text
+            assert "threadpoolctl" not in text
+
+
+def run(program):
+    return subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def test_import_leaves_heavy_modules_alone():
+    program = "import skpc, sys; print(*[m for m in ('numba', 'matplotlib') if m in sys.modules])"
+    assert run(program).split() == []
+
+
+def test_kernels_have_one_specialisation_each():
+    """Fits and queries of every kind must not compile a kernel twice: it costs seconds."""
+    program = """
+import numpy as np, pkgutil, importlib, warnings
+warnings.simplefilter("ignore")
+import skpc, skpc._kernels
+X = np.random.default_rng(0).integers(0, 2, (50, 4))
+holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.nan, X)
+for parameters in (
+    {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
+    {"n_latents": 1},
+):
+    for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1]):
+        model = skpc.SharpPCDensity(**{"n_latents": 3, "max_iter": 3, **parameters}).fit(data)
+        model.score_samples(data), model.hessian_trace(data), model.sample(3)
+for module in pkgutil.iter_modules(skpc._kernels.__path__):
+    for name, kernel in vars(importlib.import_module(f"skpc._kernels.{module.name}")).items():
+        if hasattr(kernel, "signatures") and len(kernel.signatures) > 1:
+            print(module.name, name, kernel.signatures)
+"""
+    assert run(program) == ""
+
+
+def test_wheel_is_pure_python_and_complete(tmp_path):
+    root, source = PACKAGE.parent, tmp_path / "source"
+    shutil.copytree(PACKAGE, source / "skpc")  # compiled caches included: they must stay out
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(root / name, source)
+    build = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+    subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], check=True, cwd=source, capture_output=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.name.endswith("-py3-none-any.whl")
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert names == {path.relative_to(root).as_posix() for path in SOURCES} | {"skpc/py.typed"}
