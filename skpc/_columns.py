@@ -29,8 +29,8 @@ def explain_strings(X: Any, error: Exception) -> None:
             except ValueError:
                 raise ValueError(
                     f"X holds strings: could not convert string to float: {str(value)!r} in "
-                    f"row {i}, {column_name(names, j)}. Encode categories as integers, for instance with "
-                    "sklearn.preprocessing.OrdinalEncoder."
+                    f"row {i}, {column_name(names, j)}. Encode categories as integers, for "
+                    "instance with sklearn.preprocessing.OrdinalEncoder."
                 ) from error
 
 

@@ -8,12 +8,18 @@ from skpc._circuit import Circuit
 from skpc._tree import levels_of
 
 
-def _choose(probs: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
-    """Draw one index from each row of `probs` (n, m), whose rows sum to one."""
-    cumulative = np.cumsum(probs, axis=1)
-    # Scaled by the last entry, which rounding may leave just below one.
-    threshold = random_state.random_sample(probs.shape[0]) * cumulative[:, -1]
-    return np.argmax(cumulative > threshold[:, None], axis=1)
+def _choose(cpt: np.ndarray, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    """Draw from row ``states[i]`` of `cpt` (n_states, m), rows summing to one, for each i.
+
+    One binary search in all rows' cumulative sums, laid end to end.
+    """
+    n_states, n_choices = cpt.shape
+    cumulative = np.cumsum(cpt, axis=1)
+    cumulative[:, -1] = 1.0
+    ends = (cumulative + np.arange(n_states)[:, None]).ravel()
+    chosen = np.searchsorted(ends, states + random_state.random_sample(states.shape[0]))
+    # A draw of almost zero may be rounded into the end of the row before.
+    return np.maximum(chosen - n_choices * states, 0)
 
 
 def sample(
@@ -31,12 +37,12 @@ def sample(
     for region in topdown:
         parent = circuit.parents[region]
         if parent < 0:
-            probs = np.broadcast_to(circuit.root_weights, (n_samples, circuit.n_latents))
+            above = np.zeros(n_samples, np.int64)
+            states[region] = _choose(circuit.root_weights[None], above, random_state)
         else:
-            probs = circuit.sum_weights[region][states[parent]]
-        states[region] = _choose(probs, random_state)
+            states[region] = _choose(circuit.sum_weights[region], states[parent], random_state)
         distribution = circuit.inputs[region]
         if distribution is not None:
-            chosen = _choose(distribution.probs.T[states[region]], random_state)
+            chosen = _choose(distribution.probs.T, states[region], random_state)
             X[:, circuit.features[region][0]] = distribution.categories[chosen]
     return X

@@ -73,11 +73,14 @@ def pairwise_mutual_information(
     mask = np.zeros(n_features, np.int64)
     mask[has_missing] = column_stop[-1] + np.arange(has_missing.sum())
     n_indicators = int(column_stop[-1] + has_missing.sum())
+    # Counts of integer weights are exact in single precision up to 2^24, and twice as fast.
+    is_exact = np.array_equal(weights, np.floor(weights)) and weights.sum() < 2**24
+    dtype = np.float32 if is_exact else np.float64
     counts = np.zeros((n_indicators, n_indicators))
     n_block = max(1, _BLOCK_CELLS // n_indicators)
     for start in range(0, n_rows, n_block):
         block = slice(start, start + n_block)
-        indicators = np.zeros((weights[block].shape[0], n_indicators))
+        indicators = np.zeros((weights[block].shape[0], n_indicators), dtype)
         indicators[:, 0] = 1.0
         indicators[:, mask[has_missing]] = ~missing[has_missing, block].T
         feature, row = np.nonzero(
@@ -85,7 +88,7 @@ def pairwise_mutual_information(
         )
         indicators[row, column_start[feature] + symbols[:, block][feature, row]] = 1.0
         with one_blas_thread():  # the bits of a product depend on how threads share it
-            counts += indicators.T @ (indicators * weights[block, None])
+            counts += indicators.T @ (indicators * weights[block, None].astype(dtype))
     information = np.empty((n_features, n_features))
     mutual_information(counts, column_start, column_stop, mask, float(pseudocount), information)
     return information
