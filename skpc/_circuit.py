@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skpc._inputs import CategoricalInputs
+from skpc._inputs import Evidence, Inputs
 from skpc._tree import depths_of
 
 
@@ -39,7 +39,7 @@ class Circuit:
     features: tuple[np.ndarray, ...]
     root_weights: np.ndarray
     sum_weights: np.ndarray
-    inputs: CategoricalInputs
+    inputs: Inputs
 
     @property
     def n_regions(self) -> int:
@@ -96,20 +96,30 @@ class Circuit:
 def random_circuit(
     parents: np.ndarray,
     features: Sequence[np.ndarray],
-    categories: Sequence[np.ndarray],
+    categories: Sequence[np.ndarray | None],
+    evidence: Evidence,
+    weights: np.ndarray,
     n_latents: int,
     random_state: np.random.RandomState,
+    *,
+    shrinkage: float = 0.0,
 ) -> Circuit:
-    """Draw all parameters as ``exp(-2 u)``, u uniform on [0, 1), and normalise them."""
+    """Draw all weights as ``exp(-2 u)``, u uniform on [0, 1), and normalise them.
+
+    The distinct rows of `evidence`, with `weights`, are where Gaussians start; categorical
+    distributions are drawn like weights.
+    """
 
     def draw(*shape: int) -> np.ndarray:
-        weights = np.exp(-2.0 * random_state.random_sample(shape))
-        return weights / weights.sum(axis=-1, keepdims=True)
+        drawn = np.exp(-2.0 * random_state.random_sample(shape))
+        return drawn / drawn.sum(axis=-1, keepdims=True)
 
     root_weights = draw(n_latents)
     sum_weights = draw(parents.shape[0], n_latents, n_latents)
     sum_weights[parents < 0] = np.eye(n_latents)
-    inputs = CategoricalInputs.random(features, categories, n_latents, random_state)
+    inputs = Inputs.random(
+        features, categories, evidence, weights, n_latents, random_state, shrinkage=shrinkage
+    )
     circuit = Circuit(parents, tuple(features), root_weights, sum_weights, inputs)
     circuit.check()
     return circuit

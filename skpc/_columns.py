@@ -1,16 +1,373 @@
-"""From a table to numbers that the circuit can read, with errors that name the column."""
+"""From a table to numbers that the circuit can read, and back: the only file that knows frames.
+
+Inside, a table is a matrix: numbers as they are, labels as their position among the labels of
+their column, NaN where a value is missing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+CATEGORICAL, GAUSSIAN = "categorical", "gaussian"
 
-def column_name(feature_names: Sequence[str] | None, j: int) -> str:
+_NEAR_LIMIT = 0.8, 1.25
+
+
+def column_name(names: Sequence[str] | None, j: int) -> str:
     """How messages call column `j`."""
-    return f"column {j}" if feature_names is None else f"column {feature_names[j]!r}"
+    return f"column {j}" if names is None else f"column {str(names[j])!r}"
+
+
+def frame_module(X: Any) -> Any:
+    """The module of the frame library that X comes from, or None if it is no frame."""
+    for name in ("pandas", "polars"):
+        module = sys.modules.get(name)
+        if module is not None and isinstance(X, getattr(module, "DataFrame", ())):
+            return module
+    return None
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of a table is read.
+
+    Attributes
+    ----------
+    type : "categorical" or "gaussian"
+    categories : (n_categories,) float64 or None
+        Sorted values in the matrix; None if the column is Gaussian.
+    labels : (n_categories,) object array or None
+        What the categories of a column of labels are called; None if they are numbers.
+    dtype : str
+        What the column was made of, to give the same back.
+    """
+
+    type: str
+    categories: np.ndarray | None
+    labels: np.ndarray | None
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How a table is read, and the way back.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+    names : tuple of str or None
+    library : "pandas", "polars" or None for arrays
+    """
+
+    columns: tuple[Column, ...]
+    names: tuple[Any, ...] | None
+    library: str | None
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        weights: np.ndarray,
+        feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
+        max_categories: int = 32,
+    ) -> Columns:
+        """Read the type, and the categories, of every column from the rows that count.
+
+        Parameters
+        ----------
+        X : frame or validated array (n, d)
+        weights : (n,)
+            Rows of weight zero do not count.
+        feature_types : "auto", a sequence of d types, or a mapping from names or positions
+        max_categories : int
+            Columns of integers with at most so many distinct ones are categorical.
+
+        Raises
+        ------
+        ValueError
+            If a column has no value, dates, or values of several kinds, or if
+            `feature_types` does not fit.
+        """
+        module = frame_module(X)
+        names = None if module is None else tuple(X.columns)
+        wanted = _wanted_types(feature_types, names, X.shape[1])
+        columns = []
+        for j in range(X.shape[1]):
+            values, labels, dtype = _read_column(X, j, module)
+            columns.append(
+                _learn_column(
+                    values, labels, dtype, weights > 0, wanted[j], max_categories,
+                    column_name(names, j),
+                )
+            )  # fmt: skip
+        return cls(tuple(columns), names, None if module is None else module.__name__)
+
+    @property
+    def categories(self) -> list[np.ndarray | None]:
+        """Per column what the categories are called, in their order; None if continuous."""
+        return [c.categories if c.labels is None else c.labels for c in self.columns]
+
+    def to_matrix(self, X: Any, *, handle_unknown: str = "ignore") -> np.ndarray:
+        """The matrix (n, d) of a table; an array stays as it is.
+
+        A label never seen in training becomes a number that no category has.
+
+        Raises
+        ------
+        ValueError
+            If `handle_unknown` is "error" and a category is new.
+        """
+        module = frame_module(X)
+        if module is None:
+            matrix = X
+        else:
+            matrix = np.empty(X.shape, np.float64)
+            for j, column in enumerate(self.columns):
+                values, labels, _ = _read_column(X, j, module)
+                matrix[:, j] = _to_codes(values, labels, column, column_name(self.names, j))
+        check_finite(matrix, self.names)
+        if handle_unknown == "error":
+            self._refuse_unknown(X, matrix, module)
+        return matrix
+
+    def _refuse_unknown(self, X: Any, matrix: np.ndarray, module: Any) -> None:
+        for j, column in enumerate(self.columns):
+            if column.categories is None:
+                continue
+            values = matrix[:, j].astype(np.float64)
+            unknown = ~np.isnan(values) & ~np.isin(values, column.categories)
+            if unknown.any():
+                i = int(np.argmax(unknown))
+                value = X[i, j] if module is None else X[X.columns[j]].to_numpy()[i]
+                raise ValueError(
+                    f"X has a category that fit did not see: {value!r} in row {i}, "
+                    f"{column_name(self.names, j)}. Set handle_unknown='ignore' to give it the "
+                    "mass of a category without counts."
+                )
+
+    def to_table(self, matrix: np.ndarray) -> Any:
+        """The table that a complete matrix of values stands for: of the kind that fit saw."""
+        restored = [_restore(matrix[:, j], column) for j, column in enumerate(self.columns)]
+        if self.library is None:
+            return np.stack(restored, axis=1).astype(self.columns[0].dtype)
+        module = sys.modules.get(self.library) or __import__(self.library)
+        if self.library == "polars":
+            return module.DataFrame(
+                [
+                    module.Series(str(name), values.tolist(), dtype=_polars_dtype(module, column))
+                    for name, column, values in zip(
+                        self.names or (), self.columns, restored, strict=True
+                    )
+                ]
+            )
+        series = {}
+        for j, (column, values) in enumerate(zip(self.columns, restored, strict=True)):
+            if column.dtype.startswith("category"):
+                dtype = module.CategoricalDtype(column.labels, ordered="ordered" in column.dtype)
+                series[j] = module.Series(module.Categorical(values, dtype=dtype))
+            else:
+                series[j] = module.Series(values).astype(column.dtype)
+        return module.DataFrame(series).set_axis(list(self.names or ()), axis=1)
+
+
+def _wanted_types(
+    feature_types: str | Sequence[str] | Mapping[Any, str], names: Any, n_columns: int
+) -> list[str]:
+    """The type asked for of every column, or "auto"."""
+    allowed = ("auto", CATEGORICAL, GAUSSIAN)
+    if isinstance(feature_types, str):
+        wanted = [feature_types] * n_columns
+    elif isinstance(feature_types, Mapping):
+        wanted = ["auto"] * n_columns
+        for j, kind in zip(
+            positions(list(feature_types), names, n_columns, "feature_types"),
+            feature_types.values(),
+            strict=True,
+        ):
+            wanted[j] = kind
+    else:
+        wanted = list(feature_types)
+        if len(wanted) != n_columns:
+            raise ValueError(
+                f"feature_types has {len(wanted)} entries for {n_columns} columns; give one for "
+                "each, or a mapping from some names or positions."
+            )
+    for kind in wanted:
+        if kind not in allowed:
+            raise ValueError(f"feature_types must be among {allowed}; got {kind!r}.")
+    return wanted
+
+
+def positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
+    """Column numbers of names or positions, for a parameter that refers to columns."""
+    found = []
+    known = {} if names is None else {name: j for j, name in enumerate(names)}
+    for key in keys:
+        if key in known:
+            found.append(known[key])
+        elif isinstance(key, (int, np.integer)) and -n_columns <= key < n_columns:
+            found.append(int(key) % n_columns)
+        else:
+            raise ValueError(
+                f"{parameter} names {key!r}, which is neither a column name nor a position "
+                f"below {n_columns}."
+            )
+    return found
+
+
+def _read_column(X: Any, j: int, module: Any) -> tuple[np.ndarray, Any, str]:
+    """Values of a column, the labels it declares, and its dtype.
+
+    Values are numbers, or an object array of str (None missing); `labels` is None for
+    numbers, () for strings without declared categories.
+    """
+    if module is None:
+        return X[:, j], None, str(X.dtype)
+    name = column_name(list(X.columns), j)
+    if module.__name__ == "polars":
+        return _read_polars(X.to_series(j), module, name)
+    return _read_pandas(X.iloc[:, j], module, name)
+
+
+def _read_pandas(series: Any, pandas: Any, name: str) -> tuple[np.ndarray, Any, str]:
+    types = pandas.api.types
+    dtype = series.dtype
+    if isinstance(dtype, pandas.CategoricalDtype):
+        values = series.to_numpy(dtype=object)
+        values[series.isna().to_numpy()] = None
+        order = ", ordered" if dtype.ordered else ""
+        return values, dtype.categories.to_numpy(dtype=object), f"category{order}"
+    if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
+        raise ValueError(_no_dates(name, dtype))
+    if types.is_complex_dtype(dtype):
+        raise ValueError(f"Complex data not supported: {name} has dtype {dtype}.")
+    if types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan), None, str(dtype)
+    values = series.to_numpy(dtype=object)
+    missing = series.isna().to_numpy()
+    return (*_read_objects(values, missing, name), str(dtype))
+
+
+def _read_polars(series: Any, polars: Any, name: str) -> tuple[np.ndarray, Any, str]:
+    dtype = series.dtype
+    if dtype.is_temporal():
+        raise ValueError(_no_dates(name, dtype))
+    if dtype.is_numeric() or dtype == polars.Boolean:
+        values = series.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+        return np.array(values, np.float64), None, str(dtype)
+    values = np.array(series.to_list(), dtype=object)
+    missing = series.is_null().to_numpy()
+    if type(dtype).__name__ == "Enum":
+        return values, np.array(dtype.categories.to_list(), dtype=object), "Enum"
+    return (*_read_objects(values, missing, name), str(dtype.base_type().__name__))
+
+
+def _no_dates(name: str, dtype: Any) -> str:
+    return (
+        f"X holds dates in {name} (dtype {dtype}). Turn them into numbers, for instance days "
+        "since a fixed date, or drop the column."
+    )
+
+
+def _read_objects(values: np.ndarray, missing: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
+    """An object column as strings with no declared labels, or as numbers."""
+    present = values[~missing]
+    if all(isinstance(value, str) for value in present):
+        values = values.copy()
+        values[missing] = None
+        return values, ()
+    for value in present:
+        if not isinstance(value, (bool, int, float, np.number, np.bool_)):
+            raise ValueError(
+                f"X holds values of several kinds in {name}, such as {value!r} of type "
+                f"{type(value).__name__}. Make them all numbers or all strings."
+            )
+    numbers = np.full(len(values), np.nan)
+    numbers[~missing] = present.astype(np.float64)
+    return numbers, None
+
+
+def _learn_column(
+    values: np.ndarray,
+    declared: Any,
+    dtype: str,
+    counts: np.ndarray,
+    wanted: str,
+    max_categories: int,
+    name: str,
+) -> Column:
+    """Type and categories of one column from the rows that count."""
+    if declared is not None:
+        if wanted == GAUSSIAN:
+            raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
+        present = [value for value in values[counts] if value is not None]
+        labels = declared if len(declared) else np.array(sorted(set(present)), dtype=object)
+        if not present:
+            raise ValueError(_no_value(name))
+        return Column(CATEGORICAL, np.arange(float(len(labels))), labels, dtype)
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        i = int(np.argmax(np.isinf(values)))
+        raise ValueError(_infinite(values[i], i, name))
+    present = values[counts]
+    if present.dtype.kind == "f":
+        present = present[~np.isnan(present)]
+    if not present.size:
+        raise ValueError(_no_value(name))
+    distinct = np.unique(present).astype(np.float64)
+    is_integer = np.array_equal(distinct, np.floor(distinct))
+    if wanted == "auto":
+        if is_integer and (
+            _NEAR_LIMIT[0] * max_categories < len(distinct) <= _NEAR_LIMIT[1] * max_categories
+        ):
+            warnings.warn(
+                f"{name} has {len(distinct)} distinct integers, near max_categories="
+                f"{max_categories}: on other rows it may be read the other way, and log mass and "
+                "log density cannot be compared. Say which it is with feature_types.",
+                UserWarning,
+                stacklevel=2,
+            )
+        wanted = CATEGORICAL if is_integer and len(distinct) <= max_categories else GAUSSIAN
+    return Column(wanted, distinct if wanted == CATEGORICAL else None, None, dtype)
+
+
+def _no_value(name: str) -> str:
+    return f"X has no value in {name}: every row that counts is missing there. Drop the column."
+
+
+def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.ndarray:
+    """Numbers of a column's values: their own, or the positions of labels."""
+    if (labels is None) != (column.labels is None):
+        kinds = ("labels", "numbers") if labels is None else ("numbers", "labels")
+        raise ValueError(f"X holds {kinds[1]} in {name}, where fit saw {kinds[0]}.")
+    if column.labels is None:
+        return values
+    code_of = {label: float(code) for code, label in enumerate(column.labels)}
+    code_of[None] = np.nan
+    unseen = float(len(column.labels))
+    return np.array([code_of.get(value, unseen) for value in values], np.float64)
+
+
+def _restore(values: np.ndarray, column: Column) -> np.ndarray:
+    """Labels of codes; numbers stay, rounded where the column held integers."""
+    if column.labels is not None:
+        return column.labels[values.astype(np.intp)]
+    if column.dtype.lower().startswith(("int", "uint")):
+        return np.rint(values).astype(np.int64)
+    if column.dtype.lower().startswith("bool"):
+        return values.astype(bool)
+    return values
+
+
+def _polars_dtype(polars: Any, column: Column) -> Any:
+    if column.dtype == "Enum":
+        return polars.Enum(list(column.labels if column.labels is not None else ()))
+    return getattr(polars, column.dtype)
 
 
 def explain_strings(X: Any, error: Exception) -> None:
@@ -21,7 +378,6 @@ def explain_strings(X: Any, error: Exception) -> None:
     cells = np.asarray(X)
     if cells.ndim != 2 or cells.dtype.kind not in "OUS":
         return
-    names = [str(name) for name in X.columns] if hasattr(X, "columns") else None
     for (i, j), value in np.ndenumerate(cells):
         if isinstance(value, (str, bytes)):
             try:
@@ -29,59 +385,24 @@ def explain_strings(X: Any, error: Exception) -> None:
             except ValueError:
                 raise ValueError(
                     f"X holds strings: could not convert string to float: {str(value)!r} in "
-                    f"row {i}, {column_name(names, j)}. Encode categories as integers, for "
-                    "instance with sklearn.preprocessing.OrdinalEncoder."
+                    f"row {i}, column {j}. Pass a frame, whose columns of strings are read as "
+                    "categories, or encode them as integers with "
+                    "sklearn.preprocessing.OrdinalEncoder."
                 ) from error
 
 
-def check_finite(X: np.ndarray, feature_names: Sequence[str] | None) -> None:
-    """Raise ValueError naming the first column of X with an infinity; NaN is allowed."""
-    if X.dtype.kind != "f":
+def check_finite(matrix: np.ndarray, names: Sequence[Any] | None) -> None:
+    """Raise ValueError naming the first column with an infinity; NaN is allowed."""
+    if matrix.dtype.kind != "f":
         return
-    infinite = np.isinf(X)
+    infinite = np.isinf(matrix)
     if infinite.any():
         i, j = np.argwhere(infinite)[0]
-        raise ValueError(
-            f"X contains infinity or a value too large: {X[i, j]} in row {i}, "
-            f"{column_name(feature_names, j)}. Replace it, or mark it as missing with NaN."
-        )
+        raise ValueError(_infinite(matrix[i, j], i, column_name(names, j)))
 
 
-def learn_categories(X: np.ndarray, feature_names: Sequence[str] | None = None) -> list[np.ndarray]:
-    """Sorted distinct values of every column, NaN left out.
-
-    Parameters
-    ----------
-    X : (n, n_features)
-        Rows that count: leave those of weight zero out.
-    feature_names : sequence of str, optional
-        For messages.
-
-    Returns
-    -------
-    list of n_features float64 arrays
-
-    Raises
-    ------
-    ValueError
-        If a column has no value at all, or one that is not an integer.
-    """
-    categories = []
-    for j in range(X.shape[1]):
-        values = X[:, j]
-        if values.dtype.kind == "f":
-            values = values[~np.isnan(values)]
-            fractional = values != np.floor(values)
-            if fractional.any():
-                raise ValueError(
-                    f"X has a value that is not an integer: {values[fractional][0]} in "
-                    f"{column_name(feature_names, j)}. Columns are categorical: round or bin "
-                    "the values, for instance with sklearn.preprocessing.KBinsDiscretizer."
-                )
-        if not values.size:
-            raise ValueError(
-                f"X has no value in {column_name(feature_names, j)}: every row that counts is "
-                "missing there. Drop the column."
-            )
-        categories.append(np.unique(values).astype(np.float64))
-    return categories
+def _infinite(value: float, i: int, name: str) -> str:
+    return (
+        f"X contains infinity or a value too large: {value} in row {i}, {name}. Replace it, or "
+        "mark it as missing with NaN."
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpc._columns import check_finite, column_name, explain_strings, learn_categories
+from skpc._columns import Columns, column_name, explain_strings, frame_module, positions
 from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 # The kernels' modules take half a second to import: they are imported where they are used.
@@ -33,7 +33,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     scoring. The penalty `mu` on the curvature of the log-likelihood [1]_ keeps the model
     from sharp optima, which generalise badly when data are few.
 
-    Columns are categorical: integers, as many different ones as there may be.
+    Columns may be categorical or continuous. Given its latent state a categorical column
+    has its own table of probabilities, a continuous one a Gaussian; strongly correlated
+    continuous columns share a latent variable and a Gaussian with full covariance.
 
     Parameters
     ----------
@@ -79,8 +81,30 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     n_init : int, default=1
         Number of starts; the one with the highest training log-likelihood is kept.
 
-    feature_types : {"auto"}, default="auto"
-        How columns are read. So far every column is categorical.
+    feature_types : {"auto", "categorical", "gaussian"}, sequence or dict, default="auto"
+        How columns are read: all alike, or one entry a column, or a dict from names or
+        positions for some, the others being "auto". "auto" reads labels, booleans, and
+        integers with at most `max_categories` different ones as categorical, and other
+        numbers as Gaussian, whatever their dtype. The log mass of a categorical column and
+        the log density of a Gaussian one cannot be compared: name the types before
+        comparing models that are fitted on different rows.
+
+    max_categories : int, default=32
+        Most distinct integers of a column that "auto" reads as categorical.
+
+    handle_unknown : {"ignore", "error"}, default="ignore"
+        What to do with a category that fit did not see: give it the mass of a category
+        without counts, or raise an error.
+
+    feature_groups : "auto", sequence of sequences or None, default="auto"
+        Continuous columns that share a latent variable and a full covariance: found from
+        their correlations (joined where the gain in likelihood exceeds the Bayesian
+        information criterion's price), given by names or positions, or none.
+
+    shrinkage : float, default=10
+        Covariances are averaged with that of all states together, as if that came from so
+        many rows. 0 is maximum likelihood, which overfits where states have few rows. The
+        variance of a state is at least 1e-6 times that of the column, in every direction.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the circuit of the last fit: same tree, same categories,
@@ -104,11 +128,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     circuit_ : Circuit
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
 
-    categories_ : list of n_features_in_ arrays
-        The distinct values of each column, sorted.
+    categories_ : list of n_features_in_ arrays or None
+        The categories of each column, sorted; None where it is continuous.
 
     feature_types_ : list of n_features_in_ str
-        How each column was read.
+        How each column was read: "categorical" or "gaussian".
 
     log_likelihoods_ : ndarray of shape (n_iter_,)
         Mean log-likelihood of the training rows before each update, in nats.
@@ -124,6 +148,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X had string names.
+
+    n_parameters : int
+        Number of free parameters.
 
     See Also
     --------
@@ -173,7 +200,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "init": [StrOptions({"random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "feature_types": [StrOptions({"auto"})],
+        "feature_types": ["array-like", dict, StrOptions({"auto", "categorical", "gaussian"})],
+        "max_categories": [Interval(Integral, 1, None, closed="left")],
+        "handle_unknown": [StrOptions({"ignore", "error"})],
+        "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "n_jobs": [Integral, None],
@@ -193,7 +224,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         pseudocount: float = 0.01,
         init: str = "random",
         n_init: int = 1,
-        feature_types: str = "auto",
+        feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
+        max_categories: int = 32,
+        handle_unknown: str = "ignore",
+        feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
+        shrinkage: float = 10.0,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
@@ -210,6 +245,10 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.init = init
         self.n_init = n_init
         self.feature_types = feature_types
+        self.max_categories = max_categories
+        self.handle_unknown = handle_unknown
+        self.feature_groups = feature_groups
+        self.shrinkage = shrinkage
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -226,8 +265,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Integers; NaN is missing.
+        X : array-like or frame of shape (n_samples, n_features)
+            Numbers, or a pandas or polars frame with columns of numbers, labels or
+            booleans. NaN, None and NA are missing.
         y : None
             Ignored; present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -253,11 +293,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         """
         former = dict(self.__dict__)
         try:
-            X = self._validate(X, reset=True)
+            X = self._validate_table(X, reset=True)
             weights = self._check_weights(sample_weight, X)
-            rows, weights = X[weights > 0], weights[weights > 0]
-            categories = self._learn_categories(rows)
-            result = self._learn_circuit(rows, weights, categories)
+            columns = self._learn_columns(X, weights)
+            matrix, weights = columns.to_matrix(X)[weights > 0], weights[weights > 0]
+            result = self._learn_circuit(matrix, weights, columns)
         except BaseException:
             # Nothing half-fitted stays behind: what was fitted before still is.
             self.__dict__.clear()
@@ -265,23 +305,24 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             raise
         self._warn(result)
         self.circuit_ = result.circuit
-        self.categories_ = categories
-        self.feature_types_ = ["categorical"] * len(categories)
+        self.categories_ = columns.categories
+        self.feature_types_ = [column.type for column in columns.columns]
         self.log_likelihoods_ = result.log_likelihoods
         self.n_iter_ = len(result.log_likelihoods)
         self.converged_ = result.converged
-        self._dtype = X.dtype
+        self._columns = columns
         return self
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Exact log-likelihood of each row.
 
-        The log of a probability mass, so never positive. With missing values, the log of
-        the marginal mass of what is observed; 0 where nothing is.
+        The log mass of categorical columns, the log density of continuous ones, their sum
+        if there are both: with continuous columns it may be positive, and changes when they
+        are rescaled. With missing values it is that of what is observed; 0 where nothing is.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             Rows to score; NaN is missing. A category never seen in training has the mass
             of one with no count (see `pseudocount`).
 
@@ -298,7 +339,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             Rows to score; NaN is missing.
         y : None
             Ignored; present for API consistency.
@@ -308,8 +349,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         Returns
         -------
         float
-            Weighted mean of `score_samples`. (The score of scikit-learn's KernelDensity is
-            the sum instead.)
+            Weighted mean of `score_samples`, as in scikit-learn's GaussianMixture. (The score
+            of its KernelDensity is the sum instead.)
         """
         check_is_fitted(self)
         X = self._validate(X)
@@ -330,18 +371,73 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_features_in_)
-            In the values that the columns had in training.
+        array or frame of shape (n_samples, n_features_in_)
+            Of the kind, with the names, dtypes and categories that fit saw.
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
             raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
         from skpc._queries import sample
 
-        rows = sample(
+        matrix = sample(
             self.circuit_, int(n_samples), self.n_features_in_, check_random_state(random_state)
         )
-        return rows.astype(self._dtype)
+        return self._columns.to_table(matrix)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters of the fitted circuit."""
+        check_is_fitted(self)
+        return self.circuit_.n_parameters
+
+    def aic(self, X: Any) -> float:
+        """Akaike information criterion on X; lower is better.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        float
+            -2 log-likelihood in all + 2 `n_parameters`.
+        """
+        check_is_fitted(self)
+        return float(-2.0 * self.score_samples(X).sum() + 2.0 * self.n_parameters)
+
+    def bic(self, X: Any) -> float:
+        """Bayesian information criterion on X; lower is better.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+
+        Returns
+        -------
+        float
+            -2 log-likelihood in all + `n_parameters` log n_samples.
+        """
+        check_is_fitted(self)
+        scores = self.score_samples(X)
+        return float(-2.0 * scores.sum() + self.n_parameters * np.log(len(scores)))
+
+    def __getstate__(self) -> dict[str, Any]:
+        from skpc import __version__
+
+        return {**super().__getstate__(), "_skpc_version": __version__}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from skpc import __version__
+
+        version = state.pop("_skpc_version", "unknown")
+        if version != __version__:
+            warnings.warn(
+                f"This model was written by skpc {version} and is read by {__version__}: it may "
+                "fail or give other results. Fit it again.",
+                UserWarning,
+                stacklevel=2,
+            )
+        super().__setstate__(state)
 
     def hessian_trace(self, X: Any) -> np.ndarray:
         """Trace of the Hessian of the negative log-likelihood of each row.
@@ -351,7 +447,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             NaN is missing.
 
         Returns
@@ -367,7 +463,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like or frame of shape (n_samples, n_features)
             NaN is missing.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the mean.
@@ -382,14 +478,21 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         weights = self._check_weights(sample_weight, X)
         return float(np.average(self._hessian_trace(X), weights=weights))
 
-    def _validate(self, X: Any, *, reset: bool = False) -> np.ndarray:
+    def _validate_table(self, X: Any, *, reset: bool) -> Any:
+        """Check names and number of columns, and cells if X is no frame."""
+        if frame_module(X) is not None and min(X.shape) > 0:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            return X
         try:
-            checked = validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
-        except (ValueError, TypeError) as error:
+            return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+        except ValueError as error:
             explain_strings(X, error)
             raise
-        check_finite(checked, getattr(self, "feature_names_in_", None))
-        return checked
+
+    def _validate(self, X: Any) -> np.ndarray:
+        """The matrix of a table to query."""
+        table = self._validate_table(X, reset=False)
+        return self._columns.to_matrix(table, handle_unknown=self.handle_unknown)
 
     @staticmethod
     def _check_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
@@ -409,63 +512,86 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
 
-    def _learn_categories(self, X: np.ndarray) -> list[np.ndarray]:
-        """Categories of the columns; with `warm_start`, those of the last fit."""
-        names = getattr(self, "feature_names_in_", None)
-        learnt = learn_categories(X, names)
+    def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
+        """How to read the columns; with `warm_start`, as in the last fit."""
         if not self._continues():
-            return learnt
+            return Columns.learn(X, weights, self.feature_types, self.max_categories)
         remedy = "Set warm_start=False to start anew."
         if self.circuit_.n_latents != self.n_latents:
             raise ValueError(
                 f"n_latents={self.n_latents} differs from the {self.circuit_.n_latents} of the "
                 f"fitted circuit. {remedy}"
             )
-        if len(learnt) != len(self.categories_):
+        if X.shape[1] != len(self._columns.columns):
             raise ValueError(
-                f"X has {len(learnt)} columns, the fitted circuit {len(self.categories_)}. {remedy}"
+                f"X has {X.shape[1]} columns, the fitted circuit {len(self._columns.columns)}. "
+                f"{remedy}"
             )
-        for j, (new, old) in enumerate(zip(learnt, self.categories_, strict=True)):
-            unknown = np.setdiff1d(new, old)
-            if unknown.size:
-                raise ValueError(
-                    f"X has a category that the last fit did not see: {unknown[0]:g} in "
-                    f"{column_name(names, j)}. {remedy}"
-                )
-        return self.categories_
+        try:
+            self._columns.to_matrix(X, handle_unknown="error")
+        except ValueError as error:
+            raise ValueError(f"{error} Or: {remedy}") from error
+        return self._columns
 
-    def _learn_circuit(
-        self, X: np.ndarray, weights: np.ndarray, categories: list[np.ndarray]
-    ) -> EMResult:
+    def _groups(self, columns: Columns) -> list[list[int]] | None:
+        """The groups of columns asked for, as positions; None to find them."""
+        if self.feature_groups is None:
+            return []
+        if isinstance(self.feature_groups, str):
+            return None
+        names, n_columns = columns.names, len(columns.columns)
+        groups = [
+            positions(group, names, n_columns, "feature_groups") for group in self.feature_groups
+        ]
+        members = [j for group in groups for j in group]
+        for j in members:
+            if members.count(j) > 1:
+                raise ValueError(f"feature_groups has {column_name(names, j)} more than once.")
+            if columns.columns[j].type != "gaussian":
+                raise ValueError(
+                    f"feature_groups has {column_name(names, j)}, which is categorical: only "
+                    "continuous columns can be grouped."
+                )
+        return [group for group in groups if len(group) > 1]
+
+    def _learn_circuit(self, matrix: np.ndarray, weights: np.ndarray, columns: Columns) -> EMResult:
         """Learn the tree, run EM from every start and keep the best result."""
         from skpc._circuit import random_circuit
         from skpc._em import EStep, fit_em
         from skpc._inputs import encode
         from skpc._mstep import MStep
         from skpc._patterns import distinct_rows
-        from skpc._structure import chow_liu_tree
+        from skpc._structure import learn_structure
         from skpc._threads import use_threads
 
         random_state = check_random_state(self.random_state)
-        n_categories = np.array([len(values) for values in categories])
-        features = [np.array([j]) for j in range(len(categories))]
+        singles = [np.array([j]) for j in range(matrix.shape[1])]
+        categories = [column.categories for column in columns.columns]
+        groups = self._groups(columns)
         m_step = MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount)
         with use_threads(self.n_jobs):
-            symbols = encode(X, features, categories)
-            symbols, weights = distinct_rows(symbols, n_categories + 2, weights)
+            evidence = encode(matrix, singles, categories)
+            symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
+            evidence = evidence.with_symbols(symbols)
             if self._continues():
                 starts = [self.circuit_]
+                evidence = evidence.grouped(self.circuit_.features)
             else:
-                parents = chow_liu_tree(
-                    symbols, n_categories + 2, n_categories, weights, self.pseudocount
+                features, parents = learn_structure(
+                    evidence, weights, self.n_latents, self.pseudocount, groups
                 )
+                evidence = evidence.grouped(features)
+                region_categories = [categories[group[0]] for group in features]
                 starts = [
-                    random_circuit(parents, features, categories, self.n_latents, random_state)
+                    random_circuit(
+                        parents, features, region_categories, evidence, weights, self.n_latents,
+                        random_state, shrinkage=self.shrinkage,
+                    )
                     for _ in range(self.n_init)
-                ]
+                ]  # fmt: skip
             e_step = EStep(
                 starts[0],
-                symbols,
+                evidence,
                 weights,
                 with_gate=m_step.needs_gate,
                 with_moments=m_step.needs_moments,

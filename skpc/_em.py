@@ -9,6 +9,7 @@ import numpy as np
 
 from skpc._circuit import Circuit
 from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
+from skpc._inputs import Evidence
 from skpc._mstep import MStep
 from skpc._patterns import row_codes
 
@@ -20,8 +21,8 @@ class EStep:
     ----------
     circuit : Circuit
         Only its structure, its number of states and its encoding are used.
-    symbols : (n_regions, n) int32
-        Distinct rows; see `skpc._patterns.distinct_rows`.
+    evidence : Evidence
+        Of distinct rows; see `skpc._patterns.distinct_rows`.
     weights : (n,)
     with_gate, with_moments : bool
         What to gather beside the counts.
@@ -32,27 +33,25 @@ class EStep:
     def __init__(
         self,
         circuit: Circuit,
-        symbols: np.ndarray,
+        evidence: Evidence,
         weights: np.ndarray,
         *,
         with_gate: bool = False,
         with_moments: bool = False,
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
-        self.symbols = symbols
         self.weights = weights
         self.with_gate = with_gate
         self.with_moments = with_moments
         self.blocks = pattern_blocks(
             circuit.parents,
-            symbols,
-            circuit.inputs.n_symbols,
+            evidence,
             weights,
             Messages.bytes_per_row(circuit.n_latents),
             max_bytes,
         )
         self._messages = Messages(
-            max(block.n_message_rows for block in self.blocks),
+            max(patterns.n_message_rows for _, patterns in self.blocks),
             circuit.n_regions,
             circuit.n_latents,
         )
@@ -60,25 +59,21 @@ class EStep:
     @property
     def n_patterns(self) -> int:
         """Number of patterns of all regions: the size of the E-step."""
-        return sum(int(block.n_patterns.sum()) for block in self.blocks)
+        return sum(int(patterns.n_patterns.sum()) for _, patterns in self.blocks)
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts under `circuit`."""
         total: ExpectedCounts | None = None
         first = 0
-        for block in self.blocks:
-            self._messages.upward(circuit, block)
+        for evidence, patterns in self.blocks:
+            self._messages.upward(circuit, evidence, patterns)
             moments = None
             if self.with_moments:
-                rows = slice(first, first + block.root_codes.shape[0])
-                codes, _ = row_codes(
-                    circuit.parents,
-                    np.ascontiguousarray(self.symbols[:, rows]),
-                    circuit.inputs.n_symbols,
-                )
-                moments = self._messages.row_curvature(circuit, block, codes, self.weights[rows])
-                first = rows.stop
-            counts = self._messages.downward(circuit, block, with_gate=self.with_gate)
+                codes, _ = row_codes(circuit.parents, evidence.symbols, evidence.n_symbols)
+                weights = self.weights[first : first + codes.shape[1]]
+                first += codes.shape[1]
+                moments = self._messages.row_curvature(circuit, patterns, codes, weights)
+            counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
             if moments is not None:
                 _, counts.root_moments, counts.sum_moments = moments
             if total is None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from skpc._circuit import Circuit
+from skpc._inputs import Evidence
 from skpc._kernels import flows as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import Patterns, build_patterns, link_patterns, row_codes
@@ -32,8 +32,8 @@ class ExpectedCounts:
         Expected counts of the root's states.
     sums : (n_regions, n_latents, n_latents)
         Expected counts ``[c, k, j]`` of the edges of the sum nodes; zero at the root.
-    symbols : (n_symbols, n_latents)
-        Expected counts of each region's states by observed symbol.
+    inputs : list of arrays
+        Sufficient statistics of the input distributions; see ``Inputs.summarize``.
     gate : (n_regions, n_latents) or None
         Sums of t_n = |P_c|^2 / S_c,k^2; the root's is in ``[root, 0]``.
     root_moments, sum_moments : like `root` and `sums`, or None
@@ -43,15 +43,16 @@ class ExpectedCounts:
     log_likelihood: float
     root: np.ndarray
     sums: np.ndarray
-    symbols: np.ndarray
+    inputs: list[np.ndarray]
     gate: np.ndarray | None = None
     root_moments: np.ndarray | None = None
     sum_moments: np.ndarray | None = None
 
     def add(self, other: ExpectedCounts) -> None:
         """Add the counts of other rows."""
+        self.inputs = [a + b for a, b in zip(self.inputs, other.inputs, strict=True)]
         for name, value in vars(other).items():
-            if value is not None:
+            if name != "inputs" and value is not None:
                 setattr(self, name, getattr(self, name) + value)
 
 
@@ -91,18 +92,15 @@ class Messages:
         """Memory of one message row."""
         return 2 * padded(n_latents, dtype) * np.dtype(dtype).itemsize + 8
 
-    def upward(self, circuit: Circuit, patterns: Patterns) -> None:
-        """Evaluate every node on every pattern."""
-        n_latents, n_padded = circuit.n_latents, self.sums.shape[1]
-        table = np.zeros((int(circuit.inputs.n_symbols.sum()), n_padded))
-        table[:, :n_latents] = circuit.inputs.table()
-        _, table_exponents = np.frexp(table.max(axis=1))
-        table = np.ldexp(table, -table_exponents[:, None])
+    def upward(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
+        """Evaluate every node on every pattern of the evidence."""
+        likelihoods, exponents = circuit.inputs.likelihoods(evidence)
+        table = np.zeros((len(likelihoods), self.sums.shape[1]))
+        table[:, : circuit.n_latents] = likelihoods
         kernels.pack_weights(circuit.sum_weights, self.weights, self.weights_t)
         kernels.upward(
-            patterns, table, table_exponents.astype(np.int64), self.weights_t, self.products,
-            self.sums, self.exponents,
-        )  # fmt: skip
+            patterns, table, exponents, self.weights_t, self.products, self.sums, self.exponents
+        )
 
     def root_log_likelihoods(self, circuit: Circuit, patterns: Patterns) -> np.ndarray:
         """Log-likelihood of each pattern of the root, in nats; call after `upward`."""
@@ -115,7 +113,7 @@ class Messages:
         return np.log(likelihoods) + self.exponents[rows] * np.log(2.0)
 
     def downward(
-        self, circuit: Circuit, patterns: Patterns, *, with_gate: bool = False
+        self, circuit: Circuit, evidence: Evidence, patterns: Patterns, *, with_gate: bool = False
     ) -> ExpectedCounts:
         """Expected counts of the weighted patterns; call after `upward`, once."""
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
@@ -151,13 +149,13 @@ class Messages:
             sums,
             gate,
         )
-        symbols = np.zeros((int(circuit.inputs.n_symbols.sum()), n_padded))
+        symbols = np.zeros((int(evidence.n_symbols.sum()), n_padded))
         kernels.symbol_counts(patterns, self.sums, symbols)
         return ExpectedCounts(
             log_likelihood=float(np.sum(log_likelihoods * root_weights)),
             root=root_counts.sum(axis=0),
             sums=sums,
-            symbols=symbols[:, :n_latents],
+            inputs=circuit.inputs.summarize(evidence, symbols[:, :n_latents]),
             gate=gate if with_gate else None,
         )
 
@@ -227,10 +225,10 @@ def log_likelihood(
     out = np.empty(X.shape[0])
     bytes_per_row = n_regions * (Messages.bytes_per_row(n_latents) // 2 + 12)
     for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
-        symbols = circuit.inputs.encode(X[rows])
-        patterns = build_patterns(circuit.parents, symbols, circuit.inputs.n_symbols)
+        evidence = circuit.inputs.encode(X[rows])
+        patterns = build_patterns(circuit.parents, evidence.symbols, evidence.n_symbols)
         messages = Messages(patterns.n_message_rows, n_regions, n_latents, keep_products=False)
-        messages.upward(circuit, patterns)
+        messages.upward(circuit, evidence, patterns)
         out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
         if X.dtype.kind == "f":  # zero, not only to rounding, where nothing is observed
             out[rows][np.isnan(X[rows]).all(axis=1)] = 0.0
@@ -239,20 +237,23 @@ def log_likelihood(
 
 def pattern_blocks(
     parents: np.ndarray,
-    symbols: np.ndarray,
-    n_symbols: np.ndarray,
+    evidence: Evidence,
     weights: np.ndarray,
     bytes_per_message: int,
     max_bytes: int,
-) -> list[Patterns]:
+) -> list[tuple[Evidence, Patterns]]:
     """Patterns of the whole data set, or of blocks of rows if its messages do not fit."""
+    symbols, n_symbols = evidence.symbols, evidence.n_symbols
     codes, n_patterns = row_codes(parents, symbols, n_symbols)
-    n_blocks = -(-int(n_patterns.sum()) * bytes_per_message // max_bytes)
+    n_messages = int(n_patterns.sum() + n_symbols.sum())
+    n_blocks = -(-n_messages * bytes_per_message // max_bytes)
     if n_blocks <= 1:
-        return [link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)]
+        patterns = link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)
+        return [(evidence, patterns)]
     del codes
-    blocks: Sequence[slice] = row_blocks(symbols.shape[1], n_blocks, symbols.shape[1])
-    return [
-        build_patterns(parents, np.ascontiguousarray(symbols[:, rows]), n_symbols, weights[rows])
-        for rows in blocks
-    ]
+    blocks = []
+    for rows in row_blocks(symbols.shape[1], n_blocks, symbols.shape[1]):
+        part = evidence.take(rows)
+        patterns = build_patterns(parents, part.symbols, part.n_symbols, weights[rows])
+        blocks.append((part, patterns))
+    return blocks

@@ -3,41 +3,121 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from skpc._gaussian import Gaussian
 from skpc._kernels import inputs as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
 _BLOCK_CELLS = 2**22
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What the rows of a table show each region, as *symbols* that number distinct cases.
+
+    For a categorical region with V categories the symbols are 0 to V - 1 for them, V for a
+    missing value and V + 1 for a value never seen. For a continuous one they number the
+    distinct vectors in these rows.
+
+    Attributes
+    ----------
+    symbols : (n_regions, n) int32
+    n_symbols : (n_regions,)
+    values : tuple of n_regions (n_symbols, m) arrays or None
+        The vectors that symbols stand for, sorted, NaN missing; None for categories.
+    """
+
+    symbols: np.ndarray
+    n_symbols: np.ndarray
+    values: tuple[np.ndarray | None, ...]
+
+    def with_symbols(self, symbols: np.ndarray) -> Evidence:
+        """Other rows over the same symbols."""
+        return replace(self, symbols=symbols)
+
+    def grouped(self, features: Sequence[np.ndarray]) -> Evidence:
+        """The evidence of regions that observe several of these, one column each.
+
+        Parameters
+        ----------
+        features : per new region, the numbers of the old ones it takes together
+        """
+        symbols = np.empty((len(features), self.symbols.shape[1]), np.int32)
+        n_symbols = np.empty(len(features), np.int64)
+        values: list[np.ndarray | None] = []
+        for region, columns in enumerate(features):
+            first = columns[0]
+            vectors = self.values[first]
+            symbols[region], n_symbols[region] = self.symbols[first], self.n_symbols[first]
+            if len(columns) > 1:
+                rows = [self.values[j][self.symbols[j], 0] for j in columns]
+                vectors, symbols[region] = _distinct_vectors(np.stack(rows, axis=1))
+                n_symbols[region] = len(vectors)
+            values.append(vectors)
+        return Evidence(symbols, n_symbols, tuple(values))
+
+    def take(self, rows: slice) -> Evidence:
+        """The evidence of some of the rows, with no more symbols than they need."""
+        symbols = np.ascontiguousarray(self.symbols[:, rows])
+        n_symbols = self.n_symbols.copy()
+        values = list(self.values)
+        for region, vectors in enumerate(self.values):
+            if vectors is not None:
+                used, inverse = np.unique(symbols[region], return_inverse=True)
+                symbols[region] = inverse
+                n_symbols[region] = len(used)
+                values[region] = vectors[used]
+        return Evidence(symbols, n_symbols, tuple(values))
+
+
 def encode(
-    X: np.ndarray, features: Sequence[np.ndarray], categories: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Symbols (n_regions, n) int32 of the rows of X; see `CategoricalInputs`.
+    X: np.ndarray, features: Sequence[np.ndarray], categories: Sequence[np.ndarray | None]
+) -> Evidence:
+    """What the rows of X show each region.
 
     Parameters
     ----------
     X : (n, n_features), NaN missing
-    features, categories : one array a region
+    features : per region, the columns it observes
+    categories : per region, its sorted categories (none: it observes nothing), or None if
+        its columns are continuous
     """
-    n_categories = np.array([len(values) for values in categories], np.int64)
-    observed = np.flatnonzero(n_categories > 0)
-    columns = np.array([columns[0] for columns in features if len(columns)], np.int64)
-    flat = np.concatenate(list(categories))
-    start = np.append(0, np.cumsum(n_categories[observed]))
+    n_categories = np.array([-1 if c is None else len(c) for c in categories], np.int64)
     symbols = np.zeros((len(categories), X.shape[0]), np.int32)
-    n_block = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
-    for first in range(0, X.shape[0], n_block):
-        rows = slice(first, first + n_block)
-        values = np.ascontiguousarray(X[rows, columns].T, dtype=np.float64)
-        encoded = np.empty(values.shape, np.int32)
-        kernels.encode(values, flat, start, encoded)
-        symbols[observed, rows] = encoded
-    return symbols
+    discrete = [r for r, n in enumerate(n_categories) if n > 0]
+    if discrete:
+        columns = np.array([features[r][0] for r in discrete], np.int64)
+        flat = np.concatenate([c for c in categories if c is not None])
+        start = np.append(0, np.cumsum(n_categories[discrete]))
+        n_block = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
+        for first in range(0, X.shape[0], n_block):
+            rows = slice(first, first + n_block)
+            block = np.ascontiguousarray(X[rows, columns].T, dtype=np.float64)
+            encoded = np.empty(block.shape, np.int32)
+            kernels.encode(block, flat, start, encoded)
+            symbols[discrete, rows] = encoded
+    n_symbols = n_categories + 2
+    values: list[np.ndarray | None] = [None] * len(categories)
+    for region, known in enumerate(categories):
+        if known is None:
+            vectors, symbols[region] = _distinct_vectors(X[:, features[region]])
+            values[region], n_symbols[region] = vectors, len(vectors)
+    return Evidence(symbols, n_symbols, tuple(values))
+
+
+def _distinct_vectors(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct rows of X, NaN equal to NaN, and the number of each row among them."""
+    X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zero
+    levels, codes = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
+    if len(levels) == 1:
+        return levels[0][:, None], codes[0]
+    distinct, inverse = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
+    vectors = np.stack([level[column] for level, column in zip(levels, distinct.T, strict=True)], 1)
+    return vectors, inverse.ravel()
 
 
 @dataclass(frozen=True)
@@ -80,51 +160,69 @@ class Categorical:
         return np.log(table[symbols])
 
 
-class CategoricalInputs(Sequence[Categorical | None]):
-    """The categorical inputs of all regions, stored flat; item r is that of region r.
+class Inputs(Sequence["Categorical | Gaussian | None"]):
+    """The input distributions of all regions; item r is that of region r.
 
-    A region that observes nothing has no categories and the item None. The *symbols* of a
-    region with V categories are 0 to V - 1 for them, V for a missing value and V + 1 for
-    a value never seen.
+    Categorical ones are stored flat, so that tables with thousands of columns cost no
+    Python call a column.
 
     Parameters
     ----------
-    features : per region, the columns it observes (none or one)
-    categories : per region, its sorted values
-    probs : (sum of V, n_latents)
+    features : per region, the columns it observes
+    categories : per region, its sorted values; None where it is continuous
+    probs : (sum of the numbers of categories, n_latents)
     unseen : (n_regions, n_latents)
+    gaussians : dict
+        Of the continuous regions.
     """
 
     def __init__(
         self,
         features: Sequence[np.ndarray],
-        categories: Sequence[np.ndarray],
+        categories: Sequence[np.ndarray | None],
         probs: np.ndarray,
         unseen: np.ndarray,
+        gaussians: dict[int, Gaussian],
     ) -> None:
         self.features = tuple(features)
         self.categories = tuple(categories)
         self.probs = probs
         self.unseen = unseen
-        self.n_categories = np.array([len(values) for values in categories], np.int64)
+        self.gaussians = gaussians
+        self.n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
         self.start = np.append(0, np.cumsum(self.n_categories))
 
     @classmethod
     def random(
         cls,
         features: Sequence[np.ndarray],
-        categories: Sequence[np.ndarray],
+        categories: Sequence[np.ndarray | None],
+        evidence: Evidence,
+        weights: np.ndarray,
         n_latents: int,
         random_state: np.random.RandomState,
-    ) -> CategoricalInputs:
-        """Draw every distribution as ``exp(-2 u)``, u uniform, normalised."""
-        n_categories = np.array([len(values) for values in categories], np.int64)
+        *,
+        shrinkage: float = 0.0,
+    ) -> Inputs:
+        """Draw categorical distributions as ``exp(-2 u)``, u uniform, normalised.
+
+        Gaussians start at rows that are far apart, see `Gaussian.random`, drawn from the
+        distinct rows of `evidence` by their weights.
+        """
+        n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
         probs = np.exp(-2.0 * random_state.random_sample((n_categories.sum(), n_latents)))
         start = np.append(0, np.cumsum(n_categories))
         for first, last in pairwise(start):
             probs[first:last] /= probs[first:last].sum(axis=0)
-        unseen = np.full((n_categories.shape[0], n_latents), WEIGHT_FLOOR)
-        return cls(features, categories, probs, unseen)
+        unseen = np.full((len(n_categories), n_latents), WEIGHT_FLOOR)
+        gaussians = {}
+        for region, vectors in enumerate(evidence.values):
+            if vectors is not None:
+                counts = np.bincount(evidence.symbols[region], weights, len(vectors))
+                gaussians[region] = Gaussian.random(
+                    vectors, counts, n_latents, shrinkage, random_state
+                )
+        return cls(features, categories, probs, unseen, gaussians)
 
     def __len__(self) -> int:
         return len(self.categories)
@@ -133,65 +231,106 @@ class CategoricalInputs(Sequence[Categorical | None]):
         if isinstance(region, slice):
             return [self[r] for r in range(len(self))[region]]
         region = range(len(self))[region]
+        if region in self.gaussians:
+            return self.gaussians[region]
         if self.n_categories[region] == 0:
             return None
         rows = slice(self.start[region], self.start[region + 1])
         return Categorical(self.categories[region], self.probs[rows], self.unseen[region])
 
-    def __iter__(self) -> Iterator[Categorical | None]:
+    def __iter__(self) -> Iterator[Categorical | Gaussian | None]:
         return (self[region] for region in range(len(self)))
-
-    @property
-    def n_symbols(self) -> np.ndarray:
-        """(n_regions,) number of symbols of each region."""
-        return self.n_categories + 2
 
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
-        return int(np.maximum(self.n_categories - 1, 0).sum()) * self.probs.shape[1]
+        n_categorical = int(np.maximum(self.n_categories - 1, 0).sum()) * self.probs.shape[1]
+        return n_categorical + sum(g.n_parameters for g in self.gaussians.values())
 
-    def encode(self, X: np.ndarray) -> np.ndarray:
-        """Symbols (n_regions, n) int32 of the rows of X (n, n_features), NaN missing."""
+    def encode(self, X: np.ndarray) -> Evidence:
+        """What the rows of X (n, n_features), NaN missing, show each region."""
         return encode(X, self.features, self.categories)
 
-    def table(self) -> np.ndarray:
-        """Likelihood of every symbol, region after region (sum of n_symbols, n_latents)."""
-        table = np.ones((self.n_symbols.sum(), self.probs.shape[1]))
-        table[self._category_rows()] = self.probs
-        table[np.cumsum(self.n_symbols) - 1] = self.unseen
-        return table
+    def likelihoods(self, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+        """Likelihood of every symbol: (sum of n_symbols, n_latents) times two to the (sum,).
 
-    def _category_rows(self) -> np.ndarray:
-        """Rows of `table` that hold categories."""
-        return np.arange(self.start[-1]) + 2 * np.repeat(np.arange(len(self)), self.n_categories)
+        Region after region. The largest entry of each row of the first is in [0.5, 1).
+        """
+        table = np.ones((int(evidence.n_symbols.sum()), self.probs.shape[1]))
+        exponents = np.zeros(len(table), np.int64)
+        table[self._category_rows(evidence)] = self.probs
+        ends = np.cumsum(evidence.n_symbols)
+        discrete = np.array([vectors is None for vectors in evidence.values])
+        table[ends[discrete] - 1] = self.unseen[discrete]
+        for region, gaussian in self.gaussians.items():
+            rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
+            log_prob = gaussian.log_prob(evidence.values[region])  # type: ignore[arg-type]
+            exponents[rows] = np.floor(log_prob.max(axis=1) / np.log(2.0))
+            table[rows] = np.exp(log_prob - exponents[rows, None] * np.log(2.0))
+        _, shifts = np.frexp(table.max(axis=1))
+        return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
-    def updated(self, counts: np.ndarray, pseudocount: float) -> CategoricalInputs:
-        """M-step: the distributions that fit these expected counts best.
+    def _category_rows(self, evidence: Evidence) -> np.ndarray:
+        """Rows of the table of symbols that stand for categories."""
+        first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
+        offsets = np.arange(self.start[-1]) - np.repeat(self.start[:-1], self.n_categories)
+        return np.repeat(first, self.n_categories) + offsets
+
+    def summarize(self, evidence: Evidence, counts: np.ndarray) -> list[np.ndarray]:
+        """Sufficient statistics, which add over rows: what `updated` needs.
 
         Parameters
         ----------
+        evidence : Evidence
         counts : (sum of n_symbols, n_latents)
-            Expected counts, laid out like `table`. Missing and unseen values tell nothing.
-        pseudocount : float
-            Added to the counts of each distribution in all, spread evenly.
+            Expected counts, laid out like `likelihoods`.
+
+        Returns
+        -------
+        list
+            Counts of all categories, then moments of each Gaussian. Missing and unseen
+            values tell nothing about categories.
         """
-        rows = self._category_rows()
-        counts = np.maximum(counts[rows], 0.0)
+        summary = [np.maximum(counts[self._category_rows(evidence)], 0.0)]
+        ends = np.cumsum(evidence.n_symbols)
+        for region, gaussian in self.gaussians.items():
+            rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
+            vectors = evidence.values[region]
+            summary.append(gaussian.summarize(vectors, counts[rows]))  # type: ignore[arg-type]
+        return summary
+
+    def updated(self, summary: list[np.ndarray], pseudocount: float) -> Inputs:
+        """M-step: the distributions that fit these statistics best.
+
+        Parameters
+        ----------
+        summary : list
+            Sums of what `summarize` returns.
+        pseudocount : float
+            Added to the counts of each categorical distribution in all, spread evenly.
+        """
+        counts, *moments = summary
+        probs, unseen = self.probs, self.unseen
         occupied = self.n_categories > 0
-        n_categories = self.n_categories[occupied, None]
-        totals = np.add.reduceat(counts, self.start[:-1][occupied])
-        share = pseudocount / n_categories
-        # A state that received no flow keeps its distribution.
-        has_flow = totals > 0.0
-        totals = np.where(has_flow, totals + pseudocount, 1.0)
-        repeats = self.n_categories[occupied]
-        probs = (counts + np.repeat(share, repeats, axis=0)) / np.repeat(totals, repeats, axis=0)
-        probs = np.where(
-            np.repeat(has_flow, repeats, axis=0), np.maximum(probs, WEIGHT_FLOOR), self.probs
-        )
-        unseen = self.unseen.copy()
-        unseen[occupied] = np.where(
-            has_flow, np.maximum(share / totals, WEIGHT_FLOOR), self.unseen[occupied]
-        )
-        return CategoricalInputs(self.features, self.categories, probs, unseen)
+        if occupied.any():
+            repeats = self.n_categories[occupied]
+
+            def spread(per_region: np.ndarray) -> np.ndarray:
+                return np.repeat(per_region, repeats, axis=0)
+
+            totals = np.add.reduceat(counts, self.start[:-1][occupied])
+            share = pseudocount / repeats[:, None]
+            # A state that received no flow keeps its distribution.
+            has_flow = totals > 0.0
+            totals = np.where(has_flow, totals + pseudocount, 1.0)
+            probs = np.maximum((counts + spread(share)) / spread(totals), WEIGHT_FLOOR)
+            probs = np.where(spread(has_flow), probs, self.probs)
+            unseen = unseen.copy()
+            unseen[occupied] = np.where(
+                has_flow, np.maximum(share / totals, WEIGHT_FLOOR), unseen[occupied]
+            )
+        gaussians = {
+            region: gaussian.updated(part)
+            for (region, gaussian), part in zip(self.gaussians.items(), moments, strict=True)
+        }
+        return Inputs(self.features, self.categories, probs, unseen, gaussians)

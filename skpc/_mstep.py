@@ -87,5 +87,5 @@ class MStep:
             circuit,
             root_weights=root_weights,
             sum_weights=sum_weights,
-            inputs=circuit.inputs.updated(counts.symbols, self.pseudocount),
+            inputs=circuit.inputs.updated(counts.inputs, self.pseudocount),
         )

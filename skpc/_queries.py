@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._circuit import Circuit
+from skpc._gaussian import Gaussian
 from skpc._tree import levels_of
 
 
@@ -42,7 +43,9 @@ def sample(
         else:
             states[region] = _choose(circuit.sum_weights[region], states[parent], random_state)
         distribution = circuit.inputs[region]
-        if distribution is not None:
+        if isinstance(distribution, Gaussian):
+            X[:, circuit.features[region]] = distribution.sample(states[region], random_state)
+        elif distribution is not None:
             chosen = _choose(distribution.probs.T, states[region], random_state)
             X[:, circuit.features[region][0]] = distribution.categories[chosen]
     return X

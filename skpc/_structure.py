@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
+from skpc._inputs import Evidence
 from skpc._kernels.information import mutual_information
 from skpc._kernels.patterns import merge_codes
 from skpc._patterns import row_codes
@@ -14,29 +17,114 @@ from skpc._tree import rooted
 
 _BLOCK_CELLS = 2**24
 _ROOT_SAMPLE_ROWS = 20_000
+_N_BINS = 8
+_MAX_GROUP = 40
 
 
-def chow_liu_tree(
-    symbols: np.ndarray,
-    n_symbols: np.ndarray,
-    n_categories: np.ndarray,
+def learn_structure(
+    evidence: Evidence,
     weights: np.ndarray,
+    n_latents: int,
     pseudocount: float,
-) -> np.ndarray:
-    """Parents (d,) of the Chow-Liu tree of d features, rooted for the fewest patterns.
+    groups: Sequence[Sequence[int]] | None,
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Regions, and the Chow-Liu tree over them, rooted for the fewest patterns.
 
     Parameters
     ----------
-    symbols : (d, n) int32, distinct rows
-    n_symbols, n_categories : (d,)
-        Of the symbols, those from ``n_categories[j]`` on are not observed values.
+    evidence : Evidence
+        Of distinct rows, one region a column.
     weights : (n,)
+    n_latents : int
+        The more states, the more a correlation must be worth to be modelled.
     pseudocount : float
         See `pairwise_mutual_information`.
+    groups : sequence of sequences, or None
+        Continuous columns to take together; None finds them, see `correlated_groups`.
+
+    Returns
+    -------
+    features : per region, the columns it observes
+    parents : (n_regions,)
     """
-    information = pairwise_mutual_information(symbols, n_categories, weights, pseudocount)
+    if groups is None:
+        groups = correlated_groups(evidence, weights, n_latents)
+    taken = {j for group in groups for j in group}
+    singles = [[j] for j in range(len(evidence.symbols)) if j not in taken]
+    features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
+    columns, n_categories = _discretized(evidence, weights)
+    information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
+    if len(features) < len(columns):
+        # A bound from below on the information between groups.
+        rows = np.stack([information[group].max(axis=0) for group in features])
+        information = np.stack([rows[:, group].max(axis=1) for group in features], axis=1)
     edges = maximum_spanning_tree(information)
-    return rooted(edges, symbols.shape[0], best_root(edges, symbols, n_symbols))
+    grouped = evidence.grouped(features)
+    root = best_root(edges, grouped.symbols, grouped.n_symbols)
+    return features, rooted(edges, len(features), root)
+
+
+def _discretized(evidence: Evidence, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Categories of each column, continuous ones cut at their weighted quantiles.
+
+    Returns symbols (d, n), of which those from ``n_categories[j]`` on are not observed.
+    """
+    symbols = evidence.symbols.copy()
+    n_categories = evidence.n_symbols - 2
+    for j, values in enumerate(evidence.values):
+        if values is not None:
+            counts = np.bincount(symbols[j], weights, len(values))
+            counts[np.isnan(values[:, 0])] = 0.0
+            middle = (np.cumsum(counts) - 0.5 * counts) / counts.sum()
+            bins = np.minimum(middle * _N_BINS, _N_BINS - 1).astype(np.int32)
+            bins[np.isnan(values[:, 0])] = _N_BINS
+            symbols[j], n_categories[j] = bins[symbols[j]], _N_BINS
+    return symbols, n_categories
+
+
+def correlated_groups(evidence: Evidence, weights: np.ndarray, n_latents: int) -> list[list[int]]:
+    """Groups of continuous columns whose correlation is worth its parameters.
+
+    Two columns with correlation rho gain -n/2 log(1 - rho^2) nats of likelihood by a shared
+    covariance, and cost one parameter a latent state: they are joined where the gain exceeds
+    the Bayesian information criterion's price, the strongest first, up to a largest size.
+    """
+    columns = [j for j, values in enumerate(evidence.values) if values is not None]
+    if len(columns) < 2:
+        return []
+    X = np.stack([evidence.values[j][evidence.symbols[j], 0] for j in columns], axis=1)  # type: ignore[index]
+    squared, totals = _squared_correlations(X, weights)
+    with np.errstate(divide="ignore"):
+        gain = -0.5 * totals * np.log1p(-np.minimum(squared, 1.0))
+    worth = gain - 0.5 * n_latents * np.log(np.maximum(totals, 1.0))
+    group_of = {i: [i] for i in range(len(columns))}
+    first, second = np.triu_indices(len(columns), 1)
+    order = np.argsort(-gain[first, second], kind="stable")
+    for a, b in zip(first[order], second[order], strict=True):
+        if worth[a, b] <= 0:
+            break
+        left, right = group_of[a], group_of[b]
+        if left is not right and len(left) + len(right) <= _MAX_GROUP:
+            left.extend(right)
+            for i in right:
+                group_of[i] = left
+    distinct = {id(group): group for group in group_of.values() if len(group) > 1}
+    return [sorted(columns[i] for i in group) for group in distinct.values()]
+
+
+def _squared_correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared correlation of each pair of columns where both are observed, and its weight."""
+    seen = ~np.isnan(X)
+    shown = np.where(seen, X, 0.0)
+    totals = (weights[:, None] * seen).sum(axis=0)
+    centred = np.where(seen, X - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
+    weighted = weights[:, None] * seen
+    with one_blas_thread():
+        pairs = seen.T @ weighted
+        cross = centred.T @ (weights[:, None] * centred)
+        squares = (centred**2).T @ weighted  # of column i where j is observed too
+    denominator = squares * squares.T
+    return np.divide(cross**2, denominator, out=np.zeros_like(cross), where=denominator > 0), pairs
 
 
 def pairwise_mutual_information(

@@ -68,11 +68,11 @@ def hessian_trace(
     bytes_per_row = circuit.n_regions * (Messages.bytes_per_row(n_latents) + 16)
     with use_threads(n_jobs):
         for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
-            symbols = circuit.inputs.encode(X[rows])
-            n_symbols = circuit.inputs.n_symbols
+            evidence = circuit.inputs.encode(X[rows])
+            symbols, n_symbols = evidence.symbols, evidence.n_symbols
             codes, n_patterns = row_codes(circuit.parents, symbols, n_symbols)
             patterns = link_patterns(circuit.parents, symbols, n_symbols, codes, n_patterns)
             messages = Messages(patterns.n_message_rows, circuit.n_regions, n_latents)
-            messages.upward(circuit, patterns)
+            messages.upward(circuit, evidence, patterns)
             traces[rows] = messages.row_curvature(circuit, patterns, codes)[0]
     return traces

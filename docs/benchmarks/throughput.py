@@ -23,13 +23,13 @@ import numpy as np
 from tables import print_header, print_row, write_table
 
 from skpc._circuit import Circuit, random_circuit
-from skpc._columns import learn_categories
+from skpc._columns import Columns
 from skpc._em import EStep
 from skpc._inputs import encode
 from skpc._kernels.gemm import multiply, padded
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
-from skpc._structure import chow_liu_tree
+from skpc._structure import learn_structure
 
 HEADER = [
     "data set",
@@ -75,14 +75,17 @@ def gemm_rates(n_latents: int) -> tuple[float, float]:
 
 def prepare(X: np.ndarray, n_latents: int) -> tuple[Circuit, EStep]:
     """A random circuit for X, and the E-step on X."""
-    categories = learn_categories(X)
-    n_categories = np.array([len(values) for values in categories])
+    columns = Columns.learn(X, np.ones(len(X)))
+    categories = [column.categories for column in columns.columns]
     features = [np.array([j]) for j in range(X.shape[1])]
-    symbols = encode(X, features, categories)
-    symbols, weights = distinct_rows(symbols, n_categories + 2, np.ones(len(X)))
-    parents = chow_liu_tree(symbols, n_categories + 2, n_categories, weights, 0.01)
-    circuit = random_circuit(parents, features, categories, n_latents, np.random.RandomState(0))
-    return circuit, EStep(circuit, symbols, weights)
+    evidence = encode(X, features, categories)
+    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
+    evidence = evidence.with_symbols(symbols)
+    features, parents = learn_structure(evidence, weights, n_latents, 0.01, [])
+    circuit = random_circuit(
+        parents, features, categories, evidence, weights, n_latents, np.random.RandomState(0)
+    )
+    return circuit, EStep(circuit, evidence, weights)
 
 
 def measure(path: Path, n_latents: int, repeats: int) -> list[object]:

@@ -1,0 +1,226 @@
+"""Gaussian input distributions over one continuous column or a group of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from skpc._kernels import gaussian as kernels
+
+VARIANCE_FLOOR = 1e-6
+"""Smallest variance of a state along any direction, relative to the columns' variances."""
+
+_ABSOLUTE_FLOOR = 1e-12
+_PRIOR_ROWS = 0.1
+_BLOCK_CELLS = 2**21
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """One Gaussian with full covariance for each latent state of a region.
+
+    Attributes
+    ----------
+    means : (n_latents, m)
+    covariances : (n_latents, m, m)
+    scales : (m,)
+        Standard deviations of the columns, to which floor and shrinkage refer.
+    shrinkage : float
+        Covariances are averaged with that of all states together as if that came from so
+        many rows (and that one with the columns' variances, as if from a tenth of a row);
+        zero is maximum likelihood.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    scales: np.ndarray
+    shrinkage: float
+
+    @classmethod
+    def random(
+        cls,
+        values: np.ndarray,
+        weights: np.ndarray,
+        n_latents: int,
+        shrinkage: float,
+        random_state: np.random.RandomState,
+    ) -> Gaussian:
+        """Start from spread-out rows (k-means++ seeding, weighted) and a shared covariance.
+
+        Parameters
+        ----------
+        values : (n, m), sorted distinct vectors, NaN missing
+        weights : (n,)
+        """
+        observed = ~np.isnan(values)
+        totals = (weights[:, None] * observed).sum(axis=0)
+        centre = (weights[:, None] * np.where(observed, values, 0.0)).sum(axis=0) / totals
+        centred = np.where(observed, values - centre, 0.0)
+        variances = (weights[:, None] * centred**2).sum(axis=0) / totals
+        scales = np.sqrt(np.maximum(variances, _ABSOLUTE_FLOOR * np.maximum(1.0, centre**2)))
+        standard = centred / scales  # missing entries sit at the mean
+        means = np.empty((n_latents, values.shape[1]))
+        distances = np.ones(len(values))
+        for k in range(n_latents):
+            cumulative = np.cumsum(weights * distances)
+            threshold = random_state.random_sample() * cumulative[-1]
+            chosen = min(int(np.searchsorted(cumulative, threshold, side="right")), len(values) - 1)
+            means[k] = centre + centred[chosen]
+            squared = np.square(standard - standard[chosen]).sum(axis=1)
+            distances = squared if k == 0 else np.minimum(distances, squared)
+            if not (weights * distances).any():  # more states than distinct rows
+                distances = np.ones(len(values))
+        covariance = np.diag(scales**2) / n_latents ** (2 / values.shape[1])
+        covariances = np.repeat(covariance[None], n_latents, axis=0)
+        return cls(means, covariances, scales, shrinkage)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters."""
+        n_latents, m = self.means.shape
+        return n_latents * (m + m * (m + 1) // 2)
+
+    def log_prob(self, X: np.ndarray) -> np.ndarray:
+        """Log density of each row for each latent state, in nats.
+
+        Parameters
+        ----------
+        X : (n, m)
+            NaN is summed out.
+
+        Returns
+        -------
+        (n, n_latents) float64
+        """
+        values = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+        out = np.zeros((len(values), self.means.shape[0]))
+        for rows, seen in _missingness(values):
+            if not seen.any():
+                continue
+            covariances = self.covariances[:, seen][:, :, seen]
+            factors = np.linalg.cholesky(covariances)
+            whitening = np.linalg.inv(factors)
+            log_norms = -np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+            log_norms -= 0.5 * seen.sum() * np.log(2 * np.pi)
+            part = np.empty((len(rows), out.shape[1]))
+            kernels.log_density(
+                np.ascontiguousarray(values[rows][:, seen]),
+                np.ascontiguousarray(self.means[:, seen].T),
+                np.ascontiguousarray(whitening.transpose(1, 2, 0)),
+                log_norms,
+                part,
+            )
+            out[rows] = part
+        return out
+
+    def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Expected moments (n_latents, 1 + m + m^2) about the means, which add over rows.
+
+        Centred on the current means, so that large offsets do not cancel. Missing entries
+        have their conditional moments given what a row shows, under each state.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        counts : (n, n_latents) expected counts
+        """
+        n_latents, m = self.means.shape
+        out = np.zeros((n_latents, 1 + m + m * m))
+        for rows, seen in _missingness(values):
+            if seen.all():
+                kernels.moments(
+                    np.ascontiguousarray(values[rows]),
+                    np.ascontiguousarray(counts[rows]),
+                    self.means,
+                    out,
+                )
+            elif seen.any():
+                self._add_incomplete(values[rows][:, seen], counts[rows], seen, out)
+        return out
+
+    def _add_incomplete(
+        self, values: np.ndarray, counts: np.ndarray, seen: np.ndarray, out: np.ndarray
+    ) -> None:
+        m = seen.shape[0]
+        regression, conditional = self._regression(seen)
+        step = max(1, _BLOCK_CELLS // (m * m * len(out)))
+        for start in range(0, len(values), step):
+            part = counts[start : start + step]
+            shown = values[start : start + step, None, :] - self.means[:, seen]
+            centred = np.einsum("kab,ikb->ika", regression, shown)
+            out[:, 0] += part.sum(axis=0)
+            out[:, 1 : 1 + m] += np.einsum("ik,ika->ka", part, centred)
+            outer = np.einsum("ik,ika,ikb->kab", part, centred, centred)
+            outer += part.sum(axis=0)[:, None, None] * conditional
+            out[:, 1 + m :] += outer.reshape(len(out), m * m)
+
+    def _regression(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Maps (K, m, n_seen) from seen entries to all, and covariances of what is left."""
+        n_latents, m = self.means.shape
+        regression = np.zeros((n_latents, m, int(seen.sum())))
+        regression[:, seen] = np.eye(int(seen.sum()))
+        conditional = np.zeros_like(self.covariances)
+        cross = self.covariances[:, ~seen][:, :, seen]
+        solved = np.linalg.solve(
+            self.covariances[:, seen][:, :, seen], cross.transpose(0, 2, 1)
+        ).transpose(0, 2, 1)
+        regression[:, ~seen] = solved
+        left = self.covariances[:, ~seen][:, :, ~seen] - solved @ cross.transpose(0, 2, 1)
+        hidden = np.flatnonzero(~seen)
+        conditional[:, hidden[:, None], hidden] = left
+        return regression, conditional
+
+    def updated(self, summary: np.ndarray) -> Gaussian:
+        """M-step from the sums of `summarize`: weighted moments, shrunk and floored."""
+        n_latents, m = self.means.shape
+        totals = summary[:, 0]
+        has_flow = totals > 0
+        safe = np.where(has_flow, totals, 1.0)
+        shift = summary[:, 1 : 1 + m] / safe[:, None]
+        scatter = summary[:, 1 + m :].reshape(n_latents, m, m)
+        scatter = scatter - safe[:, None, None] * shift[:, :, None] * shift[:, None, :]
+        scatter = np.where(has_flow[:, None, None], scatter, 0.0)
+        if self.shrinkage > 0:
+            pooled = (scatter.sum(axis=0) + _PRIOR_ROWS * np.diag(self.scales**2)) / (
+                totals.sum() + _PRIOR_ROWS
+            )
+            covariances = (scatter + self.shrinkage * pooled) / (safe + self.shrinkage)[
+                :, None, None
+            ]
+        else:
+            covariances = scatter / safe[:, None, None]
+        covariances = self._floored(covariances)
+        return replace(
+            self,
+            means=np.where(has_flow[:, None], self.means + shift, self.means),
+            covariances=np.where(has_flow[:, None, None], covariances, self.covariances),
+        )
+
+    def _floored(self, covariances: np.ndarray) -> np.ndarray:
+        """The nearest covariances whose directions all keep the variance floor.
+
+        Clipping eigenvalues maximises the likelihood under that constraint.
+        """
+        outer = self.scales[:, None] * self.scales
+        values, vectors = np.linalg.eigh(covariances / outer)
+        values = np.maximum(values, VARIANCE_FLOOR)
+        return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
+
+    def sample(self, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        """Draw one vector for each state in `states` (n,): (n, m)."""
+        normals = random_state.standard_normal((len(states), self.means.shape[1]))
+        factors = np.linalg.cholesky(self.covariances)
+        return self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
+
+
+def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
+    seen = ~np.isnan(values)
+    if seen.all():
+        yield np.arange(len(values)), np.ones(values.shape[1], bool)
+        return
+    patterns, inverse = np.unique(seen, axis=0, return_inverse=True)
+    for p, pattern in enumerate(patterns):
+        yield np.flatnonzero(inverse.ravel() == p), pattern

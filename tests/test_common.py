@@ -1,0 +1,34 @@
+"""scikit-learn's own checks, over several configurations, with no expected failure."""
+
+import pytest
+from sklearn.utils import estimator_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skpc import SharpPCDensity
+
+# Iterations are few: the checks fit some hundred times.
+CONFIGURATIONS = [
+    SharpPCDensity(n_latents=2, max_iter=5),
+    SharpPCDensity(n_latents=3, max_iter=5, regularizer="gated", feature_groups=None),
+    SharpPCDensity(n_latents=2, max_iter=5, multiplier="exact", mu=1e-4),
+    SharpPCDensity(n_latents=2, max_iter=5, feature_types="gaussian", pseudocount=0.0),
+    SharpPCDensity(n_latents=2, max_iter=3, update="cubic"),
+]
+
+
+@parametrize_with_checks(CONFIGURATIONS)
+def test_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        estimator_checks.check_param_validation,
+        estimator_checks.check_dataframe_column_names_consistency,
+        estimator_checks.check_inplace_ensure_writeable,
+        estimator_checks.check_non_transformer_estimators_n_iter,
+    ],
+)
+def test_checks_that_the_generator_leaves_out(check):
+    check("SharpPCDensity", SharpPCDensity(n_latents=2, max_iter=5))
