@@ -444,13 +444,13 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         from skpc._mstep import MStep
         from skpc._patterns import distinct_rows
         from skpc._structure import chow_liu_tree
-        from skpc._threads import use_threads
+        from skpc._threads import table_work, use_threads
 
         random_state = check_random_state(self.random_state)
         n_categories = np.array([len(values) for values in categories])
         features = [np.array([j]) for j in range(len(categories))]
         m_step = MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount)
-        with use_threads(self.n_jobs):
+        with use_threads(self.n_jobs, table_work(X.size, self.n_latents)):
             symbols = encode(X, features, categories)
             symbols, weights = distinct_rows(symbols, n_categories + 2, weights)
             if self._continues():
@@ -506,9 +506,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     def _score_samples(self, X: np.ndarray) -> np.ndarray:
         from skpc._flows import log_likelihood
-        from skpc._threads import use_threads
+        from skpc._threads import table_work, use_threads
 
-        with use_threads(self.n_jobs):
+        with use_threads(self.n_jobs, table_work(X.size, self.circuit_.n_latents)):
             return log_likelihood(self.circuit_, X, max_bytes=_working_bytes())
 
     def _hessian_trace(self, X: np.ndarray) -> np.ndarray:
