@@ -562,14 +562,14 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         from skpc._mstep import MStep
         from skpc._patterns import distinct_rows
         from skpc._structure import learn_structure
-        from skpc._threads import use_threads
+        from skpc._threads import table_work, use_threads
 
         random_state = check_random_state(self.random_state)
         singles = [np.array([j]) for j in range(matrix.shape[1])]
         categories = [column.categories for column in columns.columns]
         groups = self._groups(columns)
         m_step = MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount)
-        with use_threads(self.n_jobs):
+        with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
             evidence = encode(matrix, singles, categories)
             symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
             evidence = evidence.with_symbols(symbols)
@@ -632,9 +632,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     def _score_samples(self, X: np.ndarray) -> np.ndarray:
         from skpc._flows import log_likelihood
-        from skpc._threads import use_threads
+        from skpc._threads import table_work, use_threads
 
-        with use_threads(self.n_jobs):
+        with use_threads(self.n_jobs, table_work(X.size, self.circuit_.n_latents)):
             return log_likelihood(self.circuit_, X, max_bytes=_working_bytes())
 
     def _hessian_trace(self, X: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,18 +11,27 @@ from typing import Any
 
 import numba
 
+_SERIAL_WORK = 2**24
+
 # With Numba's "workqueue" threading layer, two Python threads inside parallel kernels
 # abort the process; which layer it is shows only after the first launch. So every entry
 # into parallel kernels holds this lock: they use all threads anyway.
 _LAUNCH_LOCK = threading.RLock()
 
 
+def table_work(n_cells: int, n_latents: int) -> int:
+    """Multiplications of one pass over so many cells, at most; see `use_threads`."""
+    return n_cells * n_latents * (n_latents + 64)
+
+
 @contextmanager
-def use_threads(n_jobs: int | None) -> Iterator[None]:
+def use_threads(n_jobs: int | None, work: float = math.inf) -> Iterator[None]:
     """Run parallel kernels inside this context on `n_jobs` threads, one caller at a time.
 
     None means Numba's current number, -1 all that it has, -2 all but one; more than it
-    has means all. The former number is restored, whatever happens inside.
+    has means all. Little work, in multiplications, is done by one thread: waking others
+    takes longer, on a busy machine a time slice of its scheduler. The former number is
+    restored, whatever happens inside.
     """
     with _LAUNCH_LOCK:
         before = numba.get_num_threads()
@@ -32,7 +42,7 @@ def use_threads(n_jobs: int | None) -> Iterator[None]:
             wanted = available + 1 + n_jobs
         else:
             wanted = n_jobs
-        numba.set_num_threads(max(1, min(wanted, available)))
+        numba.set_num_threads(1 if work < _SERIAL_WORK else max(1, min(wanted, available)))
         try:
             yield
         finally:

@@ -7,7 +7,7 @@ import numpy as np
 from skpc._circuit import Circuit
 from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
 from skpc._patterns import link_patterns, row_codes
-from skpc._threads import use_threads
+from skpc._threads import table_work, use_threads
 
 __all__ = ["hessian_trace"]
 
@@ -66,7 +66,7 @@ def hessian_trace(
     n_latents = circuit.n_latents
     traces = np.empty(X.shape[0])
     bytes_per_row = circuit.n_regions * (Messages.bytes_per_row(n_latents) + 16)
-    with use_threads(n_jobs):
+    with use_threads(n_jobs, table_work(X.size, n_latents)):
         for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
             evidence = circuit.inputs.encode(X[rows])
             symbols, n_symbols = evidence.symbols, evidence.n_symbols

@@ -19,6 +19,7 @@ def _quadratic_exact(counts, strength, weights):
 
     With x = lambda^-1/2, theta_c = (N x^2 + x sqrt(N^2 x^2 + 4 mu N)) / 2 is increasing
     and convex in x, so Newton's steps from any point decrease to the root after the first.
+    The radical is taken as sqrt(N) sqrt(N x^2 + 4 mu): squares of counts may underflow.
     """
     total = 0.0
     root_total = 0.0
@@ -31,16 +32,17 @@ def _quadratic_exact(counts, strength, weights):
         value = -1.0
         derivative = 0.0
         for count in counts:
-            if count > 0.0:
-                radical = math.sqrt(count * count * x * x + 4.0 * strength * count)
-                value += 0.5 * (count * x * x + x * radical)
-                derivative += count * x + 0.5 * radical + 0.5 * count * count * x * x / radical
+            inner = math.sqrt(count * x * x + 4.0 * strength)
+            if inner > 0.0:
+                root = math.sqrt(count)
+                value += 0.5 * (count * x * x + x * root * inner)
+                derivative += count * x + 0.5 * root * inner + 0.5 * count * x * x * root / inner
         new = x - value / derivative
         if step > 0 and not new < x:
             break
         x = new
     for c in range(counts.shape[0]):
-        radical = math.sqrt(counts[c] * counts[c] * x * x + 4.0 * strength * counts[c])
+        radical = math.sqrt(counts[c]) * math.sqrt(counts[c] * x * x + 4.0 * strength)
         weights[c] = 0.5 * (counts[c] * x * x + x * radical)
 
 
@@ -52,11 +54,11 @@ def _cubic_root(multiplier, count, constant):
     right of which and down to the root the cubic is convex and increasing.
     """
     root = count / multiplier + (constant / multiplier) ** (1.0 / 3.0)
-    if root == 0.0:
-        return 0.0
     for _ in range(_MAX_STEPS):
         value = (multiplier * root - count) * root * root - constant
         slope = (3.0 * multiplier * root - 2.0 * count) * root
+        if not slope > 0.0:  # the root is zero, or too small to be squared
+            break
         new = root - value / slope
         if not new < root:
             break
@@ -73,8 +75,9 @@ def _cubic_sum(multiplier, counts, moments, strength, weights):
         root = _cubic_root(multiplier, counts[c], 2.0 * strength * moments[c])
         weights[c] = root
         value += root
-        if root > 0.0:
-            derivative -= root * root / (3.0 * multiplier * root - 2.0 * counts[c])
+        slope = 3.0 * multiplier * root - 2.0 * counts[c]
+        if slope > 0.0:
+            derivative -= root * root / slope
     return value, derivative
 
 
@@ -115,7 +118,8 @@ def update_node(counts, moments, strength, rule, weights):
     if rule == QUADRATIC_UNIT:
         for c in range(counts.shape[0]):
             count = counts[c]
-            weights[c] = 0.5 * (count + math.sqrt(count * (count + 4.0 * strength)))
+            # Not the root of the product: it underflows for counts below 1e-154.
+            weights[c] = 0.5 * (count + math.sqrt(count) * math.sqrt(count + 4.0 * strength))
     elif rule == QUADRATIC_EXACT:
         _quadratic_exact(counts, strength, weights)
     elif rule == CUBIC_UNIT:

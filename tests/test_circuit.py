@@ -1,0 +1,104 @@
+"""Circuit: what check() refuses, what n_parameters counts, how a random one starts."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import random_circuit as any_circuit
+from helpers import random_tree
+
+from skpc._circuit import random_circuit
+
+
+def circuit(n_latents=3):
+    return any_circuit(
+        np.random.default_rng(0), np.array([2, -1, 1, 1]), np.array([2, 3, 0, 4]), n_latents
+    )
+
+
+def test_a_valid_circuit_passes():
+    circuit().check()
+
+
+def changed(values, index, value):
+    values = values.copy()
+    values[index] = value
+    return values
+
+
+def scaled(values, index, factor):
+    return changed(values, index, values[index] * factor)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("sum_weights", lambda w: w[:-1], "shape"),
+        ("sum_weights", lambda w: w[:, :2], "shape"),
+        ("features", lambda f: f[:-1], "4 regions"),
+        ("parents", lambda p: changed(p, 0, -1), "one root"),
+        ("parents", lambda p: changed(p, 1, 0), "one root"),
+        ("features", lambda f: (f[1], *f[1:]), "disjoint"),
+        ("root_weights", lambda w: changed(w, 0, 0.0), "root_weights must be strictly positive"),
+        ("root_weights", lambda w: changed(w, 0, np.nan), "root_weights"),
+        ("root_weights", lambda w: scaled(w, 0, 1 + 1e-6), "root_weights must sum to one"),
+        ("sum_weights", lambda w: changed(w, (3, 1, 2), 0.0), "sum_weights must be strictly"),
+        ("sum_weights", lambda w: changed(w, (3, 1, 2), -0.1), "sum_weights must be strictly"),
+        ("sum_weights", lambda w: scaled(w, (2, 1, 2), 1 + 1e-6), "sum_weights must sum to one"),
+        ("sum_weights", lambda w: np.swapaxes(w, 1, 2), "sum_weights must sum to one"),
+    ],
+)
+def test_check_says_what_is_wrong(name, change, message):
+    good = circuit()
+    with pytest.raises(ValueError, match=message):
+        replace(good, **{name: change(getattr(good, name))}).check()
+
+
+def test_check_refuses_a_cycle():
+    with pytest.raises(ValueError, match="one tree"):
+        replace(circuit(), parents=np.array([2, -1, 0, 1])).check()
+
+
+@pytest.mark.parametrize("n_latents", [1, 2, 5])
+def test_n_parameters_counts_what_is_free(n_latents):
+    root = n_latents - 1
+    sums = 3 * n_latents * (n_latents - 1)
+    inputs = n_latents * (1 + 2 + 3)
+    assert circuit(n_latents).n_parameters == root + sums + inputs
+
+
+def test_root():
+    assert circuit().root == 1
+
+
+def start(seed, n_latents=40):
+    parents = random_tree(np.random.default_rng(1), 5)
+    features = [np.array([r]) for r in range(5)]
+    categories = [np.arange(3.0)] * 5
+    return random_circuit(parents, features, categories, n_latents, np.random.RandomState(seed))
+
+
+def test_random_weights_lie_within_a_factor_of_e_squared():
+    one = start(0)
+    weights = [one.root_weights, *one.sum_weights[one.parents >= 0].reshape(-1, 40)]
+    ratios = np.array([w.max() / w.min() for w in weights])
+    assert ratios.max() < np.exp(2.0)
+    # The extremes of 40 draws of exp(-2 u) are near exp(0) and exp(-2).
+    assert np.median(ratios) > 6.0
+
+
+def test_random_logs_are_uniform():
+    logs = np.log(start(0, 400).root_weights)
+    # exp(-2 u): the logarithms are uniform on an interval of length two.
+    expected = np.linspace(logs.max() - 2.0, logs.max(), 400)
+    np.testing.assert_allclose(np.sort(logs), expected, atol=0.15)
+
+
+def test_random_circuits_follow_the_seed():
+    np.testing.assert_array_equal(start(0).sum_weights, start(0).sum_weights)
+    assert not np.array_equal(start(0).sum_weights, start(1).sum_weights)
+
+
+def test_the_roots_sum_weights_are_the_identity():
+    one = start(0, 4)
+    np.testing.assert_array_equal(one.sum_weights[one.root], np.eye(4))

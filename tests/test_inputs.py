@@ -1,0 +1,150 @@
+"""Categorical inputs: what a value is worth, and how counts become distributions."""
+
+import numpy as np
+import pytest
+from helpers import positive
+
+from skpc._inputs import Categorical, CategoricalInputs
+
+CATEGORIES = [np.array([-1.0, 2.0, 7.0]), np.empty(0), np.array([4.0]), np.array([0.0, 1.0])]
+FEATURES = [np.array([2]), np.empty(0, int), np.array([0]), np.array([1])]
+
+
+def inputs(n_latents=3, seed=0):
+    rng = np.random.default_rng(seed)
+    probs = np.concatenate([positive(rng, n_latents, len(c)).T for c in CATEGORIES if len(c)])
+    unseen = rng.uniform(0.001, 0.01, (4, n_latents))
+    return CategoricalInputs(FEATURES, CATEGORIES, probs, unseen)
+
+
+@pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
+def test_log_prob(shape):
+    probs = np.array([[0.2, 0.5], [0.3, 0.1], [0.5, 0.4]])
+    distribution = Categorical(CATEGORIES[0], probs, np.array([0.01, 0.02]))
+    values = np.array([7.0, -1.0, np.nan, 3.0, 2.0, 99.0, -50.0, -np.inf]).reshape(shape)
+    expected = [[0.5, 0.4], [0.2, 0.5], [1, 1], [0.01, 0.02], [0.3, 0.1], *[[0.01, 0.02]] * 3]
+    # One logarithm each.
+    np.testing.assert_allclose(distribution.log_prob(values), np.log(expected), rtol=1e-14)
+
+
+def test_encode():
+    X = np.array([[4.0, 1.0, 7.0], [5.0, 0.0, -1.0], [np.nan, np.nan, np.nan], [3.9, 2.0, 2.5]])
+    expected = [[2, 0, 3, 4], [0, 0, 0, 0], [0, 2, 1, 2], [1, 0, 2, 3]]
+    np.testing.assert_array_equal(inputs().encode(X), expected)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32])
+def test_encode_of_other_types(dtype):
+    X = np.array([[4, 1, 7], [5, 0, 2]])
+    np.testing.assert_array_equal(inputs().encode(X.astype(dtype)), inputs().encode(X * 1.0))
+
+
+def test_encode_of_rows_in_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.choice([np.nan, 0.0, 1.0, 2.0, 4.0, 7.0], (100, 3))
+    whole = inputs().encode(X)
+    monkeypatch.setattr("skpc._inputs._BLOCK_CELLS", 21)
+    np.testing.assert_array_equal(inputs().encode(X), whole)
+
+
+def test_table_and_items_and_symbols_agree():
+    X = np.array([[4.0, 1.0, 7.0], [5.0, 0.0, -1.0], [np.nan, np.nan, np.nan], [3.9, 2.0, 2.5]])
+    one = inputs()
+    symbols, table = one.encode(X), one.table()
+    first = np.cumsum(one.n_symbols) - one.n_symbols
+    for region, distribution in enumerate(one):
+        actual = np.log(table[first[region] + symbols[region]])
+        if distribution is None:
+            np.testing.assert_array_equal(actual, np.zeros((4, 3)))
+        else:
+            expected = distribution.log_prob(X[:, FEATURES[region]])
+            np.testing.assert_allclose(actual, expected, rtol=1e-14)
+
+
+def test_a_region_that_observes_nothing_is_none():
+    assert [item is None for item in inputs()] == [False, True, False, False]
+    assert inputs()[1] is None
+
+
+def test_items_count_from_the_end_too():
+    np.testing.assert_array_equal(inputs()[-1].probs, inputs()[3].probs)
+    assert [item is None for item in inputs()[1:3]] == [True, False]
+
+
+def test_n_parameters():
+    assert inputs(n_latents=5).n_parameters == 5 * (2 + 0 + 0 + 1)
+
+
+def test_random_inputs_are_distributions_within_a_factor_of_e_squared():
+    random = CategoricalInputs.random(FEATURES, CATEGORIES, 50, np.random.RandomState(0))
+    for item in (random[0], random[2], random[3]):
+        np.testing.assert_allclose(item.probs.sum(axis=0), 1.0, rtol=1e-14)
+        assert (item.probs.max(axis=0) / item.probs.min(axis=0)).max() < np.exp(2.0)
+    assert (random[0].probs.max(axis=0) / random[0].probs.min(axis=0)).max() > 3.0
+
+
+# --- M-step ----------------------------------------------------------------------------
+
+
+def counts_of(one, seed=1):
+    return np.random.default_rng(seed).lognormal(0, 2, (int(one.n_symbols.sum()), 3))
+
+
+def by_region(one, counts):
+    return np.split(counts, np.cumsum(one.n_symbols)[:-1])
+
+
+@pytest.mark.parametrize("pseudocount", [0.0, 0.5, 10.0])
+def test_update_is_smoothed_relative_frequency(pseudocount):
+    one = inputs()
+    counts = counts_of(one)
+    new = one.updated(counts, pseudocount)
+    for item, own in zip(new, by_region(one, counts), strict=True):
+        if item is not None:
+            observed = own[:-2] + pseudocount / len(own[:-2])
+            np.testing.assert_allclose(item.probs, observed / observed.sum(axis=0), rtol=1e-13)
+
+
+def test_an_unseen_value_has_the_mass_of_a_category_without_counts():
+    one = inputs()
+    counts = counts_of(one)
+    counts[1] = 0.0  # the second category of region 0
+    new = one.updated(counts, 0.5)
+    np.testing.assert_allclose(new[0].unseen, new[0].probs[1], rtol=1e-14)
+
+
+def test_without_pseudocount_nothing_is_impossible():
+    one = inputs()
+    counts = counts_of(one)
+    counts[1] = 0.0
+    new = one.updated(counts, 0.0)
+    for values in new[0].probs[1], new[0].unseen:
+        assert ((values > 0) & (values < 1e-20)).all()
+
+
+def test_missing_and_unseen_values_tell_nothing():
+    one = inputs()
+    counts = counts_of(one)
+    other = counts.copy()
+    for own in by_region(one, other):
+        own[-2:] *= 1000.0
+    np.testing.assert_array_equal(one.updated(other, 0.1).probs, one.updated(counts, 0.1).probs)
+
+
+def test_a_state_without_flow_keeps_its_distribution():
+    one = inputs()
+    counts = counts_of(one)
+    counts[:3, 1] = 0.0  # state 1 of region 0
+    new = one.updated(counts, 0.5)
+    np.testing.assert_array_equal(new[0].probs[:, 1], one[0].probs[:, 1])
+    np.testing.assert_array_equal(new[0].unseen[1], one[0].unseen[1])
+    assert not np.allclose(new[0].probs[:, 0], one[0].probs[:, 0], rtol=0.01)
+
+
+def test_rounding_below_zero_counts_as_zero():
+    one = inputs()
+    counts = counts_of(one)
+    counts[1] = 0.0
+    negative = counts.copy()
+    negative[1] = -1e-17
+    np.testing.assert_array_equal(one.updated(negative, 0.1).probs, one.updated(counts, 0.1).probs)

@@ -1,0 +1,250 @@
+"""Mutual information from tables, the best of all trees, the best of all roots."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from helpers import random_tree
+
+from skpc._structure import (
+    best_root,
+    chow_liu_tree,
+    maximum_spanning_tree,
+    pairwise_mutual_information,
+)
+from skpc._threads import use_threads
+
+
+def correlated_symbols(rng, n_categories, n_rows, missing):
+    """Columns that share a latent state; missing values are n_categories[j] or beyond."""
+    latent = rng.integers(0, 3, n_rows)
+    symbols = np.stack(
+        [
+            (rng.integers(0, n, n_rows) * rng.integers(0, 2, n_rows) + latent) % n
+            for n in n_categories
+        ]
+    )
+    holes = rng.random(symbols.shape) < missing
+    symbols = np.where(holes, np.array(n_categories)[:, None] + rng.integers(0, 2), symbols)
+    return symbols.astype(np.int32)
+
+
+def brute_information(symbols, n_categories, weights, pseudocount, i, j):
+    table = np.full((n_categories[i], n_categories[j]), 0.0)
+    table += pseudocount / table.size
+    for a, b, weight in zip(symbols[i], symbols[j], weights, strict=True):
+        if a < n_categories[i] and b < n_categories[j]:
+            table[a, b] += weight
+    if table.sum() == 0:
+        return 0.0
+    table /= table.sum()
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    return sum(
+        p * np.log(p / (rows[a] * columns[b])) for (a, b), p in np.ndenumerate(table) if p > 0
+    )
+
+
+def brute_matrix(symbols, n_categories, weights, pseudocount):
+    d = len(n_categories)
+    information = np.zeros((d, d))
+    for i, j in product(range(d), repeat=2):
+        if i != j:
+            information[i, j] = brute_information(symbols, n_categories, weights, pseudocount, i, j)
+    return information
+
+
+def data(seed, d=6, n_rows=60, missing=0.2):
+    rng = np.random.default_rng(seed)
+    n_categories = rng.integers(1, 5, d)
+    symbols = correlated_symbols(rng, n_categories, n_rows, missing)
+    return symbols, n_categories, rng.uniform(0.1, 3.0, n_rows)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+@pytest.mark.parametrize("pseudocount", [0.0, 0.01, 2.0])
+def test_mutual_information(seed, missing, pseudocount):
+    symbols, n_categories, weights = data(seed, missing=missing)
+    actual = pairwise_mutual_information(symbols, n_categories, weights, pseudocount)
+    expected = brute_matrix(symbols, n_categories, weights, pseudocount)
+    # Near independence it is a small difference of large terms.
+    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-13)
+
+
+def test_mutual_information_of_rows_in_blocks(monkeypatch):
+    symbols, n_categories, weights = data(0, n_rows=500)
+    monkeypatch.setattr("skpc._structure._BLOCK_CELLS", 600)
+    actual = pairwise_mutual_information(symbols, n_categories, weights, 0.1)
+    expected = brute_matrix(symbols, n_categories, weights, 0.1)
+    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-13)
+
+
+def test_mutual_information_of_a_copy_is_the_entropy():
+    symbols, n_categories, weights = data(1, d=1, missing=0.0)
+    n_categories[:] = 4
+    symbols = np.concatenate([symbols, symbols])
+    p = np.bincount(symbols[0], weights) / weights.sum()
+    entropy = -(p[p > 0] * np.log(p[p > 0])).sum()
+    actual = pairwise_mutual_information(symbols, np.array([4, 4]), weights, 0.0)
+    np.testing.assert_allclose(actual, [[0, entropy], [entropy, 0]], rtol=1e-12)
+
+
+def test_columns_never_observed_together_share_nothing():
+    symbols = np.array([[0, 1, 0, 1, 2, 2], [2, 2, 2, 2, 0, 1]], np.int32)
+    actual = pairwise_mutual_information(symbols, np.array([2, 2]), np.ones(6), 0.0)
+    np.testing.assert_array_equal(actual, np.zeros((2, 2)))
+
+
+def test_threads_do_not_change_bits():
+    symbols, n_categories, weights = data(2, d=30, n_rows=900)
+    results = []
+    for n_threads in 1, 2:
+        with use_threads(n_threads):
+            results.append(pairwise_mutual_information(symbols, n_categories, weights, 0.1))
+    np.testing.assert_array_equal(*results)
+
+
+# --- the best tree ---------------------------------------------------------------------
+
+
+def all_trees(d):
+    """Edges of every labelled tree, from Pruefer sequences."""
+    if d == 1:
+        yield []
+        return
+    for sequence in product(range(d), repeat=d - 2):
+        degrees = [1 + sequence.count(node) for node in range(d)]
+        edges = []
+        for node in sequence:
+            leaf = degrees.index(1)
+            edges.append((leaf, node))
+            degrees[leaf] -= 1
+            degrees[node] -= 1
+        edges.append(tuple(node for node in range(d) if degrees[node] == 1))
+        yield edges
+
+
+def total(similarity, edges):
+    return sum(similarity[a, b] for a, b in edges)
+
+
+def assert_is_best(similarity, edges):
+    d = len(similarity)
+    joined = list(range(d))
+    for a, b in edges:
+        assert joined[a] != joined[b]
+        joined = [joined[a] if node == joined[b] else node for node in joined]
+    assert len(edges) == d - 1
+    best = max(total(similarity, tree) for tree in all_trees(d))
+    # Of equally good trees any will do.
+    assert total(similarity, edges) == pytest.approx(best, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 6])
+def test_spanning_tree_is_the_best_of_all(d, seed):
+    similarity = np.random.default_rng(seed).exponential(size=(d, d))
+    similarity += similarity.T
+    assert_is_best(similarity, maximum_spanning_tree(similarity))
+
+
+SIMILARITIES = {
+    "all zero": np.zeros((5, 5)),
+    "all equal": np.ones((5, 5)),
+    "two blocks": np.kron(np.eye(2), np.ones((3, 3))),
+    "tiny": 1e-300 * np.arange(25.0).reshape(5, 5) * np.arange(25.0).reshape(5, 5).T,
+    "a constant column": np.pad(np.ones((4, 4)), (0, 1)),
+}
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES.values(), ids=SIMILARITIES.keys())
+def test_spanning_tree_of_ties_and_zeros(similarity):
+    assert_is_best(similarity, maximum_spanning_tree(similarity))
+
+
+def test_very_unequal_similarities_still_order():
+    similarity = np.zeros((4, 4))
+    for value, (a, b) in zip(
+        [5.0, 1e-9, 2e-9, 3e-9], [(0, 1), (1, 2), (0, 2), (2, 3)], strict=True
+    ):
+        similarity[a, b] = similarity[b, a] = value
+    edges = {frozenset(edge) for edge in maximum_spanning_tree(similarity).tolist()}
+    assert edges == {frozenset(edge) for edge in [(0, 1), (0, 2), (2, 3)]}
+
+
+# --- the best root ---------------------------------------------------------------------
+
+
+def edges_of(parents):
+    below = np.flatnonzero(parents >= 0)
+    return np.stack([below, parents[below]], axis=1)
+
+
+def reachable(edges, start, without):
+    """Regions on the side of `start` when `without` is cut off."""
+    side = {start}
+    grew = True
+    while grew:
+        grew = False
+        for a, b in np.concatenate([edges, edges[:, ::-1]]).tolist():
+            if a in side and b != without and b not in side:
+                side.add(b)
+                grew = True
+    return sorted(side)
+
+
+def total_patterns(edges, symbols, root):
+    """Distinct rows below every region, the tree hung from `root`."""
+    count = np.unique(symbols, axis=1).shape[1]
+    todo, seen = [root], {root}
+    while todo:
+        v = todo.pop()
+        for a, b in np.concatenate([edges, edges[:, ::-1]]).tolist():
+            if a == v and b not in seen:
+                seen.add(b)
+                todo.append(b)
+                count += np.unique(symbols[reachable(edges, b, v)], axis=1).shape[1]
+    return count
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_root_has_the_fewest_patterns(seed):
+    rng = np.random.default_rng(seed)
+    d = int(rng.integers(1, 13))
+    edges = edges_of(random_tree(rng, d))
+    n_symbols = rng.integers(1, 7, d)
+    symbols = np.stack([rng.integers(0, n, 150) for n in n_symbols]).astype(np.int32)
+    counts = [total_patterns(edges, symbols, root) for root in range(d)]
+    assert counts[best_root(edges, symbols, n_symbols)] == min(counts)
+
+
+# --- all together ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_chow_liu_tree_is_best_and_best_rooted(seed):
+    symbols, n_categories, weights = data(seed, missing=0.1)
+    symbols = np.minimum(symbols, n_categories[:, None])
+    parents = chow_liu_tree(symbols, n_categories + 2, n_categories, weights, 0.01)
+    edges = edges_of(parents)
+    information = brute_matrix(symbols, n_categories, weights, 0.01)
+    best = max(total(information, tree) for tree in all_trees(len(parents)))
+    assert total(information, edges) == pytest.approx(best, rel=1e-9)
+    counts = [total_patterns(edges, symbols, root) for root in range(len(parents))]
+    assert counts[int(np.flatnonzero(parents < 0)[0])] == min(counts)
+
+
+def test_copies_and_constants_are_placed():
+    symbols, _, weights = data(3, d=3, missing=0.0)
+    symbols = np.concatenate([symbols, symbols[:1], np.zeros_like(symbols[:1])])
+    symbols[0] = symbols[3] = np.random.default_rng(0).integers(0, 2, symbols.shape[1])
+    n_categories = symbols.max(axis=1) + 1
+    parents = chow_liu_tree(symbols, n_categories + 2, n_categories, weights, 0.0)
+    assert {0, 3} in [set(edge) for edge in edges_of(parents).tolist()]
+    assert np.count_nonzero(parents < 0) == 1
+
+
+def test_one_column_is_its_own_root():
+    symbols = np.array([[0, 1, 2, 1]], np.int32)
+    parents = chow_liu_tree(symbols, np.array([5]), np.array([3]), np.ones(4), 0.1)
+    assert parents.tolist() == [-1]
