@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csc_array, csr_array, issparse
 
 CATEGORICAL, GAUSSIAN = "categorical", "gaussian"
 
@@ -62,7 +63,7 @@ class Columns:
     ----------
     columns : tuple of Column
     names : tuple of str or None
-    library : "pandas", "polars" or None for arrays
+    library : "pandas", "polars", "scipy.sparse", or None for arrays
     """
 
     columns: tuple[Column, ...]
@@ -96,6 +97,8 @@ class Columns:
         """
         module = frame_module(X)
         names = None if module is None else tuple(X.columns)
+        if issparse(X):  # columns are read one by one
+            X = csc_array(X)
         wanted = _wanted_types(feature_types, names, X.shape[1])
         columns = []
         for j in range(X.shape[1]):
@@ -106,7 +109,8 @@ class Columns:
                     column_name(names, j),
                 )
             )  # fmt: skip
-        return cls(tuple(columns), names, None if module is None else module.__name__)
+        library = None if module is None else module.__name__
+        return cls(tuple(columns), names, "scipy.sparse" if issparse(X) else library)
 
     @property
     def categories(self) -> list[np.ndarray | None]:
@@ -125,7 +129,7 @@ class Columns:
         """
         module = frame_module(X)
         if module is None:
-            matrix = X
+            matrix = csr_array(X) if issparse(X) else X
         else:
             matrix = np.empty(X.shape, np.float64)
             for j, column in enumerate(self.columns):
@@ -133,29 +137,38 @@ class Columns:
                 matrix[:, j] = _to_codes(values, labels, column, column_name(self.names, j))
         check_finite(matrix, self.names)
         if handle_unknown == "error":
-            self._refuse_unknown(X, matrix, module)
+            self.refuse_unknown(
+                X,
+                "Set handle_unknown='ignore' to give it the mass of a category without counts.",
+            )
         return matrix
 
-    def _refuse_unknown(self, X: Any, matrix: np.ndarray, module: Any) -> None:
+    def refuse_unknown(self, X: Any, remedy: str) -> None:
+        """Raise a ValueError that names the first category of X that fit did not see."""
+        matrix = self.to_matrix(X)
+        if issparse(matrix):
+            matrix = csc_array(matrix)
+        module = frame_module(X)
         for j, column in enumerate(self.columns):
             if column.categories is None:
                 continue
-            values = matrix[:, j].astype(np.float64)
+            values = _dense_column(matrix, j).astype(np.float64)
             unknown = ~np.isnan(values) & ~np.isin(values, column.categories)
             if unknown.any():
                 i = int(np.argmax(unknown))
-                value = X[i, j] if module is None else X[X.columns[j]].to_numpy()[i]
+                value = values[i] if module is None else X[X.columns[j]].to_numpy()[i]
+                shown = repr(value) if isinstance(value, str) else f"{value:g}"
                 raise ValueError(
-                    f"X has a category that fit did not see: {value!r} in row {i}, "
-                    f"{column_name(self.names, j)}. Set handle_unknown='ignore' to give it the "
-                    "mass of a category without counts."
+                    f"X has a category that the last fit did not see: {shown} in "
+                    f"{column_name(self.names, j)}, row {i}. {remedy}"
                 )
 
     def to_table(self, matrix: np.ndarray) -> Any:
         """The table that a complete matrix of values stands for: of the kind that fit saw."""
         restored = [_restore(matrix[:, j], column) for j, column in enumerate(self.columns)]
-        if self.library is None:
-            return np.stack(restored, axis=1).astype(self.columns[0].dtype)
+        if self.library in (None, "scipy.sparse"):
+            array = np.stack(restored, axis=1).astype(self.columns[0].dtype)
+            return array if self.library is None else csr_array(array)
         module = sys.modules.get(self.library) or __import__(self.library)
         if self.library == "polars":
             return module.DataFrame(
@@ -174,6 +187,11 @@ class Columns:
             else:
                 series[j] = module.Series(values).astype(column.dtype)
         return module.DataFrame(series).set_axis(list(self.names or ()), axis=1)
+
+
+def _dense_column(matrix: Any, j: int) -> np.ndarray:
+    """Column `j` of an array or sparse matrix."""
+    return matrix[:, [j]].toarray().ravel() if issparse(matrix) else matrix[:, j]
 
 
 def _wanted_types(
@@ -228,7 +246,8 @@ def _read_column(X: Any, j: int, module: Any) -> tuple[np.ndarray, Any, str]:
     numbers, () for strings without declared categories.
     """
     if module is None:
-        return X[:, j], None, str(X.dtype)
+        column = _dense_column(X, j)
+        return column, None, str(X.dtype)
     name = column_name(list(X.columns), j)
     if module.__name__ == "polars":
         return _read_polars(X.to_series(j), module, name)
@@ -391,14 +410,16 @@ def explain_strings(X: Any, error: Exception) -> None:
                 ) from error
 
 
-def check_finite(matrix: np.ndarray, names: Sequence[Any] | None) -> None:
+def check_finite(matrix: Any, names: Sequence[Any] | None) -> None:
     """Raise ValueError naming the first column with an infinity; NaN is allowed."""
-    if matrix.dtype.kind != "f":
+    entries = matrix.data if issparse(matrix) else matrix
+    if matrix.dtype.kind != "f" or not np.isinf(entries).any():
         return
-    infinite = np.isinf(matrix)
-    if infinite.any():
-        i, j = np.argwhere(infinite)[0]
-        raise ValueError(_infinite(matrix[i, j], i, column_name(names, j)))
+    for j in range(matrix.shape[1]):
+        values = _dense_column(matrix, j)
+        if np.isinf(values).any():
+            i = int(np.argmax(np.isinf(values)))
+            raise ValueError(_infinite(values[i], i, column_name(names, j)))
 
 
 def _infinite(value: float, i: int, name: str) -> str:

@@ -257,6 +257,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         return tags
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -484,7 +485,14 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
         try:
-            return validate_data(self, X, reset=reset, dtype="numeric", ensure_all_finite=False)
+            return validate_data(
+                self,
+                X,
+                reset=reset,
+                dtype="numeric",
+                accept_sparse=["csr", "csc"],
+                ensure_all_finite=False,
+            )
         except ValueError as error:
             explain_strings(X, error)
             raise
@@ -527,10 +535,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 f"X has {X.shape[1]} columns, the fitted circuit {len(self._columns.columns)}. "
                 f"{remedy}"
             )
-        try:
-            self._columns.to_matrix(X, handle_unknown="error")
-        except ValueError as error:
-            raise ValueError(f"{error} Or: {remedy}") from error
+        self._columns.refuse_unknown(X, remedy)
         return self._columns
 
     def _groups(self, columns: Columns) -> list[list[int]] | None:

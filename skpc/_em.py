@@ -40,6 +40,7 @@ class EStep:
         with_moments: bool = False,
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
+        self._evidence = evidence if with_moments else None
         self.weights = weights
         self.with_gate = with_gate
         self.with_moments = with_moments
@@ -51,7 +52,7 @@ class EStep:
             max_bytes,
         )
         self._messages = Messages(
-            max(patterns.n_message_rows for _, patterns in self.blocks),
+            max(patterns.n_message_rows for _, _, patterns in self.blocks),
             circuit.n_regions,
             circuit.n_latents,
         )
@@ -59,20 +60,19 @@ class EStep:
     @property
     def n_patterns(self) -> int:
         """Number of patterns of all regions: the size of the E-step."""
-        return sum(int(patterns.n_patterns.sum()) for _, patterns in self.blocks)
+        return sum(int(patterns.n_patterns.sum()) for _, _, patterns in self.blocks)
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts under `circuit`."""
         total: ExpectedCounts | None = None
-        first = 0
-        for evidence, patterns in self.blocks:
+        for rows, evidence, patterns in self.blocks:
             self._messages.upward(circuit, evidence, patterns)
             moments = None
             if self.with_moments:
-                codes, _ = row_codes(circuit.parents, evidence.symbols, evidence.n_symbols)
-                weights = self.weights[first : first + codes.shape[1]]
-                first += codes.shape[1]
-                moments = self._messages.row_curvature(circuit, patterns, codes, weights)
+                assert self._evidence is not None
+                part = self._evidence.take(rows)
+                codes, _ = row_codes(circuit.parents, part.dense_symbols, part.n_symbols)
+                moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])
             counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
             if moments is not None:
                 _, counts.root_moments, counts.sum_moments = moments

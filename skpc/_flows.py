@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skpc._circuit import Circuit
 from skpc._inputs import Evidence
@@ -16,6 +17,8 @@ from skpc._patterns import Patterns, build_patterns, link_patterns, row_codes
 DEFAULT_MAX_BYTES = 2**30
 """Messages beyond this are computed in blocks of rows."""
 
+_CODE_BYTES = 8  # of a row at a region while patterns are built: its symbol and its code
+_MAX_CODE_BYTES = 2**28
 _MOMENT_CHUNKS = 8
 _ROW_TASK_BYTES = 2**21
 
@@ -226,11 +229,12 @@ def log_likelihood(
     bytes_per_row = n_regions * (Messages.bytes_per_row(n_latents) // 2 + 12)
     for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
         evidence = circuit.inputs.encode(X[rows])
-        patterns = build_patterns(circuit.parents, evidence.symbols, evidence.n_symbols)
+        patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
         messages = Messages(patterns.n_message_rows, n_regions, n_latents, keep_products=False)
         messages.upward(circuit, evidence, patterns)
         out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
-        if X.dtype.kind == "f":  # zero, not only to rounding, where nothing is observed
+        if not issparse(X) and X.dtype.kind == "f":
+            # Zero, not only to rounding, where nothing is observed.
             out[rows][np.isnan(X[rows]).all(axis=1)] = 0.0
     return out
 
@@ -241,19 +245,27 @@ def pattern_blocks(
     weights: np.ndarray,
     bytes_per_message: int,
     max_bytes: int,
-) -> list[tuple[Evidence, Patterns]]:
-    """Patterns of the whole data set, or of blocks of rows if its messages do not fit."""
-    symbols, n_symbols = evidence.symbols, evidence.n_symbols
-    codes, n_patterns = row_codes(parents, symbols, n_symbols)
-    n_messages = int(n_patterns.sum() + n_symbols.sum())
-    n_blocks = -(-n_messages * bytes_per_message // max_bytes)
-    if n_blocks <= 1:
-        patterns = link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)
-        return [(evidence, patterns)]
-    del codes
+) -> list[tuple[slice, Evidence, Patterns]]:
+    """Patterns of the whole data set, or of blocks of rows if they need much memory.
+
+    Returns
+    -------
+    list of tuples
+        Rows of a block, what its symbols stand for (without rows), and its patterns.
+    """
     blocks = []
-    for rows in row_blocks(symbols.shape[1], n_blocks, symbols.shape[1]):
+    todo = row_blocks(len(weights), len(parents) * _CODE_BYTES, min(max_bytes, _MAX_CODE_BYTES))
+    while todo:
+        rows = todo.pop(0)
         part = evidence.take(rows)
-        patterns = build_patterns(parents, part.symbols, part.n_symbols, weights[rows])
-        blocks.append((part, patterns))
+        symbols, n_symbols = part.dense_symbols, part.n_symbols
+        codes, n_patterns = row_codes(parents, symbols, n_symbols)
+        needed = int(n_patterns.sum() + n_symbols.sum()) * bytes_per_message
+        n_rows = rows.stop - rows.start
+        if needed > max_bytes and n_rows > 1:
+            smaller = row_blocks(n_rows, -(-needed // n_rows), max_bytes)
+            todo[:0] = [slice(rows.start + s.start, rows.start + s.stop) for s in smaller]
+            continue
+        patterns = link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights[rows])
+        blocks.append((rows, part.without_rows(), patterns))
     return blocks

@@ -13,6 +13,7 @@ import numpy as np
 
 from skpc._kernels import patterns as kernels
 from skpc._kernels.gemm import TILE_ROWS
+from skpc._symbols import Symbols, pack, take_rows
 from skpc._tree import children_of, levels_of
 
 TASK_ROWS = 512
@@ -73,8 +74,8 @@ class Patterns(NamedTuple):
 
 
 def distinct_rows(
-    symbols: np.ndarray, n_symbols: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+    symbols: Symbols, n_symbols: np.ndarray, weights: np.ndarray
+) -> tuple[Symbols, np.ndarray]:
     """Sort the rows, merge equal ones and add their weights.
 
     The result depends on the *set* of weighted rows alone: on it, a row of weight two is
@@ -82,16 +83,16 @@ def distinct_rows(
 
     Parameters
     ----------
-    symbols : (n_regions, n) int32, symbol of each row at each region.
+    symbols : (n_regions, n) int32 array or SparseSymbols
     n_symbols : (n_regions,) number of possible symbols.
     weights : (n,) positive.
 
     Returns
     -------
-    symbols : (n_regions, n_distinct) int32
+    symbols : the same kind, (n_regions, n_distinct)
     weights : (n_distinct,) float64
     """
-    words = _pack(symbols, n_symbols)
+    words = pack(symbols, n_symbols)
     # Weights break ties, so that equal rows are always added in the same order.
     order = np.lexsort([weights, *words[::-1]])
     words = words[:, order]
@@ -100,22 +101,7 @@ def distinct_rows(
     starts = np.append(np.flatnonzero(is_first), order.shape[0])
     merged = np.empty(starts.shape[0] - 1)
     kernels.sum_runs(starts, weights[order], merged)
-    return np.ascontiguousarray(symbols[:, order[is_first]]), merged
-
-
-def _pack(symbols: np.ndarray, n_symbols: np.ndarray) -> np.ndarray:
-    """Pack the symbols of each row into few int64 words that sort like the symbols."""
-    words = []
-    capacity = 2**62
-    room = 0
-    for column, size in zip(symbols, n_symbols, strict=True):
-        if room < size:
-            words.append(np.zeros(symbols.shape[1], np.int64))
-            room = capacity
-        words[-1] *= size
-        words[-1] += column
-        room //= int(size)
-    return np.stack(words)
+    return take_rows(symbols, order[is_first]), merged
 
 
 def build_patterns(

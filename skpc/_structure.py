@@ -12,6 +12,7 @@ from skpc._inputs import Evidence
 from skpc._kernels.information import mutual_information
 from skpc._kernels.patterns import merge_codes
 from skpc._patterns import row_codes
+from skpc._symbols import SparseSymbols, Symbols, dense_rows
 from skpc._threads import one_blas_thread
 from skpc._tree import rooted
 
@@ -50,11 +51,11 @@ def learn_structure(
     if groups is None:
         groups = correlated_groups(evidence, weights, n_latents)
     taken = {j for group in groups for j in group}
-    singles = [[j] for j in range(len(evidence.symbols)) if j not in taken]
+    singles = [[j] for j in range(len(evidence.n_symbols)) if j not in taken]
     features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
     columns, n_categories = _discretized(evidence, weights)
     information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
-    if len(features) < len(columns):
+    if len(features) < len(n_categories):
         # A bound from below on the information between groups.
         rows = np.stack([information[group].max(axis=0) for group in features])
         information = np.stack([rows[:, group].max(axis=1) for group in features], axis=1)
@@ -64,22 +65,29 @@ def learn_structure(
     return features, rooted(edges, len(features), root)
 
 
-def _discretized(evidence: Evidence, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _discretized(evidence: Evidence, weights: np.ndarray) -> tuple[Symbols, np.ndarray]:
     """Categories of each column, continuous ones cut at their weighted quantiles.
 
     Returns symbols (d, n), of which those from ``n_categories[j]`` on are not observed.
     """
-    symbols = evidence.symbols.copy()
+    if all(values is None for values in evidence.values):
+        return evidence.symbols, evidence.n_symbols - 2
+    tables = []
     n_categories = evidence.n_symbols - 2
     for j, values in enumerate(evidence.values):
+        table = np.arange(evidence.n_symbols[j], dtype=np.int32)
         if values is not None:
-            counts = np.bincount(symbols[j], weights, len(values))
-            counts[np.isnan(values[:, 0])] = 0.0
+            missing = np.isnan(values[:, 0])
+            counts = np.where(missing, 0.0, evidence.weights_of(j, weights))
             middle = (np.cumsum(counts) - 0.5 * counts) / counts.sum()
-            bins = np.minimum(middle * _N_BINS, _N_BINS - 1).astype(np.int32)
-            bins[np.isnan(values[:, 0])] = _N_BINS
-            symbols[j], n_categories[j] = bins[symbols[j]], _N_BINS
-    return symbols, n_categories
+            table = np.minimum(middle * _N_BINS, _N_BINS - 1).astype(np.int32)
+            table[missing] = n_categories[j] = _N_BINS
+            n_categories[j] = _N_BINS
+        tables.append(table)
+    if isinstance(evidence.symbols, SparseSymbols):
+        return evidence.symbols.mapped(tables), n_categories
+    rows = zip(tables, evidence.symbols, strict=True)
+    return np.stack([table[symbols] for table, symbols in rows]), n_categories
 
 
 def correlated_groups(evidence: Evidence, weights: np.ndarray, n_latents: int) -> list[list[int]]:
@@ -92,7 +100,7 @@ def correlated_groups(evidence: Evidence, weights: np.ndarray, n_latents: int) -
     columns = [j for j, values in enumerate(evidence.values) if values is not None]
     if len(columns) < 2:
         return []
-    X = np.stack([evidence.values[j][evidence.symbols[j], 0] for j in columns], axis=1)  # type: ignore[index]
+    X = np.stack([evidence.column(j) for j in columns], axis=1)
     squared, totals = _squared_correlations(X, weights)
     with np.errstate(divide="ignore"):
         gain = -0.5 * totals * np.log1p(-np.minimum(squared, 1.0))
@@ -128,7 +136,7 @@ def _squared_correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarra
 
 
 def pairwise_mutual_information(
-    symbols: np.ndarray,
+    symbols: Symbols,
     n_categories: np.ndarray,
     weights: np.ndarray,
     pseudocount: float,
@@ -139,7 +147,7 @@ def pairwise_mutual_information(
 
     Parameters
     ----------
-    symbols : (d, n) int32
+    symbols : (d, n) int32 array or SparseSymbols
         Category of each row; any value outside ``0 .. n_categories[j] - 1`` is missing.
     n_categories : (d,) int
     weights : (n,)
@@ -151,8 +159,16 @@ def pairwise_mutual_information(
     (d, d) float64, symmetric, zero on the diagonal.
     """
     n_features, n_rows = symbols.shape
-    missing = (symbols < 0) | (symbols >= n_categories[:, None])
-    has_missing = missing.any(axis=1)
+    # Counts of integer weights are exact in single precision up to 2^24, and twice as fast.
+    is_exact = np.array_equal(weights, np.floor(weights)) and weights.sum() < 2**24
+    if isinstance(symbols, SparseSymbols):
+        deviating = symbols.default[symbols.deviations.indices] + symbols.deviations.data
+        is_missing = deviating >= n_categories[symbols.deviations.indices]
+        has_missing: np.ndarray = np.zeros(n_features, bool)
+        has_missing[symbols.deviations.indices[is_missing]] = True
+        has_missing[symbols.default >= n_categories] = True
+    else:
+        has_missing = ((symbols < 0) | (symbols >= n_categories[:, None])).any(axis=1)
     # One indicator a category but the last, one "is observed" mask a feature with holes,
     # and column 0, all ones, as the mask of the others.
     n_columns = n_categories - 1
@@ -161,25 +177,101 @@ def pairwise_mutual_information(
     mask = np.zeros(n_features, np.int64)
     mask[has_missing] = column_stop[-1] + np.arange(has_missing.sum())
     n_indicators = int(column_stop[-1] + has_missing.sum())
-    # Counts of integer weights are exact in single precision up to 2^24, and twice as fast.
-    is_exact = np.array_equal(weights, np.floor(weights)) and weights.sum() < 2**24
-    dtype = np.float32 if is_exact else np.float64
-    counts = np.zeros((n_indicators, n_indicators))
-    n_block = max(1, _BLOCK_CELLS // n_indicators)
-    for start in range(0, n_rows, n_block):
-        block = slice(start, start + n_block)
-        indicators = np.zeros((weights[block].shape[0], n_indicators), dtype)
-        indicators[:, 0] = 1.0
-        indicators[:, mask[has_missing]] = ~missing[has_missing, block].T
-        feature, row = np.nonzero(
-            ~missing[:, block] & (symbols[:, block] < n_categories[:, None] - 1)
-        )
-        indicators[row, column_start[feature] + symbols[:, block][feature, row]] = 1.0
-        with one_blas_thread():  # the bits of a product depend on how threads share it
-            counts += indicators.T @ (indicators * weights[block, None].astype(dtype))
+    if isinstance(symbols, SparseSymbols) and is_exact:
+        counts = _sparse_counts(symbols, n_categories, weights, column_start, mask, n_indicators)
+    else:
+        counts = np.zeros((n_indicators, n_indicators))
+        n_block = max(1, _BLOCK_CELLS // n_indicators)
+        for start in range(0, n_rows, n_block):
+            rows = slice(start, min(start + n_block, n_rows))
+            shown = _indicators(
+                dense_rows(symbols, rows), n_categories, column_start, mask, n_indicators
+            )
+            dtype: type = np.float32 if is_exact else np.float64
+            indicators: np.ndarray = shown.astype(dtype)
+            weighted: np.ndarray = indicators * weights[rows, None].astype(dtype)
+            with one_blas_thread():  # the bits of a product depend on how threads share it
+                counts += indicators.T @ weighted
     information = np.empty((n_features, n_features))
     mutual_information(counts, column_start, column_stop, mask, float(pseudocount), information)
     return information
+
+
+def _indicators(
+    symbols: np.ndarray,
+    n_categories: np.ndarray,
+    column_start: np.ndarray,
+    mask: np.ndarray,
+    n_indicators: int,
+) -> np.ndarray:
+    """Boolean indicator columns (n, n_indicators); see `pairwise_mutual_information`."""
+    indicators = np.zeros((symbols.shape[1], n_indicators), bool)
+    indicators[:, 0] = True
+    seen = (symbols >= 0) & (symbols < n_categories[:, None])
+    indicators[:, mask[mask > 0]] = seen[mask > 0].T
+    feature, row = np.nonzero(seen & (symbols < n_categories[:, None] - 1))
+    indicators[row, column_start[feature] + symbols[feature, row]] = True
+    return indicators
+
+
+def _sparse_counts(
+    symbols: SparseSymbols,
+    n_categories: np.ndarray,
+    weights: np.ndarray,
+    column_start: np.ndarray,
+    mask: np.ndarray,
+    n_indicators: int,
+) -> np.ndarray:
+    """Co-occurrences of the indicators, from the entries that deviate from the default.
+
+    Every indicator is a combination of the constant and of "region j shows the deviating
+    symbol s", with coefficients in {-1, 0, 1}; with integer weights the counts are exact.
+    """
+    deviations = symbols.deviations
+    feature = deviations.indices
+    # Number what deviates: a cell for each symbol up to "missing", which "unseen" joins.
+    cell_start = np.append(0, np.cumsum(n_categories + 1))
+    cell = cell_start[feature] + np.minimum(
+        symbols.default[feature] + deviations.data, n_categories[feature]
+    )
+    used, column = np.unique(cell, return_inverse=True)
+    shape = (deviations.shape[0], len(used) + 1)
+    n_rows = shape[0]
+    shown = csr_array(
+        (
+            np.ones(len(column) + n_rows),
+            (
+                np.append(
+                    np.repeat(np.arange(n_rows), np.diff(deviations.indptr)), np.arange(n_rows)
+                ),
+                np.append(column + 1, np.zeros(n_rows, np.int64)),
+            ),
+        ),
+        shape,
+    )
+    gram = (shown.T @ (shown * weights[:, None])).toarray()
+    combination = np.zeros((shape[1], n_indicators))
+    combination[0, 0] = 1.0
+    used_feature = np.searchsorted(cell_start, used, side="right") - 1
+    used_symbol = used - cell_start[used_feature]
+    for row, (j, s) in enumerate(zip(used_feature, used_symbol, strict=True), start=1):
+        if s < n_categories[j] - 1:
+            combination[row, column_start[j] + s] = 1.0
+        default = symbols.default[j]
+        if default < n_categories[j] - 1:  # the default is what nothing else is
+            combination[row, column_start[j] + default] = -1.0
+        if mask[j] > 0:
+            if default < n_categories[j]:
+                combination[row, mask[j]] -= float(s == n_categories[j])
+            else:
+                combination[row, mask[j]] += float(s < n_categories[j])
+    for j, default in enumerate(symbols.default):
+        if default < n_categories[j] - 1:
+            combination[0, column_start[j] + default] = 1.0
+        if mask[j] > 0 and default < n_categories[j]:
+            combination[0, mask[j]] = 1.0
+    sparse = csr_array(combination)
+    return sparse.T @ (sparse.T @ gram.T).T
 
 
 def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:
@@ -199,7 +291,7 @@ def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:
     return np.stack([tree.row, tree.col], axis=1).astype(np.int64)
 
 
-def best_root(edges: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -> int:
+def best_root(edges: np.ndarray, symbols: Symbols, n_symbols: np.ndarray) -> int:
     """Root of the tree for which the regions have the fewest patterns in all.
 
     Moving the root across an edge exchanges the patterns on one side for those on the
@@ -214,7 +306,7 @@ def best_root(edges: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -> 
     n_symbols : (n_regions,)
     """
     stride = -(-symbols.shape[1] // _ROOT_SAMPLE_ROWS)
-    symbols = np.ascontiguousarray(symbols[:, ::stride])
+    symbols = dense_rows(symbols, slice(None, None, stride))
     root = 0
     parents = rooted(edges, n_symbols.shape[0], root)
     codes, n_patterns = row_codes(parents, symbols, n_symbols)

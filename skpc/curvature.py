@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse import csr_array, issparse
 
 from skpc._circuit import Circuit
 from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
@@ -62,14 +63,14 @@ def hessian_trace(
     >>> bool((hessian_trace(model.circuit_, X) >= 0).all())
     True
     """
-    X = np.asarray(X)
+    X = csr_array(X) if issparse(X) else np.asarray(X)
     n_latents = circuit.n_latents
     traces = np.empty(X.shape[0])
     bytes_per_row = circuit.n_regions * (Messages.bytes_per_row(n_latents) + 16)
     with use_threads(n_jobs, table_work(X.size, n_latents)):
         for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
             evidence = circuit.inputs.encode(X[rows])
-            symbols, n_symbols = evidence.symbols, evidence.n_symbols
+            symbols, n_symbols = evidence.dense_symbols, evidence.n_symbols
             codes, n_patterns = row_codes(circuit.parents, symbols, n_symbols)
             patterns = link_patterns(circuit.parents, symbols, n_symbols, codes, n_patterns)
             messages = Messages(patterns.n_message_rows, circuit.n_regions, n_latents)
