@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from skpc._inputs import Evidence, Inputs
+from skpc._evidence import Evidence
+from skpc._inputs import Inputs
 from skpc._tree import depths_of
 
 

@@ -117,6 +117,34 @@ class Columns:
         """Per column what the categories are called, in their order; None if continuous."""
         return [c.categories if c.labels is None else c.labels for c in self.columns]
 
+    def groups(self, feature_groups: Any) -> list[list[int]] | None:
+        """The groups of continuous columns asked for, as positions; None to find them.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown, categorical, or in two groups.
+        """
+        if feature_groups is None:
+            return []
+        if isinstance(feature_groups, str):
+            return None
+        n_columns = len(self.columns)
+        groups = [
+            _positions(group, self.names, n_columns, "feature_groups") for group in feature_groups
+        ]
+        members = [j for group in groups for j in group]
+        for j in members:
+            name = column_name(self.names, j)
+            if members.count(j) > 1:
+                raise ValueError(f"feature_groups has {name} more than once.")
+            if self.columns[j].type != GAUSSIAN:
+                raise ValueError(
+                    f"feature_groups has {name}, which is categorical: only continuous columns "
+                    "can be grouped."
+                )
+        return [group for group in groups if len(group) > 1]
+
     def to_matrix(self, X: Any, *, handle_unknown: str = "ignore") -> np.ndarray:
         """The matrix (n, d) of a table; an array stays as it is.
 
@@ -204,7 +232,7 @@ def _wanted_types(
     elif isinstance(feature_types, Mapping):
         wanted = ["auto"] * n_columns
         for j, kind in zip(
-            positions(list(feature_types), names, n_columns, "feature_types"),
+            _positions(list(feature_types), names, n_columns, "feature_types"),
             feature_types.values(),
             strict=True,
         ):
@@ -222,7 +250,7 @@ def _wanted_types(
     return wanted
 
 
-def positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
+def _positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
     """Column numbers of names or positions, for a parameter that refers to columns."""
     found = []
     known = {} if names is None else {name: j for j, name in enumerate(names)}

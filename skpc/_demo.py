@@ -111,7 +111,7 @@ def run(output: Path, *, smoke: bool = False) -> int:
 
 def _chow_liu_scores(train: np.ndarray, test: np.ndarray, pseudocount: float = 1.0) -> np.ndarray:
     """Log-likelihoods of 0/1 rows under a plain Chow-Liu tree, by counting."""
-    from skpc._inputs import encode
+    from skpc._evidence import encode
     from skpc._structure import learn_structure
 
     train, test = train.astype(int), test.astype(int)

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpc._columns import Columns, column_name, explain_strings, frame_module, positions
+from skpc._columns import Columns, explain_strings, frame_module
 from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 # The kernels' modules take half a second to import: they are imported where they are used.
@@ -538,82 +538,28 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self._columns.refuse_unknown(X, remedy)
         return self._columns
 
-    def _groups(self, columns: Columns) -> list[list[int]] | None:
-        """The groups of columns asked for, as positions; None to find them."""
-        if self.feature_groups is None:
-            return []
-        if isinstance(self.feature_groups, str):
-            return None
-        names, n_columns = columns.names, len(columns.columns)
-        groups = [
-            positions(group, names, n_columns, "feature_groups") for group in self.feature_groups
-        ]
-        members = [j for group in groups for j in group]
-        for j in members:
-            if members.count(j) > 1:
-                raise ValueError(f"feature_groups has {column_name(names, j)} more than once.")
-            if columns.columns[j].type != "gaussian":
-                raise ValueError(
-                    f"feature_groups has {column_name(names, j)}, which is categorical: only "
-                    "continuous columns can be grouped."
-                )
-        return [group for group in groups if len(group) > 1]
-
-    def _learn_circuit(self, matrix: np.ndarray, weights: np.ndarray, columns: Columns) -> EMResult:
-        """Learn the tree, run EM from every start and keep the best result."""
-        from skpc._circuit import random_circuit
-        from skpc._em import EStep, fit_em
-        from skpc._inputs import encode
+    def _learn_circuit(self, matrix: Any, weights: np.ndarray, columns: Columns) -> EMResult:
+        from skpc._learn import learn_circuit
         from skpc._mstep import MStep
-        from skpc._patterns import distinct_rows
-        from skpc._structure import learn_structure
         from skpc._threads import table_work, use_threads
 
-        random_state = check_random_state(self.random_state)
-        singles = [np.array([j]) for j in range(matrix.shape[1])]
-        categories = [column.categories for column in columns.columns]
-        groups = self._groups(columns)
-        m_step = MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount)
         with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
-            evidence = encode(matrix, singles, categories)
-            symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
-            evidence = evidence.with_symbols(symbols)
-            if self._continues():
-                starts = [self.circuit_]
-                evidence = evidence.grouped(self.circuit_.features)
-            else:
-                features, parents = learn_structure(
-                    evidence, weights, self.n_latents, self.pseudocount, groups
-                )
-                evidence = evidence.grouped(features)
-                region_categories = [categories[group[0]] for group in features]
-                starts = [
-                    random_circuit(
-                        parents, features, region_categories, evidence, weights, self.n_latents,
-                        random_state, shrinkage=self.shrinkage,
-                    )
-                    for _ in range(self.n_init)
-                ]  # fmt: skip
-            e_step = EStep(
-                starts[0],
-                evidence,
+            return learn_circuit(
+                matrix,
+                [column.categories for column in columns.columns],
                 weights,
-                with_gate=m_step.needs_gate,
-                with_moments=m_step.needs_moments,
+                MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
+                start=self.circuit_ if self._continues() else None,
+                groups=columns.groups(self.feature_groups),
+                n_latents=self.n_latents,
+                n_init=self.n_init,
+                shrinkage=self.shrinkage,
+                random_state=check_random_state(self.random_state),
+                max_iter=self.max_iter,
+                tol=self.tol,
                 max_bytes=_working_bytes(),
+                on_iteration=_reporter(self.verbose),
             )
-            results = [
-                fit_em(
-                    start,
-                    e_step,
-                    m_step,
-                    max_iter=self.max_iter,
-                    tol=self.tol,
-                    on_iteration=_reporter(self.verbose),
-                )
-                for start in starts
-            ]
-        return max(results, key=lambda result: result.log_likelihoods[-1])
 
     def _warn(self, result: EMResult) -> None:
         """Warn of what the user should know about how EM ended."""
@@ -626,7 +572,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 stacklevel=3,
             )
         changes = np.diff(result.log_likelihoods)
-        fell = changes < -1e-9 * np.abs(result.log_likelihoods[1:])
+        fell = changes < -1e-9 * np.maximum(1.0, np.abs(result.log_likelihoods[1:]))
         if self.mu == 0 and self.pseudocount == 0 and fell.any():
             warnings.warn(
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpc._circuit import Circuit
+from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
-from skpc._inputs import Evidence
 from skpc._mstep import MStep
 from skpc._patterns import row_codes
 

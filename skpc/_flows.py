@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skpc._circuit import Circuit
-from skpc._inputs import Evidence
+from skpc._evidence import Evidence
 from skpc._kernels import flows as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import Patterns, build_patterns, link_patterns, row_codes
@@ -18,7 +18,7 @@ DEFAULT_MAX_BYTES = 2**30
 """Messages beyond this are computed in blocks of rows."""
 
 _CODE_BYTES = 8  # of a row at a region while patterns are built: its symbol and its code
-_MAX_CODE_BYTES = 2**28
+_MAX_CODE_BYTES = 2**27
 _MOMENT_CHUNKS = 8
 _ROW_TASK_BYTES = 2**21
 

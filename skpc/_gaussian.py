@@ -12,7 +12,7 @@ from skpc._kernels import gaussian as kernels
 VARIANCE_FLOOR = 1e-6
 """Smallest variance of a state along any direction, relative to the columns' variances."""
 
-_ABSOLUTE_FLOOR = 1e-12
+_CONSTANT_SCALE = 1e-6
 _PRIOR_ROWS = 0.1
 _BLOCK_CELLS = 2**21
 
@@ -59,7 +59,11 @@ class Gaussian:
         centre = (weights[:, None] * np.where(observed, values, 0.0)).sum(axis=0) / totals
         centred = np.where(observed, values - centre, 0.0)
         variances = (weights[:, None] * centred**2).sum(axis=0) / totals
-        scales = np.sqrt(np.maximum(variances, _ABSOLUTE_FLOOR * np.maximum(1.0, centre**2)))
+        # A variance of no more than rounding is that of a constant column.
+        is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
+        scales = np.where(
+            is_constant, _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre)), np.sqrt(variances)
+        )
         standard = centred / scales  # missing entries sit at the mean
         means = np.empty((n_latents, values.shape[1]))
         distances = np.ones(len(values))

@@ -192,7 +192,7 @@ def link_patterns(
         up_levels=up_levels,
         down_tasks=down_tasks,
         down_levels=down_levels,
-        root_codes=codes[root],
+        root_codes=codes[root].copy(),  # a view would keep all codes alive
     )
 
 

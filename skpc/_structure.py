@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
-from skpc._inputs import Evidence
+from skpc._evidence import Evidence
 from skpc._kernels.information import mutual_information
 from skpc._kernels.patterns import merge_codes
 from skpc._patterns import row_codes
@@ -164,11 +164,12 @@ def pairwise_mutual_information(
     if isinstance(symbols, SparseSymbols):
         deviating = symbols.default[symbols.deviations.indices] + symbols.deviations.data
         is_missing = deviating >= n_categories[symbols.deviations.indices]
-        has_missing: np.ndarray = np.zeros(n_features, bool)
+        has_missing = np.zeros(n_features, bool)
         has_missing[symbols.deviations.indices[is_missing]] = True
         has_missing[symbols.default >= n_categories] = True
     else:
-        has_missing = ((symbols < 0) | (symbols >= n_categories[:, None])).any(axis=1)
+        unseen = (symbols < 0) | (symbols >= n_categories[:, None])
+        has_missing = np.asarray(unseen.any(axis=1))
     # One indicator a category but the last, one "is observed" mask a feature with holes,
     # and column 0, all ones, as the mask of the others.
     n_columns = n_categories - 1

@@ -49,11 +49,12 @@ Symbols = np.ndarray | SparseSymbols
 
 
 def dense_rows(symbols: Symbols, rows: slice) -> np.ndarray:
-    """The symbols (n_regions, n_rows) of some rows, dense and contiguous."""
+    """A copy (n_regions, n_rows) of the symbols of some rows, dense and contiguous."""
     if isinstance(symbols, SparseSymbols):
-        block = symbols.deviations[rows].toarray().T + symbols.default[:, None]
-        return np.ascontiguousarray(block, dtype=np.int32)
-    return np.ascontiguousarray(symbols[:, rows])
+        block = np.ascontiguousarray(symbols.deviations[rows].T.toarray(), dtype=np.int32)
+        block += symbols.default[:, None].astype(np.int32)
+        return block
+    return np.array(symbols[:, rows], order="C")
 
 
 def take_rows(symbols: Symbols, rows: np.ndarray) -> Symbols:

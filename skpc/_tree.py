@@ -13,7 +13,8 @@ from scipy.sparse.csgraph import breadth_first_order
 
 def rooted(edges: np.ndarray, n_regions: int, root: int) -> np.ndarray:
     """Parent of each region (n_regions,), -1 at `root`, in the tree of these edges."""
-    graph = csr_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (n_regions, n_regions))
+    ends = edges.astype(np.int32)  # the oldest SciPy knows no other index type here
+    graph = csr_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (n_regions, n_regions))
     _, predecessors = breadth_first_order(graph, root, directed=False)
     parents = predecessors.astype(np.int64)
     parents[root] = -1

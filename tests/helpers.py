@@ -1,11 +1,14 @@
 """Random circuits and data, and bridges between the package and the oracle."""
 
+from dataclasses import replace
+
 import numpy as np
-from oracle import Model
+from oracle import MixedModel, Model
 
 from skpc._circuit import Circuit
 from skpc._em import EStep
-from skpc._inputs import CategoricalInputs
+from skpc._gaussian import Gaussian
+from skpc._inputs import Inputs
 
 
 def chain(n_regions):
@@ -54,7 +57,7 @@ def random_circuit(rng, parents, n_categories, n_latents):
         tuple(features),
         positive(rng, n_latents),
         sum_weights,
-        CategoricalInputs(features, categories, np.concatenate(probs), unseen),
+        Inputs(features, categories, np.concatenate(probs), unseen, {}),
     )
     circuit.check()
     return circuit
@@ -86,8 +89,75 @@ def small_case(seed, n_regions=None, n_latents=None):
     return circuit, X, rng.uniform(0.1, 3.0, 25)
 
 
+def random_gaussian(rng, n_latents, n_columns):
+    """Means near zero; every direction's standard deviation is at least 1/2."""
+    factors = rng.normal(size=(n_latents, n_columns, n_columns)) * 0.7
+    covariances = factors @ factors.transpose(0, 2, 1) + 0.25 * np.eye(n_columns)
+    return Gaussian(
+        rng.normal(0, 1.5, (n_latents, n_columns)), covariances, np.ones(n_columns), 0.0
+    )
+
+
+def mixed_circuit(rng, parents, kinds, n_latents):
+    """kinds[r]: number of categories of region r, or minus its number of continuous columns."""
+    n_regions = len(parents)
+    n_columns = [1 if kind > 0 else -kind for kind in kinds]
+    columns = rng.permutation(sum(n_columns))
+    features = np.split(columns, np.cumsum(n_columns)[:-1])
+    categories = [None if k < 0 else np.arange(float(k)) if k else np.empty(0) for k in kinds]
+    probs = [positive(rng, n_latents, k).T for k in kinds if k > 0]
+    gaussians = {r: random_gaussian(rng, n_latents, -k) for r, k in enumerate(kinds) if k < 0}
+    sum_weights = positive(rng, n_regions, n_latents, n_latents)
+    sum_weights[parents < 0] = np.eye(n_latents)
+    unseen = rng.uniform(1e-3, 1e-2, (n_regions, n_latents))
+    inputs = Inputs(
+        features,
+        categories,
+        np.concatenate([np.empty((0, n_latents)), *probs]),
+        unseen,
+        gaussians,
+    )
+    circuit = Circuit(parents, tuple(features), positive(rng, n_latents), sum_weights, inputs)
+    circuit.check()
+    return circuit
+
+
+def mixed_rows(rng, circuit, n_rows, missing=0.25):
+    """Independent values, a share of them missing."""
+    X = np.empty((n_rows, sum(len(columns) for columns in circuit.features)))
+    for columns, distribution in zip(circuit.features, circuit.inputs, strict=True):
+        if isinstance(distribution, Gaussian):
+            X[:, columns] = rng.normal(0, 2, (n_rows, len(columns)))
+        elif distribution is not None:
+            X[:, columns[0]] = rng.choice(distribution.categories, n_rows)
+    X[rng.random(X.shape) < missing] = np.nan
+    return X
+
+
+def as_mixed_model(circuit):
+    """The oracle's view of a circuit that may have Gaussian inputs."""
+    tables, categories, gaussians = [], [], {}
+    ones = np.ones((1, circuit.n_latents))
+    for region, item in enumerate(circuit.inputs):
+        if isinstance(item, Gaussian):
+            gaussians[region] = (item.means, item.covariances)
+            item = None
+        categories.append(np.empty(0) if item is None else item.categories)
+        probs = np.empty((0, circuit.n_latents)) if item is None else item.probs
+        tables.append(np.concatenate([probs, ones, ones if item is None else item.unseen[None]]))
+    return MixedModel(
+        circuit.parents,
+        list(circuit.features),
+        categories,
+        circuit.root_weights,
+        circuit.sum_weights,
+        tables,
+        gaussians,
+    )
+
+
 def as_model(circuit):
-    """The oracle's view of a circuit."""
+    """The oracle's view of a circuit of categories."""
     tables = []
     for distribution in circuit.inputs:
         if distribution is None:
@@ -110,6 +180,34 @@ def gather(circuit, X, weights, **options):
     return EStep(circuit, circuit.inputs.encode(X), weights, **options)(circuit)
 
 
+class RawInputs(Inputs):
+    """Inputs whose summary is the counts of all symbols, as an E-step finds them."""
+
+    def summarize(self, evidence, counts):
+        return [counts]
+
+
+def symbol_counts(circuit, X, weights):
+    """Expected counts of all symbols, missing and unseen ones included."""
+    old = circuit.inputs
+    raw = RawInputs(old.features, old.categories, old.probs, old.unseen, old.gaussians)
+    return gather(replace(circuit, inputs=raw), X, weights).inputs[0]
+
+
+def category_counts(symbols):
+    """What a summary keeps of the oracle's counts by symbol."""
+    return np.concatenate([counts[:-2] for counts in symbols])
+
+
+def parts_of(counts):
+    """Name and value of everything that an E-step gathers."""
+    for name, value in vars(counts).items():
+        if name != "inputs":
+            yield name, value
+    for i, value in enumerate(counts.inputs):
+        yield f"inputs {i}", value
+
+
 def same_bits(a, b):
     """Whether two circuits have the same structure and, to the last bit, parameters."""
     pairs = [
@@ -118,5 +216,13 @@ def same_bits(a, b):
         (a.sum_weights, b.sum_weights),
         (a.inputs.probs, b.inputs.probs),
         (a.inputs.unseen, b.inputs.unseen),
+        *zip(a.features, b.features, strict=True),
     ]
+    for region, gaussian in a.inputs.gaussians.items():
+        other = b.inputs.gaussians[region]
+        pairs += [
+            (gaussian.means, other.means),
+            (gaussian.covariances, other.covariances),
+            (gaussian.scales, other.scales),
+        ]
     return all(np.array_equal(x, y) for x, y in pairs)

@@ -10,6 +10,7 @@ from itertools import product
 
 import numpy as np
 from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
 
 
 @dataclass(frozen=True)
@@ -59,12 +60,73 @@ class Model:
             return len(categories)
         return categories.index(value) if value in categories else len(categories) + 1
 
+    def factor(self, region, x):
+        """B_r(x | j) of every state j (K,)."""
+        return self.tables[region][self.symbol(region, x)]
+
+    def log_factor(self, region, x):
+        return np.log(self.factor(region, x))
+
     def descends(self, region, ancestor):
         while region >= 0:
             if region == ancestor:
                 return True
             region = self.parents[region]
         return False
+
+
+@dataclass(frozen=True)
+class MixedModel(Model):
+    """gaussians[r]: means (K, m) and covariances (K, m, m) of a region of m columns.
+
+    Such a region has no categories and no table.
+    """
+
+    gaussians: dict
+
+    def log_factor(self, region, x):
+        if region not in self.gaussians:
+            return np.log(self.tables[region][self.symbol(region, x)])
+        return gaussian_log_prob(*self.gaussians[region], x[self.features[region]])
+
+    def factor(self, region, x):
+        return np.exp(self.log_factor(region, x))
+
+
+def gaussian_log_prob(means, covariances, x):
+    """Log density of the observed entries of x (m,) for every state (K,)."""
+    seen = ~np.isnan(x)
+    if not seen.any():
+        return np.zeros(len(means))
+    return np.array(
+        [
+            multivariate_normal(mean[seen], covariance[np.ix_(seen, seen)]).logpdf(x[seen])
+            for mean, covariance in zip(means, covariances, strict=True)
+        ]
+    )
+
+
+def gaussian_moments(means, covariances, X, counts):
+    """Expected count, sum and outer products about the means (K, 1 + m + m^2).
+
+    Missing entries by conditioning in terms of the precision matrix. Rows without any
+    entry are left out.
+    """
+    K, m = means.shape
+    out = np.zeros((K, 1 + m + m * m))
+    for x, row_counts in zip(X, counts, strict=True):
+        hidden = np.isnan(x)
+        if hidden.all():
+            continue
+        for k in range(K):
+            precision = np.linalg.inv(covariances[k])
+            within = np.linalg.inv(precision[np.ix_(hidden, hidden)])
+            centred = np.where(hidden, 0.0, x - means[k])
+            centred[hidden] = -within @ precision[np.ix_(hidden, ~hidden)] @ centred[~hidden]
+            outer = np.outer(centred, centred)
+            outer[np.ix_(hidden, hidden)] += within
+            out[k] += row_counts[k] * np.concatenate([[1.0], centred, outer.ravel()])
+    return out
 
 
 def all_rows(model):
@@ -86,9 +148,7 @@ def completions(model, x):
 
 def input_factors(model, x):
     """B_r(x | z_r) of every region r and joint state z (R, K^R)."""
-    return np.array(
-        [model.tables[r][model.symbol(r, x)][model.states[:, r]] for r in range(model.n_regions)]
-    )
+    return np.array([model.factor(r, x)[model.states[:, r]] for r in range(model.n_regions)])
 
 
 def weight_factors(model):
@@ -156,6 +216,16 @@ def expected_counts(model, X, weights):
     return root, sums, symbols
 
 
+def posteriors(model, X):
+    """P(z_r = k | x) of every region r, row x and state k (R, n, K)."""
+    out = np.empty((model.n_regions, len(X), model.n_latents))
+    for i, x in enumerate(X):
+        root, sums = flows(model, x)
+        for r in range(model.n_regions):
+            out[r, i] = root if r == model.root else sums[r].sum(axis=0)
+    return out
+
+
 def second_moments(model, X, weights):
     """Sums over rows of weight * flow^2: root (K,), sums (R, K, K)."""
     squares = [(root**2, sums**2) for root, sums in (flows(model, x) for x in X)]
@@ -199,8 +269,7 @@ def log_messages(model, X):
     shape = (model.n_regions, len(X), model.n_latents)
     log_p, log_s = np.zeros(shape), np.zeros(shape)
     for r in topdown(model)[::-1]:
-        symbols = [model.symbol(r, x) for x in X]
-        log_p[r] += np.log(model.tables[r])[symbols]
+        log_p[r] += np.array([model.log_factor(r, x) for x in X])
         if r != model.root:
             terms = np.log(model.sum_weights[r]) + log_p[r][:, None, :]
             log_s[r] = logsumexp(terms, axis=2)

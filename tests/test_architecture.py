@@ -19,12 +19,14 @@ LAYERS = [
     {"_demo"},
     {"__init__"},
     {"_density"},
-    {"_columns", "_em", "_queries", "_structure", "curvature"},
+    {"_columns", "_learn"},
+    {"_em", "_queries", "_structure", "curvature"},
     {"_mstep"},
     {"_flows"},
     {"_circuit"},
     {"_inputs", "_patterns"},
-    {"_threads", "_tree", "_sklearn"},
+    {"_evidence"},
+    {"_gaussian", "_symbols", "_threads", "_tree", "_sklearn"},
     {"_kernels"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -100,13 +102,15 @@ def test_kernels_have_one_specialisation_each():
 import numpy as np, pkgutil, importlib, warnings
 warnings.simplefilter("ignore")
 import skpc, skpc._kernels
+from scipy.sparse import csr_array
 X = np.random.default_rng(0).integers(0, 2, (50, 4))
 holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.nan, X)
 for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
     {"n_latents": 1},
 ):
-    for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1]):
+    for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],
+                 csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):
         model = skpc.SharpPCDensity(**{"n_latents": 3, "max_iter": 3, **parameters}).fit(data)
         model.score_samples(data), model.hessian_trace(data), model.sample(3)
 for module in pkgutil.iter_modules(skpc._kernels.__path__):

@@ -8,6 +8,7 @@ from helpers import random_circuit as any_circuit
 from helpers import random_tree
 
 from skpc._circuit import random_circuit
+from skpc._evidence import encode
 
 
 def circuit(n_latents=3):
@@ -75,7 +76,11 @@ def start(seed, n_latents=40):
     parents = random_tree(np.random.default_rng(1), 5)
     features = [np.array([r]) for r in range(5)]
     categories = [np.arange(3.0)] * 5
-    return random_circuit(parents, features, categories, n_latents, np.random.RandomState(seed))
+    evidence = encode(np.zeros((1, 5)), features, categories)
+    random_state = np.random.RandomState(seed)
+    return random_circuit(
+        parents, features, categories, evidence, np.ones(1), n_latents, random_state
+    )
 
 
 def test_random_weights_lie_within_a_factor_of_e_squared():

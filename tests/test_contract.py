@@ -4,13 +4,16 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 
 import cloudpickle
 import joblib
 import numpy as np
 import pandas
 import pytest
-from scipy.sparse import csr_array
+import skops.io
+from scipy.sparse import coo_array, csc_array, csr_array
+from scipy.stats import norm
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -37,12 +40,28 @@ def estimator(**parameters):
     return SharpPCDensity(**{"n_latents": 4, "max_iter": 10, "random_state": 0, **parameters})
 
 
+def mixed_frame():
+    rng = np.random.default_rng(1)
+    code = rng.integers(0, 3, 80)
+    x = rng.normal(size=80) + code
+    return pandas.DataFrame(
+        {
+            "label": pandas.Categorical.from_codes(code, ["a", "b", "c"]),
+            "x": x,
+            "y": x + 0.3 * rng.normal(size=80),
+            "flag": rng.random(80) < 0.3 + 0.2 * code,
+        }
+    )
+
+
 QUERIES = {
     "score_samples": lambda model, X: model.score_samples(X),
     "score": lambda model, X: model.score(X),
     "sample": lambda model, X: model.sample(20, random_state=3),
     "hessian_trace": lambda model, X: model.hessian_trace(X),
     "sharpness": lambda model, X: model.sharpness(X),
+    "aic": lambda model, X: model.aic(X),
+    "bic": lambda model, X: model.bic(X),
 }
 each_query = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES.keys())
 
@@ -51,13 +70,20 @@ def test_tags():
     tags = get_tags(SharpPCDensity())
     assert tags.estimator_type == "density_estimator"
     assert tags.input_tags.allow_nan
-    assert not tags.input_tags.sparse
+    assert tags.input_tags.sparse
+
+
+def through_skops(model):
+    data = skops.io.dumps(model)
+    return skops.io.loads(data, trusted=skops.io.get_untrusted_types(data=data))
 
 
 @each_query
-@pytest.mark.parametrize("protocol", ["pickle", "cloudpickle", "joblib"])
+@pytest.mark.parametrize("protocol", ["pickle", "cloudpickle", "joblib", "skops"])
 def test_persisted_models_answer_the_same(query, protocol, fitted, X, tmp_path):
-    if protocol == "joblib":  # its memory map makes every array read-only
+    if protocol == "skops":
+        again = through_skops(fitted)
+    elif protocol == "joblib":  # its memory map makes every array read-only
         joblib.dump(fitted, tmp_path / "model.joblib")
         again = joblib.load(tmp_path / "model.joblib", mmap_mode="r")
         assert not again.circuit_.sum_weights.flags.writeable
@@ -65,6 +91,32 @@ def test_persisted_models_answer_the_same(query, protocol, fitted, X, tmp_path):
         module = {"pickle": pickle, "cloudpickle": cloudpickle}[protocol]
         again = module.loads(module.dumps(fitted))
     assert np.array_equal(query(again, X), query(fitted, X))
+
+
+@pytest.mark.parametrize("protocol", ["pickle", "skops"])
+def test_a_persisted_model_of_a_mixed_frame_answers_the_same(protocol):
+    X = mixed_frame()
+    model = estimator(feature_groups=[["x", "y"]]).fit(X)
+    again = through_skops(model) if protocol == "skops" else pickle.loads(pickle.dumps(model))
+    assert np.array_equal(again.score_samples(X), model.score_samples(X))
+    drawn = model.sample(20, random_state=0)
+    pandas.testing.assert_frame_equal(again.sample(20, random_state=0), drawn)
+    assert np.array_equal(again.fit(X).score_samples(X), model.score_samples(X))
+
+
+def test_a_model_of_another_version_warns_and_answers(fitted, X, monkeypatch):
+    data = pickle.dumps(fitted)
+    monkeypatch.setattr("skpc.__version__", "99.1")
+    with pytest.warns(UserWarning, match=r"written by skpc \S+ and is read by 99\.1.*Fit it again"):
+        again = pickle.loads(data)
+    assert np.array_equal(again.score_samples(X), fitted.score_samples(X))
+
+
+def test_a_model_of_this_version_does_not_warn(fitted):
+    data = pickle.dumps(fitted)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert vars(pickle.loads(data)).keys() == vars(fitted).keys()
 
 
 @each_query
@@ -145,6 +197,53 @@ def test_frames_with_other_columns_are_refused(X):
         model.score_samples(frame[list("abcdfe")])
 
 
+# --- what scores mean ------------------------------------------------------------------
+
+
+def test_information_criteria(fitted, X):
+    total, free = fitted.score_samples(X).sum(), fitted.n_parameters
+    # Root 3; five edges of 4 x 3; for each of 4 states six binary inputs.
+    assert free == 3 + 5 * 12 + 4 * 6
+    assert fitted.aic(X) == pytest.approx(-2 * total + 2 * free, rel=1e-14)
+    assert fitted.bic(X) == pytest.approx(-2 * total + free * np.log(90), rel=1e-14)
+
+
+def test_parameters_of_gaussians_are_counted():
+    model = estimator(feature_groups=[["x", "y"]]).fit(mixed_frame())
+    # Root 3; two edges of 4 x 3; for each of 4 states categories, two means and three
+    # covariances, and a flag.
+    assert model.n_parameters == 3 + 2 * 12 + 4 * (2 + 5 + 1)
+
+
+def test_score_is_a_mean_in_nats():
+    """One state and one fair coin: log 1/2 a row, whatever the number of rows."""
+    X = np.array([[0], [1]] * 8)
+    model = estimator(n_latents=1, pseudocount=0.0).fit(X)
+    for n_rows in 1, 7, 16:
+        assert model.score(X[:n_rows]) == pytest.approx(-np.log(2), rel=1e-14)
+
+
+def test_score_of_a_continuous_column_is_its_log_density():
+    """One state without shrinkage: the normal density with the sample's moments."""
+    X = np.random.default_rng(0).normal(3, 0.01, (50, 1))
+    model = estimator(n_latents=1, shrinkage=0.0).fit(X)
+    expected = norm(X.mean(), X.std()).logpdf(X[:, 0])
+    np.testing.assert_allclose(model.score_samples(X), expected, rtol=1e-10)
+    assert model.score(X) > 0
+
+
+def test_score_weights_rows(fitted, X):
+    weights = np.where(np.arange(90) < 30, 2.0, 0.0)
+    assert fitted.score(X, sample_weight=weights) == pytest.approx(fitted.score(X[:30]), rel=1e-13)
+
+
+def test_score_ignores_y(fitted, X):
+    assert fitted.score(X, np.arange(90)) == fitted.score(X)
+
+
+# --- in company ------------------------------------------------------------------------
+
+
 def test_grid_search_over_mu_and_n_latents_in_parallel(X):
     pipeline = make_pipeline(Binarizer(threshold=0.5), estimator())
     grid = {"sharppcdensity__mu": [0.0, 0.1], "sharppcdensity__n_latents": [1, 4]}
@@ -175,9 +274,11 @@ def test_sample_weight_is_routed(X):
     assert search.best_score_ != plain.best_score_
 
 
-def test_sparse_input_is_refused_by_name(X):
-    with pytest.raises(TypeError, match=r"(?i)sparse"):
-        estimator().fit(csr_array(X))
+@pytest.mark.parametrize("kind", [csr_array, csc_array, coo_array])
+def test_a_sparse_table_gives_the_bits_of_the_dense_one(kind, fitted, X):
+    model = estimator().fit(kind(X))
+    assert np.array_equal(model.score_samples(kind(X)), fitted.score_samples(X))
+    assert np.array_equal(model.score_samples(X), fitted.score_samples(X))
 
 
 def test_two_threads_fit_at_once(X):

@@ -168,7 +168,7 @@ def test_scaled_weights_scale_counts():
     circuit, X, weights = small_case(3)
     once, thrice = gather(circuit, X, weights), gather(circuit, X, 3 * weights)
     np.testing.assert_allclose(thrice.sums, 3 * once.sums, rtol=1e-13)
-    np.testing.assert_allclose(thrice.symbols, 3 * once.symbols, rtol=1e-13)
+    np.testing.assert_allclose(thrice.inputs[0], 3 * once.inputs[0], rtol=1e-13)
 
 
 @pytest.mark.parametrize("update", ["quadratic", "cubic"])

@@ -5,19 +5,22 @@ import oracle
 import pytest
 from helpers import (
     as_model,
+    category_counts,
     chain,
     gather,
+    parts_of,
     positive,
     random_circuit,
     random_rows,
     random_tree,
     small_case,
     star,
+    symbol_counts,
 )
 
 from skpc._circuit import Circuit
 from skpc._flows import ExpectedCounts, Messages, log_likelihood
-from skpc._inputs import CategoricalInputs
+from skpc._inputs import Inputs
 from skpc._patterns import build_patterns
 from skpc._threads import use_threads
 
@@ -116,8 +119,16 @@ def test_edge_counts(seed):
 def test_input_counts(seed):
     circuit, X, weights = small_case(seed)
     _, _, expected = oracle.expected_counts(as_model(circuit), X, weights)
-    actual = gather(circuit, X, weights).symbols
+    actual = symbol_counts(circuit, X, weights)
     np.testing.assert_allclose(actual, np.concatenate(expected), rtol=RTOL)
+
+
+@small_cases
+def test_missing_and_unseen_values_are_left_out_of_the_summary(seed):
+    circuit, X, weights = small_case(seed)
+    _, _, expected = oracle.expected_counts(as_model(circuit), X, weights)
+    (actual,) = gather(circuit, X, weights).inputs
+    np.testing.assert_allclose(actual, category_counts(expected), rtol=RTOL)
 
 
 @small_cases
@@ -143,8 +154,9 @@ def test_what_is_gathered_beside_the_counts_does_not_change_them():
     plain = gather(circuit, X, weights)
     full = gather(circuit, X, weights, with_gate=True, with_moments=True)
     assert plain.log_likelihood == full.log_likelihood
-    for name in "root", "sums", "symbols":
-        np.testing.assert_array_equal(getattr(plain, name), getattr(full, name))
+    np.testing.assert_array_equal(plain.root, full.root)
+    np.testing.assert_array_equal(plain.sums, full.sums)
+    np.testing.assert_array_equal(plain.inputs[0], full.inputs[0])
 
 
 def test_an_e_step_leaves_nothing_behind_for_the_next():
@@ -157,8 +169,8 @@ def test_an_e_step_leaves_nothing_behind_for_the_next():
     first = e_step(circuit)
     e_step(other)
     again = e_step(circuit)
-    for name in "root", "sums", "symbols", "gate":
-        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    for (name, one), (_, two) in zip(parts_of(first), parts_of(again), strict=True):
+        np.testing.assert_array_equal(one, two, err_msg=name)
 
 
 @large_cases
@@ -172,7 +184,8 @@ def test_patterns_agree_with_rows(case):
     # Counts far below one row's weight carry the rounding of log space, 1e-14 * |log p|.
     np.testing.assert_allclose(counts.root, root, rtol=RTOL)
     np.testing.assert_allclose(counts.sums, sums, rtol=RTOL)
-    np.testing.assert_allclose(counts.symbols, np.concatenate(symbols), rtol=RTOL)
+    actual = symbol_counts(circuit, X, weights)
+    np.testing.assert_allclose(actual, np.concatenate(symbols), rtol=RTOL)
 
 
 @large_cases
@@ -188,8 +201,9 @@ def test_moments_of_rows_spread_over_several_blocks(case):
 def test_every_region_has_the_total_flow(case):
     circuit, X, weights = large_case(*case)
     counts = gather(circuit, X, weights)
-    first = np.cumsum(circuit.inputs.n_symbols) - circuit.inputs.n_symbols
-    by_region = np.add.reduceat(counts.symbols.sum(axis=1), first)
+    n_symbols = circuit.inputs.encode(X).n_symbols
+    first = np.cumsum(n_symbols) - n_symbols
+    by_region = np.add.reduceat(symbol_counts(circuit, X, weights).sum(axis=1), first)
     np.testing.assert_allclose(by_region, weights.sum(), rtol=1e-11)
     below = circuit.parents >= 0
     np.testing.assert_allclose(counts.sums.sum(axis=(1, 2))[below], weights.sum(), rtol=1e-11)
@@ -201,8 +215,8 @@ def test_blocks_give_the_same_counts(case):
     options = {"with_gate": True, "with_moments": True}
     whole = gather(circuit, X, weights, **options)
     blocks = gather(circuit, X, weights, max_bytes=100_000, **options)
-    for name, value in vars(whole).items():
-        np.testing.assert_allclose(getattr(blocks, name), value, rtol=1e-11, err_msg=name)
+    for (name, value), (_, actual) in zip(parts_of(whole), parts_of(blocks), strict=True):
+        np.testing.assert_allclose(actual, value, rtol=1e-11, err_msg=name)
 
 
 def test_small_memory_means_several_blocks():
@@ -231,9 +245,9 @@ def test_threads_do_not_change_bits(case):
     for n_threads in 1, 2:
         with use_threads(n_threads):
             counts = gather(circuit, X, weights, with_gate=True, with_moments=True)
-            results.append((log_likelihood(circuit, X), *vars(counts).values()))
-    for one, two in zip(*results, strict=True):
-        np.testing.assert_array_equal(one, two)
+            results.append([("scores", log_likelihood(circuit, X)), *parts_of(counts)])
+    for (name, one), (_, two) in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two, err_msg=name)
 
 
 def test_counts_of_two_parts_add_up():
@@ -243,8 +257,8 @@ def test_counts_of_two_parts_add_up():
     parts = gather(circuit, X[:7], weights[:7], **options)
     parts.add(gather(circuit, X[7:], weights[7:], **options))
     assert isinstance(parts, ExpectedCounts)
-    for name, value in vars(whole).items():
-        np.testing.assert_allclose(getattr(parts, name), value, rtol=1e-12, err_msg=name)
+    for (name, value), (_, actual) in zip(parts_of(whole), parts_of(parts), strict=True):
+        np.testing.assert_allclose(actual, value, rtol=1e-12, err_msg=name)
 
 
 # --- underflow -------------------------------------------------------------------------
@@ -259,11 +273,12 @@ def binary_circuit(parents, n_latents, probs_of_one, sum_weights, floor=None):
     probs = np.stack([1 - probs_of_one, probs_of_one], axis=1)
     if floor is not None:
         probs = np.maximum(probs, floor)
-    inputs = CategoricalInputs(
+    inputs = Inputs(
         features,
         [np.array([0.0, 1.0])] * n_regions,
         probs.reshape(2 * n_regions, n_latents),
         np.full((n_regions, n_latents), 1e-30),
+        {},
     )
     root_weights = np.full(n_latents, 1 / n_latents)
     return Circuit(parents, tuple(features), root_weights, sum_weights, inputs)
@@ -279,7 +294,8 @@ def assert_agrees_with_log_space(circuit, X, rtol):
     # Below 1e-100 of a row a posterior may come out as zero.
     np.testing.assert_allclose(counts.root, root, rtol=rtol, atol=1e-100)
     np.testing.assert_allclose(counts.sums, sums, rtol=rtol, atol=1e-100)
-    np.testing.assert_allclose(counts.symbols, np.concatenate(symbols), rtol=rtol, atol=1e-100)
+    actual = symbol_counts(circuit, X, weights)
+    np.testing.assert_allclose(actual, np.concatenate(symbols), rtol=rtol, atol=1e-100)
 
 
 @pytest.mark.parametrize("parents", [chain(2000), star(2000), star(2000, hub=1234)])
@@ -324,18 +340,17 @@ def test_smallest_weights_do_not_underflow(parents):
 @large_cases
 def test_single_precision_messages_agree_to_single_precision(case):
     circuit, X, weights = large_case(*case)
-    patterns = build_patterns(
-        circuit.parents, circuit.inputs.encode(X), circuit.inputs.n_symbols, weights
-    )
+    evidence = circuit.inputs.encode(X)
+    patterns = build_patterns(circuit.parents, evidence.symbols, evidence.n_symbols, weights)
     results = []
     for dtype in np.float64, np.float32:
         messages = Messages(
             patterns.n_message_rows, circuit.n_regions, circuit.n_latents, dtype=dtype
         )
-        messages.upward(circuit, patterns)
+        messages.upward(circuit, evidence, patterns)
         log_likelihoods = messages.root_log_likelihoods(circuit, patterns)
-        counts = messages.downward(circuit, patterns)
-        results.append((log_likelihoods, counts.root, counts.sums, counts.symbols))
+        counts = messages.downward(circuit, evidence, patterns)
+        results.append((log_likelihoods, counts.root, counts.sums, counts.inputs[0]))
     for double, single in zip(*results, strict=True):
         # 40 products of relative error 1e-7 each; entries below 1e-9 of the data aside.
         np.testing.assert_allclose(single, double, rtol=1e-4, atol=1e-9 * weights.sum())

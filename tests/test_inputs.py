@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from helpers import positive
 
-from skpc._inputs import Categorical, CategoricalInputs
+from skpc._evidence import encode
+from skpc._inputs import Categorical, Inputs
 
 CATEGORIES = [np.array([-1.0, 2.0, 7.0]), np.empty(0), np.array([4.0]), np.array([0.0, 1.0])]
 FEATURES = [np.array([2]), np.empty(0, int), np.array([0]), np.array([1])]
@@ -14,7 +15,12 @@ def inputs(n_latents=3, seed=0):
     rng = np.random.default_rng(seed)
     probs = np.concatenate([positive(rng, n_latents, len(c)).T for c in CATEGORIES if len(c)])
     unseen = rng.uniform(0.001, 0.01, (4, n_latents))
-    return CategoricalInputs(FEATURES, CATEGORIES, probs, unseen)
+    return Inputs(FEATURES, CATEGORIES, probs, unseen, {})
+
+
+def as_columns(scaled):
+    mantissas, exponents = scaled
+    return mantissas, exponents[:, None]
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
@@ -30,28 +36,33 @@ def test_log_prob(shape):
 def test_encode():
     X = np.array([[4.0, 1.0, 7.0], [5.0, 0.0, -1.0], [np.nan, np.nan, np.nan], [3.9, 2.0, 2.5]])
     expected = [[2, 0, 3, 4], [0, 0, 0, 0], [0, 2, 1, 2], [1, 0, 2, 3]]
-    np.testing.assert_array_equal(inputs().encode(X), expected)
+    evidence = inputs().encode(X)
+    np.testing.assert_array_equal(evidence.symbols, expected)
+    assert evidence.n_symbols.tolist() == [5, 2, 3, 4]
+    assert evidence.values == (None,) * 4
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32])
 def test_encode_of_other_types(dtype):
     X = np.array([[4, 1, 7], [5, 0, 2]])
-    np.testing.assert_array_equal(inputs().encode(X.astype(dtype)), inputs().encode(X * 1.0))
+    expected = inputs().encode(X * 1.0).symbols
+    np.testing.assert_array_equal(inputs().encode(X.astype(dtype)).symbols, expected)
 
 
 def test_encode_of_rows_in_blocks(monkeypatch):
     rng = np.random.default_rng(0)
     X = rng.choice([np.nan, 0.0, 1.0, 2.0, 4.0, 7.0], (100, 3))
-    whole = inputs().encode(X)
-    monkeypatch.setattr("skpc._inputs._BLOCK_CELLS", 21)
-    np.testing.assert_array_equal(inputs().encode(X), whole)
+    whole = inputs().encode(X).symbols
+    monkeypatch.setattr("skpc._evidence._BLOCK_CELLS", 21)
+    np.testing.assert_array_equal(inputs().encode(X).symbols, whole)
 
 
-def test_table_and_items_and_symbols_agree():
+def test_likelihoods_and_items_and_symbols_agree():
     X = np.array([[4.0, 1.0, 7.0], [5.0, 0.0, -1.0], [np.nan, np.nan, np.nan], [3.9, 2.0, 2.5]])
     one = inputs()
-    symbols, table = one.encode(X), one.table()
-    first = np.cumsum(one.n_symbols) - one.n_symbols
+    evidence = one.encode(X)
+    symbols, table = evidence.symbols, np.ldexp(*as_columns(one.likelihoods(evidence)))
+    first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
     for region, distribution in enumerate(one):
         actual = np.log(table[first[region] + symbols[region]])
         if distribution is None:
@@ -59,6 +70,13 @@ def test_table_and_items_and_symbols_agree():
         else:
             expected = distribution.log_prob(X[:, FEATURES[region]])
             np.testing.assert_allclose(actual, expected, rtol=1e-14)
+
+
+def test_mantissas_are_normalised_row_by_row():
+    one = inputs()
+    mantissas, _ = one.likelihoods(one.encode(np.zeros((1, 3))))
+    largest = mantissas.max(axis=1)
+    assert ((largest >= 0.5) & (largest < 1.0)).all()
 
 
 def test_a_region_that_observes_nothing_is_none():
@@ -76,7 +94,9 @@ def test_n_parameters():
 
 
 def test_random_inputs_are_distributions_within_a_factor_of_e_squared():
-    random = CategoricalInputs.random(FEATURES, CATEGORIES, 50, np.random.RandomState(0))
+    evidence = encode(np.zeros((1, 3)), FEATURES, CATEGORIES)
+    random_state = np.random.RandomState(0)
+    random = Inputs.random(FEATURES, CATEGORIES, evidence, np.ones(1), 50, random_state)
     for item in (random[0], random[2], random[3]):
         np.testing.assert_allclose(item.probs.sum(axis=0), 1.0, rtol=1e-14)
         assert (item.probs.max(axis=0) / item.probs.min(axis=0)).max() < np.exp(2.0)
@@ -86,20 +106,28 @@ def test_random_inputs_are_distributions_within_a_factor_of_e_squared():
 # --- M-step ----------------------------------------------------------------------------
 
 
-def counts_of(one, seed=1):
-    return np.random.default_rng(seed).lognormal(0, 2, (int(one.n_symbols.sum()), 3))
+EVIDENCE = encode(np.zeros((0, 3)), FEATURES, CATEGORIES)
 
 
-def by_region(one, counts):
-    return np.split(counts, np.cumsum(one.n_symbols)[:-1])
+def counts_of(seed=1):
+    """Expected counts of all symbols, those of missing and unseen values included."""
+    return np.random.default_rng(seed).lognormal(0, 2, (int(EVIDENCE.n_symbols.sum()), 3))
+
+
+def updated(one, counts, pseudocount):
+    return one.updated(one.summarize(EVIDENCE, counts), pseudocount)
+
+
+def by_region(counts):
+    return np.split(counts, np.cumsum(EVIDENCE.n_symbols)[:-1])
 
 
 @pytest.mark.parametrize("pseudocount", [0.0, 0.5, 10.0])
 def test_update_is_smoothed_relative_frequency(pseudocount):
     one = inputs()
-    counts = counts_of(one)
-    new = one.updated(counts, pseudocount)
-    for item, own in zip(new, by_region(one, counts), strict=True):
+    counts = counts_of()
+    new = updated(one, counts, pseudocount)
+    for item, own in zip(new, by_region(counts), strict=True):
         if item is not None:
             observed = own[:-2] + pseudocount / len(own[:-2])
             np.testing.assert_allclose(item.probs, observed / observed.sum(axis=0), rtol=1e-13)
@@ -107,35 +135,35 @@ def test_update_is_smoothed_relative_frequency(pseudocount):
 
 def test_an_unseen_value_has_the_mass_of_a_category_without_counts():
     one = inputs()
-    counts = counts_of(one)
+    counts = counts_of()
     counts[1] = 0.0  # the second category of region 0
-    new = one.updated(counts, 0.5)
+    new = updated(one, counts, 0.5)
     np.testing.assert_allclose(new[0].unseen, new[0].probs[1], rtol=1e-14)
 
 
 def test_without_pseudocount_nothing_is_impossible():
     one = inputs()
-    counts = counts_of(one)
+    counts = counts_of()
     counts[1] = 0.0
-    new = one.updated(counts, 0.0)
+    new = updated(one, counts, 0.0)
     for values in new[0].probs[1], new[0].unseen:
         assert ((values > 0) & (values < 1e-20)).all()
 
 
 def test_missing_and_unseen_values_tell_nothing():
     one = inputs()
-    counts = counts_of(one)
+    counts = counts_of()
     other = counts.copy()
-    for own in by_region(one, other):
+    for own in by_region(other):
         own[-2:] *= 1000.0
-    np.testing.assert_array_equal(one.updated(other, 0.1).probs, one.updated(counts, 0.1).probs)
+    np.testing.assert_array_equal(updated(one, other, 0.1).probs, updated(one, counts, 0.1).probs)
 
 
 def test_a_state_without_flow_keeps_its_distribution():
     one = inputs()
-    counts = counts_of(one)
+    counts = counts_of()
     counts[:3, 1] = 0.0  # state 1 of region 0
-    new = one.updated(counts, 0.5)
+    new = updated(one, counts, 0.5)
     np.testing.assert_array_equal(new[0].probs[:, 1], one[0].probs[:, 1])
     np.testing.assert_array_equal(new[0].unseen[1], one[0].unseen[1])
     assert not np.allclose(new[0].probs[:, 0], one[0].probs[:, 0], rtol=0.01)
@@ -143,8 +171,10 @@ def test_a_state_without_flow_keeps_its_distribution():
 
 def test_rounding_below_zero_counts_as_zero():
     one = inputs()
-    counts = counts_of(one)
+    counts = counts_of()
     counts[1] = 0.0
     negative = counts.copy()
     negative[1] = -1e-17
-    np.testing.assert_array_equal(one.updated(negative, 0.1).probs, one.updated(counts, 0.1).probs)
+    np.testing.assert_array_equal(
+        updated(one, negative, 0.1).probs, updated(one, counts, 0.1).probs
+    )

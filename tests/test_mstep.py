@@ -9,6 +9,7 @@ from oracle import gate_curvature
 from scipy.optimize import minimize
 
 from skpc._circuit import random_circuit
+from skpc._evidence import encode
 from skpc._flows import ExpectedCounts
 from skpc._mstep import MStep
 
@@ -40,8 +41,11 @@ def moments_of(counts):
 def circuit_of(n_latents, n_regions=1):
     parents = np.arange(n_regions) - 1
     features = [np.array([r]) for r in range(n_regions)]
+    categories = [np.arange(2.0)] * n_regions
+    evidence = encode(np.zeros((1, n_regions)), features, categories)
+    random_state = np.random.RandomState(0)
     return random_circuit(
-        parents, features, [np.arange(2.0)] * n_regions, n_latents, np.random.RandomState(0)
+        parents, features, categories, evidence, np.ones(1), n_latents, random_state
     )
 
 
@@ -50,7 +54,7 @@ def empty_counts(circuit):
         0.0,
         np.zeros(circuit.n_latents),
         np.zeros_like(circuit.sum_weights),
-        np.zeros((int(circuit.inputs.n_symbols.sum()), circuit.n_latents)),
+        [np.zeros_like(circuit.inputs.probs)],
     )
 
 
@@ -263,7 +267,7 @@ def three_regions(seed=0):
     counts = empty_counts(circuit)
     counts.root = rng.lognormal(0, 2, 4)
     counts.sums[1:] = rng.lognormal(0, 2, (2, 4, 4))
-    counts.symbols[:] = rng.lognormal(0, 1, counts.symbols.shape)
+    counts.inputs = [rng.lognormal(0, 1, circuit.inputs.probs.shape)]
     counts.root_moments = moments_of(counts.root)
     counts.sum_moments = 0.3 * counts.sums
     return circuit, counts

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from skpc import SharpPCDensity
 from skpc._flows import log_likelihood
-from skpc._inputs import CategoricalInputs
+from skpc._inputs import Inputs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,11 +31,12 @@ def circuits(draw, max_regions=6):
 
 def with_columns(circuit, categories=None, probs=None, features=None):
     inputs = circuit.inputs
-    inputs = CategoricalInputs(
+    inputs = Inputs(
         features or inputs.features,
         categories or inputs.categories,
         inputs.probs if probs is None else probs,
         inputs.unseen,
+        {},
     )
     return replace(circuit, features=inputs.features, inputs=inputs)
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from helpers import random_tree
 
+from skpc._evidence import Evidence
 from skpc._structure import (
     best_root,
-    chow_liu_tree,
+    learn_structure,
     maximum_spanning_tree,
     pairwise_mutual_information,
 )
@@ -221,11 +222,19 @@ def test_root_has_the_fewest_patterns(seed):
 # --- all together ----------------------------------------------------------------------
 
 
+def learn(symbols, n_categories, weights, pseudocount):
+    """The tree over categorical columns, one region each."""
+    evidence = Evidence(symbols, n_categories + 2, (None,) * len(symbols))
+    features, parents = learn_structure(evidence, weights, 3, pseudocount, None)
+    assert [list(columns) for columns in features] == [[j] for j in range(len(symbols))]
+    return parents
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_chow_liu_tree_is_best_and_best_rooted(seed):
     symbols, n_categories, weights = data(seed, missing=0.1)
     symbols = np.minimum(symbols, n_categories[:, None])
-    parents = chow_liu_tree(symbols, n_categories + 2, n_categories, weights, 0.01)
+    parents = learn(symbols, n_categories, weights, 0.01)
     edges = edges_of(parents)
     information = brute_matrix(symbols, n_categories, weights, 0.01)
     best = max(total(information, tree) for tree in all_trees(len(parents)))
@@ -239,12 +248,12 @@ def test_copies_and_constants_are_placed():
     symbols = np.concatenate([symbols, symbols[:1], np.zeros_like(symbols[:1])])
     symbols[0] = symbols[3] = np.random.default_rng(0).integers(0, 2, symbols.shape[1])
     n_categories = symbols.max(axis=1) + 1
-    parents = chow_liu_tree(symbols, n_categories + 2, n_categories, weights, 0.0)
+    parents = learn(symbols, n_categories, weights, 0.0)
     assert {0, 3} in [set(edge) for edge in edges_of(parents).tolist()]
     assert np.count_nonzero(parents < 0) == 1
 
 
 def test_one_column_is_its_own_root():
     symbols = np.array([[0, 1, 2, 1]], np.int32)
-    parents = chow_liu_tree(symbols, np.array([5]), np.array([3]), np.ones(4), 0.1)
+    parents = learn(symbols, np.array([3]), np.ones(4), 0.1)
     assert parents.tolist() == [-1]

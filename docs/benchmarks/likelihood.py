@@ -13,8 +13,8 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from markdown import print_header, print_row, write_table
 from sklearn.exceptions import ConvergenceWarning
-from tables import print_header, print_row, write_table
 
 from skpc import SharpPCDensity
 

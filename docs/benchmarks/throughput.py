@@ -20,12 +20,12 @@ from pathlib import Path
 
 import numba
 import numpy as np
-from tables import print_header, print_row, write_table
+from markdown import print_header, print_row, write_table
 
 from skpc._circuit import Circuit, random_circuit
 from skpc._columns import Columns
 from skpc._em import EStep
-from skpc._inputs import encode
+from skpc._evidence import encode
 from skpc._kernels.gemm import multiply, padded
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows

@@ -1,0 +1,84 @@
+"""Learning a circuit from a matrix: evidence, structure, and EM from one or several starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from skpc._circuit import Circuit, random_circuit
+from skpc._em import EMResult, EStep, fit_em
+from skpc._evidence import encode
+from skpc._mstep import MStep
+from skpc._patterns import distinct_rows
+from skpc._structure import learn_structure
+
+
+def learn_circuit(
+    X: Any,
+    categories: Sequence[np.ndarray | None],
+    weights: np.ndarray,
+    m_step: MStep,
+    *,
+    start: Circuit | None,
+    groups: Sequence[Sequence[int]] | None,
+    n_latents: int,
+    n_init: int,
+    shrinkage: float,
+    random_state: np.random.RandomState,
+    max_iter: int,
+    tol: float,
+    max_bytes: int,
+    on_iteration: Callable[[int, float], None] | None = None,
+) -> EMResult:
+    """Learn structure and parameters; of several starts keep the most likely.
+
+    Parameters
+    ----------
+    X : (n, n_features) array or sparse matrix, NaN missing
+    categories : per column, its sorted categories, or None if it is continuous
+    weights : (n,) positive
+    m_step : MStep
+    start : Circuit or None
+        Where to go on from, with its structure; None learns the structure and draws
+        `n_init` starts.
+    groups : sequence of sequences or None
+        Continuous columns to take together; None finds them.
+    n_latents, n_init, shrinkage, random_state : see `SharpPCDensity`
+    max_iter, tol, on_iteration : see `fit_em`
+    max_bytes : int
+        Bound on the memory of messages.
+    """
+    evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
+    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
+    evidence = evidence.with_symbols(symbols)
+    if start is not None:
+        starts = [start]
+        evidence = evidence.grouped(start.features)
+    else:
+        features, parents = learn_structure(
+            evidence, weights, n_latents, m_step.pseudocount, groups
+        )
+        evidence = evidence.grouped(features)
+        of_regions = [categories[columns[0]] for columns in features]
+        starts = [
+            random_circuit(
+                parents, features, of_regions, evidence, weights, n_latents, random_state,
+                shrinkage=shrinkage,
+            )
+            for _ in range(n_init)
+        ]  # fmt: skip
+    e_step = EStep(
+        starts[0],
+        evidence,
+        weights,
+        with_gate=m_step.needs_gate,
+        with_moments=m_step.needs_moments,
+        max_bytes=max_bytes,
+    )
+    results = [
+        fit_em(circuit, e_step, m_step, max_iter=max_iter, tol=tol, on_iteration=on_iteration)
+        for circuit in starts
+    ]
+    return max(results, key=lambda result: result.log_likelihoods[-1])
