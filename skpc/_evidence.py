@@ -109,7 +109,7 @@ def encode(
         its columns are continuous
     """
     if issparse(X):
-        return _encode_sparse(csc_array(X), features, categories)
+        return _encode_sparse(csc_array(X, copy=True), features, categories)
     n_categories = np.array([-1 if c is None else len(c) for c in categories], np.int64)
     symbols = np.zeros((len(categories), X.shape[0]), np.int32)
     discrete = [r for r, n in enumerate(n_categories) if n > 0]
@@ -136,7 +136,7 @@ def encode(
 def _encode_sparse(
     X: csc_array, features: Sequence[np.ndarray], categories: Sequence[np.ndarray | None]
 ) -> Evidence:
-    """`encode` for a sparse matrix, of which only stored entries are looked at.
+    """`encode` for a sparse matrix, of which only stored entries are looked at; X is tidied.
 
     Regions that observe several columns make their part dense.
     """

@@ -81,7 +81,7 @@ def _discretized(evidence: Evidence, weights: np.ndarray) -> tuple[Symbols, np.n
             counts = np.where(missing, 0.0, evidence.weights_of(j, weights))
             middle = (np.cumsum(counts) - 0.5 * counts) / counts.sum()
             table = np.minimum(middle * _N_BINS, _N_BINS - 1).astype(np.int32)
-            table[missing] = n_categories[j] = _N_BINS
+            table[missing] = _N_BINS
             n_categories[j] = _N_BINS
         tables.append(table)
     if isinstance(evidence.symbols, SparseSymbols):

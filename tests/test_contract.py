@@ -189,6 +189,17 @@ def test_fit_leaves_its_arguments_alone(X):
     assert np.array_equal(weights, before[1])
 
 
+@pytest.mark.parametrize("container", [csr_array, csc_array])
+def test_fit_and_scores_leave_a_sparse_table_alone(container, X):
+    sparse = container(X)
+    sparse.data[:5] = 0  # stored zeros, which tidying would drop
+    data, indices = sparse.data.copy(), sparse.indices.copy()
+    model = estimator().fit(sparse)
+    model.score_samples(sparse), model.circuit_.inputs.encode(sparse)
+    assert np.array_equal(sparse.data, data)
+    assert np.array_equal(sparse.indices, indices)
+
+
 def test_frames_with_other_columns_are_refused(X):
     frame = as_frame(X).set_axis(list("abcdef"), axis=1)
     model = estimator().fit(frame)
