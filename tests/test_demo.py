@@ -1,6 +1,10 @@
 """The command line and its demonstration, on a small part of the work."""
 
 import re
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -10,11 +14,9 @@ from skpc.__main__ import main
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     output = tmp_path_factory.mktemp("demo") / "picture.png"
-    with pytest.MonkeyPatch.context() as patch:
-        printed = []
-        patch.setattr("builtins.print", lambda *words, **_: printed.extend(map(str, words)))
+    with redirect_stdout(StringIO()) as printed:
         code = main(["demo", "--smoke", "--output", str(output)])
-    return code, "\n".join(printed), output
+    return code, printed.getvalue(), output
 
 
 def test_exit_code_says_that_both_baselines_are_beaten(demo):
@@ -36,7 +38,7 @@ def test_picture_is_written(demo):
 
 
 def test_a_missing_matplotlib_is_one_clear_line(monkeypatch, capsys, tmp_path):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["demo", "--output", str(tmp_path / "picture.png")]) == 2
     assert 'pip install "skpc[plot]"' in capsys.readouterr().out
 
@@ -45,3 +47,12 @@ def test_usage_errors_exit_with_two(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["dance"])
     assert "invalid choice" in capsys.readouterr().err
+
+
+def test_the_example_of_the_readme_runs(capsys):
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    exec(example, {})
+    best = re.search(r"\{'mu': (\S+)\} (-\S+)", capsys.readouterr().out)
+    assert float(best[1]) > 0  # the penalty pays on the digits
+    assert -20 < float(best[2]) < -17
