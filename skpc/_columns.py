@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from scipy.sparse import csc_array, csr_array, issparse
 CATEGORICAL, GAUSSIAN = "categorical", "gaussian"
 
 _NEAR_LIMIT = 0.8, 1.25
+_MANY_LABELS = 1_000
+_LARGEST = 1e150
 
 
 def column_name(names: Sequence[str] | None, j: int) -> str:
@@ -74,17 +77,15 @@ class Columns:
     def learn(
         cls,
         X: Any,
-        weights: np.ndarray,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
         max_categories: int = 32,
     ) -> Columns:
-        """Read the type, and the categories, of every column from the rows that count.
+        """Read the type, and the categories, of every column.
 
         Parameters
         ----------
         X : frame or validated array (n, d)
-        weights : (n,)
-            Rows of weight zero do not count.
+            The rows that count.
         feature_types : "auto", a sequence of d types, or a mapping from names or positions
         max_categories : int
             Columns of integers with at most so many distinct ones are categorical.
@@ -102,13 +103,9 @@ class Columns:
         wanted = _wanted_types(feature_types, names, X.shape[1])
         columns = []
         for j in range(X.shape[1]):
-            values, labels, dtype = _read_column(X, j, module)
-            columns.append(
-                _learn_column(
-                    values, labels, dtype, weights > 0, wanted[j], max_categories,
-                    column_name(names, j),
-                )
-            )  # fmt: skip
+            name = column_name(names, j)
+            values, labels, dtype = _read_column(X, j, module, name)
+            columns.append(_learn_column(values, labels, dtype, wanted[j], max_categories, name))
         library = None if module is None else module.__name__
         return cls(tuple(columns), names, "scipy.sparse" if issparse(X) else library)
 
@@ -116,6 +113,12 @@ class Columns:
     def categories(self) -> list[np.ndarray | None]:
         """Per column what the categories are called, in their order; None if continuous."""
         return [c.categories if c.labels is None else c.labels for c in self.columns]
+
+    def fits(self, X: Any) -> bool:
+        """Whether X is of the same kind, with the same columns."""
+        module = frame_module(X)
+        library = "scipy.sparse" if issparse(X) else None if module is None else module.__name__
+        return library == self.library and (module is None or tuple(X.columns) == self.names)
 
     def groups(self, feature_groups: Any) -> list[list[int]] | None:
         """The groups of continuous columns asked for, as positions; None to find them.
@@ -130,6 +133,12 @@ class Columns:
         if isinstance(feature_groups, str):
             return None
         n_columns = len(self.columns)
+        for group in feature_groups:
+            if isinstance(group, (str, Integral)):
+                raise ValueError(
+                    "feature_groups must be a sequence of sequences of names or positions, such "
+                    f"as [['a', 'b']]; got the element {group!r}."
+                )
         groups = [
             _positions(group, self.names, n_columns, "feature_groups") for group in feature_groups
         ]
@@ -157,24 +166,31 @@ class Columns:
         """
         module = frame_module(X)
         if module is None:
+            for j, column in enumerate(self.columns):
+                if column.labels is not None:
+                    raise ValueError(
+                        f"X is no frame, but fit saw labels in {column_name(self.names, j)}. Pass "
+                        "a frame with the columns that fit saw."
+                    )
             matrix = csr_array(X) if issparse(X) else X
         else:
             matrix = np.empty(X.shape, np.float64)
             for j, column in enumerate(self.columns):
-                values, labels, _ = _read_column(X, j, module)
-                matrix[:, j] = _to_codes(values, labels, column, column_name(self.names, j))
+                name = column_name(self.names, j)
+                values, labels, _ = _read_column(X, j, module, name)
+                matrix[:, j] = _to_codes(values, labels, column, name)
         check_finite(matrix, self.names)
         if handle_unknown == "error":
             self.refuse_unknown(
                 X,
+                matrix,
                 "Set handle_unknown='ignore' to give it the mass of a category without counts.",
             )
         return matrix
 
-    def refuse_unknown(self, X: Any, remedy: str) -> None:
+    def refuse_unknown(self, X: Any, matrix: Any, remedy: str) -> None:
         """Raise a ValueError that names the first category of X that fit did not see."""
-        matrix = self.to_matrix(X)
-        if issparse(matrix):
+        if issparse(matrix):  # columns are read one by one
             matrix = csc_array(matrix)
         module = frame_module(X)
         for j, column in enumerate(self.columns):
@@ -184,8 +200,10 @@ class Columns:
             unknown = ~np.isnan(values) & ~np.isin(values, column.categories)
             if unknown.any():
                 i = int(np.argmax(unknown))
-                value = values[i] if module is None else X[X.columns[j]].to_numpy()[i]
-                shown = repr(value) if isinstance(value, str) else f"{value:g}"
+                value = values[i]
+                if module is not None:
+                    value = X[i, j] if module.__name__ == "polars" else X.iloc[i, j]
+                shown = f"{value:g}" if isinstance(value, Real) else repr(value)
                 raise ValueError(
                     f"X has a category that the last fit did not see: {shown} in "
                     f"{column_name(self.names, j)}, row {i}. {remedy}"
@@ -215,6 +233,16 @@ class Columns:
             else:
                 series[j] = module.Series(values).astype(column.dtype)
         return module.DataFrame(series).set_axis(list(self.names or ()), axis=1)
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """The rows of a table for which the boolean `rows` (n,) is true."""
+    if rows.all():
+        return X
+    module = frame_module(X)
+    if module is not None and module.__name__ == "polars":
+        return X.filter(rows)
+    return X.loc[rows] if module is not None else X[rows]
 
 
 def _dense_column(matrix: Any, j: int) -> np.ndarray:
@@ -267,7 +295,7 @@ def _positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) 
     return found
 
 
-def _read_column(X: Any, j: int, module: Any) -> tuple[np.ndarray, Any, str]:
+def _read_column(X: Any, j: int, module: Any, name: str) -> tuple[np.ndarray, Any, str]:
     """Values of a column, the labels it declares, and its dtype.
 
     Values are numbers, or an object array of str (None missing); `labels` is None for
@@ -276,7 +304,6 @@ def _read_column(X: Any, j: int, module: Any) -> tuple[np.ndarray, Any, str]:
     if module is None:
         column = _dense_column(X, j)
         return column, None, str(X.dtype)
-    name = column_name(list(X.columns), j)
     if module.__name__ == "polars":
         return _read_polars(X.to_series(j), module, name)
     return _read_pandas(X.iloc[:, j], module, name)
@@ -307,7 +334,7 @@ def _read_polars(series: Any, polars: Any, name: str) -> tuple[np.ndarray, Any, 
         raise ValueError(_no_dates(name, dtype))
     if dtype.is_numeric() or dtype == polars.Boolean:
         values = series.cast(polars.Float64).fill_null(float("nan")).to_numpy()
-        return np.array(values, np.float64), None, str(dtype)
+        return np.array(values, np.float64), None, dtype.base_type().__name__
     values = np.array(series.to_list(), dtype=object)
     missing = series.is_null().to_numpy()
     if type(dtype).__name__ == "Enum":
@@ -332,8 +359,8 @@ def _read_objects(values: np.ndarray, missing: np.ndarray, name: str) -> tuple[n
     for value in present:
         if not isinstance(value, (bool, int, float, np.number, np.bool_)):
             raise ValueError(
-                f"X holds values of several kinds in {name}, such as {value!r} of type "
-                f"{type(value).__name__}. Make them all numbers or all strings."
+                f"X holds values in {name} that are neither all numbers nor all strings, such as "
+                f"{value!r} of type {type(value).__name__}. Convert them."
             )
     numbers = np.full(len(values), np.nan)
     numbers[~missing] = present.astype(np.float64)
@@ -344,30 +371,42 @@ def _learn_column(
     values: np.ndarray,
     declared: Any,
     dtype: str,
-    counts: np.ndarray,
     wanted: str,
     max_categories: int,
     name: str,
 ) -> Column:
-    """Type and categories of one column from the rows that count."""
+    """Type and categories of one column."""
     if declared is not None:
         if wanted == GAUSSIAN:
             raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
-        present = [value for value in values[counts] if value is not None]
+        present = [value for value in values if value is not None]
         labels = declared if len(declared) else np.array(sorted(set(present)), dtype=object)
         if not present:
             raise ValueError(_no_value(name))
+        if len(labels) > _MANY_LABELS:
+            warnings.warn(
+                f"{name} has {len(labels)} different labels; memory grows with their square. "
+                "Drop the column if it only names rows, or merge rare labels.",
+                UserWarning,
+                stacklevel=2,
+            )
         return Column(CATEGORICAL, np.arange(float(len(labels))), labels, dtype)
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        i = int(np.argmax(np.isinf(values)))
-        raise ValueError(_infinite(values[i], i, name))
-    present = values[counts]
-    if present.dtype.kind == "f":
-        present = present[~np.isnan(present)]
-    if not present.size:
+    if values.dtype.kind == "f":
+        if np.isinf(values).any():
+            i = int(np.argmax(np.isinf(values)))
+            raise ValueError(_infinite(values[i], i, name))
+        values = values[~np.isnan(values)]
+    if not values.size:
         raise ValueError(_no_value(name))
-    distinct = np.unique(present).astype(np.float64)
+    distinct = np.unique(values).astype(np.float64)
+    if (np.diff(distinct) == 0).any():
+        raise ValueError(
+            f"X has integers beyond 2^53 in {name}, which float64 cannot tell apart. Encode them "
+            "as categories 0, 1, 2, ..., or subtract an offset."
+        )
     is_integer = np.array_equal(distinct, np.floor(distinct))
+    if wanted == "auto" and dtype.lower().startswith("bool"):
+        wanted = CATEGORICAL
     if wanted == "auto":
         if is_integer and (
             _NEAR_LIMIT[0] * max_categories < len(distinct) <= _NEAR_LIMIT[1] * max_categories
@@ -380,6 +419,11 @@ def _learn_column(
                 stacklevel=2,
             )
         wanted = CATEGORICAL if is_integer and len(distinct) <= max_categories else GAUSSIAN
+    if wanted == GAUSSIAN and np.abs(distinct).max() > _LARGEST:
+        raise ValueError(
+            f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
+            f"in {name}. Rescale the column."
+        )
     return Column(wanted, distinct if wanted == CATEGORICAL else None, None, dtype)
 
 
@@ -389,6 +433,8 @@ def _no_value(name: str) -> str:
 
 def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.ndarray:
     """Numbers of a column's values: their own, or the positions of labels."""
+    if all(value is None or value != value for value in values):  # of no kind: all missing
+        return np.full(len(values), np.nan)
     if (labels is None) != (column.labels is None):
         kinds = ("labels", "numbers") if labels is None else ("numbers", "labels")
         raise ValueError(f"X holds {kinds[1]} in {name}, where fit saw {kinds[0]}.")
@@ -401,20 +447,24 @@ def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.
 
 
 def _restore(values: np.ndarray, column: Column) -> np.ndarray:
-    """Labels of codes; numbers stay, rounded where the column held integers."""
+    """Labels of codes; numbers stay, rounded to the range where the column held integers."""
     if column.labels is not None:
         return column.labels[values.astype(np.intp)]
-    if column.dtype.lower().startswith(("int", "uint")):
-        return np.rint(values).astype(np.int64)
-    if column.dtype.lower().startswith("bool"):
-        return values.astype(bool)
+    dtype = column.dtype.lower()
+    if dtype.startswith(("int", "uint")):
+        limits = np.iinfo(dtype)
+        # float64 has no neighbour just inside the limits of 64 bits: stay well inside.
+        low, high = (max(limits.min, -(2**62)), min(limits.max, 2**62))
+        return np.clip(np.rint(values), low, high).astype(np.int64)
+    if dtype.startswith("bool"):
+        return values > 0.5
     return values
 
 
 def _polars_dtype(polars: Any, column: Column) -> Any:
     if column.dtype == "Enum":
         return polars.Enum(list(column.labels if column.labels is not None else ()))
-    return getattr(polars, column.dtype)
+    return polars.Float64 if column.dtype == "Decimal" else getattr(polars, column.dtype)
 
 
 def explain_strings(X: Any, error: Exception) -> None:

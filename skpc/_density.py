@@ -15,12 +15,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpc._columns import Columns, explain_strings, frame_module
+from skpc._columns import Columns, explain_strings, frame_module, take_rows
 from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._em import EMResult
+
+
+_SMALLEST_WEIGHT = 1e-100
 
 
 class SharpPCDensity(DensityMixin, BaseEstimator):
@@ -107,8 +110,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         variance of a state is at least 1e-6 times that of the column, in every direction.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the circuit of the last fit: same tree, same categories,
-        its parameters as the start.
+        Whether `fit` goes on from the circuit of the last fit: same columns, tree, types,
+        groups, categories and shrinkage, its parameters as the start.
 
     random_state : int, RandomState instance or None, default=None
         Decides the start of EM. With an int the fitted model has the same bits each time,
@@ -296,8 +299,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         try:
             X = self._validate_table(X, reset=True)
             weights = self._check_weights(sample_weight, X)
-            columns = self._learn_columns(X, weights)
-            matrix, weights = columns.to_matrix(X)[weights > 0], weights[weights > 0]
+            X, weights = take_rows(X, weights > 0), weights[weights > 0]
+            columns = self._learn_columns(X)
+            matrix = columns.to_matrix(X)
             result = self._learn_circuit(matrix, weights, columns)
         except BaseException:
             # Nothing half-fitted stays behind: what was fitted before still is.
@@ -481,6 +485,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     def _validate_table(self, X: Any, *, reset: bool) -> Any:
         """Check names and number of columns, and cells if X is no frame."""
+        if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+            raise ValueError(
+                f"X holds dates (dtype {X.dtype}). Turn them into numbers, for instance days since "
+                "a fixed date."
+            )
         if frame_module(X) is not None and min(X.shape) > 0:
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X
@@ -497,13 +506,13 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             explain_strings(X, error)
             raise
 
-    def _validate(self, X: Any) -> np.ndarray:
+    def _validate(self, X: Any) -> Any:
         """The matrix of a table to query."""
         table = self._validate_table(X, reset=False)
         return self._columns.to_matrix(table, handle_unknown=self.handle_unknown)
 
     @staticmethod
-    def _check_weights(sample_weight: Any, X: np.ndarray) -> np.ndarray:
+    def _check_weights(sample_weight: Any, X: Any) -> np.ndarray:
         weights = check_sample_weight(sample_weight, X, dtype=np.float64)
         if (weights < 0).any():
             i = int(np.argmax(weights < 0))
@@ -511,19 +520,20 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
                 "rows, or give them weight zero."
             )
-        if not weights.any():
+        if weights.sum() < _SMALLEST_WEIGHT:
             raise ValueError(
-                "sample_weight is zero in every row; at least one row needs a positive weight."
+                "sample_weight is zero in every row, or almost: at least one row needs a positive "
+                f"weight, and all together {_SMALLEST_WEIGHT}; got {weights.sum()}."
             )
         return weights
 
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
 
-    def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
+    def _learn_columns(self, X: Any) -> Columns:
         """How to read the columns; with `warm_start`, as in the last fit."""
         if not self._continues():
-            return Columns.learn(X, weights, self.feature_types, self.max_categories)
+            return Columns.learn(X, self.feature_types, self.max_categories)
         remedy = "Set warm_start=False to start anew."
         if self.circuit_.n_latents != self.n_latents:
             raise ValueError(
@@ -535,7 +545,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 f"X has {X.shape[1]} columns, the fitted circuit {len(self._columns.columns)}. "
                 f"{remedy}"
             )
-        self._columns.refuse_unknown(X, remedy)
+        if not self._columns.fits(X):
+            raise ValueError(f"X has other columns than the last fit. {remedy}")
+        self._columns.refuse_unknown(X, self._columns.to_matrix(X), remedy)
         return self._columns
 
     def _learn_circuit(self, matrix: Any, weights: np.ndarray, columns: Columns) -> EMResult:
@@ -596,7 +608,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
 def _working_bytes() -> int:
     """scikit-learn's bound on temporary memory, in bytes."""
-    return int(get_config()["working_memory"] * 2**20)
+    return max(1, int(get_config()["working_memory"] * 2**20))
 
 
 def _reporter(verbose: int) -> Callable[[int, float], None] | None:
@@ -608,6 +620,8 @@ def _reporter(verbose: int) -> Callable[[int, float], None] | None:
 
     def report(iteration: int, log_likelihood: float) -> None:
         nonlocal last
+        if iteration == 1:  # of another start, perhaps
+            last = np.nan
         if iteration % int(verbose) == 0 or iteration == 1:
             seconds = time.perf_counter() - start
             print(

@@ -13,6 +13,7 @@ VARIANCE_FLOOR = 1e-6
 """Smallest variance of a state along any direction, relative to the columns' variances."""
 
 _CONSTANT_SCALE = 1e-6
+_LEAST_LOG_DENSITY = -1e17  # so that exponents stay integers, however far away a row is
 _PRIOR_ROWS = 0.1
 _BLOCK_CELLS = 2**21
 
@@ -116,7 +117,7 @@ class Gaussian:
                 log_norms,
                 part,
             )
-            out[rows] = part
+            out[rows] = np.maximum(part, _LEAST_LOG_DENSITY)
         return out
 
     def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -8,11 +8,11 @@ import polars
 import pytest
 
 from skpc import SharpPCDensity
-from skpc._columns import Columns
+from skpc._columns import Columns, take_rows
 
 
 def learn(X, weights=None, **options):
-    return Columns.learn(X, np.ones(len(X)) if weights is None else weights, **options)
+    return Columns.learn(X if weights is None else take_rows(X, weights > 0), **options)
 
 
 def read(series, **options):
@@ -106,8 +106,11 @@ def test_a_column_of_pandas(series, expected):
         (pandas.to_datetime(["2020-01-01", "2021-01-01"]), r"dates in column 'when'.*datetime64"),
         (pandas.to_timedelta([1, 2], unit="D"), r"dates in column 'when'.*timedelta64"),
         ([1 + 2j, 3.0], r"Complex data not supported: column 'when'"),
-        (np.array(["a", 1], dtype=object), r"several kinds in column 'when', such as"),
-        (np.array([1, [2]], dtype=object), r"several kinds in column 'when'.*\[2\] of type list"),
+        (
+            np.array(["a", 1], dtype=object),
+            r"column 'when' that are neither all numbers.*such as",
+        ),
+        (np.array([1, [2]], dtype=object), r"column 'when' that are neither.*\[2\] of type list"),
         ([None, None], r"no value in column 'when'"),
         (pandas.Categorical([None, None], categories=["a"]), r"no value in column 'when'"),
         ([1.0, -np.inf], r"infinity.*-inf in row 1, column 'when'"),
@@ -162,7 +165,7 @@ def test_a_column_of_polars(series, expected):
     [
         (polars.Series("when", [1, 2]).cast(polars.Date), r"dates in column 'when' \(dtype Date\)"),
         (polars.Series("when", [1, 2]).cast(polars.Duration), r"dates in column 'when'"),
-        (polars.Series("when", [[1], [2]]), r"several kinds in column 'when'"),
+        (polars.Series("when", [[1], [2]]), r"column 'when' that are neither"),
         (polars.Series("when", [None, None], dtype=polars.Int8), r"no value in column 'when'"),
         (polars.Series("when", [None, None], dtype=polars.String), r"no value in column 'when'"),
         (polars.Series("when", [1.0, np.inf]), r"infinity.*inf in row 1, column 'when'"),
@@ -553,3 +556,108 @@ def test_a_sample_can_be_scored():
     for X in table(), as_polars(table()):
         model = small(handle_unknown="error").fit(X)
         assert np.isfinite(model.score_samples(model.sample(20, random_state=0))).all()
+
+
+def fitted(X, **parameters):
+    options = {"n_latents": 2, "max_iter": 5, "random_state": 0, **parameters}
+    return SharpPCDensity(**options).fit(X)
+
+
+def labels_and_numbers(library):
+    return library.DataFrame({"x": ["a", "b", "a", "b"] * 5, "y": [0.0, 1.5, 0.2, 3.0] * 5})
+
+
+@pytest.mark.parametrize("library", [pandas, polars])
+@pytest.mark.parametrize(("column", "other"), [("x", {"y": [1.0]}), ("y", {"x": ["a"]})])
+def test_a_column_without_any_value_is_missing_whatever_its_dtype(library, column, other):
+    model = fitted(labels_and_numbers(library))
+    row = library.DataFrame({"x": [None], "y": [None], **other})
+    typed = labels_and_numbers(library)[:1]
+    typed = typed.assign(**{column: None}) if library is pandas else row
+    assert np.array_equal(model.score_samples(row), model.score_samples(row[["x", "y"]]))
+    assert model.score_samples(typed)[0] < 0
+    nothing = library.DataFrame({"x": [None, None], "y": [None, None]})
+    assert model.score_samples(nothing).tolist() == [0.0, 0.0]
+
+
+def test_an_array_cannot_stand_for_labels():
+    model = fitted(labels_and_numbers(pandas))
+    with (
+        pytest.warns(UserWarning, match="valid feature names"),
+        pytest.raises(ValueError, match="no frame, but fit saw labels in column 'x'"),
+    ):
+        model.score_samples(np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, np.uint64])
+def test_continuous_integers_stay_in_their_range(dtype):
+    limits = np.iinfo(dtype)
+    X = np.clip(np.random.default_rng(0).normal(20, 60, (300, 1)), 0, 120).astype(dtype)
+    drawn = fitted(X).sample(2000, random_state=0)
+    assert drawn.dtype == dtype
+    low, high = max(limits.min, -500), min(limits.max, 500)
+    assert low <= drawn.min() <= drawn.max() <= high
+    assert abs(drawn.mean() - X.mean()) < 10
+
+
+def test_continuous_booleans_come_back_in_proportion():
+    X = np.random.default_rng(0).random((400, 1)) < 0.3
+    drawn = fitted(X, feature_types="gaussian", max_iter=50).sample(2000, random_state=0)
+    assert drawn.dtype == bool
+    assert abs(drawn.mean() - 0.3) < 0.1
+
+
+def test_booleans_are_categories_however_few_are_allowed():
+    assert fitted(np.eye(4, dtype=bool), max_categories=1).feature_types_ == ["categorical"] * 4
+
+
+def test_warm_start_refuses_reordered_columns_and_other_kinds():
+    frame = labels_and_numbers(pandas)
+    for other in (frame[["y", "x"]], polars.from_dict(frame.to_dict("list"))):
+        model = fitted(frame, warm_start=True)
+        with pytest.raises(ValueError, match=r"other columns than the last.*warm_start=False"):
+            model.fit(other)
+        assert model.feature_names_in_.tolist() == ["x", "y"]
+
+
+def test_dates_in_an_array_are_refused():
+    with pytest.raises(ValueError, match="dates"):
+        fitted(np.array([["2020-01-01"], ["NaT"]], "datetime64[D]"))
+
+
+def test_unknown_labels_that_are_not_strings_are_shown():
+    values = np.linspace(0, 1, 20)
+    known = pandas.DataFrame({"a": pandas.cut(values, [-1, 0.5, 1])})
+    other = pandas.DataFrame({"a": pandas.cut(values, [-1, 0.5, 2])})
+    with pytest.raises(ValueError, match=r"Interval\(0.5, 2.*column 'a'"):
+        fitted(known, handle_unknown="error").score_samples(other)
+
+
+def test_polars_decimals_are_numbers():
+    frame = polars.DataFrame({"d": polars.Series([1.5, 2.25, 3.0] * 5).cast(polars.Decimal(10, 2))})
+    model = fitted(frame)
+    assert model.feature_types_ == ["gaussian"]
+    assert model.sample(3, random_state=0).schema == {"d": polars.Float64}
+
+
+def test_integers_that_float64_merges_are_refused():
+    with pytest.raises(ValueError, match=r"beyond 2\^53 in column 0"):
+        fitted(np.array([2**53, 2**53 + 1] * 5)[:, None])
+
+
+def test_values_too_large_to_square_are_refused():
+    with pytest.raises(ValueError, match=r"too large to be squared: 1e\+160 in column 0"):
+        fitted(np.array([[1e160], [0.5]] * 5))
+
+
+def test_many_labels_are_a_warning():
+    frame = pandas.DataFrame({"id": [f"row {i}" for i in range(1001)]})
+    with pytest.warns(UserWarning, match="column 'id' has 1001 different labels"):
+        fitted(frame, max_iter=1)
+
+
+@pytest.mark.parametrize("groups", [["a", "b"], ["ab"], [0, 1]])
+def test_flat_feature_groups_are_refused(groups):
+    frame = pandas.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), columns=["a", "b"])
+    with pytest.raises(ValueError, match=r"sequence of sequences.*got the element"):
+        fitted(frame, feature_groups=groups)

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -286,3 +287,41 @@ def test_every_penalty_lowers_the_sharpness_of_plain_em(parameters):
 def test_clone_carries_parameters_only():
     model = small(mu=0.3).fit(binary_rows())
     assert vars(clone(model)) == vars(small(mu=0.3))
+
+
+def test_rows_of_weight_zero_are_not_looked_at():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    strange = np.vstack([X, [[np.inf, 1e200]]])
+    model = small().fit(strange, sample_weight=np.append(np.ones(30), 0.0))
+    assert np.array_equal(model.score_samples(X), small().fit(X).score_samples(X))
+
+
+def test_weights_too_small_to_multiply_are_refused():
+    with pytest.raises(ValueError, match=r"sample_weight.*all together 1e-100; got 5\.99"):
+        small().fit(binary_rows(), sample_weight=np.full(60, 1e-300))
+
+
+def test_any_working_memory_will_do():
+    X = binary_rows()
+    expected = small().fit(X)
+    with config_context(working_memory=0):
+        model = small().fit(X)
+        np.testing.assert_allclose(model.score_samples(X), expected.score_samples(X), rtol=1e-9)
+        np.testing.assert_allclose(model.sharpness(X), expected.sharpness(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("distance", [1e10, 1e100, 1e160, 1e300])
+def test_rows_however_far_away_have_finite_scores(distance):
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    model = small().fit(X)
+    far = np.array([[distance, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    scores = model.score_samples(far)
+    assert np.isfinite(scores).all()
+    assert scores[0] < -1e10
+    assert np.isfinite(model.hessian_trace(far)).all()
+
+
+def test_verbose_begins_anew_with_each_start(capsys):
+    small(max_iter=2, tol=0.0, verbose=1, n_init=2).fit(binary_rows())
+    changes = re.findall(r"change +(\S+)", capsys.readouterr().out)
+    assert [change == "nan" for change in changes] == [True, False, True, False]

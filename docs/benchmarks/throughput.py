@@ -75,7 +75,7 @@ def gemm_rates(n_latents: int) -> tuple[float, float]:
 
 def prepare(X: np.ndarray, n_latents: int) -> tuple[Circuit, EStep]:
     """A random circuit for X, and the E-step on X."""
-    columns = Columns.learn(X, np.ones(len(X)))
+    columns = Columns.learn(X)
     categories = [column.categories for column in columns.columns]
     features = [np.array([j]) for j in range(X.shape[1])]
     evidence = encode(X, features, categories)

@@ -25,7 +25,7 @@ _SMALL = 2.0**-500
 _LARGE = 2.0**500
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _is_small(tasks, n_padded):
     """Whether the tasks (n, 3) of a level are not worth a second thread."""
     n_rows = 0
@@ -34,7 +34,7 @@ def _is_small(tasks, n_padded):
     return tasks.shape[0] == 1 or n_rows * n_padded * (n_padded + 64) < _SERIAL_WORK
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _multiply_children(patterns, region, s, sums, exponents, product, steps):
     """Multiply `product` (float64) by the sums of all children; return their exponents.
 
@@ -78,7 +78,7 @@ def _multiply_children(patterns, region, s, sums, exponents, product, steps):
     return exponent
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _upward_task(patterns, task, table, table_exponents, weights_t, products, sums, exponents):
     region, start, stop = patterns.up_tasks[task]
     n_padded = sums.shape[1]
@@ -117,7 +117,7 @@ def _upward_task(patterns, task, table, table_exponents, weights_t, products, su
             multiply(block, weights_t[region], sums[first_row:], n_block)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def upward(patterns, table, table_exponents, weights_t, products, sums, exponents):
     """Fill `products`, `sums` (rows, padded K) and `exponents` (rows,) of all regions.
 
@@ -141,7 +141,7 @@ def upward(patterns, table, table_exponents, weights_t, products, sums, exponent
                 )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _root_task(patterns, task, root_weights, sums, exponents, log_likelihoods, counts):
     _, start, stop = patterns.up_tasks[task]
     n_latents = root_weights.shape[0]
@@ -161,7 +161,7 @@ def _root_task(patterns, task, root_weights, sums, exponents, log_likelihoods, c
             counts[k] += flow
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def root_flows(patterns, root_weights, sums, exponents, log_likelihoods, counts):
     """Turn the root's products in `sums` into weighted flows.
 
@@ -177,7 +177,7 @@ def root_flows(patterns, root_weights, sums, exponents, log_likelihoods, counts)
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _downward_task(patterns, task, weights, products, sums, counts, gate):
     region, start, stop = patterns.down_tasks[task]
     n_padded = sums.shape[1]
@@ -221,7 +221,7 @@ def _downward_task(patterns, task, weights, products, sums, counts, gate):
                 flows[i, k] *= block[i, k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _collect(tasks, first, partial_counts, partial_gate, all_weights, all_counts, all_gates):
     """Add up the partial results of the region whose first task this is, in their order."""
     region, start, _ = tasks[first]
@@ -243,7 +243,7 @@ def _collect(tasks, first, partial_counts, partial_gate, all_weights, all_counts
             gate[k] += partial_gate[task, k]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def downward(patterns, weights, products, sums, partial_counts, partial_gate, counts, gate):
     """Overwrite `sums` by flows, level by level; fill `counts` (n_regions, K, K), zero before.
 
@@ -276,7 +276,7 @@ def downward(patterns, weights, products, sums, partial_counts, partial_gate, co
                 )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_symbol_flows(patterns, region, flows, counts):
     for row in range(
         patterns.row_start[region], patterns.row_start[region] + patterns.n_patterns[region]
@@ -286,7 +286,7 @@ def _add_symbol_flows(patterns, region, flows, counts):
             count[k] += flows[row, k]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def symbol_counts(patterns, flows, counts):
     """Add the flows into each region to `counts` (n_symbols, K) by observed symbol.
 
@@ -296,7 +296,7 @@ def symbol_counts(patterns, flows, counts):
         _add_symbol_flows(patterns, np.int64(region), flows, counts)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def pack_weights(sum_weights, weights, weights_t):
     """Copy sum_weights (n_regions, K, K), and its transposes, to padded arrays. O(size)."""
     n_regions, n_latents, _ = sum_weights.shape
@@ -309,7 +309,7 @@ def pack_weights(sum_weights, weights, weights_t):
                 weights_t[region, j, k] = sum_weights[region, k, j]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _row_task(
     patterns, codes, start, stop, root_weights, row_weights, weights, products, sums,
     traces, moments,
@@ -366,7 +366,7 @@ def _row_task(
             add_transposed_product(ratios, products_block, moments[region], n_block)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def row_curvature(
     patterns, codes, root_weights, row_weights, weights, products, sums, rows_per_block,
     traces, moments,

@@ -6,7 +6,7 @@ from numba import njit, prange
 _BLOCK_ROWS = 256
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _log_density_block(values, means, whitening, log_norms, start, stop, out):
     n_columns, n_latents = means.shape
     centred = np.empty((n_columns, n_latents))
@@ -29,7 +29,7 @@ def _log_density_block(values, means, whitening, log_norms, start, stop, out):
             out[i, k] = log_norms[k] - 0.5 * out[i, k]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def log_density(values, means, whitening, log_norms, out):
     """Write log N(values[i]; state k), in nats, to `out` (n, K).
 
@@ -43,7 +43,7 @@ def log_density(values, means, whitening, log_norms, out):
         _log_density_block(values, means, whitening, log_norms, start, stop, out)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _moments_state(values, counts, k, origin, out):
     n_rows, n_columns = values.shape
     centred = np.empty(n_columns)
@@ -61,7 +61,7 @@ def _moments_state(values, counts, k, origin, out):
                     out[row + b] += scaled * centred[b]
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def moments(values, counts, origins, out):
     """Add the moments of complete rows, about each state's origin, to `out` (K, 1 + m + m^2).
 

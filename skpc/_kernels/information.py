@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _pair_information(counts, column_start, column_stop, mask, i, j, pseudocount, table):
     n_i = column_stop[i] - column_start[i] + 1
     n_j = column_stop[j] - column_start[j] + 1
@@ -54,7 +54,7 @@ def _pair_information(counts, column_start, column_stop, mask, i, j, pseudocount
     return max(information / total, 0.0)
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def mutual_information(counts, column_start, column_stop, mask, pseudocount, out):
     """Fill `out` (d, d), symmetric, with the mutual information of each pair, in nats.
 
