@@ -37,6 +37,14 @@ def frame_module(X: Any) -> Any:
     return None
 
 
+def _library(X: Any) -> str | None:
+    """What X is made with: see `Columns.library`."""
+    module = frame_module(X)
+    if module is not None:
+        return str(module.__name__)
+    return "scipy.sparse" if issparse(X) else None
+
+
 @dataclass(frozen=True)
 class Column:
     """How one column of a table is read.
@@ -106,8 +114,7 @@ class Columns:
             name = column_name(names, j)
             values, labels, dtype = _read_column(X, j, module, name)
             columns.append(_learn_column(values, labels, dtype, wanted[j], max_categories, name))
-        library = None if module is None else module.__name__
-        return cls(tuple(columns), names, "scipy.sparse" if issparse(X) else library)
+        return cls(tuple(columns), names, _library(X))
 
     @property
     def categories(self) -> list[np.ndarray | None]:
@@ -116,9 +123,8 @@ class Columns:
 
     def fits(self, X: Any) -> bool:
         """Whether X is of the same kind, with the same columns."""
-        module = frame_module(X)
-        library = "scipy.sparse" if issparse(X) else None if module is None else module.__name__
-        return library == self.library and (module is None or tuple(X.columns) == self.names)
+        names = None if frame_module(X) is None else tuple(X.columns)
+        return _library(X) == self.library and names == self.names
 
     def groups(self, feature_groups: Any) -> list[list[int]] | None:
         """The groups of continuous columns asked for, as positions; None to find them.
@@ -179,7 +185,7 @@ class Columns:
                 name = column_name(self.names, j)
                 values, labels, _ = _read_column(X, j, module, name)
                 matrix[:, j] = _to_codes(values, labels, column, name)
-        check_finite(matrix, self.names)
+        _check_finite(matrix, self.names)
         if handle_unknown == "error":
             self.refuse_unknown(
                 X,
@@ -302,8 +308,7 @@ def _read_column(X: Any, j: int, module: Any, name: str) -> tuple[np.ndarray, An
     numbers, () for strings without declared categories.
     """
     if module is None:
-        column = _dense_column(X, j)
-        return column, None, str(X.dtype)
+        return _dense_column(X, j), None, str(X.dtype)
     if module.__name__ == "polars":
         return _read_polars(X.to_series(j), module, name)
     return _read_pandas(X.iloc[:, j], module, name)
@@ -318,7 +323,7 @@ def _read_pandas(series: Any, pandas: Any, name: str) -> tuple[np.ndarray, Any, 
         order = ", ordered" if dtype.ordered else ""
         return values, dtype.categories.to_numpy(dtype=object), f"category{order}"
     if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
-        raise ValueError(_no_dates(name, dtype))
+        raise ValueError(no_dates(name, dtype))
     if types.is_complex_dtype(dtype):
         raise ValueError(f"Complex data not supported: {name} has dtype {dtype}.")
     if types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype):
@@ -331,7 +336,7 @@ def _read_pandas(series: Any, pandas: Any, name: str) -> tuple[np.ndarray, Any, 
 def _read_polars(series: Any, polars: Any, name: str) -> tuple[np.ndarray, Any, str]:
     dtype = series.dtype
     if dtype.is_temporal():
-        raise ValueError(_no_dates(name, dtype))
+        raise ValueError(no_dates(name, dtype))
     if dtype.is_numeric() or dtype == polars.Boolean:
         values = series.cast(polars.Float64).fill_null(float("nan")).to_numpy()
         return np.array(values, np.float64), None, dtype.base_type().__name__
@@ -342,7 +347,8 @@ def _read_polars(series: Any, polars: Any, name: str) -> tuple[np.ndarray, Any, 
     return (*_read_objects(values, missing, name), str(dtype.base_type().__name__))
 
 
-def _no_dates(name: str, dtype: Any) -> str:
+def no_dates(name: str, dtype: Any) -> str:
+    """The message that refuses dates."""
     return (
         f"X holds dates in {name} (dtype {dtype}). Turn them into numbers, for instance days "
         "since a fixed date, or drop the column."
@@ -392,9 +398,7 @@ def _learn_column(
             )
         return Column(CATEGORICAL, np.arange(float(len(labels))), labels, dtype)
     if values.dtype.kind == "f":
-        if np.isinf(values).any():
-            i = int(np.argmax(np.isinf(values)))
-            raise ValueError(_infinite(values[i], i, name))
+        _refuse_infinity(values, name)
         values = values[~np.isnan(values)]
     if not values.size:
         raise ValueError(_no_value(name))
@@ -488,20 +492,20 @@ def explain_strings(X: Any, error: Exception) -> None:
                 ) from error
 
 
-def check_finite(matrix: Any, names: Sequence[Any] | None) -> None:
+def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:
     """Raise ValueError naming the first column with an infinity; NaN is allowed."""
     entries = matrix.data if issparse(matrix) else matrix
     if matrix.dtype.kind != "f" or not np.isinf(entries).any():
         return
     for j in range(matrix.shape[1]):
-        values = _dense_column(matrix, j)
-        if np.isinf(values).any():
-            i = int(np.argmax(np.isinf(values)))
-            raise ValueError(_infinite(values[i], i, column_name(names, j)))
+        _refuse_infinity(_dense_column(matrix, j), column_name(names, j))
 
 
-def _infinite(value: float, i: int, name: str) -> str:
-    return (
-        f"X contains infinity or a value too large: {value} in row {i}, {name}. Replace it, or "
-        "mark it as missing with NaN."
-    )
+def _refuse_infinity(values: np.ndarray, name: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        i = int(np.argmax(infinite))
+        raise ValueError(
+            f"X contains infinity or a value too large: {values[i]} in row {i}, {name}. Replace "
+            "it, or mark it as missing with NaN."
+        )

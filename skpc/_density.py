@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skpc._columns import Columns, explain_strings, frame_module, take_rows
+from skpc._columns import Columns, explain_strings, frame_module, no_dates, take_rows
 from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 # The kernels' modules take half a second to import: they are imported where they are used.
@@ -357,10 +357,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             Weighted mean of `score_samples`, as in scikit-learn's GaussianMixture. (The score
             of its KernelDensity is the sum instead.)
         """
-        check_is_fitted(self)
-        X = self._validate(X)
-        weights = self._check_weights(sample_weight, X)
-        return float(np.average(self._score_samples(X), weights=weights))
+        return self._mean(self._score_samples, X, sample_weight)
 
     def sample(
         self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
@@ -478,18 +475,19 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         float
             Weighted mean of `hessian_trace`.
         """
+        return self._mean(self._hessian_trace, X, sample_weight)
+
+    def _mean(self, query: Callable[[Any], np.ndarray], X: Any, sample_weight: Any) -> float:
+        """The weighted mean of a query over the rows of a table."""
         check_is_fitted(self)
-        X = self._validate(X)
-        weights = self._check_weights(sample_weight, X)
-        return float(np.average(self._hessian_trace(X), weights=weights))
+        matrix = self._validate(X)
+        weights = self._check_weights(sample_weight, matrix)
+        return float(np.average(query(matrix), weights=weights))
 
     def _validate_table(self, X: Any, *, reset: bool) -> Any:
         """Check names and number of columns, and cells if X is no frame."""
         if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
-            raise ValueError(
-                f"X holds dates (dtype {X.dtype}). Turn them into numbers, for instance days since "
-                "a fixed date."
-            )
+            raise ValueError(no_dates("all columns", X.dtype))
         if frame_module(X) is not None and min(X.shape) > 0:
             validate_data(self, X, reset=reset, skip_check_array=True)
             return X

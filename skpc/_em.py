@@ -43,7 +43,6 @@ class EStep:
         self._evidence = evidence if with_moments else None
         self.weights = weights
         self.with_gate = with_gate
-        self.with_moments = with_moments
         self.blocks = pattern_blocks(
             circuit.parents,
             evidence,
@@ -68,8 +67,7 @@ class EStep:
         for rows, evidence, patterns in self.blocks:
             self._messages.upward(circuit, evidence, patterns)
             moments = None
-            if self.with_moments:
-                assert self._evidence is not None
+            if self._evidence is not None:
                 part = self._evidence.take(rows)
                 codes, _ = row_codes(circuit.parents, part.dense_symbols, part.n_symbols)
                 moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])

@@ -79,7 +79,7 @@ class Evidence:
 
     @property
     def dense_symbols(self) -> np.ndarray:
-        """The symbols as a dense array."""
+        """The symbols as a dense array, to read."""
         return dense_rows(self.symbols, slice(None))
 
     def take(self, rows: slice) -> Evidence:
@@ -87,6 +87,8 @@ class Evidence:
         symbols = dense_rows(self.symbols, rows)
         n_symbols = self.n_symbols.copy()
         values = list(self.values)
+        if any(vectors is not None for vectors in values):
+            symbols = symbols.copy()  # renumbered below, and may be a view of ours
         for region, vectors in enumerate(self.values):
             if vectors is not None:
                 used, inverse = np.unique(symbols[region], return_inverse=True)

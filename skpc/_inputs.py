@@ -50,6 +50,12 @@ class Categorical:
         return np.log(table[symbols])
 
 
+def _layout(categories: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
+    """Number of categories of each region, and where they start when laid end to end."""
+    n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
+    return n_categories, np.append(0, np.cumsum(n_categories))
+
+
 class Inputs(Sequence["Categorical | Gaussian | None"]):
     """The input distributions of all regions; item r is that of region r.
 
@@ -79,8 +85,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         self.probs = probs
         self.unseen = unseen
         self.gaussians = gaussians
-        self.n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
-        self.start = np.append(0, np.cumsum(self.n_categories))
+        self.n_categories, self.start = _layout(categories)
 
     @classmethod
     def random(
@@ -99,12 +104,11 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         Gaussians start at rows that are far apart, see `Gaussian.random`, drawn from the
         distinct rows of `evidence` by their weights.
         """
-        n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
-        probs = np.exp(-2.0 * random_state.random_sample((n_categories.sum(), n_latents)))
-        start = np.append(0, np.cumsum(n_categories))
+        _, start = _layout(categories)
+        probs = np.exp(-2.0 * random_state.random_sample((start[-1], n_latents)))
         for first, last in pairwise(start):
             probs[first:last] /= probs[first:last].sum(axis=0)
-        unseen = np.full((len(n_categories), n_latents), WEIGHT_FLOOR)
+        unseen = np.full((len(categories), n_latents), WEIGHT_FLOOR)
         gaussians = {}
         for region, vectors in enumerate(evidence.values):
             if vectors is not None:

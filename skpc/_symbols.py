@@ -49,12 +49,12 @@ Symbols = np.ndarray | SparseSymbols
 
 
 def dense_rows(symbols: Symbols, rows: slice) -> np.ndarray:
-    """A copy (n_regions, n_rows) of the symbols of some rows, dense and contiguous."""
+    """The symbols (n_regions, n_rows) of some rows, dense and contiguous; perhaps a view."""
     if isinstance(symbols, SparseSymbols):
         block = np.ascontiguousarray(symbols.deviations[rows].T.toarray(), dtype=np.int32)
         block += symbols.default[:, None].astype(np.int32)
         return block
-    return np.array(symbols[:, rows], order="C")
+    return np.ascontiguousarray(symbols[:, rows])
 
 
 def take_rows(symbols: Symbols, rows: np.ndarray) -> Symbols:
