@@ -1,4 +1,4 @@
-"""The circuit: a rooted tree of regions with its parameters."""
+"""The circuit: rooted trees of regions with their parameters."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import numpy as np
 
 from skpc._evidence import Evidence
 from skpc._inputs import Inputs
-from skpc._tree import depths_of
+from skpc._tree import depths_of, tree_of_region
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """A hidden Chow-Liu tree: regions with a latent variable of `n_latents` states each.
+    """One or several rooted trees of regions with a latent variable of `n_latents` states each.
 
     The likelihood of a row x is computed bottom-up: the product node j of region v has
     the value P_v,j = B_v(x_v | j) times S_c,j of every child c, the sum node k of region
-    c has S_c,k = sum_j W_c[k, j] P_c,j, and p(x) = sum_k pi_k P_root,k.
+    c has S_c,k = sum_j W_c[k, j] P_c,j, and p(x) = sum_k pi_k P_root,k. Several trees, each
+    over all columns, are mixed under one root sum node: that sum is then over all roots.
 
     Attributes
     ----------
     parents : (n_regions,) int
-        Parent of each region, -1 at the root.
+        Parent of each region, -1 at a root.
     features : tuple of n_regions int arrays
         Columns that each region observes; may be empty.
-    root_weights : (n_latents,)
-        Distribution pi of the root's latent variable.
+    root_weights : (n_roots * n_latents,)
+        Distribution pi of the root's latent variable; of the roots in the order of regions.
     sum_weights : (n_regions, n_latents, n_latents)
         ``[c, k, j]`` is the probability of state j at region c given state k at its
-        parent; rows sum to one. The root's entry is the identity and not used.
+        parent; rows sum to one. A root's entry is the identity and not used.
     inputs : sequence of n_regions input distributions
         ``inputs[r].log_prob(X[:, features[r]])`` is (n, n_latents), in nats; None where
         nothing is observed.
@@ -50,17 +51,18 @@ class Circuit:
     @property
     def n_latents(self) -> int:
         """Number of states of each latent variable."""
-        return self.root_weights.shape[0]
+        return self.sum_weights.shape[1]
 
     @property
-    def root(self) -> int:
-        """Index of the root region."""
-        return int(np.flatnonzero(self.parents < 0)[0])
+    def roots(self) -> np.ndarray:
+        """Indices of the root regions: one in a hidden Chow-Liu tree."""
+        return np.flatnonzero(self.parents < 0)
 
     @property
     def n_parameters(self) -> int:
         """Number of free parameters: every distribution has one less than its length."""
-        n_weights = (1 + (self.n_regions - 1) * self.n_latents) * (self.n_latents - 1)
+        n_nodes = (self.n_regions - len(self.roots)) * self.n_latents
+        n_weights = len(self.root_weights) - 1 + n_nodes * (self.n_latents - 1)
         return n_weights + self.inputs.n_parameters
 
     def check(self) -> None:
@@ -77,14 +79,27 @@ class Circuit:
                 f"features and inputs need one entry for each of the {n_regions} regions; "
                 f"got {len(self.features)} and {len(self.inputs)}."
             )
-        roots = np.flatnonzero(self.parents < 0)
-        if roots.size != 1 or np.count_nonzero(depths_of(self.parents) == 0) != 1:
+        roots = self.roots
+        if self.root_weights.shape != (len(roots) * n_latents,):
             raise ValueError(
-                f"parents must describe one tree with one root (-1); got {self.parents}."
+                f"root_weights must have shape {(len(roots) * n_latents,)} for {len(roots)} "
+                f"roots and {n_latents} latent states; got {self.root_weights.shape}."
             )
-        scope = np.concatenate(self.features)
-        if np.unique(scope).size != scope.size:
-            raise ValueError("features must be disjoint: a column can have only one region.")
+        if not roots.size or (depths_of(self.parents) >= n_regions).any():
+            raise ValueError(
+                f"parents must describe trees, each with a root (-1); got {self.parents}."
+            )
+        tree_of = tree_of_region(self.parents)
+        scopes = []
+        for tree in range(len(roots)):
+            scope = np.sort(
+                np.concatenate([self.features[r] for r in np.flatnonzero(tree_of == tree)])
+            )
+            if (scope[1:] == scope[:-1]).any():
+                raise ValueError("features must be disjoint: a column can have only one region.")
+            scopes.append(scope)
+        if any(not np.array_equal(scope, scopes[0]) for scope in scopes):
+            raise ValueError("features of each tree must be the same columns.")
         for name, weights in ("root_weights", self.root_weights), ("sum_weights", self.sum_weights):
             if name == "sum_weights":
                 weights = weights[self.parents >= 0]
@@ -115,7 +130,7 @@ def random_circuit(
         drawn = np.exp(-2.0 * random_state.random_sample(shape))
         return drawn / drawn.sum(axis=-1, keepdims=True)
 
-    root_weights = draw(n_latents)
+    root_weights = draw(int((parents < 0).sum()) * n_latents)
     sum_weights = draw(parents.shape[0], n_latents, n_latents)
     sum_weights[parents < 0] = np.eye(n_latents)
     inputs = Inputs.random(

@@ -10,6 +10,7 @@ from scipy.sparse import csc_array, issparse
 
 from skpc._kernels import evidence as kernels
 from skpc._symbols import SparseSymbols, Symbols, dense_rows, region_symbols
+from skpc._threads import launch
 
 _BLOCK_CELLS = 2**22
 
@@ -124,7 +125,7 @@ def encode(
             rows = slice(first, first + n_block)
             block = np.ascontiguousarray(X[rows, columns].T, dtype=np.float64)
             encoded = np.empty(block.shape, np.int32)
-            kernels.encode(block, flat, start, encoded)
+            launch(kernels.encode, len(block), block, flat, start, encoded)
             symbols[discrete, rows] = encoded
     n_symbols = n_categories + 2
     values: list[np.ndarray | None] = [None] * len(categories)

@@ -13,6 +13,7 @@ from skpc._evidence import Evidence
 from skpc._kernels import flows as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import Patterns, build_patterns, link_patterns, row_codes
+from skpc._threads import launch
 
 DEFAULT_MAX_BYTES = 2**30
 """Messages beyond this are computed in blocks of rows."""
@@ -31,14 +32,14 @@ class ExpectedCounts:
     ----------
     log_likelihood : float
         Sum of log p in nats.
-    root : (n_latents,)
-        Expected counts of the root's states.
+    root : (n_roots * n_latents,)
+        Expected counts of the roots' states.
     sums : (n_regions, n_latents, n_latents)
-        Expected counts ``[c, k, j]`` of the edges of the sum nodes; zero at the root.
+        Expected counts ``[c, k, j]`` of the edges of the sum nodes; zero at a root.
     inputs : list of arrays
         Sufficient statistics of the input distributions; see ``Inputs.summarize``.
     gate : (n_regions, n_latents) or None
-        Sums of t_n = |P_c|^2 / S_c,k^2; the root's is in ``[root, 0]``.
+        Sums of t_n = |P_c|^2 / S_c,k^2; the root's is in ``[roots[0], 0]``.
     root_moments, sum_moments : like `root` and `sums`, or None
         Sums of squared flows.
     """
@@ -100,20 +101,20 @@ class Messages:
         likelihoods, exponents = circuit.inputs.likelihoods(evidence)
         table = np.zeros((len(likelihoods), self.sums.shape[1]))
         table[:, : circuit.n_latents] = likelihoods
-        kernels.pack_weights(circuit.sum_weights, self.weights, self.weights_t)
-        kernels.upward(
-            patterns, table, exponents, self.weights_t, self.products, self.sums, self.exponents
-        )
+        launch(
+            kernels.upward, np.append(0, circuit.n_regions + patterns.up_levels), patterns, table,
+            exponents, circuit.sum_weights, self.weights, self.weights_t, self.products, self.sums,
+            self.exponents,
+        )  # fmt: skip
 
     def root_log_likelihoods(self, circuit: Circuit, patterns: Patterns) -> np.ndarray:
-        """Log-likelihood of each pattern of the root, in nats; call after `upward`."""
-        rows = patterns.row_start[patterns.topdown[0]] + np.arange(
-            patterns.n_patterns[patterns.topdown[0]]
+        """Log-likelihood of each pattern of the roots, in nats; call after `upward`."""
+        likelihoods = np.empty(patterns.n_patterns[patterns.roots[0]])
+        exponents = np.empty(len(likelihoods), np.int64)
+        kernels.root_likelihoods(
+            patterns, circuit.root_weights, self.sums, self.exponents, likelihoods, exponents
         )
-        products = self.sums[rows, : circuit.n_latents].astype(np.float64)
-        # Not a BLAS product: a row's sum must not depend on the rows beside it.
-        likelihoods = np.einsum("ik,k->i", products, circuit.root_weights)
-        return np.log(likelihoods) + self.exponents[rows] * np.log(2.0)
+        return np.log(likelihoods) + exponents * np.log(2.0)
 
     def downward(
         self, circuit: Circuit, evidence: Evidence, patterns: Patterns, *, with_gate: bool = False
@@ -121,41 +122,33 @@ class Messages:
         """Expected counts of the weighted patterns; call after `upward`, once."""
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
         n_padded = self.sums.shape[1]
-        root = patterns.topdown[0]
+        root = patterns.roots[0]
         n_root = patterns.n_patterns[root]
-        n_root_tasks = patterns.up_levels[-1] - patterns.up_levels[-2]
-        root_rows = slice(patterns.row_start[root], patterns.row_start[root] + n_root)
-        root_weights = patterns.weights[root_rows]
-        gate = np.zeros((n_regions, n_latents if with_gate else 0))
-        if with_gate:
-            products = self.sums[root_rows, :n_latents]
-            likelihoods = np.einsum("ik,k->i", products, circuit.root_weights)
-            gate[root, 0] = root_weights @ (np.square(products).sum(axis=1) / likelihoods**2)
+        n_root_tasks = -(-n_root // kernels.TASK_ROWS)
         log_likelihoods = np.empty(n_root)
-        root_counts = np.empty((n_root_tasks, n_latents))
-        kernels.root_flows(
-            patterns, circuit.root_weights, self.sums, self.exponents, log_likelihoods, root_counts
-        )
+        root_counts = np.empty((n_root_tasks, len(circuit.root_weights)))
+        root_gate = np.zeros((n_root_tasks, int(with_gate)))
         n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
-        partial_counts = np.empty(
-            (n_tasks, padded(n_latents, self.sums.dtype), n_padded), self.sums.dtype
-        )
-        partial_gate = np.empty((n_tasks, gate.shape[1]))
+        dtype = self.sums.dtype
+        partial_counts = np.empty((n_tasks, padded(n_latents, dtype), n_padded), dtype)
+        partial_gate = np.empty((n_tasks, n_latents if with_gate else 0))
         sums = np.zeros((n_regions, n_latents, n_latents))
-        kernels.downward(
-            patterns,
-            self.weights,
-            self.products,
-            self.sums,
-            partial_counts,
-            partial_gate,
-            sums,
-            gate,
-        )
+        gate = np.zeros((n_regions, partial_gate.shape[1]))
         symbols = np.zeros((int(evidence.n_symbols.sum()), n_padded))
-        kernels.symbol_counts(patterns, self.sums, symbols)
+        n_left = -(-patterns.n_patterns // kernels.TASK_ROWS)
+        last_level = n_root_tasks + len(patterns.down_tasks) + n_regions
+        launch(
+            kernels.downward,
+            np.concatenate([[0], n_root_tasks + patterns.down_levels, [last_level]]),
+            patterns, circuit.root_weights, self.weights, self.products, self.sums,
+            self.exponents, partial_counts, partial_gate, n_left,
+            log_likelihoods, root_counts, root_gate, sums, gate, symbols,
+        )  # fmt: skip
+        if with_gate:
+            gate[root, 0] = root_gate.sum()
+        root_rows = slice(patterns.row_start[root], patterns.row_start[root] + n_root)
         return ExpectedCounts(
-            log_likelihood=float(np.sum(log_likelihoods * root_weights)),
+            log_likelihood=float(np.sum(log_likelihoods * patterns.weights[root_rows])),
             root=root_counts.sum(axis=0),
             sums=sums,
             inputs=circuit.inputs.summarize(evidence, symbols[:, :n_latents]),
@@ -186,17 +179,17 @@ class Messages:
             weights = np.ones(n_rows)
         else:
             moments = np.zeros((min(_MOMENT_CHUNKS, n_blocks), n_regions, n_padded, n_padded))
-        kernels.row_curvature(
-            patterns, codes, circuit.root_weights, weights, self.weights, self.products, self.sums,
-            rows_per_block, traces, moments,
+        launch(
+            kernels.row_curvature, len(moments), patterns, codes, circuit.root_weights, weights,
+            self.weights, self.products, self.sums, self.exponents, rows_per_block, traces,
+            moments,
         )  # fmt: skip
         if not moments.size:
             return traces, None, None
         total = moments.sum(axis=0)[:, :n_latents, :n_latents]
-        root = patterns.topdown[0]
-        root_moments = total[root, 0].copy()
+        root_moments = total[patterns.roots, 0].ravel()
         sum_moments = total * circuit.sum_weights**2
-        sum_moments[root] = 0.0
+        sum_moments[patterns.roots] = 0.0
         return traces, root_moments, sum_moments
 
 

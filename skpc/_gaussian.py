@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skpc._kernels import gaussian as kernels
+from skpc._threads import launch
 
 VARIANCE_FLOOR = 1e-6
 """Smallest variance of a state along any direction, relative to the columns' variances."""
@@ -110,7 +111,9 @@ class Gaussian:
             log_norms = -np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
             log_norms -= 0.5 * seen.sum() * np.log(2 * np.pi)
             part = np.empty((len(rows), out.shape[1]))
-            kernels.log_density(
+            launch(
+                kernels.log_density,
+                -(-len(rows) // kernels.BLOCK_ROWS),
                 np.ascontiguousarray(values[rows][:, seen]),
                 np.ascontiguousarray(self.means[:, seen].T),
                 np.ascontiguousarray(whitening.transpose(1, 2, 0)),
@@ -135,7 +138,9 @@ class Gaussian:
         out = np.zeros((n_latents, 1 + m + m * m))
         for rows, seen in _missingness(values):
             if seen.all():
-                kernels.moments(
+                launch(
+                    kernels.moments,
+                    n_latents,
                     np.ascontiguousarray(values[rows]),
                     np.ascontiguousarray(counts[rows]),
                     self.means,

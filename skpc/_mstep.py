@@ -19,6 +19,7 @@ import numpy as np
 from skpc._circuit import Circuit
 from skpc._flows import ExpectedCounts
 from skpc._kernels import mstep as kernels
+from skpc._threads import launch
 
 _RULES = {
     ("quadratic", "unit"): kernels.QUADRATIC_UNIT,
@@ -72,16 +73,16 @@ class MStep:
             strengths *= counts.gate / counts.gate.max()  # omega, eq. 6 of the gated form
         sum_weights = circuit.sum_weights.copy()
         unused = np.zeros((n_regions, 1, 1))
-        kernels.update_weights(
-            counts.sums,
+        launch(
+            kernels.update_weights, n_regions, counts.sums,
             unused if counts.sum_moments is None else counts.sum_moments,
             strengths, self.pseudocount, rule, sum_weights,
         )  # fmt: skip
         root_weights = circuit.root_weights.copy()
-        kernels.update_weights(
-            counts.root[None, None],
+        launch(
+            kernels.update_weights, 1, counts.root[None, None],
             unused[:1] if counts.root_moments is None else counts.root_moments[None, None],
-            strengths[[circuit.root], :1], self.pseudocount, rule, root_weights[None, None],
+            strengths[circuit.roots[:1], :1], self.pseudocount, rule, root_weights[None, None],
         )  # fmt: skip
         return replace(
             circuit,

@@ -12,12 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._kernels import patterns as kernels
+from skpc._kernels.flows import TASK_ROWS
 from skpc._kernels.gemm import TILE_ROWS
 from skpc._symbols import Symbols, pack, take_rows
+from skpc._threads import launch
 from skpc._tree import children_of, levels_of
-
-TASK_ROWS = 512
-"""Rows of one parallel task: fixed, so that sums do not depend on the number of threads."""
 
 
 class Patterns(NamedTuple):
@@ -33,7 +32,9 @@ class Patterns(NamedTuple):
 
     Attributes
     ----------
-    parents : (n_regions,) parent of each region, -1 at the root.
+    parents : (n_regions,) parent of each region, -1 at a root.
+    roots : (n_roots,) roots of the trees. Every tree observes all columns, so all roots have
+        the same patterns, numbered alike.
     topdown : (n_regions,) regions, each after its parent.
     children_start, children : region r has the children
         ``children[children_start[r]:children_start[r + 1]]``.
@@ -45,11 +46,12 @@ class Patterns(NamedTuple):
     code_start, child_codes, member_start, members : the links, as above.
     up_tasks, up_levels : tasks (region, first, last pattern), leaves first; tasks
         ``up_levels[h]`` to ``up_levels[h + 1]`` need only earlier levels.
-    down_tasks, down_levels : the same for the regions below the root, root's children first.
-    root_codes : (n,) pattern of each row at the root.
+    down_tasks, down_levels : the same for the regions below the roots, roots' children first.
+    root_codes : (n,) pattern of each row at the roots.
     """
 
     parents: np.ndarray
+    roots: np.ndarray
     topdown: np.ndarray
     children_start: np.ndarray
     children: np.ndarray
@@ -131,9 +133,10 @@ def row_codes(
     order, level_start = levels_of(parents, from_leaves=True)
     codes = np.empty(symbols.shape, np.int32)
     n_patterns = np.empty(parents.shape[0], np.int64)
-    kernels.code_regions(
-        order, level_start, symbols, n_symbols, children_start, children, codes, n_patterns
-    )
+    launch(
+        kernels.code_regions, level_start, order, symbols, n_symbols, children_start, children,
+        codes, n_patterns,
+    )  # fmt: skip
     return codes, n_patterns
 
 
@@ -150,7 +153,7 @@ def link_patterns(
     children_start, children = children_of(parents)
     bottomup, up_level_start = levels_of(parents, from_leaves=True)
     topdown, down_level_start = levels_of(parents, from_leaves=False)
-    root = topdown[0]
+    roots = np.flatnonzero(parents < 0)
 
     n_padded = -(-n_patterns // TILE_ROWS) * TILE_ROWS
     row_start = np.append(0, np.cumsum(n_padded))
@@ -160,23 +163,27 @@ def link_patterns(
     child_codes = np.empty(n_links.sum(), np.int32)
     members = np.empty(n_links.sum(), np.int32)
     member_start = np.zeros(row_start[-1] + n_regions, np.int64)
-    kernels.link_regions(
-        parents, symbols, np.cumsum(n_symbols) - n_symbols, codes, n_patterns, row_start,
-        code_start,
-        pattern_symbols, child_codes, member_start, members,
+    launch(
+        kernels.link_regions, n_regions, parents, symbols, np.cumsum(n_symbols) - n_symbols,
+        codes, n_patterns, row_start, code_start, pattern_symbols, child_codes, member_start,
+        members,
     )  # fmt: skip
 
     pattern_weights = np.zeros(row_start[-1])
-    pattern_weights[row_start[root] : row_start[root] + n_patterns[root]] = np.bincount(
-        codes[root], weights=weights, minlength=n_patterns[root]
-    )
+    for root in roots:
+        pattern_weights[row_start[root] : row_start[root] + n_patterns[root]] = np.bincount(
+            codes[root], weights=weights, minlength=n_patterns[root]
+        )
     kernels.add_member_weights(
         topdown, parents, n_patterns, row_start, member_start, members, pattern_weights
     )
     up_tasks, up_levels = _tasks(bottomup, up_level_start, n_patterns)
-    down_tasks, down_levels = _tasks(topdown[1:], down_level_start[1:] - 1, n_patterns)
+    down_tasks, down_levels = _tasks(
+        topdown[len(roots) :], down_level_start[1:] - len(roots), n_patterns
+    )
     return Patterns(
         parents=parents,
+        roots=roots,
         topdown=topdown,
         children_start=children_start,
         children=children,
@@ -192,7 +199,7 @@ def link_patterns(
         up_levels=up_levels,
         down_tasks=down_tasks,
         down_levels=down_levels,
-        root_codes=codes[root].copy(),  # a view would keep all codes alive
+        root_codes=codes[roots[0]].copy(),  # a view would keep all codes alive
     )
 
 

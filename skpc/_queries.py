@@ -6,7 +6,7 @@ import numpy as np
 
 from skpc._circuit import Circuit
 from skpc._gaussian import Gaussian
-from skpc._tree import levels_of
+from skpc._tree import levels_of, tree_of_region
 
 
 def _choose(cpt: np.ndarray, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
@@ -33,19 +33,24 @@ def sample(
     (n_samples, n_features) float64
     """
     X = np.full((n_samples, n_features), np.nan)
-    states = np.empty((circuit.n_regions, n_samples), np.int64)
+    drawn = _choose(circuit.root_weights[None], np.zeros(n_samples, np.int64), random_state)
+    tree_of_row, root_states = np.divmod(drawn, circuit.n_latents)
+    tree_of = tree_of_region(circuit.parents)
+    rows_of = [np.flatnonzero(tree_of_row == tree) for tree in range(len(circuit.roots))]
+    states: dict[int, np.ndarray] = {}
     topdown, _ = levels_of(circuit.parents, from_leaves=False)
     for region in topdown:
         parent = circuit.parents[region]
+        rows = rows_of[tree_of[region]]
         if parent < 0:
-            above = np.zeros(n_samples, np.int64)
-            states[region] = _choose(circuit.root_weights[None], above, random_state)
+            states[region] = root_states[rows]
         else:
             states[region] = _choose(circuit.sum_weights[region], states[parent], random_state)
         distribution = circuit.inputs[region]
+        columns = circuit.features[region]
         if isinstance(distribution, Gaussian):
-            X[:, circuit.features[region]] = distribution.sample(states[region], random_state)
+            X[rows[:, None], columns] = distribution.sample(states[region], random_state)
         elif distribution is not None:
             chosen = _choose(distribution.probs.T, states[region], random_state)
-            X[:, circuit.features[region][0]] = distribution.categories[chosen]
+            X[rows, columns[0]] = distribution.categories[chosen]
     return X

@@ -9,11 +9,11 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from skpc._evidence import Evidence
-from skpc._kernels.information import mutual_information
+from skpc._kernels import information as kernels
 from skpc._kernels.patterns import merge_codes
 from skpc._patterns import row_codes
 from skpc._symbols import SparseSymbols, Symbols, dense_rows
-from skpc._threads import one_blas_thread
+from skpc._threads import launch, one_blas_thread
 from skpc._tree import rooted
 
 _BLOCK_CELLS = 2**24
@@ -159,120 +159,79 @@ def pairwise_mutual_information(
     (d, d) float64, symmetric, zero on the diagonal.
     """
     n_features, n_rows = symbols.shape
-    # Counts of integer weights are exact in single precision up to 2^24, and twice as fast.
-    is_exact = np.array_equal(weights, np.floor(weights)) and weights.sum() < 2**24
-    if isinstance(symbols, SparseSymbols):
-        deviating = symbols.default[symbols.deviations.indices] + symbols.deviations.data
-        is_missing = deviating >= n_categories[symbols.deviations.indices]
-        has_missing = np.zeros(n_features, bool)
-        has_missing[symbols.deviations.indices[is_missing]] = True
-        has_missing[symbols.default >= n_categories] = True
-    else:
-        unseen = (symbols < 0) | (symbols >= n_categories[:, None])
-        has_missing = np.asarray(unseen.any(axis=1))
+    weights = np.asarray(weights, np.float64)
+    # Integers are counted bit by bit, which is exact; others need products.
+    is_integer = np.array_equal(weights, np.floor(weights)) and weights.sum() < 2**53
+    has_missing = _has_missing(symbols, n_categories)
     # One indicator a category but the last, one "is observed" mask a feature with holes,
     # and column 0, all ones, as the mask of the others.
-    n_columns = n_categories - 1
-    column_stop = 1 + np.cumsum(n_columns)
-    column_start = column_stop - n_columns
+    column_stop = 1 + np.cumsum(n_categories - 1)
+    column_start = column_stop - (n_categories - 1)
     mask = np.zeros(n_features, np.int64)
     mask[has_missing] = column_stop[-1] + np.arange(has_missing.sum())
-    n_indicators = int(column_stop[-1] + has_missing.sum())
-    if isinstance(symbols, SparseSymbols) and is_exact:
-        counts = _sparse_counts(symbols, n_categories, weights, column_start, mask, n_indicators)
+    n_columns = int(column_stop[-1] + has_missing.sum())
+    counts = np.zeros((0, 0))
+    bits = planes = np.zeros((0, 0), np.uint64)
+    if is_integer:
+        bits = np.zeros((n_columns, -(-n_rows // 64)), np.uint64)
+        planes = _packed(_binary_digits(weights))
     else:
-        counts = np.zeros((n_indicators, n_indicators))
-        n_block = max(1, _BLOCK_CELLS // n_indicators)
-        for start in range(0, n_rows, n_block):
-            rows = slice(start, min(start + n_block, n_rows))
-            shown = _indicators(
-                dense_rows(symbols, rows), n_categories, column_start, mask, n_indicators
-            )
-            dtype: type = np.float32 if is_exact else np.float64
-            indicators: np.ndarray = shown.astype(dtype)
-            weighted: np.ndarray = indicators * weights[rows, None].astype(dtype)
+        counts = np.zeros((n_columns, n_columns))
+    n_block = max(64, _BLOCK_CELLS // n_columns // 64 * 64)
+    for start in range(0, n_rows, n_block):
+        rows = slice(start, min(start + n_block, n_rows))
+        indicators = _indicators(dense_rows(symbols, rows), n_categories, mask, n_columns)
+        if is_integer:
+            words = _packed(indicators)
+            bits[:, start // 64 : start // 64 + words.shape[1]] = words
+        else:
+            shown = indicators.astype(np.float64)
             with one_blas_thread():  # the bits of a product depend on how threads share it
-                counts += indicators.T @ weighted
+                counts += shown @ (shown * weights[rows]).T
     information = np.empty((n_features, n_features))
-    mutual_information(counts, column_start, column_stop, mask, float(pseudocount), information)
+    launch(
+        kernels.mutual_information, n_features, counts, bits, planes, column_start, column_stop,
+        mask, float(pseudocount), information,
+    )  # fmt: skip
     return information
 
 
+def _has_missing(symbols: Symbols, n_categories: np.ndarray) -> np.ndarray:
+    """Which features (d,) have rows that do not show a category."""
+    if not isinstance(symbols, SparseSymbols):
+        return np.asarray(((symbols < 0) | (symbols >= n_categories[:, None])).any(axis=1))
+    column = symbols.deviations.indices
+    is_missing = symbols.default[column] + symbols.deviations.data >= n_categories[column]
+    has_missing = symbols.default >= n_categories
+    has_missing[column[is_missing]] = True
+    return has_missing
+
+
 def _indicators(
-    symbols: np.ndarray,
-    n_categories: np.ndarray,
-    column_start: np.ndarray,
-    mask: np.ndarray,
-    n_indicators: int,
+    symbols: np.ndarray, n_categories: np.ndarray, mask: np.ndarray, n_columns: int
 ) -> np.ndarray:
-    """Boolean indicator columns (n, n_indicators); see `pairwise_mutual_information`."""
-    indicators = np.zeros((symbols.shape[1], n_indicators), bool)
-    indicators[:, 0] = True
-    seen = (symbols >= 0) & (symbols < n_categories[:, None])
-    indicators[:, mask[mask > 0]] = seen[mask > 0].T
-    feature, row = np.nonzero(seen & (symbols < n_categories[:, None] - 1))
-    indicators[row, column_start[feature] + symbols[feature, row]] = True
+    """Boolean indicators (n_columns, n); see `pairwise_mutual_information`."""
+    feature = np.repeat(np.arange(len(n_categories)), n_categories - 1)
+    category = np.concatenate([[0], *map(np.arange, n_categories - 1)])[1:]
+    indicators = np.ones((n_columns, symbols.shape[1]), bool)
+    np.equal(symbols[feature], category[:, None], out=indicators[1 : 1 + len(feature)])
+    holes = mask > 0
+    indicators[mask[holes]] = (symbols[holes] >= 0) & (symbols[holes] < n_categories[holes, None])
     return indicators
 
 
-def _sparse_counts(
-    symbols: SparseSymbols,
-    n_categories: np.ndarray,
-    weights: np.ndarray,
-    column_start: np.ndarray,
-    mask: np.ndarray,
-    n_indicators: int,
-) -> np.ndarray:
-    """Co-occurrences of the indicators, from the entries that deviate from the default.
+def _binary_digits(weights: np.ndarray) -> np.ndarray:
+    """The digits (n_digits, n) of integers, the lowest first."""
+    n_digits = int(weights.max()).bit_length()
+    return (weights.astype(np.int64) >> np.arange(n_digits)[:, None]) & 1
 
-    Every indicator is a combination of the constant and of "region j shows the deviating
-    symbol s", with coefficients in {-1, 0, 1}; with integer weights the counts are exact.
-    """
-    deviations = symbols.deviations
-    feature = deviations.indices
-    # Number what deviates: a cell for each symbol up to "missing", which "unseen" joins.
-    cell_start = np.append(0, np.cumsum(n_categories + 1))
-    cell = cell_start[feature] + np.minimum(
-        symbols.default[feature] + deviations.data, n_categories[feature]
-    )
-    used, column = np.unique(cell, return_inverse=True)
-    shape = (deviations.shape[0], len(used) + 1)
-    n_rows = shape[0]
-    shown = csr_array(
-        (
-            np.ones(len(column) + n_rows),
-            (
-                np.append(
-                    np.repeat(np.arange(n_rows), np.diff(deviations.indptr)), np.arange(n_rows)
-                ),
-                np.append(column + 1, np.zeros(n_rows, np.int64)),
-            ),
-        ),
-        shape,
-    )
-    gram = (shown.T @ (shown * weights[:, None])).toarray()
-    combination = np.zeros((shape[1], n_indicators))
-    combination[0, 0] = 1.0
-    used_feature = np.searchsorted(cell_start, used, side="right") - 1
-    used_symbol = used - cell_start[used_feature]
-    for row, (j, s) in enumerate(zip(used_feature, used_symbol, strict=True), start=1):
-        if s < n_categories[j] - 1:
-            combination[row, column_start[j] + s] = 1.0
-        default = symbols.default[j]
-        if default < n_categories[j] - 1:  # the default is what nothing else is
-            combination[row, column_start[j] + default] = -1.0
-        if mask[j] > 0:
-            if default < n_categories[j]:
-                combination[row, mask[j]] -= float(s == n_categories[j])
-            else:
-                combination[row, mask[j]] += float(s < n_categories[j])
-    for j, default in enumerate(symbols.default):
-        if default < n_categories[j] - 1:
-            combination[0, column_start[j] + default] = 1.0
-        if mask[j] > 0 and default < n_categories[j]:
-            combination[0, mask[j]] = 1.0
-    sparse = csr_array(combination)
-    return sparse.T @ (sparse.T @ gram.T).T
+
+def _packed(rows: np.ndarray) -> np.ndarray:
+    """Rows of zeros and ones (m, n) as words of 64 bits (m, n / 64 rounded up)."""
+    packed = np.packbits(rows, axis=1)
+    words = np.zeros((len(rows), -(-rows.shape[1] // 64) * 8), np.uint8)
+    words[:, : packed.shape[1]] = packed
+    return words.view(np.uint64)
 
 
 def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numba
+import numpy as np
 
-_SERIAL_WORK = 2**24
+from skpc._kernels.tasks import QUEUE_SIZE
 
-# With Numba's "workqueue" threading layer, two Python threads inside parallel kernels
-# abort the process; which layer it is shows only after the first launch. So every entry
-# into parallel kernels holds this lock: they use all threads anyway.
-_LAUNCH_LOCK = threading.RLock()
+_SERIAL_WORK = 2**22
+
+_context = threading.local()
 
 
 def table_work(n_cells: int, n_latents: int) -> int:
@@ -24,29 +26,58 @@ def table_work(n_cells: int, n_latents: int) -> int:
     return n_cells * n_latents * (n_latents + 64)
 
 
+def available_threads() -> int:
+    """Cores that Numba may use (NUMBA_NUM_THREADS): one in a worker process of joblib."""
+    return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def use_threads(n_jobs: int | None, work: float = math.inf) -> Iterator[None]:
-    """Run parallel kernels inside this context on `n_jobs` threads, one caller at a time.
+    """Let kernels launched inside this context use `n_jobs` threads.
 
-    None means Numba's current number, -1 all that it has, -2 all but one; more than it
-    has means all. Little work, in multiplications, is done by one thread: waking others
-    takes longer, on a busy machine a time slice of its scheduler. The former number is
-    restored, whatever happens inside.
+    None and -1 mean all that are available, -2 all but one; more than there are means all.
+    Little work, in multiplications, is done by one thread: waking others takes longer.
+    The former number is restored, whatever happens inside.
     """
-    with _LAUNCH_LOCK:
-        before = numba.get_num_threads()
-        available = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-        if n_jobs is None:
-            wanted = before
-        elif n_jobs < 0:
-            wanted = available + 1 + n_jobs
-        else:
-            wanted = n_jobs
-        numba.set_num_threads(1 if work < _SERIAL_WORK else max(1, min(wanted, available)))
-        try:
-            yield
-        finally:
-            numba.set_num_threads(before)
+    before = getattr(_context, "n_threads", None)
+    available = available_threads()
+    wanted = available if n_jobs is None else n_jobs if n_jobs > 0 else available + 1 + n_jobs
+    _context.n_threads = 1 if work < _SERIAL_WORK else max(1, min(wanted, available))
+    try:
+        yield
+    finally:
+        _context.n_threads = before
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(1, available_threads() - 1), thread_name_prefix="skpc")
+
+
+if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
+
+
+def launch(kernel: Callable[..., None], levels: np.ndarray | int, *args: Any) -> None:
+    """Call ``kernel(queue, levels, *args)`` on this context's threads until no task is left.
+
+    Parameters
+    ----------
+    kernel : compiled without the GIL, takes tasks as `skpc._kernels.tasks` says
+    levels : (n_levels + 1,) bounds of the tasks of each level, or the number of tasks of one
+    """
+    if isinstance(levels, int):
+        levels = np.array([0, levels])
+    queue = np.zeros(QUEUE_SIZE, np.int64)
+    n_threads = getattr(_context, "n_threads", None) or available_threads()
+    n_helpers = min(n_threads, int(np.diff(levels).max(initial=1))) - 1
+    helpers = [_helpers().submit(kernel, queue, levels, *args) for _ in range(n_helpers)]
+    try:
+        kernel(queue, levels, *args)
+    finally:
+        for helper in helpers:
+            if not helper.cancel():  # one that has not begun is not missed
+                helper.result()
 
 
 @cache

@@ -1,7 +1,7 @@
-"""Rooted trees as plain integer arrays.
+"""Rooted trees, one or several, as plain integer arrays.
 
-A tree of n regions is `parents` (n,), with -1 at the root; before it is rooted, `edges`
-(n - 1, 2).
+Trees over n regions are `parents` (n,), with -1 at each root; before a tree is rooted it is
+`edges` (n - 1, 2).
 """
 
 from __future__ import annotations
@@ -23,33 +23,46 @@ def rooted(edges: np.ndarray, n_regions: int, root: int) -> np.ndarray:
 
 def children_of(parents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """``(start, children)``: the children of r are ``children[start[r]:start[r + 1]]``."""
-    children = np.argsort(parents, kind="stable")[1:]
+    children = np.argsort(parents, kind="stable")[np.count_nonzero(parents < 0) :]
     n_children = np.bincount(parents[children], minlength=parents.shape[0])
     return np.append(0, np.cumsum(n_children)), children
 
 
 def depths_of(parents: np.ndarray) -> np.ndarray:
-    """Number of edges between each region and the root (n_regions,)."""
-    start, children = children_of(parents)
-    depths = np.zeros(parents.shape[0], np.int64)
-    frontier = np.flatnonzero(parents < 0)
-    while frontier.size:
-        frontier = np.concatenate([children[start[r] : start[r + 1]] for r in frontier])
-        depths[frontier] = depths[parents[frontier]] + 1
+    """Number of edges between each region and its root (n_regions,).
+
+    At least n_regions where parents form a circle.
+    """
+    depths = (parents >= 0).astype(np.int64)
+    above = np.where(parents < 0, np.arange(parents.shape[0]), parents)
+    n_steps = 1
+    while n_steps < parents.shape[0]:  # each round doubles the steps that `above` is away
+        depths += depths[above]
+        above = above[above]
+        n_steps *= 2
     return depths
+
+
+def tree_of_region(parents: np.ndarray) -> np.ndarray:
+    """Which tree each region (n_regions,) is in; trees are numbered as their roots are."""
+    tree = np.cumsum(parents < 0) - 1
+    topdown = np.argsort(depths_of(parents), kind="stable")
+    for region in topdown[np.count_nonzero(parents < 0) :]:
+        tree[region] = tree[parents[region]]
+    return tree
 
 
 def levels_of(parents: np.ndarray, *, from_leaves: bool) -> tuple[np.ndarray, np.ndarray]:
     """``(order, start)``: regions ``order[start[h]:start[h + 1]]`` form level h.
 
     From the leaves the level is a region's height (children come in earlier levels),
-    else its depth (the parent comes in an earlier level, the root first).
+    else its depth (the parent comes in an earlier level, roots first).
     """
     levels = depths_of(parents)
     if from_leaves:
         topdown = np.argsort(levels, kind="stable")
         levels = np.zeros_like(levels)
-        for region in topdown[:0:-1]:
+        for region in topdown[: np.count_nonzero(parents < 0) - 1 : -1]:
             levels[parents[region]] = max(levels[parents[region]], levels[region] + 1)
     order = np.argsort(levels, kind="stable")
     return order, np.searchsorted(levels[order], np.arange(levels.max() + 2))

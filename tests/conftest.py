@@ -16,9 +16,7 @@ else:  # removed when the interpreter ends
 @pytest.fixture
 def one_thread():
     """Small kernels on two threads wait for the second core where others use it."""
-    import numba
+    from skpc._threads import use_threads
 
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    yield
-    numba.set_num_threads(before)
+    with use_threads(1):
+        yield

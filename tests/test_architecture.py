@@ -26,7 +26,8 @@ LAYERS = [
     {"_circuit"},
     {"_inputs", "_patterns"},
     {"_evidence"},
-    {"_gaussian", "_symbols", "_threads", "_tree", "_sklearn"},
+    {"_gaussian", "_symbols", "_tree", "_sklearn"},
+    {"_threads"},
     {"_kernels"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

@@ -37,8 +37,8 @@ def scaled(values, index, factor):
         ("sum_weights", lambda w: w[:-1], "shape"),
         ("sum_weights", lambda w: w[:, :2], "shape"),
         ("features", lambda f: f[:-1], "4 regions"),
-        ("parents", lambda p: changed(p, 0, -1), "one root"),
-        ("parents", lambda p: changed(p, 1, 0), "one root"),
+        ("parents", lambda p: changed(p, 0, -1), "for 2 roots"),
+        ("parents", lambda p: changed(p, 1, 0), "for 0 roots"),
         ("features", lambda f: (f[1], *f[1:]), "disjoint"),
         ("root_weights", lambda w: changed(w, 0, 0.0), "root_weights must be strictly positive"),
         ("root_weights", lambda w: changed(w, 0, np.nan), "root_weights"),
@@ -56,8 +56,16 @@ def test_check_says_what_is_wrong(name, change, message):
 
 
 def test_check_refuses_a_cycle():
-    with pytest.raises(ValueError, match="one tree"):
+    with pytest.raises(ValueError, match="trees, each with a root"):
         replace(circuit(), parents=np.array([2, -1, 0, 1])).check()
+
+
+def test_check_refuses_trees_over_other_columns():
+    good = circuit()
+    parents = changed(good.parents, 0, -1)
+    root_weights = np.tile(good.root_weights, 2) / 2
+    with pytest.raises(ValueError, match="same columns"):
+        replace(good, parents=parents, root_weights=root_weights).check()
 
 
 @pytest.mark.parametrize("n_latents", [1, 2, 5])
@@ -69,7 +77,7 @@ def test_n_parameters_counts_what_is_free(n_latents):
 
 
 def test_root():
-    assert circuit().root == 1
+    assert list(circuit().roots) == [1]
 
 
 def start(seed, n_latents=40):
@@ -106,4 +114,4 @@ def test_random_circuits_follow_the_seed():
 
 def test_the_roots_sum_weights_are_the_identity():
     one = start(0, 4)
-    np.testing.assert_array_equal(one.sum_weights[one.root], np.eye(4))
+    np.testing.assert_array_equal(one.sum_weights[one.roots[0]], np.eye(4))

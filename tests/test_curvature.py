@@ -73,8 +73,8 @@ def large_case():
 def test_trace_of_larger_circuits():
     circuit, X = large_case()
     log_p, log_s, log_likelihoods = oracle.log_messages(as_model(circuit), X)
-    expected = np.exp(2 * (log_p[circuit.root] - log_likelihoods[:, None])).sum(axis=1)
-    log_flows = {circuit.root: np.log(circuit.root_weights) + log_p[circuit.root]}
+    expected = np.exp(2 * (log_p[circuit.roots[0]] - log_likelihoods[:, None])).sum(axis=1)
+    log_flows = {circuit.roots[0]: np.log(circuit.root_weights) + log_p[circuit.roots[0]]}
     for c in oracle.topdown(as_model(circuit))[1:]:
         ratio = log_flows[circuit.parents[c]] - log_s[c]
         gradient = np.exp(ratio[:, :, None] + log_p[c][:, None, :] - log_likelihoods[:, None, None])

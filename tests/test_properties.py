@@ -102,7 +102,7 @@ def test_names_of_latent_states_do_not_matter(case):
         probs[rows] = circuit.inputs.probs[rows][:, orders[r]]
     other = replace(
         with_columns(circuit, probs=probs),
-        root_weights=circuit.root_weights[orders[circuit.root]],
+        root_weights=circuit.root_weights[orders[circuit.roots[0]]],
         sum_weights=sum_weights,
     )
     # The order of sums changes.

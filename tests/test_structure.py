@@ -54,26 +54,29 @@ def brute_matrix(symbols, n_categories, weights, pseudocount):
     return information
 
 
-def data(seed, d=6, n_rows=60, missing=0.2):
+def data(seed, d=6, n_rows=150, missing=0.2, integer=False):
     rng = np.random.default_rng(seed)
     n_categories = rng.integers(1, 5, d)
     symbols = correlated_symbols(rng, n_categories, n_rows, missing)
-    return symbols, n_categories, rng.uniform(0.1, 3.0, n_rows)
+    weights = rng.integers(1, 300, n_rows) if integer else rng.uniform(0.1, 3.0, n_rows)
+    return symbols, n_categories, weights
 
 
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("missing", [0.0, 0.3])
 @pytest.mark.parametrize("pseudocount", [0.0, 0.01, 2.0])
-def test_mutual_information(seed, missing, pseudocount):
-    symbols, n_categories, weights = data(seed, missing=missing)
+@pytest.mark.parametrize("integer", [False, True])
+def test_mutual_information(seed, missing, pseudocount, integer):
+    symbols, n_categories, weights = data(seed, missing=missing, integer=integer)
     actual = pairwise_mutual_information(symbols, n_categories, weights, pseudocount)
     expected = brute_matrix(symbols, n_categories, weights, pseudocount)
     # Near independence it is a small difference of large terms.
     np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-13)
 
 
-def test_mutual_information_of_rows_in_blocks(monkeypatch):
-    symbols, n_categories, weights = data(0, n_rows=500)
+@pytest.mark.parametrize("integer", [False, True])
+def test_mutual_information_of_rows_in_blocks(monkeypatch, integer):
+    symbols, n_categories, weights = data(0, n_rows=500, integer=integer)
     monkeypatch.setattr("skpc._structure._BLOCK_CELLS", 600)
     actual = pairwise_mutual_information(symbols, n_categories, weights, 0.1)
     expected = brute_matrix(symbols, n_categories, weights, 0.1)

@@ -1,7 +1,9 @@
 """Kernel that turns raw values into symbols."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from skpc._kernels.tasks import take, take_next
 
 
 @njit(cache=True, nogil=True)
@@ -24,12 +26,14 @@ def _encode_column(values, categories, symbols):
         symbols[i] = low if is_seen else n_categories + 1
 
 
-@njit(cache=True, parallel=True)
-def encode(values, categories, start, symbols):
+@njit(cache=True, nogil=True)
+def encode(queue, levels, values, categories, start, symbols):
     """Write the symbol of each value: its category, or V if missing, V + 1 if unseen.
 
     values, symbols (d, n); column j has the V sorted categories
-    ``categories[start[j]:start[j + 1]]``. O(n d log V).
+    ``categories[start[j]:start[j + 1]]``. Tasks: columns. O(n d log V).
     """
-    for j in prange(values.shape[0]):
+    j, _ = take(queue, levels)
+    while j < levels[-1]:
         _encode_column(values[j], categories[start[j] : start[j + 1]], symbols[j])
+        j, _ = take_next(queue, levels)

@@ -9,29 +9,20 @@ a `skpc._patterns.Patterns`. Message rows are padded with zeros to whole vectors
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 from skpc._kernels.gemm import TILE_ROWS, add_transposed_product, multiply
+from skpc._kernels.tasks import fetch_add, take, take_next
 
 BLOCK_ROWS = 128
 """Rows of one matrix product: a block's messages and weights stay in the L2 cache."""
 
-_SERIAL_WORK = 1 << 21
-"""Multiplications of a level below which one thread does it: waking a second one costs as
-much, and on a busy machine a whole time slice of the scheduler."""
+TASK_ROWS = 512
+"""Rows of one task: fixed, so that sums do not depend on the number of threads."""
 
 _GROUP = 4
 _SMALL = 2.0**-500
 _LARGE = 2.0**500
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _is_small(tasks, n_padded):
-    """Whether the tasks (n, 3) of a level are not worth a second thread."""
-    n_rows = 0
-    for task in range(tasks.shape[0]):
-        n_rows += tasks[task, 2] - tasks[task, 1]
-    return tasks.shape[0] == 1 or n_rows * n_padded * (n_padded + 64) < _SERIAL_WORK
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -79,112 +70,131 @@ def _multiply_children(patterns, region, s, sums, exponents, product, steps):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _upward_task(patterns, task, table, table_exponents, weights_t, products, sums, exponents):
-    region, start, stop = patterns.up_tasks[task]
+def _pack(sum_weights, weights, weights_t):
+    """Copy the sum weights (K, K) of a region, and their transpose, to padded rows."""
+    n_latents = sum_weights.shape[0]
+    for k in range(n_latents):
+        for j in range(n_latents):
+            weights[k, j] = sum_weights[k, j]
+    for j in range(n_latents):
+        for k in range(n_latents):
+            weights_t[j, k] = sum_weights[k, j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def upward(
+    queue, levels, patterns, table, table_exponents, sum_weights, weights, weights_t, products,
+    sums, exponents,
+):  # fmt: skip
+    """Fill `products`, `sums` (rows, padded K) and `exponents` (rows,) of all regions.
+
+    Tasks: each region's `_pack`, of sum_weights (n_regions, K, K) into `weights` and
+    `weights_t` (n_regions, K, padded K), ``[c, k, j]`` and ``[c, j, k]`` = W_c[k, j]; then
+    `patterns.up_tasks`. table (n_symbols, padded K), table_exponents: input likelihoods of
+    every symbol. An empty `products` keeps none. A root's rows of `sums` get its products:
+    no parent reads its sums. O(K^2 sum U).
+    """
+    n_regions = sum_weights.shape[0]
     n_padded = sums.shape[1]
-    keep_products = products.shape[0] > 0
-    is_root = patterns.parents[region] < 0
     scratch = np.zeros((BLOCK_ROWS, n_padded), sums.dtype)
     product = np.empty(n_padded)
     steps = np.empty(n_padded)
-    for first in range(start, stop, BLOCK_ROWS):
-        n_block = min(BLOCK_ROWS, stop - first)
-        first_row = patterns.row_start[region] + first
-        if is_root:  # no parent reads its sums: their rows hold the products instead
-            block = sums[first_row : first_row + BLOCK_ROWS]
-        elif keep_products:
-            block = products[first_row : first_row + BLOCK_ROWS]
-        else:
-            block = scratch
-        for i in range(n_block):
-            row = first_row + i
-            symbol = patterns.symbols[row]
-            for k in range(n_padded):
-                product[k] = table[symbol, k]
-            exponent = table_exponents[symbol] + _multiply_children(
-                patterns, region, first + i, sums, exponents, product, steps
-            )
-            largest = 0.0
-            for k in range(n_padded):
-                largest = max(largest, product[k])
-            shift = math.frexp(largest)[1]
-            scale = math.ldexp(1.0, -shift)
-            exponents[row] = exponent + shift
-            message = block[i]
-            for k in range(n_padded):
-                message[k] = product[k] * scale
-        if not is_root:
-            multiply(block, weights_t[region], sums[first_row:], n_block)
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def upward(patterns, table, table_exponents, weights_t, products, sums, exponents):
-    """Fill `products`, `sums` (rows, padded K) and `exponents` (rows,) of all regions.
-
-    table (n_symbols, padded K), table_exponents: input likelihoods of every symbol;
-    weights_t (n_regions, K, padded K), ``[c, j, k]`` = W_c[k, j]. An empty `products`
-    keeps none. The root's rows of `sums` get its products. O(K^2 sum U).
-    """
-    for level in range(patterns.up_levels.shape[0] - 1):
-        first = patterns.up_levels[level]
-        last = patterns.up_levels[level + 1]
-        if _is_small(patterns.up_tasks[first:last], sums.shape[1]):
-            for task in range(first, last):
-                _upward_task(
-                    patterns, task, table, table_exponents, weights_t, products, sums, exponents
+    task, _ = take(queue, levels)
+    while task < levels[-1]:
+        if task < n_regions:
+            _pack(sum_weights[task], weights[task], weights_t[task])
+            task, _ = take_next(queue, levels)
+            continue
+        region, start, stop = patterns.up_tasks[task - n_regions]
+        is_root = patterns.parents[region] < 0
+        for first in range(start, stop, BLOCK_ROWS):
+            n_block = min(BLOCK_ROWS, stop - first)
+            first_row = patterns.row_start[region] + first
+            if is_root:
+                block = sums[first_row : first_row + BLOCK_ROWS]
+            elif products.shape[0] > 0:
+                block = products[first_row : first_row + BLOCK_ROWS]
+            else:
+                block = scratch
+            for i in range(n_block):
+                row = first_row + i
+                symbol = patterns.symbols[row]
+                for k in range(n_padded):
+                    product[k] = table[symbol, k]
+                exponent = table_exponents[symbol] + _multiply_children(
+                    patterns, region, first + i, sums, exponents, product, steps
                 )
-        else:
-            for offset in prange(last - first):
-                _upward_task(
-                    patterns, first + np.int64(offset), table, table_exponents, weights_t,
-                    products, sums, exponents,
-                )  # fmt: skip
+                largest = 0.0
+                for k in range(n_padded):
+                    largest = max(largest, product[k])
+                shift = math.frexp(largest)[1]
+                scale = math.ldexp(1.0, -shift)
+                exponents[row] = exponent + shift
+                message = block[i]
+                for k in range(n_padded):
+                    message[k] = product[k] * scale
+            if not is_root:
+                multiply(block, weights_t[region], sums[first_row:], n_block)
+        task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _root_task(patterns, task, root_weights, sums, exponents, log_likelihoods, counts):
-    _, start, stop = patterns.up_tasks[task]
-    n_latents = root_weights.shape[0]
-    first_row = patterns.row_start[patterns.topdown[0]]
-    for k in range(n_latents):
-        counts[k] = 0.0
-    for t in range(start, stop):
-        row = first_row + t
-        likelihood = 0.0
-        for k in range(n_latents):
-            likelihood += root_weights[k] * sums[row, k]
-        log_likelihoods[t] = math.log(likelihood) + exponents[row] * math.log(2.0)
-        scale = patterns.weights[row] / likelihood
-        for k in range(n_latents):
-            flow = root_weights[k] * sums[row, k] * scale
-            sums[row, k] = flow
-            counts[k] += flow
+def root_likelihoods(patterns, root_weights, sums, exponents, likelihoods, root_exponents):
+    """Write p (U_root,) as a number times two to an exponent (U_root,); call after `upward`.
 
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def root_flows(patterns, root_weights, sums, exponents, log_likelihoods, counts):
-    """Turn the root's products in `sums` into weighted flows.
-
-    log_likelihoods (U_root,) gets log p in nats, counts (n_tasks, K) the sums of the
-    flows over each task of the root. O(K U_root).
+    root_weights (n_roots * K,), root after root. O(n_roots K U_root).
     """
-    n_tasks = counts.shape[0]
-    first = patterns.up_tasks.shape[0] - n_tasks  # the root is the last level upward
-    for offset in prange(n_tasks):
-        _root_task(
-            patterns, first + np.int64(offset), root_weights, sums, exponents, log_likelihoods,
-            counts[offset],
-        )  # fmt: skip
+    for t in range(likelihoods.shape[0]):
+        likelihoods[t], root_exponents[t] = _mixture(patterns, t, root_weights, sums, exponents)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _downward_task(patterns, task, weights, products, sums, counts, gate):
-    region, start, stop = patterns.down_tasks[task]
+def _mixture(patterns, t, root_weights, sums, exponents):
+    """Likelihood of pattern t of all roots, as a number and an exponent of two."""
+    n_roots = patterns.roots.shape[0]
+    n_latents = root_weights.shape[0] // n_roots
+    largest = exponents[patterns.row_start[patterns.roots[0]] + t]
+    for r in range(1, n_roots):
+        largest = max(largest, exponents[patterns.row_start[patterns.roots[r]] + t])
+    likelihood = 0.0
+    for r in range(n_roots):
+        row = patterns.row_start[patterns.roots[r]] + t
+        part = 0.0
+        for k in range(n_latents):
+            part += root_weights[r * n_latents + k] * sums[row, k]
+        likelihood += math.ldexp(part, np.int32(max(exponents[row] - largest, -2000)))
+    return likelihood, largest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _root_task(
+    patterns, start, stop, root_weights, sums, exponents, log_likelihoods, counts, gate
+):  # fmt: skip
+    """Turn the roots' products into weighted flows; see `downward`."""
+    n_roots = patterns.roots.shape[0]
+    n_latents = root_weights.shape[0] // n_roots
+    for t in range(start, stop):
+        likelihood, exponent = _mixture(patterns, t, root_weights, sums, exponents)
+        log_likelihoods[t] = math.log(likelihood) + exponent * math.log(2.0)
+        square = 0.0
+        for r in range(n_roots):
+            row = patterns.row_start[patterns.roots[r]] + t
+            shift = np.int32(max(exponents[row] - exponent, -2000))
+            scale = math.ldexp(1.0, shift) / likelihood
+            weight = patterns.weights[row]
+            for k in range(n_latents):
+                derivative = sums[row, k] * scale
+                square += weight * derivative * derivative
+                flow = root_weights[r * n_latents + k] * derivative * weight
+                sums[row, k] = flow
+                counts[r * n_latents + k] += flow
+        if gate.shape[0] > 0:
+            gate[0] += square
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _downward_task(patterns, region, start, stop, weights, products, sums, ratios, counts, gate):
     n_padded = sums.shape[1]
-    with_gate = gate.shape[0] > 0
-    counts[:] = 0.0
-    gate[:] = 0.0
-    ratios = np.zeros((BLOCK_ROWS, n_padded), sums.dtype)
     parent_row = patterns.row_start[patterns.parents[region]]
     for first in range(start, stop, BLOCK_ROWS):
         n_block = min(BLOCK_ROWS, stop - first)
@@ -202,7 +212,7 @@ def _downward_task(patterns, task, weights, products, sums, counts, gate):
                 for k in range(n_padded):
                     ratio[k] += flow[k]
             message = sums[row]
-            if with_gate:
+            if gate.shape[0] > 0:
                 square = 0.0
                 for k in range(n_padded):
                     square += np.float64(products[row, k]) * products[row, k]
@@ -222,62 +232,74 @@ def _downward_task(patterns, task, weights, products, sums, counts, gate):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _collect(tasks, first, partial_counts, partial_gate, all_weights, all_counts, all_gates):
-    """Add up the partial results of the region whose first task this is, in their order."""
-    region, start, _ = tasks[first]
-    if start > 0:
-        return
-    last = first + 1
-    while last < tasks.shape[0] and tasks[last, 0] == region:
-        last += 1
-    weights, counts, gate = all_weights[region], all_counts[region], all_gates[region]
+def _collect(first, last, partial_counts, partial_gate, weights, counts, gate):
+    """Add up the partial results `first` to `last` of a region, in their order."""
     n_latents = counts.shape[0]
     for k in range(n_latents):
-        for task in range(first, last):
+        for offset in range(first, last):
             for j in range(n_latents):
-                counts[k, j] += partial_counts[task, k, j]
+                counts[k, j] += partial_counts[offset, k, j]
         for j in range(n_latents):
             counts[k, j] *= weights[k, j]
-    for task in range(first, last):
+    for offset in range(first, last):
         for k in range(gate.shape[0]):
-            gate[k] += partial_gate[task, k]
+            gate[k] += partial_gate[offset, k]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def downward(patterns, weights, products, sums, partial_counts, partial_gate, counts, gate):
-    """Overwrite `sums` by flows, level by level; fill `counts` (n_regions, K, K), zero before.
+@njit(cache=True, nogil=True, error_model="numpy")
+def downward(
+    queue, levels, patterns, root_weights, weights, products, sums, exponents, partial_counts,
+    partial_gate, n_left, log_likelihoods, root_counts, root_gate, counts, gate, symbol_counts,
+):  # fmt: skip
+    """Overwrite `sums` by flows, level by level, and gather expected counts.
 
-    weights (n_regions, K, padded K), ``[c, k, j]`` = W_c[k, j]. Expected counts are
-    W_c * (A_c^T P_c) with A_c[t, k] the flow into sum node k over S_c[t, k]. A `gate`
-    (n_regions, K), zero before, gets the weighted sum over rows of |P_c|^2 / S_c,k^2; one
-    of shape (n_regions, 0) is not computed. partial_*: one row a task of the largest level.
-    O(K^2 sum U).
+    Tasks: ranges of the roots' patterns, one each row of root_counts (n_tasks, n_roots * K);
+    then `patterns.down_tasks`; then each region's flows by symbol.
+    weights (n_regions, K, padded K), ``[c, k, j]`` = W_c[k, j]. log_likelihoods (U_root,)
+    gets log p in nats. `counts` (n_regions, K, K), zero before, gets the expected counts
+    W_c * (A_c^T P_c), with A_c[t, k] the flow into sum node k over S_c[t, k]; symbol_counts
+    (n_symbols, padded K), zero before, the flows by observed symbol. A `gate`
+    (n_regions, K), zero before, gets the weighted sum over rows of |P_c|^2 / S_c,k^2, and
+    `root_gate` (n_tasks, 1) parts of |P|^2 / p^2; gates of no columns are not computed.
+    partial_*: one row a task of the largest level; n_left (n_regions,): number of tasks of
+    each region. O(K^2 sum U).
     """
-    for level in range(patterns.down_levels.shape[0] - 1):
-        first = patterns.down_levels[level]
-        tasks = patterns.down_tasks[first : patterns.down_levels[level + 1]]
-        if _is_small(tasks, sums.shape[1]):
-            for offset in range(tasks.shape[0]):
-                _downward_task(
-                    patterns, first + offset, weights, products, sums,
-                    partial_counts[offset], partial_gate[offset],
-                )  # fmt: skip
-            for offset in range(tasks.shape[0]):
-                _collect(tasks, offset, partial_counts, partial_gate, weights, counts, gate)
-        else:
-            for offset in prange(tasks.shape[0]):
-                _downward_task(
-                    patterns, first + np.int64(offset), weights, products, sums,
-                    partial_counts[offset], partial_gate[offset],
-                )  # fmt: skip
-            for offset in prange(tasks.shape[0]):
+    n_root_tasks = root_counts.shape[0]
+    n_tasks = n_root_tasks + patterns.down_tasks.shape[0]
+    ratios = np.zeros((BLOCK_ROWS, sums.shape[1]), sums.dtype)
+    task, level = take(queue, levels)
+    while task < levels[-1]:
+        if task < n_root_tasks:
+            start = task * TASK_ROWS
+            root_counts[task] = 0.0
+            _root_task(
+                patterns, start, min(start + TASK_ROWS, log_likelihoods.shape[0]), root_weights,
+                sums, exponents, log_likelihoods, root_counts[task], root_gate[task],
+            )  # fmt: skip
+        elif task < n_tasks:
+            region, start, stop = patterns.down_tasks[task - n_root_tasks]
+            offset = task - levels[level]
+            partial_counts[offset] = 0.0
+            partial_gate[offset] = 0.0
+            _downward_task(
+                patterns, region, start, stop, weights, products, sums, ratios,
+                partial_counts[offset], partial_gate[offset],
+            )  # fmt: skip
+            if fetch_add(n_left, region, -1) == 1:  # who finishes a region adds it up
+                first = offset - start // TASK_ROWS
+                last = first + -(-patterns.n_patterns[region] // TASK_ROWS)
                 _collect(
-                    tasks, np.int64(offset), partial_counts, partial_gate, weights, counts, gate
-                )
+                    first, last, partial_counts, partial_gate, weights[region], counts[region],
+                    gate[region],
+                )  # fmt: skip
+        else:
+            _add_symbol_flows(patterns, task - n_tasks, sums, symbol_counts)
+        task, level = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _add_symbol_flows(patterns, region, flows, counts):
+    """Add the flows into a region to its symbols, which no other region has."""
     for row in range(
         patterns.row_start[region], patterns.row_start[region] + patterns.n_patterns[region]
     ):
@@ -286,58 +308,38 @@ def _add_symbol_flows(patterns, region, flows, counts):
             count[k] += flows[row, k]
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def symbol_counts(patterns, flows, counts):
-    """Add the flows into each region to `counts` (n_symbols, K) by observed symbol.
-
-    Every symbol belongs to one region, so regions run in parallel. O(K sum U).
-    """
-    for region in prange(patterns.parents.shape[0]):
-        _add_symbol_flows(patterns, np.int64(region), flows, counts)
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def pack_weights(sum_weights, weights, weights_t):
-    """Copy sum_weights (n_regions, K, K), and its transposes, to padded arrays. O(size)."""
-    n_regions, n_latents, _ = sum_weights.shape
-    for region in prange(n_regions):
-        for k in range(n_latents):
-            for j in range(n_latents):
-                weights[region, k, j] = sum_weights[region, k, j]
-        for j in range(n_latents):
-            for k in range(n_latents):
-                weights_t[region, j, k] = sum_weights[region, k, j]
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _row_task(
-    patterns, codes, start, stop, root_weights, row_weights, weights, products, sums,
+    patterns, codes, start, stop, root_weights, row_weights, weights, products, sums, exponents,
     traces, moments,
 ):  # fmt: skip
     """Exact flows of single rows: see `row_curvature`."""
     n_regions = patterns.parents.shape[0]
-    n_latents = root_weights.shape[0]
     n_padded = sums.shape[1]
     n_block = stop - start
     with_moments = moments.shape[0] > 0
     flows = np.zeros((n_regions, -(-n_block // TILE_ROWS) * TILE_ROWS, n_padded))
     ratios = np.zeros((flows.shape[1], n_padded))
     products_block = np.zeros((flows.shape[1], n_padded))
-    root = patterns.topdown[0]
+    n_roots = patterns.roots.shape[0]
+    n_latents = root_weights.shape[0] // n_roots
     for i in range(n_block):
-        row = patterns.row_start[root] + codes[root, start + i]
-        likelihood = 0.0
-        square = 0.0
-        for k in range(n_latents):
-            likelihood += root_weights[k] * sums[row, k]
-            square += sums[row, k] * sums[row, k]
-        traces[start + i] = square / (likelihood * likelihood)
-        for k in range(n_latents):
-            flow = root_weights[k] * sums[row, k] / likelihood
-            flows[root, i, k] = flow
-            if with_moments:
-                moments[root, 0, k] += row_weights[start + i] * flow * flow
-    for position in range(1, n_regions):
+        t = np.int64(codes[patterns.roots[0], start + i])
+        likelihood, exponent = _mixture(patterns, t, root_weights, sums, exponents)
+        traces[start + i] = 0.0
+        for r in range(n_roots):
+            root = patterns.roots[r]
+            row = patterns.row_start[root] + t
+            shift = np.int32(max(exponents[row] - exponent, -2000))
+            scale = math.ldexp(1.0, shift) / likelihood
+            for k in range(n_latents):
+                derivative = sums[row, k] * scale
+                traces[start + i] += derivative * derivative
+                flow = root_weights[r * n_latents + k] * derivative
+                flows[root, i, k] = flow
+                if with_moments:
+                    moments[root, 0, k] += row_weights[start + i] * flow * flow
+    for position in range(n_roots, n_regions):
         region = patterns.topdown[position]
         parent = patterns.parents[region]
         for i in range(n_block):
@@ -366,29 +368,29 @@ def _row_task(
             add_transposed_product(ratios, products_block, moments[region], n_block)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def row_curvature(
-    patterns, codes, root_weights, row_weights, weights, products, sums, rows_per_block,
-    traces, moments,
+    queue, levels, patterns, codes, root_weights, row_weights, weights, products, sums, exponents,
+    rows_per_block, traces, moments,
 ):  # fmt: skip
     """Per-row quantities that are not linear in flows, so not functions of patterns alone.
 
     codes (n_regions, n): pattern of every row. Writes `traces` (n,), the trace of the
     Hessian of -log p over all sum weights, sum_c |a_c|^2 |P_c|^2 + |P_root|^2 / p^2.
     `moments` (n_chunks, n_regions, padded K, padded K), zero before, gets sums over rows
-    of weight * a_c,k^2 P_c,j^2, one chunk of rows each; at the root, row 0 has the second
-    moments of the flows. One of shape (n_chunks, 0, 0, 0) is not computed.
-    O(n n_regions K^2).
+    of weight * a_c,k^2 P_c,j^2, one chunk of rows each; at a root, row 0 has the second
+    moments of its flows. One of shape (n_chunks, 0, 0, 0) is not computed.
+    Tasks: chunks. O(n n_regions K^2).
     """
     n_rows = traces.shape[0]
     n_blocks = -(-n_rows // rows_per_block)
     n_chunks = moments.shape[0]
-    for chunk in prange(n_chunks):
-        first = np.int64(chunk) * n_blocks // n_chunks
-        last = (np.int64(chunk) + 1) * n_blocks // n_chunks
-        for block in range(first, last):
+    chunk, _ = take(queue, levels)
+    while chunk < n_chunks:
+        for block in range(chunk * n_blocks // n_chunks, (chunk + 1) * n_blocks // n_chunks):
             _row_task(
                 patterns, codes, block * rows_per_block,
                 min((block + 1) * rows_per_block, n_rows), root_weights, row_weights, weights,
-                products, sums, traces, moments[chunk],
+                products, sums, exponents, traces, moments[chunk],
             )  # fmt: skip
+        chunk, _ = take_next(queue, levels)

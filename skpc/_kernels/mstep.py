@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from skpc._kernels.tasks import take, take_next
 
 WEIGHT_FLOOR = 1e-30
 """Smallest weight: positive also in float32, and far below the 1e-12 that sums may miss."""
@@ -134,31 +136,25 @@ def update_node(counts, moments, strength, rule, weights):
 
 
 @njit(cache=True, nogil=True)
-def _update_region(counts, moments, strengths, pseudocount, rule, weights):
-    n_children = counts.shape[1]
-    share = pseudocount / n_children
-    smoothed = np.empty(n_children)
-    for k in range(counts.shape[0]):
-        total = 0.0
-        for j in range(n_children):
-            total += max(counts[k, j], 0.0)
-        if total > 0.0:
-            for j in range(n_children):
-                smoothed[j] = max(counts[k, j], 0.0) + share
-            update_node(
-                smoothed, moments[k if moments.shape[0] > 1 else 0], strengths[k], rule, weights[k]
-            )
-
-
-@njit(cache=True, parallel=True)
-def update_weights(counts, moments, strengths, pseudocount, rule, weights):
+def update_weights(queue, levels, counts, moments, strengths, pseudocount, rule, weights):
     """M-step of all sum nodes: overwrite `weights` (n_regions, nodes, children).
 
     counts like weights; moments like weights, or (n_regions, 1, 1) where `rule` needs
     none; strengths (n_regions, nodes): mu times gate. Nodes without flow keep their
-    weights. O(size of weights).
+    weights. Tasks: regions. O(size of weights).
     """
-    for region in prange(counts.shape[0]):
-        _update_region(
-            counts[region], moments[region], strengths[region], pseudocount, rule, weights[region]
-        )
+    n_children = counts.shape[2]
+    share = pseudocount / n_children
+    smoothed = np.empty(n_children)
+    region, _ = take(queue, levels)
+    while region < levels[-1]:
+        for k in range(counts.shape[1]):
+            total = 0.0
+            for j in range(n_children):
+                total += max(counts[region, k, j], 0.0)
+            if total > 0.0:
+                for j in range(n_children):
+                    smoothed[j] = max(counts[region, k, j], 0.0) + share
+                moment = moments[region, k if moments.shape[1] > 1 else 0]
+                update_node(smoothed, moment, strengths[region, k], rule, weights[region, k])
+        region, _ = take_next(queue, levels)

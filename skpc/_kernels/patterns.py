@@ -1,7 +1,9 @@
 """Kernels that number and link the subtree patterns of a data set."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from skpc._kernels.tasks import take, take_next
 
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
 
@@ -44,38 +46,26 @@ def merge_codes(codes, n_codes, other, n_other):
 
 
 @njit(cache=True, nogil=True)
-def _code_region(region, symbols, n_symbols, children_start, children, codes, n_patterns):
-    out = codes[region]
-    for i in range(out.shape[0]):
-        out[i] = 0
-    n_codes = merge_codes(out, np.int64(1), symbols[region], n_symbols[region])
-    for position in range(children_start[region], children_start[region + 1]):
-        child = children[position]
-        n_codes = merge_codes(out, n_codes, codes[child], n_patterns[child])
-    n_patterns[region] = n_codes
-
-
-@njit(cache=True, parallel=True)
 def code_regions(
-    order, level_start, symbols, n_symbols, children_start, children, codes, n_patterns
+    queue, levels, order, symbols, n_symbols, children_start, children, codes, n_patterns
 ):
     """Write the pattern of every row at every region to `codes` (n_regions, n) int32.
 
-    `order` lists the regions by height, leaves first; `n_patterns` (n_regions,) is
-    written too. O(n * n_regions).
+    Tasks: regions as `order` lists them by height, leaves first. `n_patterns`
+    (n_regions,) is written too. O(n * n_regions).
     """
-    for level in range(level_start.shape[0] - 1):
-        first = level_start[level]
-        for offset in prange(level_start[level + 1] - first):
-            _code_region(
-                order[first + offset],
-                symbols,
-                n_symbols,
-                children_start,
-                children,
-                codes,
-                n_patterns,
-            )
+    task, _ = take(queue, levels)
+    while task < levels[-1]:
+        region = order[task]
+        out = codes[region]
+        for i in range(out.shape[0]):
+            out[i] = 0
+        n_codes = merge_codes(out, np.int64(1), symbols[region], n_symbols[region])
+        for position in range(children_start[region], children_start[region + 1]):
+            child = children[position]
+            n_codes = merge_codes(out, n_codes, codes[child], n_patterns[child])
+        n_patterns[region] = n_codes
+        task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
@@ -113,30 +103,33 @@ def _link_region(
         cursor[t] += 1
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, nogil=True)
 def link_regions(
-    parents, symbols, symbol_start, codes, n_patterns, row_start, code_start,
+    queue, levels, parents, symbols, symbol_start, codes, n_patterns, row_start, code_start,
     pattern_symbols, child_codes, member_start, members,
 ):  # fmt: skip
     """Write each pattern's symbol, its child's pattern, and which patterns share a child.
 
-    Index layout: see `skpc._patterns.Patterns`. O(n * n_regions).
+    Tasks: regions. Index layout: see `skpc._patterns.Patterns`. O(n * n_regions).
     """
-    for region in prange(parents.shape[0]):
+    region, _ = take(queue, levels)
+    while region < levels[-1]:
         _link_region(
-            np.int64(region), parents[region], symbols, symbol_start, codes, n_patterns,
-            row_start, code_start, pattern_symbols, child_codes, member_start, members,
+            region, parents[region], symbols, symbol_start, codes, n_patterns, row_start,
+            code_start, pattern_symbols, child_codes, member_start, members,
         )  # fmt: skip
+        region, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
 def add_member_weights(topdown, parents, n_patterns, row_start, member_start, members, weights):
-    """Fill `weights` (rows,) of every pattern from those of the root's patterns.
+    """Fill `weights` (rows,) of every pattern from those of the roots' patterns.
 
     O(links). Sums run in the order of the members, so they do not depend on threads.
     """
-    for position in range(1, topdown.shape[0]):
-        region = topdown[position]
+    for region in topdown:
+        if parents[region] < 0:
+            continue
         row = row_start[region]
         parent_row = row_start[parents[region]]
         for t in range(n_patterns[region]):
