@@ -18,7 +18,7 @@ LAYERS = [
     {"__main__"},
     {"_demo"},
     {"__init__"},
-    {"_density"},
+    {"_density", "datasets"},
     {"_columns", "_learn"},
     {"_em", "_queries", "_structure", "curvature"},
     {"_mstep"},
