@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
@@ -28,6 +29,8 @@ class EStep:
         What to gather beside the counts.
     max_bytes : int
         Rows are taken in blocks so that messages fit.
+    dtype : float64 or float32
+        Of the messages; likelihoods and counts are float64 in any case. Moments need float64.
     """
 
     def __init__(
@@ -39,7 +42,10 @@ class EStep:
         with_gate: bool = False,
         with_moments: bool = False,
         max_bytes: int = DEFAULT_MAX_BYTES,
+        dtype: DTypeLike = np.float64,
     ) -> None:
+        if with_moments:
+            dtype = np.float64
         self._evidence = evidence if with_moments else None
         self.weights = weights
         self.with_gate = with_gate
@@ -47,13 +53,14 @@ class EStep:
             circuit.parents,
             evidence,
             weights,
-            Messages.bytes_per_row(circuit.n_latents),
+            Messages.bytes_per_row(circuit.n_latents, dtype),
             max_bytes,
         )
         self._messages = Messages(
             max(patterns.n_message_rows for _, _, patterns in self.blocks),
             circuit.n_regions,
             circuit.n_latents,
+            dtype=dtype,
         )
 
     @property

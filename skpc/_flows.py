@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import DTypeLike
 from scipy.sparse import issparse
 
 from skpc._circuit import Circuit
@@ -79,7 +80,7 @@ class Messages:
         n_regions: int,
         n_latents: int,
         *,
-        dtype: type = np.float64,
+        dtype: DTypeLike = np.float64,
         keep_products: bool = True,
     ) -> None:
         n_padded = padded(n_latents, dtype)
@@ -92,7 +93,7 @@ class Messages:
         self.weights_t = np.zeros_like(self.weights)
 
     @staticmethod
-    def bytes_per_row(n_latents: int, dtype: type = np.float64) -> int:
+    def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
         """Memory of one message row."""
         return 2 * padded(n_latents, dtype) * np.dtype(dtype).itemsize + 8
 

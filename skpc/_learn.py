@@ -30,6 +30,7 @@ def learn_circuit(
     max_iter: int,
     tol: float,
     max_bytes: int,
+    dtype: np.dtype,
     on_iteration: Callable[[int, float], None] | None = None,
 ) -> EMResult:
     """Learn structure and parameters; of several starts keep the most likely.
@@ -49,6 +50,8 @@ def learn_circuit(
     max_iter, tol, on_iteration : see `fit_em`
     max_bytes : int
         Bound on the memory of messages.
+    dtype : float64 or float32
+        Of the messages.
     """
     evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
     symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
@@ -76,6 +79,7 @@ def learn_circuit(
         with_gate=m_step.needs_gate,
         with_moments=m_step.needs_moments,
         max_bytes=max_bytes,
+        dtype=dtype,
     )
     results = [
         fit_em(circuit, e_step, m_step, max_iter=max_iter, tol=tol, on_iteration=on_iteration)

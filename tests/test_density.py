@@ -75,6 +75,7 @@ def test_fit_names_what_is_wrong_with_the_weights(weights, message):
         ("n_init", 0),
         ("feature_types", "real"),
         ("n_jobs", 1.5),
+        ("dtype", "float16"),
     ],
 )
 def test_fit_names_the_wrong_parameter_and_its_value(parameter, value):
@@ -325,3 +326,22 @@ def test_verbose_begins_anew_with_each_start(capsys):
     small(max_iter=2, tol=0.0, verbose=1, n_init=2).fit(binary_rows())
     changes = re.findall(r"change +(\S+)", capsys.readouterr().out)
     assert [change == "nan" for change in changes] == [True, False, True, False]
+
+
+def test_single_precision_training_is_near_double():
+    X = binary_rows(300, 6)
+    parameters = {"n_latents": 4, "max_iter": 30, "tol": 0.0, "random_state": 0}
+    double = SharpPCDensity(**parameters).fit(X)
+    single = SharpPCDensity(**parameters, dtype="float32").fit(X)
+    difference = np.abs(single.log_likelihoods_ - double.log_likelihoods_)
+    assert 0 < difference.max() < 1e-5  # it is not float64 in disguise
+    assert single.circuit_.sum_weights.dtype == np.float64
+    assert np.abs(single.score_samples(X) - double.score_samples(X)).max() < 1e-3
+
+
+def test_the_cubic_update_is_in_double_precision():
+    X = binary_rows(100, 4)
+    parameters = {"n_latents": 3, "max_iter": 5, "update": "cubic", "random_state": 0}
+    double = SharpPCDensity(**parameters).fit(X)
+    single = SharpPCDensity(**parameters, dtype="float32").fit(X)
+    np.testing.assert_array_equal(single.log_likelihoods_, double.log_likelihoods_)
