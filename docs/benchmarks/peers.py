@@ -1,0 +1,259 @@
+"""Compare skpc with what else fits such densities on a CPU: speed, and likelihood after equal time.
+
+    python docs/benchmarks/peers.py --data DIR [--write RESULTS.md] [--csv FILE] [--plot FILE]
+
+DIR holds files NAME.npz with binary arrays `train`, `valid` and `test`. Peers that cannot be
+imported are skipped. All have the same number K of latent states and of threads.
+
+skpc : hidden Chow-Liu tree (HCLT), exact EM on all rows from random weights.
+cirkit : its `chow-liu-tree` template with `cp-t` layers, which is an HCLT whose leaves' matrices
+    are absorbed in their distributions; batches of 256; Adam on softmax parameters that start
+    normal, as in its notebooks, or its own EM with step 0.1.
+sparc : its HCLT with Bernoulli leaves; batches of 256; its projected gradient ascent, with
+    gradients from the compiled circuit (`MLETrainer` uses the object graph, 15 times slower).
+spflow : its binary HCLT; Adam with batches of 256, or its EM, which replaces the weights after
+    every batch, with batches as large as 2 GB of messages allow. With init="random" its
+    transitions have one output; so init="uniform", with logits then drawn from a normal.
+Bernoulli mixture : full EM in NumPy, of K or 10 K products of independent Bernoullis.
+
+scikit-learn's GaussianMixture is left out: its log densities cannot be compared to log masses.
+
+Seconds a pass are medians over passes in a method's first setting (of cirkit's Adam and EM, one
+costs what the other does). For the likelihoods each method is run in each of its settings from
+its own start, structure learning included, imports and compilation excluded. At a dozen times,
+spaced by a constant ratio, the clock stops and the validation set is scored; what is reported for
+a budget is the test log-likelihood of the model, over times and settings, that was best there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib.metadata
+import itertools
+import os
+import platform
+import sys
+import textwrap
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from markdown import print_header, print_row, write_table
+from peer_methods import METHODS, Method, Skpc, usable, use_threads
+from throughput import DATASETS
+
+
+class Point(NamedTuple):
+    """Clock and validation score of a model on its way; the best so far and its test score."""
+
+    seconds: float
+    valid: float
+    best_valid: float
+    test: float
+
+
+Runs = dict[str, dict[str, dict[str, list[Point]]]]  # by data set, method and setting
+
+
+def seconds_a_pass(model: Method, limit: float) -> tuple[float, bool]:
+    """Median seconds of up to seven passes, and whether `limit` let one be completed."""
+    model.step()
+    n_steps, times, start = model.steps_a_pass, [], time.perf_counter()
+    while (spent := time.perf_counter() - start) < limit:
+        if len(times) >= 7 * n_steps and spent > 1:
+            break
+        before = time.perf_counter()
+        model.step()
+        times.append(time.perf_counter() - before)
+    n_passes = len(times) // n_steps
+    if not n_passes:
+        return float(np.mean(times)) * n_steps, False
+    passes = np.reshape(times[: n_passes * n_steps], (n_passes, n_steps)).sum(axis=1)
+    return float(np.median(passes)), True
+
+
+def train_for(model: Method, arrays: Any, n_latents: int, times: np.ndarray) -> list[Point]:
+    """Train until the last of `times`, scoring the validation set just before each.
+
+    An update that would end after the next time, if it took as long as the last, waits until
+    the model is scored. Scores are stamped with the clock, which stands still meanwhile.
+    """
+    points: list[Point] = []
+    start = time.perf_counter()
+    model.prepare(arrays["train"], n_latents)
+    clock, last, todo = time.perf_counter() - start, 0.0, list(times)
+    while todo:
+        if clock + last >= todo[0]:
+            valid = float(model.log_likelihood(arrays["valid"]).mean())
+            best = points[-1] if points else Point(0, -np.inf, -np.inf, -np.inf)
+            if valid > best.best_valid:
+                test = float(model.log_likelihood(arrays["test"]).mean())
+                best = Point(clock, valid, valid, test)
+            points.append(Point(clock, valid, best.best_valid, best.test))
+        todo = [moment for moment in todo if moment > clock + last]
+        if todo:
+            before = time.perf_counter()
+            model.step()
+            last = time.perf_counter() - before
+            clock += last
+    return points
+
+
+def scoring_times(budgets: list[float]) -> np.ndarray:
+    """A dozen times up to the largest budget, and the budgets."""
+    last = max(budgets)
+    return np.union1d(np.geomspace(last / 100, last, 12), budgets)
+
+
+def best_within(runs: dict[str, list[Point]], budget: float) -> tuple[str, Point] | None:
+    """The setting and point with the best validation score within `budget` seconds."""
+    seen = [(s, p) for s, points in runs.items() for p in points if p.seconds <= budget]
+    return max(seen, key=lambda pair: pair[1].best_valid, default=None)
+
+
+def compare_passes(methods: list[type[Method]], options: argparse.Namespace) -> list[str]:
+    """Print the table of seconds a pass."""
+    lines = print_header(["data set", "K", *(method.name for method in methods)])
+    for name, n_latents in itertools.product(options.pass_datasets, options.pass_latents):
+        train = np.load(options.data / f"{name}.npz")["train"]
+        cells: list[str] = []
+        for method in methods:
+            model = method(method.settings[0], options.seed)
+            model.prepare(train, n_latents)
+            seconds, is_whole = seconds_a_pass(model, options.pass_seconds)
+            if method is Skpc:
+                reference = seconds
+                cells.append(f"{seconds:.4f}")
+            else:
+                about = "" if is_whole else "~"
+                ratio = seconds / reference
+                times = f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
+                cells.append(f"{about}{seconds:.3g} ({times}x)")
+        lines.append(print_row([name, n_latents, *cells]))
+    return lines
+
+
+def compare_likelihoods(
+    methods: list[type[Method]], options: argparse.Namespace
+) -> tuple[list[str], Runs]:
+    """Print the table of test log-likelihoods; return all runs."""
+    times = scoring_times(options.budgets)
+    lines = print_header(["data set", "seconds", *(method.name for method in methods)])
+    all_runs: Runs = {}
+    for name in options.datasets:
+        arrays = dict(np.load(options.data / f"{name}.npz"))
+        runs = all_runs[name] = {}
+        for method in methods:
+            runs[method.name] = {
+                setting: train_for(method(setting, options.seed), arrays, options.n_latents, times)
+                for setting in method.settings
+            }
+        for budget in sorted(options.budgets):
+            found = [best_within(runs[method.name], budget) for method in methods]
+            cells = [f"{f[1].test:.3f} ({f[0]})" if f else "none yet" for f in found]
+            lines.append(print_row([name, f"{budget:g}", *cells]))
+    return lines, all_runs
+
+
+def write_csv(path: Path, runs: Runs) -> None:
+    """Write every score: that of the model, and the best so far with its test score."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["data set", "method", "setting", *Point._fields])
+        for name, by_method in runs.items():
+            for method, by_setting in by_method.items():
+                for setting, points in by_setting.items():
+                    writer.writerows([name, method, setting, *point] for point in points)
+
+
+def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
+    """Draw test log-likelihoods within `times`, a panel a data set.
+
+    A panel reaches down to a fifth below its best value; what stays below is named under it.
+    """
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from matplotlib import pyplot as plt
+
+    # Okabe and Ito's colours, told apart with any colour vision; markers help in print.
+    looks = zip(
+        ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000"], ["o", "s", "^", "D", "v"],
+        strict=True,
+    )  # fmt: skip
+    look = dict(zip((method.name for method in METHODS), looks, strict=True))
+    n_columns = min(3, len(runs))
+    n_rows = -(-len(runs) // n_columns)
+    size = (max(6.5, 3.5 * n_columns), 2.8 * n_rows + 0.6)
+    figure, axes = plt.subplots(
+        n_rows, n_columns, figsize=size, squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(runs) :]:
+        axis.remove()
+    for axis, (name, by_method) in zip(axes.flat, runs.items(), strict=False):
+        top = max(p.test for s in by_method.values() for points in s.values() for p in points)
+        below = []
+        for method, by_setting in by_method.items():
+            found = [(t, best_within(by_setting, t)) for t in times]
+            seconds = [t for t, best in found if best]
+            tests = [best[1].test for _, best in found if best]
+            color, marker = look[method]
+            axis.plot(seconds, tests, color=color, marker=marker, markersize=3.5, label=method)
+            if not tests or tests[-1] < 1.2 * top:
+                below.append(f"{method} ({tests[-1]:.1f})" if tests else f"{method} (none yet)")
+        axis.set(title=name, xscale="log", ylabel="test log-likelihood, nats")
+        note = textwrap.fill(f"below: {', '.join(below)}", 45) if below else ""
+        axis.set_xlabel(f"seconds\n{note}", fontsize="small")
+        axis.set_ylim(1.2 * top, 0.985 * top)
+        axis.grid(alpha=0.3)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of NAME.npz files")
+    parser.add_argument("--datasets", nargs="+", default=DATASETS, help="for likelihoods")
+    parser.add_argument("--n-latents", type=int, default=100, help="for likelihoods")
+    parser.add_argument("--budgets", nargs="*", type=float, default=[5, 20, 60], help="seconds")
+    parser.add_argument("--pass-datasets", nargs="*", default=["nltcs", "accidents"])
+    parser.add_argument("--pass-latents", nargs="+", type=int, default=[32, 100])
+    parser.add_argument("--pass-seconds", type=float, default=20, help="most seconds of timing")
+    parser.add_argument("--methods", nargs="+", default=[method.name for method in METHODS])
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--csv", type=Path, help="file for all scores")
+    parser.add_argument("--plot", type=Path, help="picture of all scores")
+    parser.add_argument("--write", type=Path, help="document to write the tables to")
+    options = parser.parse_args()
+    use_threads(options.threads)
+    methods = usable(options.methods)
+    packages = [method.package for method in methods] + ["torch"] * ("torch" in sys.modules)
+    versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
+    machine = (
+        f"threads: {options.threads}; {platform.machine()}; Python {platform.python_version()}; "
+        f"{', '.join(versions)}."
+    )
+    print(machine + "\n")
+    if options.pass_datasets:
+        lines = compare_passes(methods, options)
+        if options.write:
+            write_table(options.write, "peers-pass", [*lines, "", machine])
+    if options.budgets:
+        print()
+        lines, runs = compare_likelihoods(methods, options)
+        if options.write:
+            note = f"K = {options.n_latents}; {machine}"
+            write_table(options.write, "peers-likelihood", [*lines, "", note])
+        if options.csv:
+            write_csv(options.csv, runs)
+        if options.plot:
+            plot(options.plot, runs, scoring_times(options.budgets))
+
+
+if __name__ == "__main__":
+    main()
