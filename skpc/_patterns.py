@@ -95,8 +95,11 @@ def distinct_rows(
     weights : (n_distinct,) float64
     """
     words = pack(symbols, n_symbols)
-    # Weights break ties, so that equal rows are always added in the same order.
-    order = np.lexsort([weights, *words[::-1]])
+    keys = list(words[::-1])
+    if (weights != weights[0]).any():
+        # They break ties, so that equal rows are always added in the same order.
+        keys.insert(0, weights)
+    order = np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0])
     words = words[:, order]
     is_first = np.ones(order.shape[0], bool)
     is_first[1:] = (words[:, 1:] != words[:, :-1]).any(axis=0)

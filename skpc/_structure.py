@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import minimum_spanning_tree
 
 from skpc._evidence import Evidence
 from skpc._kernels import information as kernels
@@ -241,14 +239,22 @@ def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:
     ----------
     similarity : (d, d) symmetric, non-negative; the diagonal is not used.
     """
+    # Prim's algorithm, which fits a dense matrix: a sparse copy of it would need twice its memory.
     n_nodes = similarity.shape[0]
-    if n_nodes == 1:
-        return np.empty((0, 2), np.int64)
-    # Strictly positive costs: the sparse graph routines read a zero as "no edge".
-    largest = similarity.max()
-    cost = 2.0 * largest - similarity if largest > 0 else np.ones_like(similarity)
-    tree = minimum_spanning_tree(csr_array(np.triu(cost, 1)), overwrite=True).tocoo()
-    return np.stack([tree.row, tree.col], axis=1).astype(np.int64)
+    edges = np.empty((n_nodes - 1, 2), np.int64)
+    nearest = np.zeros(n_nodes, np.int64)
+    best = similarity[0].astype(np.float64)
+    best[0] = -np.inf
+    is_outside = np.arange(n_nodes) > 0
+    for step in range(n_nodes - 1):
+        new = int(np.argmax(best))
+        edges[step] = nearest[new], new
+        is_outside[new] = False
+        best[new] = -np.inf
+        is_closer = is_outside & (similarity[new] > best)
+        best[is_closer] = similarity[new, is_closer]
+        nearest[is_closer] = new
+    return edges
 
 
 def best_root(edges: np.ndarray, symbols: Symbols, n_symbols: np.ndarray) -> int:
