@@ -119,8 +119,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     n_jobs : int or None, default=None
         Number of threads for fitting and scoring. None means Numba's current number: all
-        cores, or one in a worker process of joblib; -1 means all cores. Unlike elsewhere in
-        scikit-learn these are threads of compiled code, not joblib workers.
+        cores, or one in a worker process of joblib; -1 means all cores, -2 all but one; 0 is an
+        error. Unlike elsewhere in scikit-learn these are threads of compiled code, not joblib
+        workers.
 
     verbose : int, default=0
         If positive, every that many iterations print one line: iteration, mean

@@ -1,7 +1,9 @@
 """Kernel that turns raw values into symbols."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from skpc._kernels import njit
 
 
 @njit(cache=True, nogil=True)

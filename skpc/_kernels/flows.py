@@ -9,8 +9,9 @@ a `skpc._patterns.Patterns`. Message rows are padded with zeros to whole vectors
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from skpc._kernels import njit
 from skpc._kernels.gemm import TILE_ROWS, add_transposed_product, multiply
 
 BLOCK_ROWS = 128

@@ -1,7 +1,9 @@
 """Kernels for full-covariance Gaussian inputs."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from skpc._kernels import njit
 
 _BLOCK_ROWS = 256
 

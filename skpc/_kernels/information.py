@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from skpc._kernels import njit
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -3,7 +3,9 @@
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from skpc._kernels import njit
 
 WEIGHT_FLOOR = 1e-30
 """Smallest weight: positive also in float32, and far below the 1e-12 that sums may miss."""

@@ -1,7 +1,9 @@
 """Kernels that number and link the subtree patterns of a data set."""
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from skpc._kernels import njit
 
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
 
