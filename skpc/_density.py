@@ -124,8 +124,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     n_jobs : int or None, default=None
         Number of threads for fitting and scoring. None and -1 mean all cores that Numba may
-        use (NUMBA_NUM_THREADS): one in a worker process of joblib. Unlike elsewhere in
-        scikit-learn these are threads of compiled code, not joblib workers.
+        use (NUMBA_NUM_THREADS): one in a worker process of joblib. -2 means all but one; 0 is
+        an error. Unlike elsewhere in scikit-learn these are threads of compiled code, not
+        joblib workers.
 
     verbose : int, default=0
         If positive, every that many iterations print one line: iteration, mean

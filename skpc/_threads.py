@@ -39,9 +39,15 @@ def use_threads(n_jobs: int | None, work: float = math.inf) -> Iterator[None]:
     Little work, in multiplications, is done by one thread: waking others takes longer.
     The former number is restored, whatever happens inside.
     """
+    if n_jobs == 0:
+        raise ValueError(
+            "n_jobs=0 leaves no thread to work: give 1 or more, or None or -1 for all threads."
+        )
     before = getattr(_context, "n_threads", None)
     available = available_threads()
-    wanted = available if n_jobs is None else n_jobs if n_jobs > 0 else available + 1 + n_jobs
+    wanted = -1 if n_jobs is None else n_jobs
+    if wanted < 0:
+        wanted += available + 1
     _context.n_threads = 1 if work < _SERIAL_WORK else max(1, min(wanted, available))
     try:
         yield

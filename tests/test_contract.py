@@ -1,9 +1,6 @@
 """What users of scikit-learn rely on and its own checks do not see for a density."""
 
-import os
 import pickle
-import subprocess
-import sys
 import warnings
 
 import cloudpickle
@@ -16,9 +13,7 @@ from scipy.sparse import coo_array, csc_array, csr_array
 from scipy.stats import norm
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import Binarizer
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
 from skpc import SharpPCDensity
@@ -128,13 +123,6 @@ def test_refit_and_clone_give_the_same_bits(query, fitted, X):
 @each_query
 def test_another_seed_gives_another_model(query, fitted, X):
     assert not np.array_equal(query(estimator(random_state=1).fit(X), X), query(fitted, X))
-
-
-@each_query
-def test_threads_do_not_change_a_bit(query, fitted, X, monkeypatch):
-    monkeypatch.setattr("skpc._threads._SERIAL_WORK", 0)  # or one thread would do it all
-    assert np.array_equal(query(estimator(n_jobs=1).fit(X), X), query(fitted, X))
-    assert np.array_equal(query(estimator(n_jobs=2).fit(X), X), query(fitted, X))
 
 
 def as_frame(X):
@@ -255,23 +243,6 @@ def test_score_ignores_y(fitted, X):
 # --- in company ------------------------------------------------------------------------
 
 
-def test_grid_search_over_mu_and_n_latents_in_parallel(X):
-    pipeline = make_pipeline(Binarizer(threshold=0.5), estimator())
-    grid = {"sharppcdensity__mu": [0.0, 0.1], "sharppcdensity__n_latents": [1, 4]}
-    serial = GridSearchCV(pipeline, grid, cv=3).fit(X)
-    parallel = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X)
-    scores = serial.cv_results_["mean_test_score"]
-    assert len(set(scores)) >= 3
-    assert serial.best_params_["sharppcdensity__n_latents"] == 4
-    assert np.array_equal(scores, parallel.cv_results_["mean_test_score"])
-
-
-def test_grid_search_in_threads(X):
-    with joblib.parallel_backend("threading", n_jobs=2):
-        threads = cross_val_score(estimator(), X, cv=4)
-    assert np.array_equal(threads, cross_val_score(estimator(), X, cv=4))
-
-
 def test_sample_weight_is_routed(X):
     weights = np.where(np.arange(90) % 2, 3.0, 0.0)
     with config_context(enable_metadata_routing=True):
@@ -290,20 +261,3 @@ def test_a_sparse_table_gives_the_bits_of_the_dense_one(kind, fitted, X):
     model = estimator().fit(kind(X))
     assert np.array_equal(model.score_samples(kind(X)), fitted.score_samples(X))
     assert np.array_equal(model.score_samples(X), fitted.score_samples(X))
-
-
-def test_two_threads_fit_at_once(X):
-    program = """
-import threading, numpy as np
-from skpc import SharpPCDensity
-X = np.random.default_rng(0).integers(0, 2, (200, 20))
-out = {}
-def fit(name):
-    out[name] = SharpPCDensity(4, max_iter=30, tol=0, random_state=0).fit(X).score(X)
-threads = [threading.Thread(target=fit, args=(name,)) for name in range(4)]
-[thread.start() for thread in threads]
-[thread.join() for thread in threads]
-assert len(out) == 4 and len(set(out.values())) == 1, out
-"""
-    environment = {**os.environ, "NUMBA_THREADING_LAYER": "workqueue"}
-    subprocess.run([sys.executable, "-c", program], check=True, env=environment)

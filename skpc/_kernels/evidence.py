@@ -1,8 +1,8 @@
 """Kernel that turns raw values into symbols."""
 
 import numpy as np
-from numba import njit
 
+from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 

@@ -9,8 +9,8 @@ a `skpc._patterns.Patterns`. Message rows are padded with zeros to whole vectors
 import math
 
 import numpy as np
-from numba import njit
 
+from skpc._kernels import njit
 from skpc._kernels.gemm import TILE_ROWS, add_transposed_product, multiply
 from skpc._kernels.tasks import fetch_add, take, take_next
 

@@ -1,8 +1,8 @@
 """Kernels for full-covariance Gaussian inputs."""
 
 import numpy as np
-from numba import njit
 
+from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 BLOCK_ROWS = 256

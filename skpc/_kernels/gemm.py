@@ -14,9 +14,11 @@ those spare rows never matters.
 import llvmlite.binding
 import numpy as np
 from llvmlite import ir
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from skpc._kernels import njit
 
 
 def _register_shape():

@@ -3,9 +3,10 @@
 import math
 
 import numpy as np
-from numba import config, njit, types
+from numba import config, types
 from numba.extending import intrinsic
 
+from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 

@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
 
+from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 WEIGHT_FLOOR = 1e-30

@@ -1,8 +1,8 @@
 """Kernels that number and link the subtree patterns of a data set."""
 
 import numpy as np
-from numba import njit
 
+from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)

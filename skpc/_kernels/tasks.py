@@ -17,9 +17,11 @@ tasks ``levels[h]`` to ``levels[h + 1]`` begin when all earlier ones are done. S
 
 import sys
 
-from numba import config, njit, types
+from numba import config, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from skpc._kernels import njit
 
 QUEUE_SIZE = 32
 """Length of a queue: its two counters stay on different cache lines."""

@@ -1,0 +1,327 @@
+"""Threads, processes and the kernel cache: the same bits everywhere, or a clear error."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import Binarizer
+
+import skpc
+from skpc import SharpPCDensity, _threads
+from skpc.curvature import hessian_trace
+
+# Every program starts with a small table, and with threads for the smallest of work.
+PRELUDE = """
+import sys, numba, numpy as np
+import skpc
+from skpc import SharpPCDensity, _threads
+_threads._SERIAL_WORK = 0
+
+def estimator(n_latents=4, **parameters):
+    return SharpPCDensity(n_latents, max_iter=5, tol=0, random_state=0, **parameters)
+
+X = np.random.default_rng(0).integers(0, 2, (200, 20))
+"""
+
+
+def run(program, cwd=None, **environment):
+    """What a program prints in a process of its own; neither a kill nor a hang is an answer.
+
+    Variables that are None are not set.
+    """
+    environment = {**os.environ, **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + program],
+        env={name: value for name, value in environment.items() if value is not None},
+        cwd=cwd,
+        timeout=150,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done.stdout, done.stderr
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+
+
+@pytest.fixture(scope="module")
+def X():
+    generator = np.random.default_rng(0)
+    latent = generator.integers(0, 2, 90)
+    return (generator.random((90, 6)) < 0.2 + 0.6 * latent[:, None]).astype(np.int64)
+
+
+def estimator(**parameters):
+    return SharpPCDensity(**{"n_latents": 4, "max_iter": 10, "random_state": 0, **parameters})
+
+
+# --- the same bits ---------------------------------------------------------------------
+
+
+def test_threads_do_not_change_a_bit():
+    program = """
+import joblib
+
+rng = np.random.default_rng(0)
+latent = rng.integers(0, 3, (2000, 1))
+X = np.hstack([rng.random((2000, 5)) < 0.2 + 0.3 * latent, rng.normal(latent, 1, (2000, 3))])
+X[rng.random(X.shape) < 0.05] = np.nan
+
+class Watched:
+    def submit(self, kernel, *arguments):
+        seen[-1] += 1
+        return executor.submit(kernel, *arguments)
+
+executor, watched, seen = _threads._helpers(), Watched(), []
+_threads._helpers = lambda: watched
+for n_jobs in 1, 2, 4:
+    seen.append(0)
+    model = estimator(16, regularizer="gated", n_jobs=n_jobs).fit(X, sample_weight=np.arange(2000))
+    answers = model.circuit_, model.score_samples(X), model.hessian_trace(X), model.sample(20, 1)
+    print(*map(joblib.hash, answers))
+assert seen[0] == 0 < seen[1] < seen[2], seen
+"""
+    one, two, four = run(program, NUMBA_NUM_THREADS="4")[0].splitlines()
+    assert one == two == four
+
+
+def test_grid_search_over_mu_and_n_latents_in_parallel(X):
+    pipeline = make_pipeline(Binarizer(threshold=0.5), estimator())
+    grid = {"sharppcdensity__mu": [0.0, 0.1], "sharppcdensity__n_latents": [1, 4]}
+    serial = GridSearchCV(pipeline, grid, cv=3).fit(X)
+    parallel = GridSearchCV(pipeline, grid, cv=3, n_jobs=2).fit(X)
+    scores = serial.cv_results_["mean_test_score"]
+    assert len(set(scores)) >= 3
+    assert serial.best_params_["sharppcdensity__n_latents"] == 4
+    assert np.array_equal(scores, parallel.cv_results_["mean_test_score"])
+
+
+def test_grid_search_in_threads(X, monkeypatch):
+    serial = cross_val_score(estimator(), X, cv=4)
+    monkeypatch.setattr(_threads, "_SERIAL_WORK", 0)
+    with joblib.parallel_backend("threading", n_jobs=2):
+        threads = cross_val_score(estimator(), X, cv=4)
+    assert np.array_equal(threads, serial)
+
+
+def test_python_threads_fit_at_once():
+    program = """
+import threading
+scores = {}
+def fit(name):
+    scores[name] = estimator(n_jobs=2).fit(X).score(X)
+threads = [threading.Thread(target=fit, args=(name,)) for name in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+assert len(scores) == 4 and set(scores.values()) == {estimator(n_jobs=1).fit(X).score(X)}, scores
+"""
+    run(program, NUMBA_NUM_THREADS="2")
+
+
+def test_no_kernel_uses_a_threading_layer():
+    program = """
+estimator().fit(X).sharpness(X)
+try:
+    print(numba.threading_layer())
+except ValueError:
+    print("none")
+"""
+    assert run(program)[0] == "none\n"
+
+
+# --- n_jobs ----------------------------------------------------------------------------
+
+
+@cache
+def thread_counts():
+    """Threads that a launch of many tasks would use, inside and after."""
+    program = """
+import json
+def count():
+    return getattr(_threads._context, "n_threads", None)
+def inside(n_jobs, **work):
+    with _threads.use_threads(n_jobs, **work):
+        return count()
+def stop(iteration, log_likelihood):
+    found.append(count())
+    raise KeyboardInterrupt
+counts = {str(n_jobs): inside(n_jobs) for n_jobs in (None, 1, 3, 4, 99, -1, -2, -4, -99)}
+skpc._density._reporter = lambda verbose: stop
+found = []
+try:
+    estimator(n_jobs=3).fit(X)
+except KeyboardInterrupt:
+    found.append(count())
+_threads._SERIAL_WORK = 2**62
+counts["little work"] = inside(4, work=1)
+counts["a stopped fit"] = found
+print(json.dumps(counts))
+"""
+    return json.loads(run(program, NUMBA_NUM_THREADS="4")[0])
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "expected"),
+    {"None": 4, "1": 1, "3": 3, "4": 4, "99": 4, "-1": 4, "-2": 3, "-4": 1, "-99": 1}.items(),
+)
+def test_n_jobs_is_a_number_of_threads(n_jobs, expected):
+    assert thread_counts()[n_jobs] == expected
+
+
+def test_little_work_is_done_by_one_thread():
+    assert thread_counts()["little work"] == 1
+
+
+def test_a_stopped_fit_gives_the_threads_back():
+    assert thread_counts()["a stopped fit"] == [3, None]
+
+
+def test_no_threads_are_refused(X):
+    model = estimator().fit(X)
+    with pytest.raises(ValueError, match="n_jobs=0 leaves no thread"):
+        estimator(n_jobs=0).fit(X)
+    with pytest.raises(ValueError, match="n_jobs=0 leaves no thread"):
+        model.set_params(n_jobs=0).score_samples(X)
+    with pytest.raises(ValueError, match="n_jobs=0 leaves no thread"):
+        hessian_trace(model.circuit_, X, n_jobs=0)
+
+
+# --- forked processes ------------------------------------------------------------------
+
+
+@cache
+def forks():
+    """What becomes of a fit in children forked at several moments, by the moment."""
+    program = """
+import multiprocessing, os, signal, threading
+
+def fork(moment, then=lambda: None):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)  # a hang ends as a kill
+        try:
+            print(moment, "score", estimator(n_jobs=2).fit(X).score(X), sep=": ", flush=True)
+            then()
+        except Exception as error:
+            print(moment, type(error).__name__, error, sep=": ", flush=True)
+        finally:
+            os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        print(moment, "status", status, sep=": ", flush=True)
+
+def work():
+    while not done.is_set():
+        estimator(n_jobs=2).fit(X)
+        held.set()
+
+if __name__ == "__main__":
+    fork("before the first launch", then=lambda: fork("by such a child"))
+    model = estimator(n_jobs=2).fit(X)
+    print("parent", "score", model.score(X), sep=": ", flush=True)
+    fork("after a fit")
+    held, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+    held.wait()
+    fork("during a fit of another thread")
+    done.set()
+    thread.join()
+    with multiprocessing.get_context("spawn").Pool(1) as workers:
+        print("spawned", "score", workers.apply(model.score, (X,)), sep=": ")
+"""
+    out = run(program, NUMBA_NUM_THREADS="2")[0]
+    return {moment: answer for moment, *answer in (line.split(": ") for line in out.splitlines())}
+
+
+@needs_fork
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "before the first launch",
+        "by such a child",
+        "after a fit",
+        "during a fit of another thread",
+        "spawned",
+    ],
+)
+def test_children_of_any_kind_fit(moment):
+    assert forks()[moment] == forks()["parent"]
+
+
+# --- the kernel cache ------------------------------------------------------------------
+
+
+def compiled():
+    """Compiled signatures and compilations by kernel, after fits of several tables."""
+    program = """
+import importlib, json, pkgutil
+import skpc._kernels
+
+rng = np.random.default_rng(0)
+mixed = np.hstack([X, X[:, :2] + rng.normal(size=(200, 2))])
+mixed[rng.random(mixed.shape) < 0.1] = np.nan
+
+def work(rows):
+    for table in X[rows], mixed[rows]:
+        model = estimator(regularizer="gated").fit(table, sample_weight=np.arange(len(table)))
+        model.score(table), model.hessian_trace(table), model.sample(3)
+
+def count():
+    return {
+        f"{module.name}.{name}": (len(kernel.signatures), sum(kernel.stats.cache_misses.values()))
+        for module in pkgutil.iter_modules(skpc._kernels.__path__)
+        for name, kernel in vars(
+            importlib.import_module(f"skpc._kernels.{module.name}")
+        ).items()
+        if hasattr(kernel, "signatures")
+    }
+
+work(slice(None))
+first = count()
+work(slice(10, 150))
+print(json.dumps([first, count()]))
+"""
+    return json.loads(run(program)[0])
+
+
+def test_kernels_are_compiled_once_and_kept():
+    """Neither a second fit, of another number of rows, nor a second process compiles."""
+    compiled()  # where no test has done so yet
+    first, second = compiled()
+    assert {name: n for name, (n, _) in first.items() if n > 1} == {}
+    assert {name: misses for name, (_, misses) in first.items() if misses} == {}
+    assert sum(n_signatures for n_signatures, _ in first.values()) > 10
+    assert second == first
+
+
+def test_without_a_writable_cache_everything_works_and_warns(tmp_path):
+    """Files where directories would be needed: permissions do not hold back every user."""
+    package = Path(skpc.__file__).parent
+    shutil.copytree(package, tmp_path / "skpc", ignore=shutil.ignore_patterns("__pycache__"))
+    for directory in tmp_path, tmp_path / "skpc", tmp_path / "skpc" / "_kernels":
+        (directory / "__pycache__").touch()
+    home = str(tmp_path / "__pycache__")
+    unset = dict.fromkeys(("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"))
+    program = """
+import importlib, pkgutil
+import skpc._kernels
+for module in pkgutil.iter_modules(skpc._kernels.__path__):
+    importlib.import_module(f"skpc._kernels.{module.name}")
+print(skpc.__file__, np.isfinite(estimator().fit(X).score(X)))
+"""
+    # Unoptimised kernels are compiled in half the time.
+    out, err = run(program, cwd=tmp_path, HOME=home, LOCALAPPDATA=home, NUMBA_OPT="0", **unset)
+    assert out.split() == [str(tmp_path / "skpc" / "__init__.py"), "True"]
+    assert err.count("RuntimeWarning: Compiled kernels cannot be kept") == 1
+    assert "NUMBA_CACHE_DIR" in err
