@@ -1,10 +1,11 @@
-"""Time one EM iteration against the machine's matrix products.
+"""Time one EM iteration against the machine's matrix products, and what is around it.
 
-For every data set and number of latent states: rows, patterns, n * d / patterns,
-milliseconds an EM iteration, GFLOP/s of 6 K^2 sum U, and the GEMM rates of NumPy and of the
-circuit's own kernel at 4096 x K x K, all in this process.
+For every data set, number of latent states and dtype of the messages: milliseconds an EM
+iteration, of it the M-step, GFLOP/s of 6 K^2 sum U, and the share that this is of NumPy's
+rate for 4096 x K x K on all threads, in the same dtype and process. Then the ratios that
+should stay small or large, each taken within this process.
 
-    python docs/benchmarks/throughput.py --data DIR [--write README.md]
+    python docs/benchmarks/throughput.py --data DIR [--write docs/benchmarks/RESULTS.md]
 
 DIR holds files NAME.npz with integer arrays `train`, `valid` and `test`.
 """
@@ -15,34 +16,30 @@ import argparse
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numba
 import numpy as np
 from markdown import print_header, print_row, write_table
+from sklearn.exceptions import ConvergenceWarning
 
+from skpc import SharpPCDensity
 from skpc._circuit import Circuit, random_circuit
 from skpc._columns import Columns
 from skpc._em import EStep
-from skpc._evidence import encode
-from skpc._kernels.gemm import multiply, padded
+from skpc._evidence import Evidence, encode
+from skpc._flows import Messages
 from skpc._mstep import MStep
-from skpc._patterns import distinct_rows
+from skpc._patterns import build_patterns, distinct_rows, link_patterns
 from skpc._structure import learn_structure
+from skpc.curvature import hessian_trace
 
-HEADER = [
-    "data set",
-    "K",
-    "rows",
-    "patterns",
-    "n d / patterns",
-    "ms an iteration",
-    "of it M-step",
-    "GFLOP/s",
-    "NumPy GEMM, all threads",
-    "own GEMM, one thread",
-]
+HEADER = ["data set", "K", "dtype", "n d / patterns", "ms an iteration", "of it M-step"]
+HEADER += ["GFLOP/s", "NumPy GEMM", "utilisation"]
+M_STEP = MStep(mu=0.05, pseudocount=0.01)
 DATASETS = ["nltcs", "plants", "accidents", "baudio", "dna"]
 
 
@@ -57,83 +54,161 @@ def seconds(call: Callable[[], object], repeats: int) -> float:
     return float(np.median(times))
 
 
-def gemm_rates(n_latents: int) -> tuple[float, float]:
-    """GFLOP/s of 4096 x K x K: NumPy on all threads, the kernel on one."""
-    n_padded = padded(n_latents, np.float64)
+def gemm_rate(n_latents: int, dtype: str) -> float:
+    """GFLOP/s of NumPy's 4096 x K x K on all threads."""
     generator = np.random.default_rng(0)
-    a = generator.random((4096, n_latents))
-    b = generator.random((n_latents, n_latents))
+    a = generator.random((4096, n_latents)).astype(dtype)
+    b = generator.random((n_latents, n_latents)).astype(dtype)
     out = np.empty_like(a)
-    flop = 2 * 4096 * n_latents**2
-    numpy_rate = flop / seconds(lambda: np.matmul(a, b, out=out), 50)
-    a = generator.random((4096, n_padded))
-    b = np.zeros((n_latents, n_padded))
-    out = np.empty((4096, n_padded))
-    kernel_rate = flop / seconds(lambda: multiply(a, b, out, 4096), 50)
-    return numpy_rate / 1e9, kernel_rate / 1e9
+    return 2 * 4096 * n_latents**2 / seconds(lambda: np.matmul(a, b, out=out), 50) / 1e9
 
 
-def prepare(X: np.ndarray, n_latents: int) -> tuple[Circuit, EStep]:
+def prepare(X: np.ndarray, n_latents: int, dtype: str = "float64") -> tuple[Circuit, EStep]:
     """A random circuit for X, and the E-step on X."""
-    columns = Columns.learn(X)
-    categories = [column.categories for column in columns.columns]
-    features = [np.array([j]) for j in range(X.shape[1])]
-    evidence = encode(X, features, categories)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
-    evidence = evidence.with_symbols(symbols)
+    categories, evidence, weights = distinct(X)
     features, parents = learn_structure(evidence, weights, n_latents, 0.01, [])
     circuit = random_circuit(
         parents, features, categories, evidence, weights, n_latents, np.random.RandomState(0)
     )
-    return circuit, EStep(circuit, evidence, weights)
+    return circuit, EStep(circuit, evidence, weights, dtype=dtype)
 
 
-def measure(path: Path, n_latents: int, repeats: int) -> list[object]:
-    """Measure one data set at one size."""
+def distinct(X: np.ndarray) -> tuple[list[np.ndarray | None], Evidence, np.ndarray]:
+    """Categories, distinct rows as evidence, and their weights."""
+    categories = [column.categories for column in Columns.learn(X).columns]
+    evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
+    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
+    return categories, evidence.with_symbols(symbols), weights
+
+
+def measure(path: Path, n_latents: int, dtype: str, repeats: int) -> list[object]:
+    """Measure an EM iteration on one data set at one size."""
     X = np.load(path)["train"]
-    circuit, e_step = prepare(X, n_latents)
-    m_step = MStep(mu=0.05, pseudocount=0.01)
+    circuit, e_step = prepare(X, n_latents, dtype)
     counts = e_step(circuit)
     e_seconds = seconds(lambda: e_step(circuit), repeats)
-    m_seconds = seconds(lambda: m_step(circuit, counts), repeats)
-    numpy_rate, kernel_rate = gemm_rates(n_latents)
+    m_seconds = seconds(lambda: M_STEP(circuit, counts), repeats)
     rate = 6 * n_latents**2 * e_step.n_patterns / (e_seconds + m_seconds) / 1e9
+    numpy_rate = gemm_rate(n_latents, dtype)
     return [
         path.stem,
         n_latents,
-        len(X),
-        e_step.n_patterns,
+        dtype,
         f"{X.size / e_step.n_patterns:.1f}",
         f"{1e3 * (e_seconds + m_seconds):.2f}",
         f"{1e3 * m_seconds:.2f}",
         f"{rate:.0f}",
         f"{numpy_rate:.0f}",
-        f"{kernel_rate:.0f}",
+        f"{rate / numpy_rate:.2f}",
     ]
 
 
+def structure_over_iteration(X: np.ndarray, repeats: int) -> float:
+    """Seconds of distinct rows, tree and patterns over those of an EM iteration, K = 32."""
+    circuit, e_step = prepare(X, 32)
+    categories = [column.categories for column in Columns.learn(X).columns]
+    raw = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
+
+    def build() -> None:
+        symbols, weights = distinct_rows(raw.symbols, raw.n_symbols, np.ones(len(X)))
+        _, parents = learn_structure(raw.with_symbols(symbols), weights, 32, 0.01, [])
+        build_patterns(parents, symbols, raw.n_symbols, weights)
+
+    iteration = seconds(lambda: M_STEP(circuit, e_step(circuit)), repeats)
+    return seconds(build, repeats) / iteration
+
+
+def score_over_dense(X: np.ndarray, repeats: int) -> float:
+    """Rows a second of score_samples over those of one dense forward pass at GEMM rate, K = 32."""
+    model = SharpPCDensity(32, max_iter=2, random_state=0).fit(X)
+    dense = 2 * X.size * 32**2 / (gemm_rate(32, "float64") * 1e9)
+    return dense / seconds(lambda: model.score_samples(X), repeats)
+
+
+def trace_over_rows(X: np.ndarray, repeats: int) -> float:
+    """Seconds of hessian_trace over those of an E-step on distinct rows, not patterns, K = 32."""
+    circuit, _ = prepare(X, 32)
+    _, evidence, weights = distinct(X)
+    n_regions, n_rows = evidence.symbols.shape
+    codes = np.tile(np.arange(n_rows, dtype=np.int32), (n_regions, 1))
+    patterns = link_patterns(
+        circuit.parents, evidence.symbols, evidence.n_symbols, codes,
+        np.full(n_regions, n_rows), weights,
+    )  # fmt: skip
+    messages = Messages(patterns.n_message_rows, n_regions, 32)
+
+    def e_step() -> None:
+        messages.upward(circuit, evidence, patterns)
+        messages.downward(circuit, evidence, patterns)
+
+    distinct_X = X[np.unique(X, axis=0, return_index=True)[1]]
+    trace = seconds(lambda: hessian_trace(circuit, distinct_X), repeats)
+    return trace / seconds(e_step, repeats)
+
+
+def one_over_two_threads(X: np.ndarray, repeats: int) -> float:
+    """Seconds of a whole fit, K = 64, 20 iterations, on one thread over those on two."""
+
+    def fit(n_jobs: int) -> None:
+        SharpPCDensity(64, max_iter=20, tol=0, random_state=0, n_jobs=n_jobs).fit(X)
+
+    return seconds(lambda: fit(1), repeats) / seconds(lambda: fit(2), repeats)
+
+
+def ratios(data: Path, repeats: int) -> list[str]:
+    """Print the table of ratios."""
+    train = {name: np.load(data / f"{name}.npz")["train"] for name in DATASETS}
+    circuit, e_step = prepare(train["nltcs"], 100)
+    counts = e_step(circuit)
+    m_seconds = seconds(lambda: M_STEP(circuit, counts), repeats)
+    m_share = m_seconds / (m_seconds + seconds(lambda: e_step(circuit), repeats))
+    lines = print_header(["ratio", "goal", "measured"])
+    lines.append(
+        print_row(["M-step's share of an iteration, nltcs, K=100", "< 0.40", f"{m_share:.2f}"])
+    )
+    for name in DATASETS:
+        ratio = structure_over_iteration(train[name], repeats)
+        what = f"distinct rows, structure and patterns over an iteration, {name}, K=32"
+        lines.append(print_row([what, "<= 2", f"{ratio:.2f}"]))
+    accidents = train["accidents"]
+    ratio = score_over_dense(accidents, repeats)
+    what = "score_samples over a dense forward pass at GEMM rate, rows a second, accidents, K=32"
+    lines.append(print_row([what, ">= 2", f"{ratio:.2f}"]))
+    ratio = trace_over_rows(accidents, repeats)
+    what = "hessian_trace over an E-step on distinct rows, accidents, K=32"
+    lines.append(print_row([what, "<= 2", f"{ratio:.2f}"]))
+    ratio = one_over_two_threads(train["baudio"], 3)
+    what = "whole fit on one thread over two, baudio, K=64"
+    lines.append(print_row([what, ">= 1.8", f"{ratio:.2f}"]))
+    return lines
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of NAME.npz files")
     parser.add_argument("--datasets", nargs="+", default=DATASETS)
-    parser.add_argument("--n-latents", nargs="+", type=int, default=[32, 100])
+    parser.add_argument("--n-latents", nargs="+", type=int, default=[32, 64, 100, 128])
+    parser.add_argument("--dtypes", nargs="+", default=["float64", "float32"])
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--write", type=Path, help="document to write the table to")
+    parser.add_argument("--write", type=Path, help="document to write the tables to")
     options = parser.parse_args()
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, Numba {numba.__version__}; float64; medians of "
-        f"{options.repeats}; GFLOP/s count 6 K^2 sum U; GEMM rates are for 4096 x K x K."
+        f"NumPy {np.__version__}, Numba {numba.__version__}; medians of {options.repeats}; "
+        "GFLOP/s count 6 K^2 sum U; GEMM rates are for 4096 x K x K on all threads."
     )
     print(machine, "\n")
+    warnings.simplefilter("ignore", ConvergenceWarning)
     lines = print_header(HEADER)
-    for n_latents in options.n_latents:
-        for name in options.datasets:
-            path = options.data / f"{name}.npz"
-            lines.append(print_row(measure(path, n_latents, options.repeats)))
+    for dtype, n_latents, name in product(options.dtypes, options.n_latents, options.datasets):
+        path = options.data / f"{name}.npz"
+        lines.append(print_row(measure(path, n_latents, dtype, options.repeats)))
+    print()
+    ratio_lines = ratios(options.data, options.repeats)
     if options.write:
-        write_table(options.write, "throughput", [*lines, "", machine])
+        write_table(options.write, "throughput", [machine, "", *lines])
+        write_table(options.write, "ratios", ratio_lines)
 
 
 if __name__ == "__main__":
