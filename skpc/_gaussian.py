@@ -166,6 +166,28 @@ class Gaussian:
             outer += part.sum(axis=0)[:, None, None] * conditional
             out[:, 1 + m :] += outer.reshape(len(out), m * m)
 
+    def gradient(self, values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Gradient of the sum of counts times log densities, which may be negative counts.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        counts : (n, n_latents)
+
+        Returns
+        -------
+        (n_latents, m) in the means, and (n_latents, m, m), lower triangular, in the Cholesky
+        factors of the covariances.
+        """
+        n_latents, m = self.means.shape
+        moments = self.summarize(values, counts)
+        second = moments[:, 1 + m :].reshape(n_latents, m, m)
+        precision = np.linalg.inv(self.covariances)
+        # Missing entries enter by their conditional moments: Fisher's identity.
+        inner = precision @ second @ precision - moments[:, :1, None] * precision
+        in_means = np.einsum("kab,kb->ka", precision, moments[:, 1 : 1 + m])
+        return in_means, np.tril(inner @ np.linalg.cholesky(self.covariances))
+
     def _regression(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Maps (K, m, n_seen) from seen entries to all, and covariances of what is left."""
         n_latents, m = self.means.shape

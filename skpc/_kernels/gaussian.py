@@ -53,7 +53,7 @@ def moments(queue, levels, values, counts, origins, out):
     while k < levels[-1]:
         for i in range(n_rows):
             count = counts[i, k]
-            if count > 0.0:
+            if count != 0.0:
                 out[k, 0] += count
                 for a in range(n_columns):
                     centred[a] = values[i, a] - origins[k, a]
