@@ -166,27 +166,45 @@ class Gaussian:
             outer += part.sum(axis=0)[:, None, None] * conditional
             out[:, 1 + m :] += outer.reshape(len(out), m * m)
 
-    def gradient(self, values: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Gradient of the sum of counts times log densities, which may be negative counts.
+    def free_parameters(self) -> list[np.ndarray]:
+        """Means (K, m) and Cholesky factors (K, m, m), in units of `scales`.
+
+        The factors' diagonals are given by their logarithms, so that all real numbers do.
+        """
+        factors = np.linalg.cholesky(self.covariances) / self.scales[:, None]
+        diagonal = np.arange(len(self.scales))
+        factors[:, diagonal, diagonal] = np.log(factors[:, diagonal, diagonal])
+        return [self.means / self.scales, factors]
+
+    def with_free_parameters(self, means: np.ndarray, factors: np.ndarray) -> Gaussian:
+        """The Gaussian with these `free_parameters`, its variances floored."""
+        factors = np.tril(factors)
+        diagonal = np.arange(len(self.scales))
+        factors[:, diagonal, diagonal] = np.exp(factors[:, diagonal, diagonal])
+        factors *= self.scales[:, None]
+        covariances = self._floored(factors @ factors.transpose(0, 2, 1))
+        return replace(self, means=means * self.scales, covariances=covariances)
+
+    def free_gradient(self, moments: np.ndarray) -> list[np.ndarray]:
+        """Gradient in `free_parameters` of the sum of counts times log densities.
 
         Parameters
         ----------
-        values : (n, m), NaN missing
-        counts : (n, n_latents)
-
-        Returns
-        -------
-        (n_latents, m) in the means, and (n_latents, m, m), lower triangular, in the Cholesky
-        factors of the covariances.
+        moments : (n_latents, 1 + m + m^2)
+            What `summarize` makes of the counts, which may be negative. Missing entries enter
+            by their conditional moments: Fisher's identity.
         """
         n_latents, m = self.means.shape
-        moments = self.summarize(values, counts)
         second = moments[:, 1 + m :].reshape(n_latents, m, m)
         precision = np.linalg.inv(self.covariances)
-        # Missing entries enter by their conditional moments: Fisher's identity.
+        factors = np.linalg.cholesky(self.covariances)
         inner = precision @ second @ precision - moments[:, :1, None] * precision
         in_means = np.einsum("kab,kb->ka", precision, moments[:, 1 : 1 + m])
-        return in_means, np.tril(inner @ np.linalg.cholesky(self.covariances))
+        in_factors = np.tril(inner @ factors)
+        diagonal = np.arange(m)
+        in_factors *= self.scales[:, None]
+        in_factors[:, diagonal, diagonal] *= (factors / self.scales[:, None])[:, diagonal, diagonal]
+        return [in_means * self.scales, in_factors]
 
     def _regression(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Maps (K, m, n_seen) from seen entries to all, and covariances of what is left."""

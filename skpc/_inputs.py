@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import numpy as np
 
@@ -177,7 +177,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         ----------
         evidence : Evidence
         counts : (sum of n_symbols, n_latents)
-            Expected counts, laid out like `likelihoods`.
+            Expected counts, laid out like `likelihoods`. Linear in them.
 
         Returns
         -------
@@ -185,7 +185,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             Counts of all categories, then moments of each Gaussian. Missing and unseen
             values tell nothing about categories.
         """
-        summary = [np.maximum(counts[self._category_rows(evidence)], 0.0)]
+        summary = [counts[self._category_rows(evidence)]]
         ends = np.cumsum(evidence.n_symbols)
         for region, gaussian in self.gaussians.items():
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
@@ -207,13 +207,9 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         probs, unseen = self.probs, self.unseen
         occupied = self.n_categories > 0
         if occupied.any():
-            repeats = self.n_categories[occupied]
-
-            def spread(per_region: np.ndarray) -> np.ndarray:
-                return np.repeat(per_region, repeats, axis=0)
-
-            totals = np.add.reduceat(counts, self.start[:-1][occupied])
-            share = pseudocount / repeats[:, None]
+            counts = np.maximum(counts, 0.0)
+            totals, spread = self._totals(counts)
+            share = pseudocount / self.n_categories[occupied, None]
             # A state that received no flow keeps its distribution.
             has_flow = totals > 0.0
             totals = np.where(has_flow, totals + pseudocount, 1.0)
@@ -228,3 +224,47 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             for (region, gaussian), part in zip(self.gaussians.items(), moments, strict=True)
         }
         return Inputs(self.features, self.categories, probs, unseen, gaussians)
+
+    def _totals(
+        self, per_category: np.ndarray
+    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """Sums over the categories of each region that has some, and a map back to those."""
+        occupied = self.n_categories > 0
+        if not occupied.any():
+            return per_category[:0], lambda totals: totals
+        totals = np.add.reduceat(per_category, self.start[:-1][occupied])
+        return totals, lambda totals: np.repeat(totals, self.n_categories[occupied], axis=0)
+
+    def free_parameters(self) -> list[np.ndarray]:
+        """Arrays of real numbers that say the same: logarithms of probabilities, and those of
+        the Gaussians; see `Gaussian.free_parameters`.
+        """
+        of_gaussians = (gaussian.free_parameters() for gaussian in self.gaussians.values())
+        return [np.log(self.probs), *chain.from_iterable(of_gaussians)]
+
+    def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
+        """The inputs with other `free_parameters`; probabilities are normalised."""
+        logits, *of_gaussians = parameters
+        probs = np.exp(logits - logits.max(initial=0.0))
+        totals, spread = self._totals(probs)
+        probs = np.maximum(probs / spread(totals), WEIGHT_FLOOR)
+        gaussians = {
+            region: gaussian.with_free_parameters(*of_gaussians[2 * i : 2 * i + 2])
+            for i, (region, gaussian) in enumerate(self.gaussians.items())
+        }
+        return Inputs(self.features, self.categories, probs, self.unseen, gaussians)
+
+    def free_gradient(self, summary: list[np.ndarray]) -> list[np.ndarray]:
+        """Gradient in `free_parameters` of the sum of counts times log likelihoods.
+
+        Parameters
+        ----------
+        summary : list
+            What `summarize` makes of the counts, which may be negative.
+        """
+        counts, *moments = summary
+        totals, spread = self._totals(counts)
+        gradient = [counts - self.probs * spread(totals)]
+        for gaussian, part in zip(self.gaussians.values(), moments, strict=True):
+            gradient += gaussian.free_gradient(part)
+        return gradient
