@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,7 +21,8 @@ from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
-    from skpc._em import EMResult
+    from skpc._learn import EarlyStopping
+    from skpc._stopping import FitResult
 
 
 _SMALLEST_WEIGHT = 1e-100
@@ -71,7 +73,26 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     tol : float, default=1e-4
         EM stops when the mean log-likelihood of the training rows changes by less than
-        this, in nats. 0 runs all iterations.
+        this, in nats. 0 runs all iterations. With early stopping it is what the mean
+        log-likelihood of the validation rows must gain instead.
+
+    early_stopping : bool, default=False
+        Whether to hold out some of the rows, to stop when their likelihood no longer
+        improves, and to keep the circuit with the best. Rows that are passed to `fit` as
+        `X_val` are used like that in any case, and nothing is held out.
+
+    validation_fraction : float, default=0.1
+        Share of the rows to hold out for early stopping, between 0 and 1. Ignored if
+        `X_val` is passed to `fit`.
+
+    n_iter_no_change : int, default=10
+        Early stopping ends EM when the best validation log-likelihood is not more than `tol`
+        better than the best was so many iterations ago.
+
+    refit : bool, default=False
+        Whether early stopping is followed by learning the tree and the parameters anew, from
+        training and validation rows together and the same start, in `best_iteration_`
+        iterations. It cannot be combined with `warm_start`.
 
     pseudocount : float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
@@ -82,7 +103,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         How parameters start: drawn as exp(-2 u), u uniform on [0, 1), then normalised.
 
     n_init : int, default=1
-        Number of starts; the one with the highest training log-likelihood is kept.
+        Number of starts; the one with the highest training log-likelihood is kept, or with
+        the highest validation log-likelihood if there are validation rows.
 
     feature_types : {"auto", "categorical", "gaussian"}, sequence or dict, default="auto"
         How columns are read: all alike, or one entry a column, or a dict from names or
@@ -111,11 +133,13 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     warm_start : bool, default=False
         Whether `fit` goes on from the circuit of the last fit: same columns, tree, types,
-        groups, categories and shrinkage, its parameters as the start.
+        groups, categories and shrinkage, its parameters as the start. Early stopping holds
+        out the same rows again.
 
     random_state : int, RandomState instance or None, default=None
-        Decides the start of EM. With an int the fitted model has the same bits each time,
-        for any number of threads and any order of the rows.
+        Decides the start of EM and the rows that early stopping holds out. With an int the
+        fitted model has the same bits each time, for any number of threads and any order of
+        the rows.
 
     dtype : {"float64", "float32"}, default="float64"
         Precision of the messages in training. "float32" halves their memory and takes about
@@ -130,7 +154,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     verbose : int, default=0
         If positive, every that many iterations print one line: iteration, mean
-        log-likelihood, change and seconds.
+        log-likelihood, its change, that of the validation rows, and seconds.
 
     Attributes
     ----------
@@ -144,13 +168,25 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         How each column was read: "categorical" or "gaussian".
 
     log_likelihoods_ : ndarray of shape (n_iter_,)
-        Mean log-likelihood of the training rows before each update, in nats.
+        Mean log-likelihood of the training rows before each update, in nats. Rows held out
+        are not among them.
+
+    validation_log_likelihoods_ : ndarray of shape (n_iter_ + 1,) or None
+        Mean log-likelihood of the validation rows before each update, entry by entry of the
+        same circuit as `log_likelihoods_`, and after the last one. None without early
+        stopping.
+
+    best_iteration_ : int or None
+        Number of updates after which the validation log-likelihood was best: those that
+        `circuit_` has had. None without early stopping.
 
     n_iter_ : int
-        Number of EM iterations of the best start.
+        Number of EM iterations of the best start, of which early stopping keeps the first
+        `best_iteration_`. Neither this nor the histories count what `refit` adds.
 
     converged_ : bool
-        Whether the best start met `tol`.
+        Whether the best start met `tol`: with early stopping, whether the validation
+        log-likelihood had stopped improving before `max_iter` iterations.
 
     n_features_in_ : int
         Number of columns seen in fit.
@@ -170,7 +206,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     -----
     Rows are reduced to distinct rows with summed weights before anything else, so an integer
     weight is the same as repetition, a weight of zero the same as absence, and the order of
-    rows does not matter, to the last bit.
+    rows does not matter, to the last bit. Early stopping keeps to that: it splits weights
+    instead of choosing rows. Of `validation_fraction` of the total weight it draws units
+    without replacement, which on integer weights is the same as drawing rows.
 
     EM runs on the distinct *patterns* of each subtree instead of on rows; expected counts
     are those of all rows, exactly.
@@ -206,6 +244,10 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "update": [StrOptions({"quadratic", "cubic"})],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "refit": ["boolean"],
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "init": [StrOptions({"random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
@@ -231,6 +273,10 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         update: str = "quadratic",
         max_iter: int = 500,
         tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        refit: bool = False,
         pseudocount: float = 0.01,
         init: str = "random",
         n_init: int = 1,
@@ -252,6 +298,10 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.update = update
         self.max_iter = max_iter
         self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.refit = refit
         self.pseudocount = pseudocount
         self.init = init
         self.n_init = n_init
@@ -273,7 +323,15 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         return tags
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SharpPCDensity:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> SharpPCDensity:
         """Learn the tree and the parameters.
 
         Parameters
@@ -286,6 +344,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row. A row of weight two is a row given twice, one of weight zero
             is absent.
+        X_val : array-like or frame of shape (n_val, n_features), default=None
+            Additional rows for validation, which turn early stopping on. In a `Pipeline`
+            they are transformed like X with ``Pipeline(..., transform_input=["X_val"])``.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the rows of `X_val`.
 
         Returns
         -------
@@ -301,7 +364,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` iterations did not meet `tol`, or if the log-likelihood of plain EM
+            If EM still improved after `max_iter` iterations, or if the log-likelihood of plain EM
             (`mu` and `pseudocount` zero) fell.
         """
         former = dict(self.__dict__)
@@ -311,7 +374,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X)
             matrix = columns.to_matrix(X)
-            result = self._learn_circuit(matrix, weights, columns)
+            random_state = check_random_state(self.random_state)
+            early_stopping = self._check_early_stopping(
+                X_val, sample_weight_val, columns, random_state
+            )
+            result = self._learn_circuit(matrix, weights, columns, random_state, early_stopping)
         except BaseException:
             # Nothing half-fitted stays behind: what was fitted before still is.
             self.__dict__.clear()
@@ -324,6 +391,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.log_likelihoods_ = result.log_likelihoods
         self.n_iter_ = len(result.log_likelihoods)
         self.converged_ = result.converged
+        self.validation_log_likelihoods_ = result.validation_log_likelihoods
+        self.best_iteration_ = result.best_iteration
+        self._split_seed = None if early_stopping is None else early_stopping.seed
         self._columns = columns
         return self
 
@@ -557,7 +627,53 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self._columns.refuse_unknown(X, self._columns.to_matrix(X), remedy)
         return self._columns
 
-    def _learn_circuit(self, matrix: Any, weights: np.ndarray, columns: Columns) -> EMResult:
+    def _check_early_stopping(
+        self,
+        X_val: Any,
+        sample_weight_val: Any,
+        columns: Columns,
+        random_state: np.random.RandomState,
+    ) -> EarlyStopping | None:
+        """What EM is validated on, or None; see `EarlyStopping`."""
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError(
+                "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
+            )
+        if X_val is None and not self.early_stopping:
+            return None
+        if self.refit and self.warm_start:
+            raise ValueError(
+                "refit=True cannot be combined with warm_start=True: the next fit would be "
+                "validated on rows that this one learnt from. Set one of them to False."
+            )
+        from skpc._learn import EarlyStopping
+
+        matrix = weights = None
+        if X_val is not None:
+            with _named("X_val"):
+                table = self._validate_table(X_val, reset=False)
+            with _named("sample_weight_val"):
+                weights = self._check_weights(sample_weight_val, table)
+            with _named("X_val"):
+                table, weights = take_rows(table, weights > 0), weights[weights > 0]
+                matrix = columns.to_matrix(table, handle_unknown=self.handle_unknown)
+            seed = None
+        else:
+            seed = self._split_seed if self._continues() else None
+            if seed is None:
+                seed = int(random_state.randint(np.iinfo(np.int32).max))
+        return EarlyStopping(
+            matrix, weights, self.validation_fraction, seed, self.n_iter_no_change, self.refit
+        )
+
+    def _learn_circuit(
+        self,
+        matrix: Any,
+        weights: np.ndarray,
+        columns: Columns,
+        random_state: np.random.RandomState,
+        early_stopping: EarlyStopping | None,
+    ) -> FitResult:
         from skpc._learn import learn_circuit
         from skpc._mstep import MStep
         from skpc._threads import table_work, use_threads
@@ -573,21 +689,27 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 n_latents=self.n_latents,
                 n_init=self.n_init,
                 shrinkage=self.shrinkage,
-                random_state=check_random_state(self.random_state),
+                random_state=random_state,
                 max_iter=self.max_iter,
                 tol=self.tol,
                 max_bytes=_working_bytes(),
                 dtype=np.dtype(self.dtype),
+                early_stopping=early_stopping,
                 on_iteration=_reporter(self.verbose),
             )
 
-    def _warn(self, result: EMResult) -> None:
+    def _warn(self, result: FitResult) -> None:
         """Warn of what the user should know about how EM ended."""
         if not result.converged and self.tol > 0:
+            what = "log-likelihood still changes"
+            if result.best_iteration is not None:
+                what = (
+                    f"validation log-likelihood still improves in n_iter_no_change="
+                    f"{self.n_iter_no_change} iterations"
+                )
             warnings.warn(
-                f"EM did not converge: after max_iter={self.max_iter} iterations the "
-                f"log-likelihood still changes by more than tol={self.tol}. Increase max_iter "
-                "or tol.",
+                f"EM did not converge: after max_iter={self.max_iter} iterations the {what} by "
+                f"more than tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -620,22 +742,33 @@ def _working_bytes() -> int:
     return max(1, int(get_config()["working_memory"] * 2**20))
 
 
-def _reporter(verbose: int) -> Callable[[int, float], None] | None:
+@contextmanager
+def _named(argument: str) -> Iterator[None]:
+    """Say in a ValueError or TypeError which argument of fit it is about."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{argument} cannot be used: {error}") from error
+
+
+def _reporter(verbose: int) -> Callable[[int, float, float | None], None] | None:
     """A callback for `fit_em` that prints one line every `verbose` iterations."""
     if not verbose:
         return None
     start = time.perf_counter()
     last = np.nan
 
-    def report(iteration: int, log_likelihood: float) -> None:
+    def report(iteration: int, log_likelihood: float, validation: float | None) -> None:
         nonlocal last
         if iteration == 1:  # of another start, perhaps
             last = np.nan
         if iteration % int(verbose) == 0 or iteration == 1:
             seconds = time.perf_counter() - start
+            validated = "" if validation is None else f"validation {validation:.6f}  "
             print(
                 f"iteration {iteration:4d}  log-likelihood {log_likelihood:.6f}  "
-                f"change {log_likelihood - last:.6f}  {seconds:.2f} s",
+                f"change {log_likelihood - last:.6f}  {validated}{seconds:.2f} s",
                 flush=True,
             )
         last = log_likelihood

@@ -1,9 +1,8 @@
-"""The EM loop: expected counts, M-step, stop rule."""
+"""The EM loop: expected counts, M-step, until progress says stop."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -13,6 +12,7 @@ from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
 from skpc._mstep import MStep
 from skpc._patterns import row_codes
+from skpc._stopping import FitResult, Progress
 
 
 class EStep:
@@ -89,23 +89,6 @@ class EStep:
         return total
 
 
-@dataclass(frozen=True)
-class EMResult:
-    """A fitted circuit and how it was reached.
-
-    Attributes
-    ----------
-    circuit : Circuit
-    log_likelihoods : (n_iter,)
-        Mean training log-likelihood before each update, in nats.
-    converged : bool
-    """
-
-    circuit: Circuit
-    log_likelihoods: np.ndarray
-    converged: bool
-
-
 def fit_em(
     circuit: Circuit,
     e_step: EStep,
@@ -113,9 +96,11 @@ def fit_em(
     *,
     max_iter: int,
     tol: float,
-    on_iteration: Callable[[int, float], None] | None = None,
-) -> EMResult:
-    """Update `circuit` until its log-likelihood changes by less than `tol`.
+    validation: Callable[[Circuit], float] | None = None,
+    n_iter_no_change: int = 10,
+    on_iteration: Callable[[int, float, float | None], None] | None = None,
+) -> FitResult:
+    """Update `circuit` until it is no longer worth it.
 
     Parameters
     ----------
@@ -123,22 +108,19 @@ def fit_em(
         Where to start.
     e_step, m_step : EStep, MStep
     max_iter : int
-    tol : float
-        In nats per row. A change in either direction counts: with a penalty the
-        log-likelihood may fall on the way to the fixed point.
-    on_iteration : callable, optional
-        Called with the iteration, from 1, and the log-likelihood before its update.
+    tol, validation, n_iter_no_change, on_iteration : see `skpc._stopping.Progress`
     """
     total_weight = float(e_step.weights.sum())
-    log_likelihoods: list[float] = []
-    converged = False
-    for iteration in range(1, max_iter + 1):
+    progress = Progress(
+        circuit,
+        tol=tol,
+        validation=validation,
+        n_iter_no_change=n_iter_no_change,
+        on_iteration=on_iteration,
+    )
+    for _ in range(max_iter):
         counts = e_step(circuit)
-        log_likelihoods.append(counts.log_likelihood / total_weight)
-        if on_iteration is not None:
-            on_iteration(iteration, log_likelihoods[-1])
         circuit = m_step(circuit, counts)
-        if iteration > 1 and abs(log_likelihoods[-1] - log_likelihoods[-2]) < tol:
-            converged = True
+        if progress.update(circuit, counts.log_likelihood / total_weight):
             break
-    return EMResult(circuit, np.array(log_likelihoods), converged)
+    return progress.result()

@@ -233,6 +233,50 @@ def log_likelihood(
     return out
 
 
+class MeanLogLikelihood:
+    """Mean log-likelihood of weighted rows under any circuit of one structure, in nats.
+
+    Their patterns are found once; a call is one upward pass.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Only its structure, its number of states and its encoding are used.
+    evidence : Evidence
+        Of distinct rows; see `skpc._patterns.distinct_rows`.
+    weights : (n,)
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        evidence: Evidence,
+        weights: np.ndarray,
+        *,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+    ) -> None:
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        self._total_weight = float(weights.sum())
+        self._blocks = pattern_blocks(
+            circuit.parents, evidence, weights, Messages.bytes_per_row(n_latents), max_bytes
+        )
+        n_message_rows = max(patterns.n_message_rows for _, _, patterns in self._blocks)
+        self._messages = Messages(n_message_rows, n_regions, n_latents, keep_products=False)
+
+    def __call__(self, circuit: Circuit) -> float:
+        """The mean under `circuit`."""
+        total = 0.0
+        for _, evidence, patterns in self._blocks:
+            self._messages.upward(circuit, evidence, patterns)
+            log_likelihoods = self._messages.root_log_likelihoods(circuit, patterns)
+            start = patterns.row_start[patterns.roots[0]]
+            weights = patterns.weights[start : start + len(log_likelihoods)]
+            total += float(np.sum(log_likelihoods * weights))
+        return total / self._total_weight
+
+
 def pattern_blocks(
     parents: np.ndarray,
     evidence: Evidence,

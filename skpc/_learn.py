@@ -3,16 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
 from skpc._circuit import Circuit, random_circuit
-from skpc._em import EMResult, EStep, fit_em
-from skpc._evidence import encode
+from skpc._em import EStep, fit_em
+from skpc._evidence import Evidence, encode
+from skpc._flows import MeanLogLikelihood
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
+from skpc._stopping import FitResult, held_out_weights
 from skpc._structure import learn_structure
+from skpc._symbols import take_rows
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Which rows EM is validated on, and what follows from it.
+
+    Attributes
+    ----------
+    X, weights : (n, n_features) array or sparse matrix, and (n,) positive; or None
+        The rows; None holds some out of those to learn from.
+    fraction : float
+        Share of the rows to hold out.
+    seed : int or None
+        Of that draw; None if `X` is given.
+    n_iter_no_change : int
+        See `skpc._stopping.Progress`.
+    refit : bool
+        Whether to learn again, from all rows, with as many updates as were best.
+    """
+
+    X: Any | None
+    weights: np.ndarray | None
+    fraction: float
+    seed: int | None
+    n_iter_no_change: int
+    refit: bool
 
 
 def learn_circuit(
@@ -31,9 +63,10 @@ def learn_circuit(
     tol: float,
     max_bytes: int,
     dtype: np.dtype,
-    on_iteration: Callable[[int, float], None] | None = None,
-) -> EMResult:
-    """Learn structure and parameters; of several starts keep the most likely.
+    early_stopping: EarlyStopping | None = None,
+    on_iteration: Callable[[int, float, float | None], None] | None = None,
+) -> FitResult:
+    """Learn structure and parameters; of several starts keep the best.
 
     Parameters
     ----------
@@ -47,15 +80,26 @@ def learn_circuit(
     groups : sequence of sequences or None
         Continuous columns to take together; None finds them.
     n_latents, n_init, shrinkage, random_state : see `SharpPCDensity`
-    max_iter, tol, on_iteration : see `fit_em`
+    max_iter, tol, on_iteration : see `skpc._em.fit_em`
     max_bytes : int
         Bound on the memory of messages.
     dtype : float64 or float32
         Of the messages.
+    early_stopping : EarlyStopping or None
+        None goes by the training log-likelihood.
     """
-    evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
-    evidence = evidence.with_symbols(symbols)
+    table = X, weights
+    evidence, weights = _distinct(X, categories, weights)
+    if early_stopping is None:
+        held_out = None
+    elif early_stopping.X is not None and early_stopping.weights is not None:
+        held_out = _distinct(early_stopping.X, categories, early_stopping.weights)
+    else:
+        assert early_stopping.seed is not None
+        (evidence, weights), held_out = _split(
+            evidence, weights, early_stopping.fraction, early_stopping.seed
+        )
+    seeds: list[np.random.RandomState] = []  # of each start
     if start is not None:
         starts = [start]
         evidence = evidence.grouped(start.features)
@@ -65,13 +109,15 @@ def learn_circuit(
         )
         evidence = evidence.grouped(features)
         of_regions = [categories[columns[0]] for columns in features]
-        starts = [
-            random_circuit(
-                parents, features, of_regions, evidence, weights, n_latents, random_state,
-                shrinkage=shrinkage,
-            )
-            for _ in range(n_init)
-        ]  # fmt: skip
+        starts = []
+        for _ in range(n_init):
+            seeds.append(deepcopy(random_state))
+            starts.append(
+                random_circuit(
+                    parents, features, of_regions, evidence, weights, n_latents, random_state,
+                    shrinkage=shrinkage,
+                )
+            )  # fmt: skip
     e_step = EStep(
         starts[0],
         evidence,
@@ -81,8 +127,79 @@ def learn_circuit(
         max_bytes=max_bytes,
         dtype=dtype,
     )
+    validation = None
+    if held_out is not None:
+        rows, row_weights = held_out[0].grouped(starts[0].features), held_out[1]
+        validation = MeanLogLikelihood(starts[0], rows, row_weights, max_bytes=max_bytes)
     results = [
-        fit_em(circuit, e_step, m_step, max_iter=max_iter, tol=tol, on_iteration=on_iteration)
+        fit_em(
+            circuit,
+            e_step,
+            m_step,
+            max_iter=max_iter,
+            tol=tol,
+            validation=validation,
+            n_iter_no_change=early_stopping.n_iter_no_change if early_stopping else 1,
+            on_iteration=on_iteration,
+        )
         for circuit in starts
     ]
-    return max(results, key=lambda result: result.log_likelihoods[-1])
+    best = max(range(len(results)), key=lambda i: results[i].score)
+    result = results[best]
+    if early_stopping is None or not early_stopping.refit:
+        return result
+    del e_step, validation  # their messages
+    X, weights = _all_rows(*table, early_stopping.X, early_stopping.weights)
+    refitted = learn_circuit(
+        X, categories, weights, m_step, start=None, groups=groups, n_latents=n_latents, n_init=1,
+        shrinkage=shrinkage, random_state=seeds[best], max_iter=max(1, result.best_iteration or 0),
+        tol=0.0, max_bytes=max_bytes, dtype=dtype, on_iteration=on_iteration,
+    )  # fmt: skip
+    return replace(result, circuit=refitted.circuit)
+
+
+def _distinct(
+    X: Any, categories: Sequence[np.ndarray | None], weights: np.ndarray
+) -> tuple[Evidence, np.ndarray]:
+    """Evidence of the distinct rows of X, one region a column, and their weights."""
+    evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
+    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
+    return evidence.with_symbols(symbols), weights
+
+
+def _split(
+    evidence: Evidence, weights: np.ndarray, fraction: float, seed: int
+) -> tuple[tuple[Evidence, np.ndarray], tuple[Evidence, np.ndarray]]:
+    """Distinct rows to learn from and to validate on: a row may be among both.
+
+    A continuous column keeps its values in training if all of them were drawn.
+    """
+    held_out = held_out_weights(weights, fraction, seed)
+    for region, vectors in enumerate(evidence.values):
+        if vectors is not None:
+            seen = ~np.isnan(evidence.column(region))
+            if not (held_out[seen] < weights[seen]).any():
+                held_out[seen] = 0.0
+    if not held_out.any():
+        raise ValueError(
+            f"early_stopping=True found no row to hold out by validation_fraction={fraction}: a "
+            "continuous column has values in these rows alone. Drop the column, pass rows to "
+            "validate on as X_val, or set early_stopping=False."
+        )
+
+    def part(part_weights: np.ndarray) -> tuple[Evidence, np.ndarray]:
+        rows = np.flatnonzero(part_weights)
+        return evidence.with_symbols(take_rows(evidence.symbols, rows)), part_weights[rows]
+
+    return part(weights - held_out), part(held_out)
+
+
+def _all_rows(
+    X: Any, weights: np.ndarray, X_val: Any | None, weights_val: np.ndarray | None
+) -> tuple[Any, np.ndarray]:
+    """Both tables as one."""
+    if X_val is None or weights_val is None:
+        return X, weights
+    is_sparse = sparse.issparse(X) or sparse.issparse(X_val)
+    both = sparse.vstack([X, X_val], "csr") if is_sparse else np.concatenate([X, X_val])
+    return both, np.append(weights, weights_val)

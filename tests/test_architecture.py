@@ -21,7 +21,7 @@ LAYERS = [
     {"_density", "datasets"},
     {"_columns", "_learn"},
     {"_em", "_queries", "_structure", "curvature"},
-    {"_mstep"},
+    {"_mstep", "_stopping"},
     {"_flows"},
     {"_circuit"},
     {"_inputs", "_patterns"},

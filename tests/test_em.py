@@ -161,7 +161,7 @@ def test_every_iteration_is_reported():
     result = run(
         circuit, X, weights, max_iter=3, on_iteration=lambda *report: reports.append(report)
     )
-    assert reports == list(enumerate(result.log_likelihoods, 1))
+    assert reports == [(i, value, None) for i, value in enumerate(result.log_likelihoods, 1)]
 
 
 def test_scaled_weights_scale_counts():

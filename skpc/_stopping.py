@@ -1,0 +1,169 @@
+"""When learning is over, which circuit it leaves, and which rows are held out to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from skpc._circuit import Circuit
+
+_MAX_TOTAL_BITS = 29  # NumPy draws from at most 10^9 units
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted circuit and how it was reached.
+
+    Attributes
+    ----------
+    circuit : Circuit
+    log_likelihoods : (n_iter,)
+        Mean training log-likelihood before each update, in nats.
+    converged : bool
+        Whether the rule to stop was met.
+    validation_log_likelihoods : (n_iter + 1,) or None
+        Mean validation log-likelihood before each update and, last, after all of them.
+    best_iteration : int or None
+        Number of updates that `circuit` has had: where the former is largest.
+    """
+
+    circuit: Circuit
+    log_likelihoods: np.ndarray
+    converged: bool
+    validation_log_likelihoods: np.ndarray | None = None
+    best_iteration: int | None = None
+
+    @property
+    def score(self) -> float:
+        """What starts are compared by: the best on validation, or else the last in training."""
+        if self.validation_log_likelihoods is not None:
+            return float(self.validation_log_likelihoods.max())
+        return float(self.log_likelihoods[-1])
+
+
+class Progress:
+    """What a learner tells of its updates; answers whether to stop, and keeps the circuit.
+
+    Without validation learning stops when the training log-likelihood changes by less than
+    `tol`, and leaves the last circuit. A change in either direction counts: with a penalty
+    the log-likelihood may fall on the way to the fixed point.
+
+    With it learning stops when the best validation log-likelihood is not more than `tol`
+    better than it was `n_iter_no_change` updates ago, and leaves the best circuit, the
+    earliest of equals.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Where learning starts.
+    tol : float
+        In nats per row.
+    validation : callable, optional
+        The mean validation log-likelihood of a circuit.
+    n_iter_no_change : int
+    on_iteration : callable, optional
+        Called after each update with its number, from 1, and the training and validation
+        log-likelihoods (or None) before it.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        *,
+        tol: float,
+        validation: Callable[[Circuit], float] | None = None,
+        n_iter_no_change: int = 10,
+        on_iteration: Callable[[int, float, float | None], None] | None = None,
+    ) -> None:
+        self._circuit = circuit
+        self._tol = tol
+        self._validation = validation
+        self._n_iter_no_change = n_iter_no_change
+        self._on_iteration = on_iteration
+        self._converged = False
+        self._log_likelihoods: list[float] = []
+        self._scores = [] if validation is None else [validation(circuit)]
+        self._best_iteration = 0
+
+    def update(self, circuit: Circuit, log_likelihood: float) -> bool:
+        """Take note of an update, and say whether it should be the last.
+
+        Parameters
+        ----------
+        circuit : Circuit
+            The updated circuit.
+        log_likelihood : float
+            Mean training log-likelihood before the update.
+        """
+        self._log_likelihoods.append(log_likelihood)
+        n_iter, before = len(self._log_likelihoods), None
+        if self._validation is None:
+            self._circuit = circuit
+            change = abs(log_likelihood - self._log_likelihoods[-2]) if n_iter > 1 else np.inf
+            self._converged = bool(change < self._tol)
+        else:
+            before = self._scores[-1]
+            self._scores.append(self._validation(circuit))
+            if self._scores[-1] > self._scores[self._best_iteration]:
+                self._circuit, self._best_iteration = circuit, n_iter
+            if n_iter >= self._n_iter_no_change:
+                earlier = max(self._scores[: -self._n_iter_no_change])
+                self._converged = self._scores[self._best_iteration] <= earlier + self._tol
+        if self._on_iteration is not None:
+            self._on_iteration(n_iter, log_likelihood, before)
+        return self._converged
+
+    def result(self) -> FitResult:
+        """The circuit to keep, and the history."""
+        history = np.array(self._log_likelihoods)
+        if self._validation is None:
+            return FitResult(self._circuit, history, self._converged)
+        return FitResult(
+            self._circuit, history, self._converged, np.array(self._scores), self._best_iteration
+        )
+
+
+def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """How much of each row's weight to hold out: units drawn without replacement.
+
+    A weight consists of units of one, and one smaller unit if it is no integer. Of all
+    units of all rows the nearest number to `fraction` is drawn, at least one and not all:
+    on integers the same as drawing rows, however these were written down. Given how many
+    are drawn in all, it is what a binomial draw for each row would give.
+
+    Parameters
+    ----------
+    weights : (n,) positive
+        Of distinct rows in canonical order.
+    fraction : float
+    seed : int
+
+    Returns
+    -------
+    (n,) from 0 to `weights`; what is left for training, ``weights`` less these, is exact.
+
+    Raises
+    ------
+    ValueError
+        If there is only one unit.
+    """
+    # Powers of two keep sums exact; the unit exceeds one for some 10^8 rows only.
+    unit = 2.0 ** max(0, int(np.frexp(weights.sum())[1]) - _MAX_TOTAL_BITS)
+    n_whole = np.floor(weights / unit)
+    rest = weights - n_whole * unit
+    n_units = np.concatenate([n_whole, rest > 0]).astype(np.int64)
+    n_all = int(n_units.sum())
+    if n_all < 2:
+        raise ValueError(
+            f"early_stopping=True holds out validation_fraction={fraction} of the rows, for which "
+            "there must be two of them or more; got one sample. Set early_stopping=False, or "
+            "pass rows to validate on as X_val."
+        )
+    n_drawn = min(max(1, round(fraction * n_all)), n_all - 1)
+    drawn = np.random.default_rng(seed).multivariate_hypergeometric(
+        n_units, n_drawn, method="marginals"
+    )
+    whole, part = np.split(drawn, 2)
+    return whole * unit + part * rest
