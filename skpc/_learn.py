@@ -12,7 +12,7 @@ from skpc._em import EMResult, EStep, fit_em
 from skpc._evidence import encode
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
-from skpc._structure import learn_structure
+from skpc._structure import Structure, learn_structure
 
 
 def learn_circuit(
@@ -22,7 +22,7 @@ def learn_circuit(
     m_step: MStep,
     *,
     start: Circuit | None,
-    groups: Sequence[Sequence[int]] | None,
+    structure: Structure,
     n_latents: int,
     n_init: int,
     shrinkage: float,
@@ -44,8 +44,7 @@ def learn_circuit(
     start : Circuit or None
         Where to go on from, with its structure; None learns the structure and draws
         `n_init` starts.
-    groups : sequence of sequences or None
-        Continuous columns to take together; None finds them.
+    structure : Structure
     n_latents, n_init, shrinkage, random_state : see `SharpPCDensity`
     max_iter, tol, on_iteration : see `fit_em`
     max_bytes : int
@@ -61,10 +60,10 @@ def learn_circuit(
         evidence = evidence.grouped(start.features)
     else:
         features, parents = learn_structure(
-            evidence, weights, n_latents, m_step.pseudocount, groups
+            evidence, weights, structure, n_latents, m_step.pseudocount, random_state
         )
         evidence = evidence.grouped(features)
-        of_regions = [categories[columns[0]] for columns in features]
+        of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
         starts = [
             random_circuit(
                 parents, features, of_regions, evidence, weights, n_latents, random_state,

@@ -25,7 +25,7 @@ LAYERS = [
     {"_flows"},
     {"_circuit"},
     {"_inputs", "_patterns"},
-    {"_evidence"},
+    {"_evidence", "_regions"},
     {"_gaussian", "_symbols", "_tree", "_sklearn"},
     {"_threads"},
     {"_kernels"},

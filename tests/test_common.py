@@ -13,6 +13,7 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5, multiplier="exact", mu=1e-4),
     SharpPCDensity(n_latents=2, max_iter=5, feature_types="gaussian", pseudocount=0.0),
     SharpPCDensity(n_latents=2, max_iter=3, update="cubic"),
+    SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2),
 ]
 
 

@@ -29,7 +29,7 @@ from skpc._evidence import encode
 from skpc._kernels.gemm import multiply, padded
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
-from skpc._structure import learn_structure
+from skpc._structure import Structure, learn_structure
 
 HEADER = [
     "data set",
@@ -81,9 +81,12 @@ def prepare(X: np.ndarray, n_latents: int) -> tuple[Circuit, EStep]:
     evidence = encode(X, features, categories)
     symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
     evidence = evidence.with_symbols(symbols)
-    features, parents = learn_structure(evidence, weights, n_latents, 0.01, [])
+    random_state = np.random.RandomState(0)
+    features, parents = learn_structure(
+        evidence, weights, Structure(), n_latents, 0.01, random_state
+    )
     circuit = random_circuit(
-        parents, features, categories, evidence, weights, n_latents, np.random.RandomState(0)
+        parents, features, categories, evidence, weights, n_latents, random_state
     )
     return circuit, EStep(circuit, evidence, weights)
 
