@@ -112,12 +112,13 @@ def run(output: Path, *, smoke: bool = False) -> int:
 def _chow_liu_scores(train: np.ndarray, test: np.ndarray, pseudocount: float = 1.0) -> np.ndarray:
     """Log-likelihoods of 0/1 rows under a plain Chow-Liu tree, by counting."""
     from skpc._evidence import encode
-    from skpc._structure import learn_structure
+    from skpc._structure import Structure, learn_structure
 
     train, test = train.astype(int), test.astype(int)
     singles = [np.array([j]) for j in range(train.shape[1])]
     evidence = encode(train, singles, [np.array([0.0, 1.0])] * train.shape[1])
-    _, parents = learn_structure(evidence, np.ones(len(train)), 1, pseudocount, [])
+    weights, unused = np.ones(len(train)), np.random.RandomState(0)
+    _, parents = learn_structure(evidence, weights, Structure(), 1, pseudocount, unused)
     scores = np.zeros(len(test))
     for j, parent in enumerate(parents):
         above = (train[:, parent], test[:, parent]) if parent >= 0 else (0 * train[:, j], 0)

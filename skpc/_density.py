@@ -90,9 +90,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         better than the best was so many iterations ago.
 
     refit : bool, default=False
-        Whether early stopping is followed by learning the tree and the parameters anew, from
-        training and validation rows together and the same start, in `best_iteration_`
-        iterations. It cannot be combined with `warm_start`.
+        Whether early stopping is followed by learning the parameters anew, from training and
+        validation rows together, in the same tree and from the same start, in
+        `best_iteration_` iterations. It cannot be combined with `warm_start`.
 
     pseudocount : float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
@@ -120,6 +120,23 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     handle_unknown : {"ignore", "error"}, default="ignore"
         What to do with a category that fit did not see: give it the mass of a category
         without counts, or raise an error.
+
+    structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
+            (n_features,), default="chow-liu"
+        How the latent variables are linked.
+
+        - "chow-liu": by the tree with the largest total mutual information.
+        - "chain": column after column, in their order. Correlated columns are then not
+          grouped unless `feature_groups` says so.
+        - "star": all to that of the column with the largest total mutual information.
+        - "rat": by `n_repetitions` random binary trees [5]_ under one root sum node. Each
+          halves the set of columns at random, then the halves, down to single columns
+          (groups stay together); the latent variables above those observe nothing.
+        - numbers: the parent of each column, -1 for exactly one column, the root. Columns
+          are then not grouped.
+
+    n_repetitions : int, default=10
+        Number of random trees of ``structure="rat"``; not used otherwise.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
         Continuous columns that share a latent variable and a full covariance: found from
@@ -223,6 +240,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
        Dependence Trees", IEEE Transactions on Information Theory, 1968.
     .. [4] A. Liu and G. Van den Broeck, "Tractable Regularization of Probabilistic
        Circuits", NeurIPS 2021.
+    .. [5] R. Peharz et al., "Random Sum-Product Networks: A Simple and Effective Approach
+       to Probabilistic Deep Learning", UAI 2019.
 
     Examples
     --------
@@ -255,6 +274,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "max_categories": [Interval(Integral, 1, None, closed="left")],
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
+        "structure": ["array-like", StrOptions({"chow-liu", "chain", "star", "rat"})],
+        "n_repetitions": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -283,6 +304,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
         max_categories: int = 32,
         handle_unknown: str = "ignore",
+        structure: str | Sequence[int] = "chow-liu",
+        n_repetitions: int = 10,
         feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
         shrinkage: float = 10.0,
         warm_start: bool = False,
@@ -308,6 +331,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.feature_types = feature_types
         self.max_categories = max_categories
         self.handle_unknown = handle_unknown
+        self.structure = structure
+        self.n_repetitions = n_repetitions
         self.feature_groups = feature_groups
         self.shrinkage = shrinkage
         self.warm_start = warm_start
@@ -676,6 +701,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     ) -> FitResult:
         from skpc._learn import learn_circuit
         from skpc._mstep import MStep
+        from skpc._structure import Structure
         from skpc._threads import table_work, use_threads
 
         with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
@@ -685,7 +711,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 weights,
                 MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
                 start=self.circuit_ if self._continues() else None,
-                groups=columns.groups(self.feature_groups),
+                structure=Structure(
+                    self.structure, columns.groups(self.feature_groups), self.n_repetitions
+                ),
                 n_latents=self.n_latents,
                 n_init=self.n_init,
                 shrinkage=self.shrinkage,

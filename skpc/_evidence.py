@@ -55,27 +55,39 @@ class Evidence:
         return np.bincount(symbols, weights, self.n_symbols[region])
 
     def grouped(self, features: Sequence[np.ndarray]) -> Evidence:
-        """The evidence of regions that observe several of these, one column each.
+        """The evidence of regions that observe several of these, or none, one column each.
 
         Parameters
         ----------
-        features : per new region, the numbers of the old ones it takes together
+        features : per new region, the numbers of the old ones it takes together; regions of
+            different trees may take the same
         """
         if all(list(columns) == [region] for region, columns in enumerate(features)):
             return self
-        symbols = np.empty((len(features), self.symbols.shape[1]), np.int32)
-        n_symbols = np.empty(len(features), np.int64)
-        values: list[np.ndarray | None] = []
+        n_symbols = np.full(len(features), 2)  # of a region that observes nothing
+        values: list[np.ndarray | None] = [None] * len(features)
+        first_with: dict[tuple[int, ...], int] = {}
+        merged = {}
         for region, columns in enumerate(features):
-            first = columns[0]
-            vectors, n_symbols[region] = self.values[first], self.n_symbols[first]
-            if len(columns) > 1:
+            same = first_with.setdefault(tuple(columns), region)
+            if same < region:
+                n_symbols[region], values[region] = n_symbols[same], values[same]
+            elif len(columns) == 1:
+                n_symbols[region] = self.n_symbols[columns[0]]
+                values[region] = self.values[columns[0]]
+            elif len(columns) > 1:
                 rows = np.stack([self.column(j) for j in columns], axis=1)
-                vectors, symbols[region] = _distinct_vectors(rows)
-                n_symbols[region] = len(vectors)
-            else:
-                symbols[region] = region_symbols(self.symbols, first)
-            values.append(vectors)
+                vectors, merged[region] = _distinct_vectors(rows)
+                values[region], n_symbols[region] = vectors, len(vectors)
+        if isinstance(self.symbols, SparseSymbols) and not merged:
+            chosen = np.array([columns[0] if len(columns) else -1 for columns in features])
+            return Evidence(self.symbols.regions(chosen), n_symbols, tuple(values))
+        symbols = np.zeros((len(features), self.symbols.shape[1]), np.int32)
+        for region, columns in enumerate(features):
+            if len(columns) == 1:
+                symbols[region] = region_symbols(self.symbols, columns[0])
+            elif len(columns) > 1:
+                symbols[region] = merged[first_with[tuple(columns)]]
         return Evidence(symbols, n_symbols, tuple(values))
 
     @property
@@ -164,9 +176,10 @@ def _encode_sparse(
                 default[region] = symbols_of(np.zeros(1), levels)[0]
             n_symbols[region] = len(levels) + (2 if known is not None else 0)
         else:
-            rows, codes = np.arange(n_rows), np.zeros(n_rows, np.int64)
+            rows, codes = np.empty(0, np.int64), np.empty(0, np.int64)
             n_symbols[region] = 2
             if len(columns) > 1:
+                rows = np.arange(n_rows)
                 vectors, codes = _distinct_vectors(X[:, columns].toarray())
                 n_symbols[region] = len(vectors)
         indices.append(rows)

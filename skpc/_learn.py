@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from skpc._flows import MeanLogLikelihood
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
 from skpc._stopping import FitResult, held_out_weights
-from skpc._structure import learn_structure
+from skpc._structure import Structure, learn_structure
 from skpc._symbols import take_rows
 
 
@@ -54,7 +53,7 @@ def learn_circuit(
     m_step: MStep,
     *,
     start: Circuit | None,
-    groups: Sequence[Sequence[int]] | None,
+    structure: Structure,
     n_latents: int,
     n_init: int,
     shrinkage: float,
@@ -77,8 +76,7 @@ def learn_circuit(
     start : Circuit or None
         Where to go on from, with its structure; None learns the structure and draws
         `n_init` starts.
-    groups : sequence of sequences or None
-        Continuous columns to take together; None finds them.
+    structure : Structure
     n_latents, n_init, shrinkage, random_state : see `SharpPCDensity`
     max_iter, tol, on_iteration : see `skpc._em.fit_em`
     max_bytes : int
@@ -99,25 +97,22 @@ def learn_circuit(
         (evidence, weights), held_out = _split(
             evidence, weights, early_stopping.fraction, early_stopping.seed
         )
-    seeds: list[np.random.RandomState] = []  # of each start
     if start is not None:
         starts = [start]
         evidence = evidence.grouped(start.features)
     else:
         features, parents = learn_structure(
-            evidence, weights, n_latents, m_step.pseudocount, groups
+            evidence, weights, structure, n_latents, m_step.pseudocount, random_state
         )
         evidence = evidence.grouped(features)
-        of_regions = [categories[columns[0]] for columns in features]
-        starts = []
-        for _ in range(n_init):
-            seeds.append(deepcopy(random_state))
-            starts.append(
-                random_circuit(
-                    parents, features, of_regions, evidence, weights, n_latents, random_state,
-                    shrinkage=shrinkage,
-                )
-            )  # fmt: skip
+        of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
+        starts = [
+            random_circuit(
+                parents, features, of_regions, evidence, weights, n_latents, random_state,
+                shrinkage=shrinkage,
+            )
+            for _ in range(n_init)
+        ]  # fmt: skip
     e_step = EStep(
         starts[0],
         evidence,
@@ -151,9 +146,10 @@ def learn_circuit(
     del e_step, validation  # their messages
     X, weights = _all_rows(*table, early_stopping.X, early_stopping.weights)
     refitted = learn_circuit(
-        X, categories, weights, m_step, start=None, groups=groups, n_latents=n_latents, n_init=1,
-        shrinkage=shrinkage, random_state=seeds[best], max_iter=max(1, result.best_iteration or 0),
-        tol=0.0, max_bytes=max_bytes, dtype=dtype, on_iteration=on_iteration,
+        X, categories, weights, m_step, start=starts[best], structure=structure,
+        n_latents=n_latents, n_init=1, shrinkage=shrinkage, random_state=random_state,
+        max_iter=max(1, result.best_iteration or 0), tol=0.0, max_bytes=max_bytes, dtype=dtype,
+        on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit)
 

@@ -1,8 +1,9 @@
-"""Structure learning: pairwise mutual information, maximum spanning tree, its root."""
+"""Structure learning: regions and their trees, by mutual information or without."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from skpc._evidence import Evidence
 from skpc._kernels import information as kernels
 from skpc._kernels.patterns import merge_codes
 from skpc._patterns import row_codes
+from skpc._regions import given_parents, random_regions
 from skpc._symbols import SparseSymbols, Symbols, dense_rows
 from skpc._threads import launch, one_blas_thread
 from skpc._tree import rooted
@@ -20,44 +22,84 @@ _N_BINS = 8
 _MAX_GROUP = 40
 
 
+@dataclass(frozen=True)
+class Structure:
+    """Which regions and trees to learn.
+
+    Attributes
+    ----------
+    kind : {"chow-liu", "chain", "star", "rat"} or sequence of int
+        See `SharpPCDensity`; numbers are the parents of the columns.
+    groups : sequence of sequences, or None
+        Continuous columns to take together; None finds them, see `correlated_groups`.
+    n_repetitions : int
+        Number of random trees.
+    """
+
+    kind: str | Sequence[int] = "chow-liu"
+    groups: Sequence[Sequence[int]] | None = None
+    n_repetitions: int = 10
+
+
 def learn_structure(
     evidence: Evidence,
     weights: np.ndarray,
+    structure: Structure,
     n_latents: int,
     pseudocount: float,
-    groups: Sequence[Sequence[int]] | None,
+    random_state: np.random.RandomState,
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Regions, and the Chow-Liu tree over them, rooted for the fewest patterns.
+    """Regions, and the trees over them; where the root is free it makes for few patterns.
 
     Parameters
     ----------
     evidence : Evidence
         Of distinct rows, one region a column.
     weights : (n,)
+    structure : Structure
     n_latents : int
         The more states, the more a correlation must be worth to be modelled.
     pseudocount : float
         See `pairwise_mutual_information`.
-    groups : sequence of sequences, or None
-        Continuous columns to take together; None finds them, see `correlated_groups`.
+    random_state : RandomState
+        Of random trees.
 
     Returns
     -------
     features : per region, the columns it observes
     parents : (n_regions,)
     """
+    kind, groups = structure.kind, structure.groups
+    n_columns = len(evidence.n_symbols)
+    if not isinstance(kind, str):
+        if groups:
+            raise ValueError(
+                f"feature_groups={groups} cannot go with a structure given as parents, in which "
+                "each column is a region of its own. Set feature_groups=None."
+            )
+        return [np.array([j]) for j in range(n_columns)], given_parents(kind, n_columns)
     if groups is None:
-        groups = correlated_groups(evidence, weights, n_latents)
+        groups = [] if kind == "chain" else correlated_groups(evidence, weights, n_latents)
     taken = {j for group in groups for j in group}
-    singles = [[j] for j in range(len(evidence.n_symbols)) if j not in taken]
+    singles = [[j] for j in range(n_columns) if j not in taken]
     features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
-    columns, n_categories = _discretized(evidence, weights)
-    information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
-    if len(features) < len(n_categories):
-        # A bound from below on the information between groups.
-        rows = np.stack([information[group].max(axis=0) for group in features])
-        information = np.stack([rows[:, group].max(axis=1) for group in features], axis=1)
-    edges = maximum_spanning_tree(information)
+    if kind == "rat":
+        return random_regions(features, structure.n_repetitions, random_state)
+    if kind == "chain":
+        edges = np.stack([np.arange(len(features) - 1), np.arange(1, len(features))], axis=1)
+    else:
+        columns, n_categories = _discretized(evidence, weights)
+        information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
+        if len(features) < n_columns:
+            # A bound from below on the information between groups.
+            rows = np.stack([information[group].max(axis=0) for group in features])
+            information = np.stack([rows[:, group].max(axis=1) for group in features], axis=1)
+            np.fill_diagonal(information, 0.0)
+        if kind == "star":
+            parents = np.full(len(features), np.argmax(information.sum(axis=1)))
+            parents[parents[0]] = -1
+            return features, parents
+        edges = maximum_spanning_tree(information)
     grouped = evidence.grouped(features)
     root = best_root(edges, grouped.symbols, grouped.n_symbols)
     return features, rooted(edges, len(features), root)

@@ -44,6 +44,13 @@ class SparseSymbols:
         deviations.eliminate_zeros()
         return SparseSymbols(default, deviations)
 
+    def regions(self, chosen: np.ndarray) -> SparseSymbols:
+        """The symbols of these regions, in their order; -1 is one that always shows 0."""
+        n_rows, n_regions = self.deviations.shape
+        arrays = self.deviations.data, self.deviations.indices, self.deviations.indptr
+        deviations = csr_array(arrays, (n_rows, n_regions + 1))[:, chosen]
+        return SparseSymbols(np.append(self.default, 0)[chosen], deviations)
+
 
 Symbols = np.ndarray | SparseSymbols
 

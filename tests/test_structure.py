@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from helpers import random_tree
 
-from skpc._evidence import Evidence
+from skpc._evidence import Evidence, encode
 from skpc._structure import (
+    Structure,
     best_root,
     learn_structure,
     maximum_spanning_tree,
@@ -228,7 +229,8 @@ def test_root_has_the_fewest_patterns(seed):
 def learn(symbols, n_categories, weights, pseudocount):
     """The tree over categorical columns, one region each."""
     evidence = Evidence(symbols, n_categories + 2, (None,) * len(symbols))
-    features, parents = learn_structure(evidence, weights, 3, pseudocount, None)
+    unused = np.random.RandomState(0)
+    features, parents = learn_structure(evidence, weights, Structure(), 3, pseudocount, unused)
     assert [list(columns) for columns in features] == [[j] for j in range(len(symbols))]
     return parents
 
@@ -260,3 +262,93 @@ def test_one_column_is_its_own_root():
     symbols = np.array([[0, 1, 2, 1]], np.int32)
     parents = learn(symbols, np.array([3]), np.ones(4), 0.1)
     assert parents.tolist() == [-1]
+
+
+# --- other structures ------------------------------------------------------------------
+
+
+def evidence_of(seed, d=6):
+    """Columns that hang together, two of them continuous copies of each other."""
+    rng = np.random.default_rng(seed)
+    latent = rng.integers(0, 2, 200)
+    X = (rng.random((200, d)) < 0.2 + 0.6 * latent[:, None]).astype(float)
+    X[:, 1] = rng.normal(size=200) + latent
+    X[:, 4] = X[:, 1] + 0.01 * rng.normal(size=200)
+    categories = [None if j in (1, 4) else np.array([0.0, 1.0]) for j in range(d)]
+    return encode(X, [np.array([j]) for j in range(d)], categories)
+
+
+def shape(kind, groups=None, seed=0, **options):
+    evidence = evidence_of(0)
+    weights = np.ones(evidence.symbols.shape[1])
+    structure = Structure(kind, groups, **options)
+    return learn_structure(evidence, weights, structure, 3, 0.1, np.random.RandomState(seed))
+
+
+def lists(features):
+    return [columns.tolist() for columns in features]
+
+
+def test_chain_links_columns_in_their_order():
+    features, parents = shape("chain")
+    assert lists(features) == [[j] for j in range(6)]
+    assert {frozenset(edge) for edge in edges_of(parents).tolist()} == {
+        frozenset([j, j + 1]) for j in range(5)
+    }
+    symbols = evidence_of(0).symbols
+    counts = [total_patterns(edges_of(parents), symbols, root) for root in range(6)]
+    assert counts[int(np.flatnonzero(parents < 0)[0])] == min(counts)
+
+
+def test_chain_of_groups_that_are_asked_for():
+    features, parents = shape("chain", [[4, 1]])
+    assert lists(features) == [[0], [1, 4], [2], [3], [5]]
+    assert {frozenset(edge) for edge in edges_of(parents).tolist()} == {
+        frozenset([j, j + 1]) for j in range(4)
+    }
+
+
+def test_star_has_the_most_informative_column_at_its_hub():
+    rng = np.random.default_rng(0)
+    hub = rng.integers(0, 8, 3000)
+    symbols = np.stack([hub & 1, hub >> 1 & 1, hub, hub >> 2]).astype(np.int32)
+    evidence = Evidence(symbols, symbols.max(axis=1) + 3, (None,) * 4)
+    weights = np.ones(3000)
+    _, parents = learn_structure(
+        evidence, weights, Structure("star"), 3, 0.1, np.random.RandomState(0)
+    )
+    assert parents.tolist() == [2, 2, -1, 2]
+
+
+def test_star_of_one_column():
+    evidence = Evidence(np.array([[0, 1]], np.int32), np.array([4]), (None,))
+    _, parents = learn_structure(
+        evidence, np.ones(2), Structure("star"), 3, 0.1, np.random.RandomState(0)
+    )
+    assert parents.tolist() == [-1]
+
+
+@pytest.mark.parametrize("kind", ["star", "rat"])
+def test_correlated_columns_stay_together(kind):
+    features, _ = shape(kind, n_repetitions=2)
+    assert [1, 4] in lists(features)
+    assert [1] not in lists(features)
+
+
+def test_given_parents_take_columns_one_by_one():
+    features, parents = shape([1, -1, 1, 2, 2, 4])
+    assert lists(features) == [[j] for j in range(6)]
+    assert parents.tolist() == [1, -1, 1, 2, 2, 4]
+
+
+def test_given_parents_exclude_groups():
+    with pytest.raises(ValueError, match=r"feature_groups=\[\[1, 4\]\].*structure.*=None"):
+        shape([1, -1, 1, 2, 2, 4], [[1, 4]])
+
+
+def test_random_trees_depend_on_the_seed_and_number():
+    first, again, other = (shape("rat", seed=seed, n_repetitions=3) for seed in (0, 0, 1))
+    assert lists(first[0]) == lists(again[0])
+    assert lists(first[0]) != lists(other[0])
+    assert np.count_nonzero(first[1] < 0) == 3
+    assert np.count_nonzero(shape("rat", n_repetitions=7)[1] < 0) == 7

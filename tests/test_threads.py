@@ -152,7 +152,7 @@ def count():
 def inside(n_jobs, **work):
     with _threads.use_threads(n_jobs, **work):
         return count()
-def stop(iteration, log_likelihood):
+def stop(*unused):
     found.append(count())
     raise KeyboardInterrupt
 counts = {str(n_jobs): inside(n_jobs) for n_jobs in (None, 1, 3, 4, 99, -1, -2, -4, -99)}

@@ -34,7 +34,7 @@ from skpc._evidence import Evidence, encode
 from skpc._flows import Messages
 from skpc._mstep import MStep
 from skpc._patterns import build_patterns, distinct_rows, link_patterns
-from skpc._structure import learn_structure
+from skpc._structure import Structure, learn_structure
 from skpc.curvature import hessian_trace
 
 HEADER = ["data set", "K", "dtype", "n d / patterns", "ms an iteration", "of it M-step"]
@@ -66,9 +66,12 @@ def gemm_rate(n_latents: int, dtype: str) -> float:
 def prepare(X: np.ndarray, n_latents: int, dtype: str = "float64") -> tuple[Circuit, EStep]:
     """A random circuit for X, and the E-step on X."""
     categories, evidence, weights = distinct(X)
-    features, parents = learn_structure(evidence, weights, n_latents, 0.01, [])
+    random_state = np.random.RandomState(0)
+    features, parents = learn_structure(
+        evidence, weights, Structure(), n_latents, 0.01, random_state
+    )
     circuit = random_circuit(
-        parents, features, categories, evidence, weights, n_latents, np.random.RandomState(0)
+        parents, features, categories, evidence, weights, n_latents, random_state
     )
     return circuit, EStep(circuit, evidence, weights, dtype=dtype)
 
@@ -109,9 +112,13 @@ def structure_over_iteration(X: np.ndarray, repeats: int) -> float:
     categories = [column.categories for column in Columns.learn(X).columns]
     raw = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
 
+    unused = np.random.RandomState(0)
+
     def build() -> None:
         symbols, weights = distinct_rows(raw.symbols, raw.n_symbols, np.ones(len(X)))
-        _, parents = learn_structure(raw.with_symbols(symbols), weights, 32, 0.01, [])
+        _, parents = learn_structure(
+            raw.with_symbols(symbols), weights, Structure(), 32, 0.01, unused
+        )
         build_patterns(parents, symbols, raw.n_symbols, weights)
 
     iteration = seconds(lambda: M_STEP(circuit, e_step(circuit)), repeats)
