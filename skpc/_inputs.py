@@ -152,7 +152,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         """
         table = np.ones((int(evidence.n_symbols.sum()), self.probs.shape[1]))
         exponents = np.zeros(len(table), np.int64)
-        table[self._category_rows(evidence)] = self.probs
+        table[self.category_rows(evidence)] = self.probs
         ends = np.cumsum(evidence.n_symbols)
         discrete = np.array([vectors is None for vectors in evidence.values])
         table[ends[discrete] - 1] = self.unseen[discrete]
@@ -164,7 +164,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
-    def _category_rows(self, evidence: Evidence) -> np.ndarray:
+    def category_rows(self, evidence: Evidence) -> np.ndarray:
         """Rows of the table of symbols that stand for categories."""
         first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
         offsets = np.arange(self.start[-1]) - np.repeat(self.start[:-1], self.n_categories)
@@ -185,7 +185,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             Counts of all categories, then moments of each Gaussian. Missing and unseen
             values tell nothing about categories.
         """
-        summary = [counts[self._category_rows(evidence)]]
+        summary = [counts[self.category_rows(evidence)]]
         ends = np.cumsum(evidence.n_symbols)
         for region, gaussian in self.gaussians.items():
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])

@@ -3,7 +3,8 @@
 Parameter vectors are root weights, then the (K, K) matrices of the non-root regions in
 region order, then, with `include_inputs`, the categories' probabilities (V, K) in region
 order; all row-major. They are differentiated as free numbers: nothing is normalised.
-Linear space, so only for circuits of a few regions.
+Linear space, so only for circuits of a few regions; of several trees there may be several
+roots, whose weights come in the order of regions.
 """
 
 import autograd
@@ -21,7 +22,7 @@ def parameter_vector(circuit, include_inputs=False):
 
 def likelihood_function(circuit, X, include_inputs=False):
     """A function from parameter vectors to the likelihoods p(x) of the rows of X (n,)."""
-    model, K = as_mixed_model(circuit), circuit.n_latents
+    model, K, roots = as_mixed_model(circuit), circuit.n_latents, circuit.roots
     constant = [np.array([model.factor(r, x) for x in X]) for r in range(model.n_regions)]
     # Per categorical region, which row shows which category (n, V).
     shows = {
@@ -31,9 +32,9 @@ def likelihood_function(circuit, X, include_inputs=False):
     }
 
     def likelihoods(vector):
-        root_weights, position = vector[:K], K
+        root_weights, position = vector[: K * len(roots)], K * len(roots)
         sum_weights = {}
-        for c in model.edges:
+        for c in np.flatnonzero(circuit.parents >= 0):
             sum_weights[c] = anp.reshape(vector[position : position + K * K], (K, K))
             position += K * K
         factors = list(constant)
@@ -52,7 +53,8 @@ def likelihood_function(circuit, X, include_inputs=False):
                 value = value * anp.dot(product_node(c), sum_weights[c].T)
             return value
 
-        return anp.dot(product_node(model.root), root_weights)
+        below = anp.concatenate([product_node(root) for root in roots], axis=1)
+        return anp.dot(below, root_weights)
 
     return likelihoods
 
