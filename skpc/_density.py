@@ -31,7 +31,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     The model is a hidden Chow-Liu tree: a Chow-Liu tree [3]_ is learnt over the columns,
     each column gets a latent variable of `n_latents` states, the latent variables are
-    linked as the tree says, and EM fits all parameters. Likelihoods, marginals and samples
+    linked as the tree says, and EM fits all parameters. Other trees (`structure`) and
+    mixtures of several (`n_components`) are circuits too. Likelihoods, marginals and samples
     are exact, and so is what NaN means: a missing value is summed out, in training and in
     scoring. The penalty `mu` on the curvature of the log-likelihood [1]_ keeps the model
     from sharp optima, which generalise badly when data are few.
@@ -113,6 +114,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 
+    n_components : int, default=1
+        Number of circuits, each with its own Chow-Liu tree, mixed under one root sum node
+        and trained jointly by EM. Rows are first clustered; each tree is learnt, and started,
+        from its own cluster. Goes with ``structure="chow-liu"`` only.
+
     n_repetitions : int, default=10
         Number of random trees of ``structure="rat"``; not used otherwise.
 
@@ -127,7 +133,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         variance of a state is at least 1e-6 times that of the column, in every direction.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the circuit of the last fit: same columns, tree, types,
+        Whether `fit` goes on from the circuit of the last fit: same columns, trees, types,
         groups, categories and shrinkage, its parameters as the start.
 
     random_state : int, RandomState instance or None, default=None
@@ -152,6 +158,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     ----------
     circuit_ : Circuit
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
+        It has one root, or one for each component or repetition.
 
     categories_ : list of n_features_in_ arrays or None
         The categories of each column, sorted; None where it is continuous.
@@ -232,6 +239,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
         "structure": ["array-like", StrOptions({"chow-liu", "chain", "star", "rat"})],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_repetitions": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -258,6 +266,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         max_categories: int = 32,
         handle_unknown: str = "ignore",
         structure: str | Sequence[int] = "chow-liu",
+        n_components: int = 1,
         n_repetitions: int = 10,
         feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
         shrinkage: float = 10.0,
@@ -281,6 +290,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.max_categories = max_categories
         self.handle_unknown = handle_unknown
         self.structure = structure
+        self.n_components = n_components
         self.n_repetitions = n_repetitions
         self.feature_groups = feature_groups
         self.shrinkage = shrinkage
@@ -595,7 +605,10 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
                 start=self.circuit_ if self._continues() else None,
                 structure=Structure(
-                    self.structure, columns.groups(self.feature_groups), self.n_repetitions
+                    self.structure,
+                    columns.groups(self.feature_groups),
+                    self.n_repetitions,
+                    self.n_components,
                 ),
                 n_latents=self.n_latents,
                 n_init=self.n_init,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from skpc._circuit import Circuit, random_circuit
+from skpc._circuit import Circuit
 from skpc._em import EMResult, EStep, fit_em
 from skpc._evidence import encode
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
-from skpc._structure import Structure, learn_structure
+from skpc._starts import draw_starts
+from skpc._structure import Structure
 
 
 def learn_circuit(
@@ -55,31 +57,19 @@ def learn_circuit(
     evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
     symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
     evidence = evidence.with_symbols(symbols)
-    if start is not None:
-        starts = [start]
-        evidence = evidence.grouped(start.features)
-    else:
-        features, parents = learn_structure(
-            evidence, weights, structure, n_latents, m_step.pseudocount, random_state
-        )
-        evidence = evidence.grouped(features)
-        of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
-        starts = [
-            random_circuit(
-                parents, features, of_regions, evidence, weights, n_latents, random_state,
-                shrinkage=shrinkage,
-            )
-            for _ in range(n_init)
-        ]  # fmt: skip
-    e_step = EStep(
-        starts[0],
-        evidence,
-        weights,
+    new_e_step = partial(
+        EStep,
         with_gate=m_step.needs_gate,
         with_moments=m_step.needs_moments,
         max_bytes=max_bytes,
         dtype=dtype,
     )
+    starts = [start] if start is not None else draw_starts(
+        evidence, weights, categories, structure, m_step, new_e_step, n_latents=n_latents,
+        n_init=n_init, shrinkage=shrinkage, random_state=random_state, max_bytes=max_bytes,
+    )  # fmt: skip
+    evidence = evidence.grouped(starts[0].features)
+    e_step = new_e_step(starts[0], evidence, weights)
     results = [
         fit_em(circuit, e_step, m_step, max_iter=max_iter, tol=tol, on_iteration=on_iteration)
         for circuit in starts

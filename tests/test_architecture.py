@@ -20,6 +20,8 @@ LAYERS = [
     {"__init__"},
     {"_density", "datasets"},
     {"_columns", "_learn"},
+    {"_starts"},
+    {"_clusters"},
     {"_em", "_queries", "_structure", "curvature"},
     {"_mstep"},
     {"_flows"},

@@ -14,6 +14,7 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5, feature_types="gaussian", pseudocount=0.0),
     SharpPCDensity(n_latents=2, max_iter=3, update="cubic"),
     SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2),
+    SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
 ]
 
 

@@ -10,13 +10,13 @@ from helpers import (
     category_counts,
     chain,
     gather,
-    mixture,
     random_circuit,
     random_rows,
     star,
 )
 from scipy.special import logsumexp
 
+from skpc._circuit import mixture
 from skpc._em import EStep, fit_em
 from skpc._flows import log_likelihood
 from skpc._mstep import MStep
