@@ -10,7 +10,7 @@ from numpy.typing import DTypeLike
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import ExpectedCounts, Messages
-from skpc._patterns import Patterns, build_patterns
+from skpc._patterns import Patterns, build_patterns, row_patterns
 from skpc._symbols import take_rows
 
 
@@ -28,6 +28,8 @@ class Batches:
         Weight of a batch, about.
     random_state : RandomState
         Deals the rows.
+    by_row : bool
+        Whether every row is a pattern of its own, as what is not linear in flows needs.
     dtype : float64 or float32
         Of the messages.
 
@@ -45,15 +47,15 @@ class Batches:
         batch_size: float,
         random_state: np.random.RandomState,
         *,
+        by_row: bool = False,
         dtype: DTypeLike = np.float64,
     ) -> None:
         self._parts: list[tuple[Evidence, Patterns]] = []
         totals = []
         for rows, row_weights in deal(weights, batch_size, random_state):
             part = evidence.with_symbols(take_rows(evidence.symbols, rows)).take(slice(None))
-            patterns = build_patterns(
-                circuit.parents, part.dense_symbols, part.n_symbols, row_weights
-            )
+            build = row_patterns if by_row else build_patterns
+            patterns = build(circuit.parents, part.dense_symbols, part.n_symbols, row_weights)
             self._parts.append((part.without_rows(), patterns))
             totals.append(row_weights.sum())
         self.weights = np.array(totals)
@@ -72,6 +74,10 @@ class Batches:
         """Number of patterns of all regions and batches: the size of an epoch."""
         return sum(int(patterns.n_patterns.sum()) for _, patterns in self._parts)
 
+    def part(self, batch: int) -> tuple[Evidence, Patterns]:
+        """What the symbols of a batch stand for, and its patterns."""
+        return self._parts[batch]
+
     def expected_counts(
         self, batch: int, circuit: Circuit, *, with_gate: bool = False
     ) -> ExpectedCounts:
@@ -79,6 +85,11 @@ class Batches:
         evidence, patterns = self._parts[batch]
         self._messages.upward(circuit, evidence, patterns)
         return self._messages.downward(circuit, evidence, patterns, with_gate=with_gate)
+
+
+def annealed(progress: float) -> float:
+    """Factor of a step size after this share of all epochs: from 1 to 1/50, half a cosine."""
+    return float(0.02 + 0.49 * (1.0 + np.cos(np.pi * progress)))
 
 
 def deal(

@@ -139,3 +139,37 @@ def random_circuit(
     circuit = Circuit(parents, tuple(features), root_weights, sum_weights, inputs)
     circuit.check()
     return circuit
+
+
+def mixture(circuits: Sequence[Circuit], shares: np.ndarray) -> Circuit:
+    """One circuit of the trees of several, over the same columns, under one root sum node.
+
+    Parameters
+    ----------
+    circuits : sequence of Circuit
+    shares : (n_circuits,)
+        What each is weighted with, in proportion.
+    """
+    if len(circuits) == 1:
+        return circuits[0]
+    offsets = np.cumsum([0, *(circuit.n_regions for circuit in circuits[:-1])])
+    pairs = list(zip(circuits, offsets, strict=True))
+    root_weights = np.concatenate(
+        [share * circuit.root_weights for circuit, share in zip(circuits, shares, strict=True)]
+    )
+    inputs = Inputs(
+        [columns for circuit in circuits for columns in circuit.features],
+        [values for circuit in circuits for values in circuit.inputs.categories],
+        np.concatenate([circuit.inputs.probs for circuit in circuits]),
+        np.concatenate([circuit.inputs.unseen for circuit in circuits]),
+        {offset + r: g for circuit, offset in pairs for r, g in circuit.inputs.gaussians.items()},
+    )
+    mixed = Circuit(
+        np.concatenate([np.where(c.parents < 0, -1, c.parents + offset) for c, offset in pairs]),
+        inputs.features,
+        root_weights / root_weights.sum(),
+        np.concatenate([circuit.sum_weights for circuit in circuits]),
+        inputs,
+    )
+    mixed.check()
+    return mixed

@@ -22,10 +22,13 @@ from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._learn import EarlyStopping
+    from skpc._solvers import Solver
     from skpc._stopping import FitResult
 
 
 _SMALLEST_WEIGHT = 1e-100
+_ADAM_BATCH_SIZE = 256
+_STEP_SIZES = {"em": 0.5, "adam": 0.05}
 
 
 class SharpPCDensity(DensityMixin, BaseEstimator):
@@ -33,7 +36,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     The model is a hidden Chow-Liu tree: a Chow-Liu tree [3]_ is learnt over the columns,
     each column gets a latent variable of `n_latents` states, the latent variables are
-    linked as the tree says, and EM fits all parameters. Likelihoods, marginals and samples
+    linked as the tree says, and EM fits all parameters. Other trees (`structure`) and
+    mixtures of several (`n_components`) are circuits too. Likelihoods, marginals and samples
     are exact, and so is what NaN means: a missing value is summed out, in training and in
     scoring. The penalty `mu` on the curvature of the log-likelihood [1]_ keeps the model
     from sharp optima, which generalise badly when data are few.
@@ -68,8 +72,25 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         surrogate (Theorem 2 of [1]_) or that of the penalty itself (Proposition 5),
         which needs the flows of single rows and is slower.
 
+    solver : {"em", "adam"}, default="em"
+        How parameters are learnt: by expectation-maximisation, whose M-step is in closed
+        form, or by gradient: Adam on the mean negative log-likelihood plus `mu` times the mean
+        trace of its Hessian, both with exact gradients. `mu` is then in units of that trace,
+        which is often in the thousands: useful values are far smaller. Weights are softmaxes.
+
+    batch_size : int or None, default=None
+        Rows of a mini-batch, rows counted by their weights. None means all rows at once for
+        "em" and 256 for "adam". With batches EM is stepwise: expected counts, scaled to the
+        whole table, enter a running average, and every batch ends with an M-step. That finds
+        better optima on large tables, in some tens of epochs; see `step_size`.
+
+    step_size : float or None, default=None
+        Of a mini-batch: how far EM's running average moves towards the counts of a batch,
+        at most 1; or Adam's step. None means 0.5 for "em" and 0.05 for "adam". It falls to a
+        fiftieth over `max_iter` epochs along half a cosine.
+
     max_iter : int, default=500
-        Largest number of EM iterations.
+        Largest number of iterations; of epochs, if there are mini-batches: then choose less.
 
     tol : float, default=1e-4
         EM stops when the mean log-likelihood of the training rows changes by less than
@@ -135,6 +156,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 
+    n_components : int, default=1
+        Number of circuits, each with its own Chow-Liu tree, mixed under one root sum node
+        and trained jointly by EM. Rows are first clustered; each tree is learnt, and started,
+        from its own cluster. Goes with ``structure="chow-liu"`` only.
+
     n_repetitions : int, default=10
         Number of random trees of ``structure="rat"``; not used otherwise.
 
@@ -149,7 +175,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         variance of a state is at least 1e-6 times that of the column, in every direction.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the circuit of the last fit: same columns, tree, types,
+        Whether `fit` goes on from the circuit of the last fit: same columns, trees, types,
         groups, categories and shrinkage, its parameters as the start. Early stopping holds
         out the same rows again.
 
@@ -177,6 +203,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
     ----------
     circuit_ : Circuit
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
+        It has one root, or one for each component or repetition.
 
     categories_ : list of n_features_in_ arrays or None
         The categories of each column, sorted; None where it is continuous.
@@ -261,6 +288,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "regularizer": [StrOptions({"global", "gated"})],
         "multiplier": [StrOptions({"unit", "exact"})],
         "update": [StrOptions({"quadratic", "cubic"})],
+        "solver": [StrOptions({"em", "adam"})],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "step_size": [Interval(Real, 0, None, closed="neither"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -275,6 +305,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "shrinkage": [Interval(Real, 0, None, closed="left")],
         "structure": ["array-like", StrOptions({"chow-liu", "chain", "star", "rat"})],
+        "n_components": [Interval(Integral, 1, None, closed="left")],
         "n_repetitions": [Interval(Integral, 1, None, closed="left")],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -292,6 +323,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         regularizer: str = "global",
         multiplier: str = "unit",
         update: str = "quadratic",
+        solver: str = "em",
+        batch_size: int | None = None,
+        step_size: float | None = None,
         max_iter: int = 500,
         tol: float = 1e-4,
         early_stopping: bool = False,
@@ -305,6 +339,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         max_categories: int = 32,
         handle_unknown: str = "ignore",
         structure: str | Sequence[int] = "chow-liu",
+        n_components: int = 1,
         n_repetitions: int = 10,
         feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
         shrinkage: float = 10.0,
@@ -319,6 +354,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.regularizer = regularizer
         self.multiplier = multiplier
         self.update = update
+        self.solver = solver
+        self.batch_size = batch_size
+        self.step_size = step_size
         self.max_iter = max_iter
         self.tol = tol
         self.early_stopping = early_stopping
@@ -332,6 +370,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.max_categories = max_categories
         self.handle_unknown = handle_unknown
         self.structure = structure
+        self.n_components = n_components
         self.n_repetitions = n_repetitions
         self.feature_groups = feature_groups
         self.shrinkage = shrinkage
@@ -700,7 +739,6 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         early_stopping: EarlyStopping | None,
     ) -> FitResult:
         from skpc._learn import learn_circuit
-        from skpc._mstep import MStep
         from skpc._structure import Structure
         from skpc._threads import table_work, use_threads
 
@@ -709,22 +747,50 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 matrix,
                 [column.categories for column in columns.columns],
                 weights,
-                MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
+                self._solver(),
                 start=self.circuit_ if self._continues() else None,
                 structure=Structure(
-                    self.structure, columns.groups(self.feature_groups), self.n_repetitions
+                    self.structure,
+                    columns.groups(self.feature_groups),
+                    self.n_repetitions,
+                    self.n_components,
                 ),
                 n_latents=self.n_latents,
                 n_init=self.n_init,
                 shrinkage=self.shrinkage,
                 random_state=random_state,
-                max_iter=self.max_iter,
-                tol=self.tol,
-                max_bytes=_working_bytes(),
-                dtype=np.dtype(self.dtype),
                 early_stopping=early_stopping,
                 on_iteration=_reporter(self.verbose),
             )
+
+    def _solver(self) -> Solver:
+        """How parameters are learnt."""
+        from skpc._mstep import MStep
+        from skpc._solvers import Solver
+
+        if self.update == "cubic" and (self.solver == "adam" or self.batch_size is not None):
+            raise ValueError(
+                "update='cubic' needs EM on all rows at once. Set solver='em' and "
+                "batch_size=None, or update='quadratic'."
+            )
+        if self.solver == "adam" and self.regularizer == "gated":
+            raise ValueError(
+                "regularizer='gated' is a form of EM's update: solver='adam' descends along the "
+                "gradient of the trace itself. Set regularizer='global', or solver='em'."
+            )
+        batch_size = self.batch_size
+        if self.solver == "adam" and batch_size is None:
+            batch_size = _ADAM_BATCH_SIZE
+        return Solver(
+            MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
+            self.max_iter,
+            self.tol,
+            kind=self.solver,
+            batch_size=batch_size,
+            step_size=_STEP_SIZES[self.solver] if self.step_size is None else self.step_size,
+            max_bytes=_working_bytes(),
+            dtype=np.dtype(self.dtype),
+        )
 
     def _warn(self, result: FitResult) -> None:
         """Warn of what the user should know about how EM ended."""
@@ -744,7 +810,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         changes = np.diff(result.log_likelihoods)
         rounding = 1e-9 if self.dtype == "float64" else 1e-6
         fell = changes < -rounding * np.maximum(1.0, np.abs(result.log_likelihoods[1:]))
-        if self.mu == 0 and self.pseudocount == 0 and fell.any():
+        is_plain = self.solver == "em" and self.batch_size is None
+        if is_plain and self.mu == 0 and self.pseudocount == 0 and fell.any():
             warnings.warn(
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
                 f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",

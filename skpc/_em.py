@@ -1,12 +1,11 @@
-"""The EM loop: expected counts, M-step, until progress says stop."""
+"""EM: expected counts, M-step, until progress says stop; on all rows or on mini-batches."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from skpc._batches import Batches, annealed
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
@@ -90,37 +89,55 @@ class EStep:
 
 
 def fit_em(
-    circuit: Circuit,
-    e_step: EStep,
-    m_step: MStep,
-    *,
-    max_iter: int,
-    tol: float,
-    validation: Callable[[Circuit], float] | None = None,
-    n_iter_no_change: int = 10,
-    on_iteration: Callable[[int, float, float | None], None] | None = None,
+    circuit: Circuit, progress: Progress, e_step: EStep, m_step: MStep, max_iter: int
 ) -> FitResult:
-    """Update `circuit` until it is no longer worth it.
-
-    Parameters
-    ----------
-    circuit : Circuit
-        Where to start.
-    e_step, m_step : EStep, MStep
-    max_iter : int
-    tol, validation, n_iter_no_change, on_iteration : see `skpc._stopping.Progress`
-    """
+    """Update `circuit` by EM until progress says stop, `max_iter` times at most."""
     total_weight = float(e_step.weights.sum())
-    progress = Progress(
-        circuit,
-        tol=tol,
-        validation=validation,
-        n_iter_no_change=n_iter_no_change,
-        on_iteration=on_iteration,
-    )
     for _ in range(max_iter):
         counts = e_step(circuit)
         circuit = m_step(circuit, counts)
         if progress.update(circuit, counts.log_likelihood / total_weight):
+            break
+    return progress.result()
+
+
+def fit_stepwise_em(
+    circuit: Circuit,
+    progress: Progress,
+    batches: Batches,
+    m_step: MStep,
+    step_size: float,
+    max_iter: int,
+    random_state: np.random.RandomState,
+) -> FitResult:
+    """Update `circuit` after every mini-batch, from a running average of expected counts.
+
+    An average of counts, scaled to the whole data set, moves towards those of the batch by a
+    step of 1 at first, and then of `step_size`, which falls to a fiftieth of that over the
+    `max_iter` epochs along half a cosine. Penalty and pseudocount mean what they do in EM.
+
+    References
+    ----------
+    O. Cappe and E. Moulines, "On-line expectation-maximization algorithm for latent data
+    models", Journal of the Royal Statistical Society B, 2009.
+    """
+    total_weight = float(batches.weights.sum())
+    average: ExpectedCounts | None = None
+    n_updates = 0
+    for epoch in range(max_iter):
+        step = step_size * annealed(epoch / max_iter)
+        log_likelihood = 0.0
+        for batch in random_state.permutation(len(batches)):
+            counts = batches.expected_counts(batch, circuit, with_gate=m_step.needs_gate)
+            log_likelihood += counts.log_likelihood
+            counts.scale(total_weight / batches.weights[batch])
+            n_updates += 1
+            if average is None:
+                average = counts
+            else:
+                average.move_towards(counts, max(step, 1.0 / n_updates))
+            former, circuit = circuit, m_step(circuit, average)
+            average.inputs = circuit.inputs.recentred(average.inputs, former.inputs)
+        if progress.update(circuit, log_likelihood / total_weight):
             break
     return progress.result()

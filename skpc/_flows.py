@@ -53,6 +53,19 @@ class ExpectedCounts:
     root_moments: np.ndarray | None = None
     sum_moments: np.ndarray | None = None
 
+    def scale(self, factor: float) -> None:
+        """Multiply all counts."""
+        self.inputs = [factor * part for part in self.inputs]
+        for name, value in vars(self).items():
+            if name != "inputs" and value is not None:
+                setattr(self, name, factor * value)
+
+    def move_towards(self, other: ExpectedCounts, step: float) -> None:
+        """Replace these counts by (1 - step) of them and `step` of the others."""
+        self.scale(1.0 - step)
+        other.scale(step)
+        self.add(other)
+
     def add(self, other: ExpectedCounts) -> None:
         """Add the counts of other rows."""
         self.inputs = [a + b for a, b in zip(self.inputs, other.inputs, strict=True)]

@@ -150,6 +150,16 @@ class Gaussian:
                 self._add_incomplete(values[rows][:, seen], counts[rows], seen, out)
         return out
 
+    def recentred(self, moments: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Moments about the means from those about other origins (n_latents, m)."""
+        n_latents, m = self.means.shape
+        shift = self.means - origins
+        counts, first = moments[:, :1], moments[:, 1 : 1 + m]
+        cross = first[:, :, None] * shift[:, None, :]
+        second = moments[:, 1 + m :].reshape(n_latents, m, m) - cross - cross.transpose(0, 2, 1)
+        second += counts[:, :, None] * shift[:, :, None] * shift[:, None, :]
+        return np.hstack([counts, first - counts * shift, second.reshape(n_latents, m * m)])
+
     def _add_incomplete(
         self, values: np.ndarray, counts: np.ndarray, seen: np.ndarray, out: np.ndarray
     ) -> None:

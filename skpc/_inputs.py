@@ -225,6 +225,18 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         }
         return Inputs(self.features, self.categories, probs, unseen, gaussians)
 
+    def recentred(self, summary: list[np.ndarray], former: Inputs) -> list[np.ndarray]:
+        """What `summarize` said under `former`, about the means of these Gaussians instead."""
+        counts, *moments = summary
+        pairs = zip(self.gaussians.values(), former.gaussians.values(), moments, strict=True)
+        return [counts, *(new.recentred(part, old.means) for new, old, part in pairs)]
+
+    def with_unseen(self, counts: np.ndarray, pseudocount: float) -> Inputs:
+        """The same distributions, with the unseen mass that `updated` finds for these counts."""
+        no_gaussians = Inputs(self.features, self.categories, self.probs, self.unseen, {})
+        unseen = no_gaussians.updated([counts], pseudocount).unseen
+        return Inputs(self.features, self.categories, self.probs, unseen, self.gaussians)
+
     def _totals(
         self, per_category: np.ndarray
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:

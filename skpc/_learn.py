@@ -1,4 +1,4 @@
-"""Learning a circuit from a matrix: evidence, structure, and EM from one or several starts."""
+"""Learning a circuit from a matrix: evidence, structure, and a solver from several starts."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from skpc._circuit import Circuit, random_circuit
-from skpc._em import EStep, fit_em
+from skpc._circuit import Circuit
 from skpc._evidence import Evidence, encode
 from skpc._flows import MeanLogLikelihood
-from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
-from skpc._stopping import FitResult, held_out_weights
-from skpc._structure import Structure, learn_structure
+from skpc._solvers import Solver
+from skpc._starts import draw_starts
+from skpc._stopping import FitResult, Progress, held_out_weights
+from skpc._structure import Structure
 from skpc._symbols import take_rows
 
 
@@ -50,7 +50,7 @@ def learn_circuit(
     X: Any,
     categories: Sequence[np.ndarray | None],
     weights: np.ndarray,
-    m_step: MStep,
+    solver: Solver,
     *,
     start: Circuit | None,
     structure: Structure,
@@ -58,10 +58,6 @@ def learn_circuit(
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
-    max_iter: int,
-    tol: float,
-    max_bytes: int,
-    dtype: np.dtype,
     early_stopping: EarlyStopping | None = None,
     on_iteration: Callable[[int, float, float | None], None] | None = None,
 ) -> FitResult:
@@ -72,86 +68,67 @@ def learn_circuit(
     X : (n, n_features) array or sparse matrix, NaN missing
     categories : per column, its sorted categories, or None if it is continuous
     weights : (n,) positive
-    m_step : MStep
+    solver : Solver
     start : Circuit or None
         Where to go on from, with its structure; None learns the structure and draws
         `n_init` starts.
     structure : Structure
     n_latents, n_init, shrinkage, random_state : see `SharpPCDensity`
-    max_iter, tol, on_iteration : see `skpc._em.fit_em`
-    max_bytes : int
-        Bound on the memory of messages.
-    dtype : float64 or float32
-        Of the messages.
     early_stopping : EarlyStopping or None
         None goes by the training log-likelihood.
+    on_iteration : see `skpc._stopping.Progress`
     """
-    table = X, weights
-    evidence, weights = _distinct(X, categories, weights)
-    if early_stopping is None:
-        held_out = None
-    elif early_stopping.X is not None and early_stopping.weights is not None:
-        held_out = _distinct(early_stopping.X, categories, early_stopping.weights)
-    else:
-        assert early_stopping.seed is not None
-        (evidence, weights), held_out = _split(
-            evidence, weights, early_stopping.fraction, early_stopping.seed
-        )
-    if start is not None:
-        starts = [start]
-        evidence = evidence.grouped(start.features)
-    else:
-        features, parents = learn_structure(
-            evidence, weights, structure, n_latents, m_step.pseudocount, random_state
-        )
-        evidence = evidence.grouped(features)
-        of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
-        starts = [
-            random_circuit(
-                parents, features, of_regions, evidence, weights, n_latents, random_state,
-                shrinkage=shrinkage,
-            )
-            for _ in range(n_init)
-        ]  # fmt: skip
-    e_step = EStep(
-        starts[0],
-        evidence,
-        weights,
-        with_gate=m_step.needs_gate,
-        with_moments=m_step.needs_moments,
-        max_bytes=max_bytes,
-        dtype=dtype,
+    (evidence, weights_left), held_out = _training_and_validation(
+        _distinct(X, categories, weights), categories, early_stopping
     )
+    starts = [start] if start is not None else draw_starts(
+        evidence, weights_left, categories, structure, solver, n_latents=n_latents,
+        n_init=n_init, shrinkage=shrinkage, random_state=random_state,
+    )  # fmt: skip
+    features = starts[0].features
     validation = None
     if held_out is not None:
-        rows, row_weights = held_out[0].grouped(starts[0].features), held_out[1]
-        validation = MeanLogLikelihood(starts[0], rows, row_weights, max_bytes=max_bytes)
-    results = [
-        fit_em(
+        validation = MeanLogLikelihood(
+            starts[0], held_out[0].grouped(features), held_out[1], max_bytes=solver.max_bytes
+        )
+    learn = solver.bind(starts[0], evidence.grouped(features), weights_left, random_state)
+    results = []
+    for circuit in starts:
+        progress = Progress(
             circuit,
-            e_step,
-            m_step,
-            max_iter=max_iter,
-            tol=tol,
+            tol=solver.tol,
             validation=validation,
             n_iter_no_change=early_stopping.n_iter_no_change if early_stopping else 1,
             on_iteration=on_iteration,
         )
-        for circuit in starts
-    ]
+        results.append(learn(circuit, progress))
     best = max(range(len(results)), key=lambda i: results[i].score)
     result = results[best]
     if early_stopping is None or not early_stopping.refit:
         return result
-    del e_step, validation  # their messages
-    X, weights = _all_rows(*table, early_stopping.X, early_stopping.weights)
+    del learn, validation  # their messages
+    X, weights = _all_rows(X, weights, early_stopping.X, early_stopping.weights)
     refitted = learn_circuit(
-        X, categories, weights, m_step, start=starts[best], structure=structure,
-        n_latents=n_latents, n_init=1, shrinkage=shrinkage, random_state=random_state,
-        max_iter=max(1, result.best_iteration or 0), tol=0.0, max_bytes=max_bytes, dtype=dtype,
-        on_iteration=on_iteration,
+        X, categories, weights,
+        replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0),
+        start=starts[best], structure=structure, n_latents=n_latents, n_init=1,
+        shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit)
+
+
+def _training_and_validation(
+    rows: tuple[Evidence, np.ndarray],
+    categories: Sequence[np.ndarray | None],
+    early_stopping: EarlyStopping | None,
+) -> tuple[tuple[Evidence, np.ndarray], tuple[Evidence, np.ndarray] | None]:
+    """Distinct rows and weights to learn from, and those to validate on."""
+    if early_stopping is None:
+        return rows, None
+    if early_stopping.X is not None and early_stopping.weights is not None:
+        return rows, _distinct(early_stopping.X, categories, early_stopping.weights)
+    assert early_stopping.seed is not None
+    return _split(*rows, early_stopping.fraction, early_stopping.seed)
 
 
 def _distinct(

@@ -143,6 +143,22 @@ def row_codes(
     return codes, n_patterns
 
 
+def row_patterns(
+    parents: np.ndarray,
+    symbols: np.ndarray,
+    n_symbols: np.ndarray,
+    weights: np.ndarray | None = None,
+) -> Patterns:
+    """Patterns of which every region has one for each row: see `build_patterns`.
+
+    What is not linear in flows needs them.
+    """
+    n_regions, n_rows = symbols.shape
+    codes = np.tile(np.arange(n_rows, dtype=np.int32), (n_regions, 1))
+    n_patterns = np.full(n_regions, n_rows, np.int64)
+    return link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)
+
+
 def link_patterns(
     parents: np.ndarray,
     symbols: np.ndarray,

@@ -34,11 +34,35 @@ class Structure:
         Continuous columns to take together; None finds them, see `correlated_groups`.
     n_repetitions : int
         Number of random trees.
+    n_components : int
+        Number of Chow-Liu trees.
+
+    Raises
+    ------
+    ValueError
+        If these do not go together.
     """
 
     kind: str | Sequence[int] = "chow-liu"
     groups: Sequence[Sequence[int]] | None = None
     n_repetitions: int = 10
+    n_components: int = 1
+
+    def __post_init__(self) -> None:
+        named = isinstance(self.kind, str)
+        if not named and self.groups:
+            raise ValueError(
+                f"feature_groups={self.groups} cannot go with a structure given as parents, in "
+                "which each column is a region of its own. Set feature_groups=None."
+            )
+        if self.n_components > 1 and not (named and self.kind == "chow-liu"):
+            remedy = "n_components=1"
+            if named and self.kind == "rat":
+                remedy += " and choose the number of trees by n_repetitions"
+            raise ValueError(
+                f"n_components={self.n_components} needs structure='chow-liu', with a tree of its "
+                f"own for each component; got structure={self.kind!r}. Set {remedy}."
+            )
 
 
 def learn_structure(
@@ -72,11 +96,6 @@ def learn_structure(
     kind, groups = structure.kind, structure.groups
     n_columns = len(evidence.n_symbols)
     if not isinstance(kind, str):
-        if groups:
-            raise ValueError(
-                f"feature_groups={groups} cannot go with a structure given as parents, in which "
-                "each column is a region of its own. Set feature_groups=None."
-            )
         return [np.array([j]) for j in range(n_columns)], given_parents(kind, n_columns)
     if groups is None:
         groups = [] if kind == "chain" else correlated_groups(evidence, weights, n_latents)

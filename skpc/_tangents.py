@@ -17,7 +17,7 @@ from skpc._flows import ExpectedCounts, Messages, row_blocks
 from skpc._kernels import tangents as kernels
 from skpc._kernels.flows import TASK_ROWS
 from skpc._kernels.gemm import padded
-from skpc._patterns import Patterns, link_patterns
+from skpc._patterns import Patterns, row_patterns
 from skpc._threads import launch
 
 
@@ -214,10 +214,5 @@ def row_linearisations(
     per_row = circuit.n_regions * (Linearisation.bytes_per_row(circuit.n_latents) + 32)
     for rows in row_blocks(len(weights), per_row, max_bytes):
         part = evidence.take(rows)
-        symbols, n_symbols = part.dense_symbols, part.n_symbols
-        codes = np.tile(np.arange(symbols.shape[1], dtype=np.int32), (circuit.n_regions, 1))
-        n_patterns = np.full(circuit.n_regions, symbols.shape[1], np.int64)
-        patterns = link_patterns(
-            circuit.parents, symbols, n_symbols, codes, n_patterns, weights[rows]
-        )
+        patterns = row_patterns(circuit.parents, part.dense_symbols, part.n_symbols, weights[rows])
         yield rows, Linearisation(circuit, part.without_rows(), patterns)

@@ -63,35 +63,6 @@ def random_circuit(rng, parents, n_categories, n_latents):
     return circuit
 
 
-def mixture(circuits, shares):
-    """One circuit of several trees over the same columns, under one root sum node."""
-    offsets = np.cumsum([0, *(len(c.parents) for c in circuits[:-1])])
-    parents = [
-        np.where(c.parents < 0, -1, c.parents + offset)
-        for c, offset in zip(circuits, offsets, strict=True)
-    ]
-    inputs = Inputs(
-        [columns for c in circuits for columns in c.features],
-        [values for c in circuits for values in c.inputs.categories],
-        np.concatenate([c.inputs.probs for c in circuits]),
-        np.concatenate([c.inputs.unseen for c in circuits]),
-        {
-            offset + region: gaussian
-            for c, offset in zip(circuits, offsets, strict=True)
-            for region, gaussian in c.inputs.gaussians.items()
-        },
-    )
-    circuit = Circuit(
-        np.concatenate(parents),
-        inputs.features,
-        np.concatenate([share * c.root_weights for c, share in zip(circuits, shares, strict=True)]),
-        np.concatenate([c.sum_weights for c in circuits]),
-        inputs,
-    )
-    circuit.check()
-    return circuit
-
-
 def random_rows(rng, circuit, n_rows, missing=0.2):
     """Rows of independent categories, a share of them missing."""
     n_columns = sum(len(columns) for columns in circuit.features)

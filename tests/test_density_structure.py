@@ -18,10 +18,13 @@ STRUCTURES = {
     "chain": {"structure": "chain"},
     "star": {"structure": "star"},
     "rat": {"structure": "rat", "n_repetitions": 3},
+    "components": {"n_components": 2},
     "parents": {"structure": [1, -1, 1, 2, 2]},
 }
 each_structure = pytest.mark.parametrize("parameters", STRUCTURES.values(), ids=STRUCTURES.keys())
-several_trees = pytest.mark.parametrize("parameters", [STRUCTURES["rat"]], ids=["rat"])
+several_trees = pytest.mark.parametrize(
+    "parameters", [STRUCTURES["rat"], STRUCTURES["components"]], ids=["rat", "components"]
+)
 
 
 def model(**parameters):
@@ -105,6 +108,7 @@ def test_rows_of_mixed_types(parameters):
 @each_structure
 def test_sparse_rows(parameters):
     X = np.nan_to_num(rows())
+    X[:, 1] -= 1.0  # its zeros are not its first category
     dense = model(**parameters).fit(X)
     sparse = model(**parameters).fit(csr_array(X))
     assert same_bits(sparse.circuit_, dense.circuit_)
@@ -130,6 +134,13 @@ def test_pickled_models_answer_the_same(parameters):
     assert np.array_equal(again.fit(X).score_samples(X), fitted.score_samples(X))
 
 
+def test_grid_search_over_components():
+    search = GridSearchCV(model(), {"n_components": [1, 2, 3]}, cv=3).fit(rows())
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores).all()
+    assert len(set(scores)) == 3
+
+
 def test_grid_search_over_structures():
     grid = {"structure": ["chow-liu", "rat", [1, -1, 1, 2, 2]], "n_repetitions": [2, 4]}
     search = GridSearchCV(model(), grid, cv=3).fit(rows())
@@ -152,6 +163,70 @@ def test_n_parameters_of_random_trees():
     fitted = model(structure="rat", n_repetitions=4).fit(rows())
     # The root's 4 x 3 weights; in each tree 8 edges of 3 x 2; 5 columns of 3 states.
     assert fitted.n_parameters == 4 * 3 - 1 + 4 * (8 * 6 + 5 * 3)
+
+
+def two_kinds(n_rows=1500, seed=0):
+    """Columns are equal in pairs: neighbours in one half of the rows, others in the other."""
+    rng = np.random.default_rng(seed)
+    pairs = rng.integers(0, 2, (2, n_rows, 3))
+    X = np.zeros((n_rows, 10))
+    X[:, :6] = np.repeat(pairs[0], 2, axis=1)
+    X[n_rows // 2 :, :6] = np.concatenate([pairs[1], pairs[1]], axis=1)[n_rows // 2 :]
+    X[n_rows // 2 :, 6:] = 1.0  # which half
+    return np.where(rng.random(X.shape) < 0.05, 1 - X, X)
+
+
+def test_each_component_has_the_tree_of_its_cluster():
+    X = two_kinds()
+    mixed = model(n_components=2, max_iter=60).fit(X)
+    circuit = mixed.circuit_
+    assert circuit.root_weights.reshape(2, 3).sum(axis=1) == pytest.approx(0.5, abs=0.05)
+    edges = [set(), set()]
+    for region, parent in enumerate(circuit.parents):
+        if parent >= 0:
+            ends = circuit.features[region][0], circuit.features[parent][0]
+            edges[region >= 10].add(frozenset(map(int, ends)))
+    neighbours = {frozenset([0, 1]), frozenset([2, 3]), frozenset([4, 5])}
+    others = {frozenset([0, 3]), frozenset([1, 4]), frozenset([2, 5])}
+    found = sorted([neighbours <= tree, others <= tree] for tree in edges)
+    assert found == [[False, True], [True, False]]
+    assert mixed.score(two_kinds(seed=1)) > model(max_iter=60).fit(X).score(X) + 0.3
+
+
+def test_components_start_from_their_clusters():
+    X = two_kinds()
+    first = model(n_components=2, max_iter=1).fit(X).log_likelihoods_[0]
+    single = model(max_iter=11, tol=0.0).fit(X).log_likelihoods_[10]
+    assert first > single
+
+
+def test_n_parameters_of_components():
+    fitted = model(n_components=2).fit(rows())
+    assert fitted.n_parameters == 2 * 3 - 1 + 2 * (4 * 6 + 5 * 3)
+    assert len(fitted.circuit_.roots) == 2
+
+
+def test_more_components_than_rows():
+    X = rows(2, missing=0.0)
+    fitted = model(n_components=5).fit(X)
+    assert np.isfinite(fitted.score(X))
+    fitted.circuit_.check()
+
+
+@each_structure
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_any_scale_of_weights(parameters, scale):
+    X = mixed_rows()
+    fitted = model(**parameters, pseudocount=0.0, mu=0.0).fit(X, sample_weight=np.full(80, scale))
+    assert np.isfinite(fitted.score(X))
+    fitted.circuit_.check()
+
+
+@several_trees
+def test_threads_do_not_change_bits(parameters):
+    X = mixed_rows(300)
+    first, again = (model(**parameters, n_jobs=n).fit(X).circuit_ for n in (1, 2))
+    assert same_bits(first, again)
 
 
 @several_trees
@@ -180,6 +255,19 @@ def test_random_trees_depend_on_the_random_state():
         ({"structure": [-1, 0]}, r"structure.*5 columns.*got 2 entries"),
         ({"structure": [-1, 2, 1, 0, 0]}, r"structure has a cycle"),
         ({"n_repetitions": 0}, r"'n_repetitions' parameter.*Got 0"),
+        ({"n_components": 0}, r"'n_components' parameter.*Got 0"),
+        (
+            {"n_components": 2, "structure": "star"},
+            r"n_components=2 needs structure='chow-liu'.*structure='star'. Set n_components=1.$",
+        ),
+        (
+            {"n_components": 3, "structure": [1, -1, 1, 2, 2]},
+            r"n_components=3 needs structure='chow-liu'.*got structure=\[1, -1, 1, 2, 2\]",
+        ),
+        (
+            {"n_components": 2, "structure": "rat"},
+            r"n_components=2.*structure='rat'.*number of trees by n_repetitions",
+        ),
     ],
 )
 def test_what_is_wrong_with_the_structure(parameters, message):

@@ -16,6 +16,7 @@ from helpers import (
 from skpc._em import EStep, fit_em
 from skpc._flows import log_likelihood
 from skpc._mstep import MStep
+from skpc._stopping import Progress
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,7 +32,8 @@ def run(circuit, X, weights, m_step=None, *, max_iter=1, tol=0.0, **options):
         with_gate=m_step.needs_gate,
         with_moments=m_step.needs_moments,
     )
-    return fit_em(circuit, e_step, m_step, max_iter=max_iter, tol=tol, **options)
+    progress = Progress(circuit, tol=tol, **options)
+    return fit_em(circuit, progress, e_step, m_step, max_iter)
 
 
 def medium_case(seed):

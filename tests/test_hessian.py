@@ -15,7 +15,6 @@ from helpers import (
     chain,
     mixed_circuit,
     mixed_rows,
-    mixture,
     random_circuit,
     random_rows,
     random_tree,
@@ -27,6 +26,7 @@ from test_curvature_oracle import case as small_circuit
 from test_curvature_oracle import enumerated_gradients
 from test_mixture import case as trees_of_categories
 
+from skpc._circuit import mixture
 from skpc._flows import log_likelihood
 from skpc._inputs import Inputs
 from skpc.curvature import (

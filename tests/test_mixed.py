@@ -23,6 +23,7 @@ from skpc._em import EStep, fit_em
 from skpc._evidence import encode
 from skpc._flows import log_likelihood
 from skpc._mstep import MStep
+from skpc._stopping import Progress
 from skpc._structure import correlated_groups
 from skpc._threads import use_threads
 
@@ -260,7 +261,8 @@ def test_plain_em_never_falls(kinds, missing):
         np.random.RandomState(0),
         shrinkage=0.0,
     )
-    result = fit_em(circuit, EStep(circuit, evidence, weights), MStep(), max_iter=60, tol=0.0)
+    e_step = EStep(circuit, evidence, weights)
+    result = fit_em(circuit, Progress(circuit, tol=0.0), e_step, MStep(), 60)
     assert np.diff(result.log_likelihoods).min() > -1e-9
     assert result.log_likelihoods[-1] > result.log_likelihoods[0] + 0.1
 

@@ -10,17 +10,18 @@ from helpers import (
     category_counts,
     chain,
     gather,
-    mixture,
     random_circuit,
     random_rows,
     star,
 )
 from scipy.special import logsumexp
 
+from skpc._circuit import mixture
 from skpc._em import EStep, fit_em
 from skpc._flows import log_likelihood
 from skpc._mstep import MStep
 from skpc._queries import sample
+from skpc._stopping import Progress
 from skpc.curvature import hessian_trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -130,7 +131,7 @@ def test_a_tree_that_explains_nothing_does_not_underflow():
 def test_em_never_falls_and_reaches_the_best_tree():
     circuit, _, _, X, weights = case(3)
     e_step = EStep(circuit, circuit.inputs.encode(X), weights)
-    result = fit_em(circuit, e_step, MStep(), max_iter=60, tol=0.0)
+    result = fit_em(circuit, Progress(circuit, tol=0.0), e_step, MStep(), 60)
     assert np.diff(result.log_likelihoods).min() > -1e-12
     assert result.log_likelihoods[-1] > result.log_likelihoods[0] + 0.1
     result.circuit.check()

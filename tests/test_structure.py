@@ -320,6 +320,21 @@ def test_star_has_the_most_informative_column_at_its_hub():
     assert parents.tolist() == [2, 2, -1, 2]
 
 
+def test_what_a_group_says_of_itself_does_not_make_it_the_hub():
+    rng = np.random.default_rng(0)
+    latent = rng.integers(0, 2, 400)
+    X = (rng.random((400, 5)) < 0.1 + 0.8 * latent[:, None]).astype(float)
+    X[:, 3] = rng.normal(size=400)
+    X[:, 4] = X[:, 3]
+    categories = [*(np.array([0.0, 1.0]) for _ in range(3)), None, None]
+    evidence = encode(X, [np.array([j]) for j in range(5)], categories)
+    features, parents = learn_structure(
+        evidence, np.ones(400), Structure("star"), 3, 0.1, np.random.RandomState(0)
+    )
+    assert lists(features) == [[0], [1], [2], [3, 4]]
+    assert parents[3] >= 0
+
+
 def test_star_of_one_column():
     evidence = Evidence(np.array([[0, 1]], np.int32), np.array([4]), (None,))
     _, parents = learn_structure(

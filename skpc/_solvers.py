@@ -1,0 +1,104 @@
+"""How parameters are learnt: EM on all rows or on mini-batches, or Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from skpc._adam import fit_adam
+from skpc._batches import Batches
+from skpc._circuit import Circuit
+from skpc._em import EStep, fit_em, fit_stepwise_em
+from skpc._evidence import Evidence
+from skpc._flows import DEFAULT_MAX_BYTES
+from skpc._mstep import MStep
+from skpc._stopping import FitResult, Progress
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A way to learn parameters, with its settings.
+
+    Attributes
+    ----------
+    m_step : MStep
+        Of EM. Its `mu` is also Adam's.
+    max_iter : int
+        Largest number of iterations, of epochs if there are batches.
+    tol : float
+        See `skpc._stopping.Progress`.
+    kind : "em" or "adam"
+    batch_size : float or None
+        Weight of a mini-batch; None takes all rows at once.
+    step_size : float
+        Of mini-batches; see `fit_stepwise_em` and `fit_adam`.
+    max_bytes : int
+        Bound on the memory of messages.
+    dtype : float64 or float32
+        Of the messages.
+    """
+
+    m_step: MStep
+    max_iter: int
+    tol: float
+    kind: str = "em"
+    batch_size: float | None = None
+    step_size: float = 0.5
+    max_bytes: int = DEFAULT_MAX_BYTES
+    dtype: DTypeLike = np.float64
+
+    def new_e_step(self, circuit: Circuit, evidence: Evidence, weights: np.ndarray) -> EStep:
+        """The E-step on all rows."""
+        return EStep(
+            circuit,
+            evidence,
+            weights,
+            with_gate=self.m_step.needs_gate,
+            with_moments=self.m_step.needs_moments,
+            max_bytes=self.max_bytes,
+            dtype=self.dtype,
+        )
+
+    def bind(
+        self,
+        circuit: Circuit,
+        evidence: Evidence,
+        weights: np.ndarray,
+        random_state: np.random.RandomState,
+    ) -> Callable[[Circuit, Progress], FitResult]:
+        """Prepare the patterns of weighted distinct rows for circuits of one structure."""
+        if self.kind == "em" and self.batch_size is None:
+            e_step = self.new_e_step(circuit, evidence, weights)
+            return partial(fit_em, e_step=e_step, m_step=self.m_step, max_iter=self.max_iter)
+        by_row = self.kind == "adam" and self.m_step.mu > 0
+        batches = Batches(
+            circuit,
+            evidence,
+            weights,
+            np.inf if self.batch_size is None else self.batch_size,
+            random_state,
+            by_row=by_row,
+            dtype=np.float64 if by_row else self.dtype,
+        )
+        if self.kind == "adam":
+            return partial(
+                fit_adam,
+                batches=batches,
+                mu=self.m_step.mu,
+                pseudocount=self.m_step.pseudocount,
+                step_size=self.step_size,
+                max_iter=self.max_iter,
+                random_state=random_state,
+            )
+        return partial(
+            fit_stepwise_em,
+            batches=batches,
+            m_step=self.m_step,
+            step_size=self.step_size,
+            max_iter=self.max_iter,
+            random_state=random_state,
+        )
