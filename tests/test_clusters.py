@@ -23,8 +23,10 @@ def planted(seed, n_rows=400):
 
 
 def clusters(X, weights=None, n_clusters=2, seed=0, max_bytes=2**30):
-    categories = [*(np.array([0.0, 1.0]) for _ in range(8)), None]
-    evidence = encode(X, [np.array([j]) for j in range(9)], categories)
+    """The last column is continuous."""
+    n_columns = X.shape[1]
+    categories = [*(np.array([0.0, 1.0]) for _ in range(n_columns - 1)), None]
+    evidence = encode(X, [np.array([j]) for j in range(n_columns)], categories)
     return soft_clusters(
         evidence,
         np.ones(len(X)) if weights is None else weights,
@@ -52,6 +54,14 @@ def test_rows_without_weight_to_speak_of_do_not_make_a_cluster():
     common = clusters(X)
     assert abs(rare[0][kind == 0].mean() - rare[0][kind == 1].mean()) < 0.6
     assert abs(common[0][kind == 0].mean() - common[0][kind == 1].mean()) > 0.9
+
+
+def test_many_columns_do_not_underflow():
+    X, _ = planted(0, n_rows=40)
+    wide = np.concatenate([np.tile(X[:, :8], 300), X[:, 8:]], axis=1)
+    shares = clusters(wide)
+    np.testing.assert_allclose(shares.sum(axis=0), 1.0, rtol=1e-14)
+    assert (shares.max(axis=0) == 1.0).all()
 
 
 def test_memory_does_not_matter():

@@ -10,6 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV
 
 from skpc import SharpPCDensity
+from skpc._em import fit_em
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -198,6 +199,32 @@ def test_components_start_from_their_clusters():
     first = model(n_components=2, max_iter=1).fit(X).log_likelihoods_[0]
     single = model(max_iter=11, tol=0.0).fit(X).log_likelihoods_[10]
     assert first > single
+
+
+def test_components_start_with_the_shares_of_their_clusters(monkeypatch):
+    X = two_kinds()[500:]  # 250 rows of one kind, 750 of the other
+    starts = []
+
+    def spy(circuit, *args, **kwargs):
+        starts.append(circuit)
+        return fit_em(circuit, *args, **kwargs)
+
+    monkeypatch.setattr("skpc._learn.fit_em", spy)
+    model(n_components=2, n_init=2, max_iter=1).fit(X)
+    for start in starts:
+        shares = start.root_weights.reshape(2, 3).sum(axis=1)
+        assert sorted(shares) == pytest.approx([0.25, 0.75], abs=0.02)
+    assert not same_bits(*starts)
+
+
+def test_a_cluster_without_rows_is_no_problem(monkeypatch):
+    def empty(evidence, weights, *args, **kwargs):
+        return np.stack([np.ones(len(weights)), np.zeros(len(weights))])
+
+    monkeypatch.setattr("skpc._starts.soft_clusters", empty)
+    fitted = model(n_components=2).fit(mixed_rows())
+    assert np.isfinite(fitted.score(mixed_rows()))
+    fitted.circuit_.check()
 
 
 def test_n_parameters_of_components():
