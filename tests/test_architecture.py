@@ -108,7 +108,7 @@ X = np.random.default_rng(0).integers(0, 2, (50, 4))
 holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.nan, X)
 for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
-    {"n_latents": 1},
+    {"n_latents": 1}, {"early_stopping": True, "refit": True},
 ):
     for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],
                  csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):
