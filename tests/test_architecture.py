@@ -112,6 +112,7 @@ holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.na
 for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
     {"n_latents": 1}, {"structure": "rat", "n_repetitions": 2}, {"n_components": 2},
+    {"early_stopping": True, "refit": True}, {"batch_size": 20}, {"solver": "adam", "mu": 1e-6},
 ):
     for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],
                  csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):
