@@ -133,34 +133,39 @@ def test_gradient_is_that_of_enumeration(seed, include_inputs):
     assert_close(actual, -np.average(rows, axis=0, weights=weights), rtol=1e-10)
 
 
-@both
-@pytest.mark.parametrize("only_missing", [False, True])
-def test_weights_at_the_floor(only_missing, include_inputs):
-    """Nearly deterministic nodes: terms of 1e30 must not drown others."""
-    rng = np.random.default_rng(0)
-    circuit = random_circuit(rng, np.array([1, -1, 1, 2]), np.array([2, 2, 2, 3]), 2)
-    root_weights, sum_weights = circuit.root_weights.copy(), circuit.sum_weights.copy()
-    root_weights[:] = 1e-30, 1.0
-    sum_weights[0] = sum_weights[3] = np.eye(2) + 1e-30
-    probs = np.where(circuit.inputs.probs < 0.3, 1e-30, circuit.inputs.probs)
-    old = circuit.inputs
+def nearly_deterministic(rng):
+    """Every state has one likely category and one likely state below it; the rest is 1e-30."""
+    parents, n_categories = np.array([1, -1, 1, 2, 1]), np.array([2, 2, 2, 2, 3])
+    circuit = random_circuit(rng, parents, n_categories, 2)
+    sum_weights, old = circuit.sum_weights.copy(), circuit.inputs
+    sum_weights[:4] = np.eye(2) + 1e-30
+    probs = old.probs.copy()
+    for first in old.start[[0, 2, 3]]:
+        probs[first : first + 2] = np.eye(2)[rng.permutation(2)] + 1e-30
     inputs = Inputs(old.features, old.categories, probs, old.unseen, {})
-    circuit = replace(circuit, root_weights=root_weights, sum_weights=sum_weights, inputs=inputs)
-    X = random_rows(rng, circuit, 6, missing=0.0)
-    if only_missing:
-        X[:] = np.nan
+    return replace(circuit, sum_weights=sum_weights, inputs=inputs)
+
+
+@both
+@pytest.mark.parametrize("missing", [0.0, 0.3, 1.0])
+def test_weights_at_the_floor(missing, include_inputs):
+    """Relative tangents of 1e30 must not drown those of other nodes."""
+    rng = np.random.default_rng(0)
+    circuit = nearly_deterministic(rng)
+    X = random_rows(rng, circuit, 12, missing)
     for x in X[:, None]:  # row by row: one row of huge gradients would hide the others
         expected = autograd_hessian(circuit, x, np.ones(1), include_inputs)
-        actual = hessian(circuit, x, include_inputs=include_inputs)
         gradients = np.sqrt(np.diag(expected))
-        error = np.abs(actual - expected)
-        # H is p_ij / p - g_i g_j, and both terms may be much larger than the difference.
-        assert (error <= 1e-10 * (np.abs(expected) + np.outer(gradients, gradients))).all()
-        expected = autograd_gradient_of_mean_trace(circuit, x, np.ones(1), include_inputs)
+        # H is g_i g_j - p_ij / p, and both terms may be much larger than the difference.
+        bound = 1e-12 * (np.abs(expected) + np.outer(gradients, gradients))
+        actual = hessian(circuit, x, include_inputs=include_inputs)
+        assert (np.abs(actual - expected) <= bound).all()
+        for v in rng.normal(size=(3, len(expected))):
+            product = hessian_vector_product(circuit, x, v, include_inputs=include_inputs)
+            assert (np.abs(product - expected @ v) <= bound @ np.abs(v)).all()
         actual = trace_gradient(circuit, x, include_inputs=include_inputs)
-        second = np.abs(hessian(circuit, x, include_inputs=include_inputs)) @ gradients
-        bound = second + gradients * (gradients @ gradients)
-        assert (np.abs(actual - expected) <= 1e-10 * bound).all()
+        product = 2 * expected @ gradient(circuit, x, include_inputs=include_inputs)
+        assert (np.abs(actual - product) <= 2 * bound @ gradients).all()
 
 
 # --- nodes -----------------------------------------------------------------------------
