@@ -107,7 +107,7 @@ def test_an_interrupted_first_fit_leaves_nothing(monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skpc._learn.fit_em", interrupt)
+    monkeypatch.setattr("skpc._solvers.fit_em", interrupt)
     model = small()
     with pytest.raises(KeyboardInterrupt):
         model.fit(binary_rows())

@@ -257,16 +257,16 @@ def test_rows_held_out_teach_nothing():
 
 
 def test_the_tree_is_learnt_from_training_rows_alone(monkeypatch):
-    import skpc._learn
+    import skpc._starts
 
     X, totals = mixed_rows(), []
-    learn_structure = skpc._learn.learn_structure
+    learn_structure = skpc._starts.learn_structure
 
     def recorded(evidence, weights, *args, **kwargs):
         totals.append((evidence.symbols.shape[1], weights.sum()))
         return learn_structure(evidence, weights, *args, **kwargs)
 
-    monkeypatch.setattr("skpc._learn.learn_structure", recorded)
+    monkeypatch.setattr("skpc._starts.learn_structure", recorded)
     stopped(validation_fraction=0.25, refit=True).fit(X)
     assert totals == [(45, 45)]
 

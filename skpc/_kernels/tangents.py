@@ -13,8 +13,8 @@ times a flow, so no scale is needed:
 """
 
 import numpy as np
-from numba import njit
 
+from skpc._kernels import njit
 from skpc._kernels.flows import BLOCK_ROWS, TASK_ROWS, _pack
 from skpc._kernels.gemm import add_transposed_product, multiply
 from skpc._kernels.tasks import fetch_add, take, take_next
