@@ -209,7 +209,7 @@ def test_components_start_with_the_shares_of_their_clusters(monkeypatch):
         starts.append(circuit)
         return fit_em(circuit, *args, **kwargs)
 
-    monkeypatch.setattr("skpc._learn.fit_em", spy)
+    monkeypatch.setattr("skpc._solvers.fit_em", spy)
     model(n_components=2, n_init=2, max_iter=1).fit(X)
     for start in starts:
         shares = start.root_weights.reshape(2, 3).sum(axis=1)
