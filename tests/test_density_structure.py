@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV
 
 from skpc import SharpPCDensity
-from skpc._em import fit_em
+from skpc._circuit import mixture
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -205,12 +205,13 @@ def test_components_start_with_the_shares_of_their_clusters(monkeypatch):
     X = two_kinds()[500:]  # 250 rows of one kind, 750 of the other
     starts = []
 
-    def spy(circuit, *args, **kwargs):
-        starts.append(circuit)
-        return fit_em(circuit, *args, **kwargs)
+    def spy(*args):
+        starts.append(mixture(*args))
+        return starts[-1]
 
-    monkeypatch.setattr("skpc._solvers.fit_em", spy)
+    monkeypatch.setattr("skpc._starts.mixture", spy)
     model(n_components=2, n_init=2, max_iter=1).fit(X)
+    assert len(starts) == 2
     for start in starts:
         shares = start.root_weights.reshape(2, 3).sum(axis=1)
         assert sorted(shares) == pytest.approx([0.25, 0.75], abs=0.02)
