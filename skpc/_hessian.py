@@ -1,161 +1,36 @@
-"""Parameter vectors, weighted rows, and Hessians of the mean negative log-likelihood."""
+"""Gradient and Hessian of the mean negative log-likelihood: see `skpc.curvature`."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._flows import pattern_blocks
-from skpc._inputs import Inputs
-from skpc._patterns import distinct_rows
+from skpc._flows import DEFAULT_MAX_BYTES, Messages, pattern_blocks
+from skpc._parameters import ParameterVector, weighted_evidence, work_of
 from skpc._tangents import Linearisation
+from skpc._threads import use_threads
 
 
-class ParameterVector:
-    """How a circuit's parameters are laid out in one vector.
+class HessianSpectrum(NamedTuple):
+    """Some eigenvalues of a Hessian.
 
-    Root weights, then the (K, K) matrices of the regions that are no roots, in their order
-    and row-major; then, with `include_inputs`, ``circuit.inputs.probs``, row-major.
+    Attributes
+    ----------
+    eigenvalues : ndarray of shape (k,)
+        Descending.
+    eigenvectors : ndarray of shape (P, k)
+        Of unit length, one a column; the largest entry of each is positive.
+    residuals : ndarray of shape (k,)
+        Length of H v - lambda v.
     """
 
-    def __init__(self, circuit: Circuit, include_inputs: bool) -> None:
-        probs = circuit.inputs.probs
-        if include_inputs and not (probs > 0.0).all():
-            raise ValueError(
-                "include_inputs=True needs positive probabilities of all categories; the "
-                f"smallest in circuit.inputs.probs is {probs.min()}. Raise it, or use "
-                "include_inputs=False."
-            )
-        self.circuit, self.include_inputs = circuit, include_inputs
-        self._inner = circuit.parents >= 0
-        self._ends = np.cumsum(
-            [len(circuit.root_weights), self._inner.sum() * circuit.n_latents**2]
-        )
-        self.size = int(self._ends[1]) + (probs.size if include_inputs else 0)
-
-    def check(self, vector: Any, name: str) -> np.ndarray:
-        """A vector (P,) or the columns of a matrix (P, m), as float64."""
-        vector = np.asarray(vector, dtype=np.float64)
-        if vector.ndim not in (1, 2) or vector.shape[0] != self.size:
-            raise ValueError(
-                f"{name} must have shape ({self.size},) or ({self.size}, m), one entry for each "
-                f"parameter with include_inputs={self.include_inputs}; got {vector.shape}."
-            )
-        if not np.isfinite(vector).all():
-            raise ValueError(f"{name} must be finite; it has NaN or infinite entries.")
-        return vector
-
-    def join(self, root: np.ndarray, sums: np.ndarray, probs: np.ndarray | None) -> np.ndarray:
-        """The vector of these parts."""
-        parts = [root, sums[self._inner].ravel()]
-        if self.include_inputs:
-            assert probs is not None
-            parts.append(probs.ravel())
-        return np.concatenate(parts)
-
-    def split(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """The parts of a vector: root (n_roots * K,), sums (n_regions, K, K), probs (V, K)."""
-        n_latents = self.circuit.n_latents
-        root, inner, probs = np.split(vector, self._ends)
-        sums = np.zeros_like(self.circuit.sum_weights)
-        sums[self._inner] = inner.reshape(-1, n_latents, n_latents)
-        return root.copy(), sums, probs.reshape(-1, n_latents) if self.include_inputs else None
-
-    @property
-    def values(self) -> np.ndarray:
-        """The circuit's parameters (P,)."""
-        circuit = self.circuit
-        return self.join(circuit.root_weights, circuit.sum_weights, circuit.inputs.probs)
-
-    def moved(self, step: np.ndarray) -> Circuit:
-        """The circuit with this vector added to its parameters; roots' matrices stay."""
-        circuit, old = self.circuit, self.circuit.inputs
-        root, sums, probs = self.split(step)
-        inputs = old
-        if probs is not None:
-            inputs = Inputs(
-                old.features, old.categories, old.probs + probs, old.unseen, old.gaussians
-            )
-        return replace(
-            circuit,
-            root_weights=circuit.root_weights + root,
-            sum_weights=circuit.sum_weights + sums,
-            inputs=inputs,
-        )
-
-    def project(self, vector: np.ndarray) -> np.ndarray:
-        """The part of a vector (P,) that leaves the sum of every distribution as it is."""
-        root, sums, probs = self.split(vector)
-        root = _centred(root[None])[0]
-        sums = _centred(sums)
-        if probs is not None:
-            probs = probs.copy()
-            for first, last in pairwise(self.circuit.inputs.start):
-                probs[first:last] = _centred(probs[first:last].T).T
-        return self.join(root, sums, probs)
-
-    def by_symbol(self, probs: np.ndarray | None, evidence: Evidence) -> np.ndarray | None:
-        """Lay something (V, K) of categories out by symbol, with zero for all that is constant."""
-        if probs is None:
-            return None
-        table = np.zeros((int(evidence.n_symbols.sum()), probs.shape[1]))
-        table[self.circuit.inputs.category_rows(evidence)] = probs
-        return table
-
-    def of_categories(self, symbols: np.ndarray, evidence: Evidence) -> np.ndarray | None:
-        """The categories' part of something by symbol, over their probabilities."""
-        if not self.include_inputs:
-            return None
-        inputs = self.circuit.inputs
-        return symbols[inputs.category_rows(evidence)] / inputs.probs
-
-
-def _centred(rows: np.ndarray) -> np.ndarray:
-    """Rows less their means; exactly zero where only rounding is left."""
-    if not rows.size:
-        return rows
-    centred = rows - rows.mean(axis=-1, keepdims=True)
-    noise = 4 * rows.shape[-1] * np.finfo(float).eps * np.abs(rows).max(axis=-1, keepdims=True)
-    return np.where(np.abs(centred).max(axis=-1, keepdims=True) <= noise, 0.0, centred)
-
-
-def checked_rows(circuit: Circuit, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
-    """The rows of X that have weight, as an array or sparse array, and their weights (n,)."""
-    X = csr_array(X) if issparse(X) else np.asarray(X)
-    n_features = len({int(column) for columns in circuit.features for column in columns})
-    if X.ndim != 2 or X.shape[1] != n_features or not X.shape[0]:
-        raise ValueError(
-            f"X must have shape (n, {n_features}) with at least one row, for a circuit over "
-            f"{n_features} columns; got {X.shape}."
-        )
-    if sample_weight is None:
-        return X, np.ones(X.shape[0])
-    weights = np.asarray(sample_weight, dtype=np.float64)
-    if weights.shape != (X.shape[0],):
-        raise ValueError(
-            f"sample_weight must have one entry for each of the {X.shape[0]} rows of X; got "
-            f"shape {weights.shape}."
-        )
-    if not (np.isfinite(weights).all() and (weights >= 0.0).all() and weights.any()):
-        raise ValueError(
-            "sample_weight must be finite, not negative, and positive somewhere; got values "
-            f"from {weights.min()} to {weights.max()}. Leave out rows that should not count."
-        )
-    return (X, weights) if weights.all() else (X[weights > 0.0], weights[weights > 0.0])
-
-
-def weighted_evidence(circuit: Circuit, X: Any, sample_weight: Any) -> tuple[Evidence, np.ndarray]:
-    """The distinct rows of X that have weight, and their summed weights."""
-    X, weights = checked_rows(circuit, X, sample_weight)
-    evidence = circuit.inputs.encode(X)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
-    return evidence.with_symbols(symbols), weights
+    eigenvalues: np.ndarray
+    eigenvectors: np.ndarray
+    residuals: np.ndarray
 
 
 class MeanHessian:
@@ -198,3 +73,369 @@ class MeanHessian:
                 product -= parameters.join(tangent.root, tangent.sums, inputs)
         out /= self._total
         return out
+
+
+def gradient(
+    circuit: Circuit,
+    X: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+    include_inputs: bool = False,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    r"""Gradient of the mean negative log-likelihood, in nats a row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : array or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    sample_weight : array of shape (n,), optional
+        Weights of the rows in the mean, default ones.
+    include_inputs : bool, default=False
+        Whether the categories' probabilities are parameters too.
+    n_jobs : int or None, default=None
+        Threads; None means Numba's current number. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of shape (P,)
+        A parameter vector; see `skpc.curvature`.
+
+    Notes
+    -----
+    An E-step finds it: with N the mean expected count of an edge and W its weight,
+
+    .. math:: \partial / \partial W = -N / W .
+
+    References
+    ----------
+    R. Peharz et al., "Einsum Networks: Fast and Scalable Learning of Tractable Probabilistic
+    Circuits", ICML 2020, Section 3.5: expected counts as derivatives.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import gradient
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> gradient(circuit, X).shape  # two root weights, one matrix
+    (6,)
+    """
+    parameters = ParameterVector(circuit, include_inputs)
+    evidence, weights = weighted_evidence(circuit, X, sample_weight)
+    n_latents = circuit.n_latents
+    per_row = Messages.bytes_per_row(n_latents)
+    counts = np.zeros(parameters.size)
+    with use_threads(n_jobs, work_of(circuit, X)):
+        for _, part, patterns in pattern_blocks(
+            circuit.parents, evidence, weights, per_row, max_bytes
+        ):
+            messages = Messages(patterns.n_message_rows, circuit.n_regions, n_latents)
+            messages.upward(circuit, part, patterns)
+            found = messages.downward(circuit, part, patterns)
+            counts += parameters.join(found.root, found.sums, found.inputs[0])
+    return -counts / parameters.values / weights.sum()
+
+
+def hessian_vector_product(
+    circuit: Circuit,
+    X: np.ndarray,
+    v: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+    include_inputs: bool = False,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    r"""Multiply the Hessian of the mean negative log-likelihood with vectors, exactly.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : array or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    v : array of shape (P,) or (P, m)
+        A parameter vector, or several as columns; see `skpc.curvature`.
+    sample_weight : array of shape (n,), optional
+        Weights of the rows in the mean, default ones.
+    include_inputs : bool, default=False
+        Whether the categories' probabilities are parameters too.
+    n_jobs : int or None, default=None
+        Threads; None means Numba's current number. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of the shape of v
+        In nats a row and unit of v.
+
+    See Also
+    --------
+    hessian_operator : For products one after the other.
+
+    Notes
+    -----
+    Both passes are differentiated along v, over the patterns of subtrees: with V the part of
+    v at an edge, a = F / S and dots for derivatives,
+
+    .. math::
+        \dot S = V P + W \dot P, \quad \dot P / P = \sum \dot S / S, \quad
+        \partial_v (\partial \log p / \partial W) = \dot a^T P + a^T \dot P .
+
+    One product costs about two E-steps, whatever the circuit.
+
+    References
+    ----------
+    B. A. Pearlmutter, "Fast Exact Multiplication by the Hessian", Neural Computation, 1994.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import hessian, hessian_vector_product
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> v = np.arange(6.0)
+    >>> np.allclose(hessian_vector_product(circuit, X, v), hessian(circuit, X) @ v)
+    True
+    """
+    parameters = ParameterVector(circuit, include_inputs)
+    v = parameters.check(v, "v")
+    evidence, weights = weighted_evidence(circuit, X, sample_weight)
+    with use_threads(n_jobs, work_of(circuit, X)):
+        product = MeanHessian(parameters, evidence, weights, max_bytes)
+        rows = np.ascontiguousarray(v.T if v.ndim == 2 else v[None])
+        out = product(rows)
+    return out.T if v.ndim == 2 else out[0]
+
+
+def hessian_operator(
+    circuit: Circuit,
+    X: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+    include_inputs: bool = False,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> LinearOperator:
+    """The Hessian of the mean negative log-likelihood as a linear operator of SciPy.
+
+    It keeps the messages of X between products: `hessian_vector_product` for iterative
+    methods. Where they need more than `max_bytes`, each product computes them again.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : array or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    sample_weight : array of shape (n,), optional
+        Weights of the rows in the mean, default ones.
+    include_inputs : bool, default=False
+        Whether the categories' probabilities are parameters too.
+    n_jobs : int or None, default=None
+        Threads; None means Numba's current number. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    LinearOperator of shape (P, P)
+        Symmetric; see `skpc.curvature` for the order of parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import hessian_operator, hessian_vector_product
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> H = hessian_operator(circuit, X)
+    >>> np.array_equal(H @ np.ones(6), hessian_vector_product(circuit, X, np.ones(6)))
+    True
+    """
+    parameters = ParameterVector(circuit, include_inputs)
+    evidence, weights = weighted_evidence(circuit, X, sample_weight)
+    work = work_of(circuit, X)
+    with use_threads(n_jobs, work):
+        product = MeanHessian(parameters, evidence, weights, max_bytes)
+
+    def multiply(vectors: np.ndarray) -> np.ndarray:
+        columns = np.asarray(vectors, dtype=np.float64).reshape(parameters.size, -1)
+        with use_threads(n_jobs, work):
+            return product(np.ascontiguousarray(columns.T)).T.reshape(vectors.shape)
+
+    return LinearOperator(
+        (parameters.size, parameters.size),
+        matvec=multiply,
+        rmatvec=multiply,
+        matmat=multiply,
+        rmatmat=multiply,
+        dtype=np.float64,
+    )
+
+
+def hessian(
+    circuit: Circuit,
+    X: np.ndarray,
+    *,
+    sample_weight: np.ndarray | None = None,
+    include_inputs: bool = False,
+    max_parameters: int = 5000,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """The whole Hessian of the mean negative log-likelihood, by P products.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : array or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    sample_weight : array of shape (n,), optional
+        Weights of the rows in the mean, default ones.
+    include_inputs : bool, default=False
+        Whether the categories' probabilities are parameters too.
+    max_parameters : int, default=5000
+        Refuse larger ones: they need eight bytes for every pair of parameters.
+    n_jobs : int or None, default=None
+        Threads; None means Numba's current number. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of shape (P, P)
+        Symmetric, in nats a row; see `skpc.curvature` for the order of parameters.
+
+    Raises
+    ------
+    ValueError
+        If the circuit has more than `max_parameters` parameters.
+
+    Notes
+    -----
+    Each column is an exact Hessian-vector product, so all P of them cost O(P) E-steps: a
+    polynomial in the size of the circuit and the number of patterns.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import hessian, hessian_trace
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> trace = np.trace(hessian(circuit, X))
+    >>> bool(np.isclose(trace, hessian_trace(circuit, X).mean()))
+    True
+    """
+    size = ParameterVector(circuit, include_inputs).size
+    if size > max_parameters:
+        raise ValueError(
+            f"the Hessian of {size} parameters needs {8 * size**2 / 2**30:.1f} GiB and {size} "
+            f"Hessian-vector products, and max_parameters={max_parameters}. Use "
+            "hessian_operator or hessian_spectrum, which never form it, or raise max_parameters."
+        )
+    columns = hessian_vector_product(
+        circuit, X, np.eye(size), sample_weight=sample_weight, include_inputs=include_inputs,
+        n_jobs=n_jobs, max_bytes=max_bytes,
+    )  # fmt: skip
+    return (columns + columns.T) / 2.0
+
+
+def hessian_spectrum(
+    circuit: Circuit,
+    X: np.ndarray,
+    k: int = 10,
+    *,
+    which: str = "LA",
+    tol: float = 1e-8,
+    random_state: int = 0,
+    sample_weight: np.ndarray | None = None,
+    include_inputs: bool = False,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> HessianSpectrum:
+    """The largest eigenvalues of the Hessian of the mean negative log-likelihood, and vectors.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : array or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    k : int, default=10
+        Number of eigenvalues, at most P.
+    which : {"LA", "LM"}, default="LA"
+        The largest, or the largest in magnitude: the Hessian has negative ones too.
+    tol : float, default=1e-8
+        Relative accuracy of the eigenvalues; zero is machine precision.
+    random_state : int, default=0
+        Seed of the vector that the Lanczos iteration starts from.
+    sample_weight : array of shape (n,), optional
+        Weights of the rows in the mean, default ones.
+    include_inputs : bool, default=False
+        Whether the categories' probabilities are parameters too.
+    n_jobs : int or None, default=None
+        Threads; None means Numba's current number. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    HessianSpectrum
+        `eigenvalues` (k,), `eigenvectors` (P, k) and `residuals` (k,).
+
+    Raises
+    ------
+    ValueError
+        If `k` or `which` cannot be, or the iteration does not converge.
+
+    References
+    ----------
+    R. B. Lehoucq, D. C. Sorensen and C. Yang, *ARPACK Users' Guide*, SIAM 1998.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import hessian, hessian_spectrum
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> eigenvalues = hessian_spectrum(circuit, X, k=2).eigenvalues
+    >>> np.allclose(eigenvalues, np.linalg.eigvalsh(hessian(circuit, X))[:-3:-1])
+    True
+    """
+    if which not in ("LA", "LM"):
+        raise ValueError(f"which must be 'LA' or 'LM'; got {which!r}.")
+    operator = hessian_operator(
+        circuit, X, sample_weight=sample_weight, include_inputs=include_inputs, n_jobs=n_jobs,
+        max_bytes=max_bytes,
+    )  # fmt: skip
+    size = operator.shape[0]
+    if not 1 <= k <= size:
+        raise ValueError(f"k must be between 1 and the number of parameters, {size}; got {k}.")
+    if size <= max(2 * k + 1, 20):  # Lanczos would span the whole space
+        eigenvalues, vectors = np.linalg.eigh(operator @ np.eye(size))
+        keys = eigenvalues if which == "LA" else np.abs(eigenvalues)
+        chosen = np.argsort(keys, kind="stable")[-k:]
+        eigenvalues, vectors = eigenvalues[chosen], vectors[:, chosen]
+    else:
+        start = np.random.RandomState(random_state).standard_normal(size)
+        try:
+            eigenvalues, vectors = eigsh(operator, k, which=which, v0=start, tol=tol)
+        except ArpackNoConvergence as error:
+            raise ValueError(
+                f"Lanczos found {len(error.eigenvalues)} of k={k} eigenvalues to tol={tol}. "
+                "Raise tol, or ask for fewer."
+            ) from error
+    order = np.argsort(-eigenvalues, kind="stable")
+    eigenvalues, vectors = eigenvalues[order], vectors[:, order]
+    largest = np.abs(vectors).argmax(axis=0)
+    vectors = vectors * np.where(vectors[largest, np.arange(k)] < 0.0, -1.0, 1.0)
+    residuals = np.linalg.norm(operator @ vectors - eigenvalues * vectors, axis=0)
+    return HessianSpectrum(eigenvalues, vectors, residuals)

@@ -23,8 +23,8 @@ LAYERS = [
     {"_starts"},
     {"_clusters", "_solvers"},
     {"_adam", "_em", "_queries", "_structure", "curvature"},
-    {"_hessian", "_mstep", "_stopping"},
-    {"_batches", "_tangents"},
+    {"_hessian", "_landscape", "_mstep", "_stopping"},
+    {"_batches", "_parameters", "_tangents"},
     {"_flows"},
     {"_circuit"},
     {"_inputs", "_patterns"},
@@ -105,7 +105,7 @@ def test_kernels_have_one_specialisation_each():
     program = """
 import numpy as np, pkgutil, importlib, warnings
 warnings.simplefilter("ignore")
-import skpc, skpc._kernels
+import skpc, skpc._kernels, skpc.curvature
 from scipy.sparse import csr_array
 X = np.random.default_rng(0).integers(0, 2, (50, 4))
 holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.nan, X)
@@ -119,6 +119,10 @@ for parameters in (
         model = skpc.SharpPCDensity(**{"n_latents": 3, "max_iter": 3, **parameters}).fit(data)
         model.score_samples(data), model.hessian_trace(data), model.sample(3)
         model.fit(data, sample_weight=np.arange(50))
+        circuit, rows = model.circuit_, model._validate(data)
+        for inputs in False, True:
+            skpc.curvature.trace_gradient(circuit, rows, include_inputs=inputs)
+            skpc.curvature.hessian_spectrum(circuit, rows, 1, include_inputs=inputs)
 for module in pkgutil.iter_modules(skpc._kernels.__path__):
     for name, kernel in vars(importlib.import_module(f"skpc._kernels.{module.name}")).items():
         if hasattr(kernel, "signatures") and len(kernel.signatures) > 1:

@@ -5,8 +5,9 @@
 DIR holds files NAME.npz with integer arrays `train` and `test`. Whole Hessians by automatic
 differentiation are timed if torch or autograd can be imported, on circuits that are small enough.
 
-Cost: circuits are chains with random weights, over 500 random binary rows. `hessian_trace`
-starts from the raw table at every call; the E-step and the operator keep its patterns.
+Cost: circuits are chains with random weights, over 500 random binary rows; one thread. The trace
+and its gradient start from the raw table at every call; the E-step and the operator keep its
+patterns.
 
 Valley: a circuit is fitted without a penalty. Weights below 0.01 are then held, since steps to
 both sides must stay in the simplex, and the eigenvectors of the training Hessian with the
@@ -40,6 +41,7 @@ from skpc._circuit import Circuit, random_circuit
 from skpc._em import EStep
 from skpc._evidence import encode
 from skpc._patterns import distinct_rows
+from skpc._threads import use_threads
 from skpc.curvature import (
     admissible_steps,
     directional_profile,
@@ -136,13 +138,14 @@ def autodiff_hessian(circuit: Circuit, X: np.ndarray) -> np.ndarray:
 def cost(n_regions: int, n_latents: int, repeats: int, limit: int) -> list[object]:
     """Time one circuit; Hessians by automatic differentiation up to `limit` parameters."""
     circuit, X, e_step = chain_circuit(n_regions, n_latents)
-    operator = hessian_operator(circuit, X)
+    operator = hessian_operator(circuit, X, n_jobs=1)
     vector = np.random.default_rng(1).normal(size=operator.shape[0])
-    e_seconds = seconds(lambda: e_step(circuit), repeats)
+    with use_threads(1):
+        e_seconds = seconds(lambda: e_step(circuit), repeats)
     by_products = by_autodiff = "-"
     if len(vector) <= LARGEST_HESSIAN:
         start = time.perf_counter()
-        ours = hessian(circuit, X)
+        ours = hessian(circuit, X, n_jobs=1)
         by_products = f"{time.perf_counter() - start:.2f}"
         if len(vector) <= limit and (torch or autograd):
             start = time.perf_counter()
@@ -152,9 +155,9 @@ def cost(n_regions: int, n_latents: int, repeats: int, limit: int) -> list[objec
     ratios = [
         seconds(call, repeats) / e_seconds
         for call in (
-            lambda: hessian_trace(circuit, X),
+            lambda: hessian_trace(circuit, X, n_jobs=1),
             lambda: operator @ vector,
-            lambda: trace_gradient(circuit, X),
+            lambda: trace_gradient(circuit, X, n_jobs=1),
         )
     ]
     return [
@@ -234,7 +237,7 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=["nltcs", "dna"])
     parser.add_argument("--lengths", nargs="+", type=int, default=[4, 8, 16, 32, 64, 128, 256])
     parser.add_argument("--n-latents", nargs="+", type=int, default=[4, 8, 16, 32, 64])
-    parser.add_argument("--autodiff-limit", type=int, default=600, help="parameters")
+    parser.add_argument("--autodiff-limit", type=int, default=1000, help="parameters")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--eigenvectors", type=int, default=20)
     parser.add_argument("--max-iter", type=int, default=1000)
