@@ -130,12 +130,13 @@ def fit_stepwise_em(
         for batch in random_state.permutation(len(batches)):
             counts = batches.expected_counts(batch, circuit, with_gate=m_step.needs_gate)
             log_likelihood += counts.log_likelihood
-            counts.scale(total_weight / batches.weights[batch])
+            factor = total_weight / batches.weights[batch]
             n_updates += 1
             if average is None:
                 average = counts
+                average.scale(factor)
             else:
-                average.move_towards(counts, max(step, 1.0 / n_updates))
+                average.move_towards(counts, max(step, 1.0 / n_updates), factor)
             former, circuit = circuit, m_step(circuit, average)
             average.inputs = circuit.inputs.recentred(average.inputs, former.inputs)
         if progress.update(circuit, log_likelihood / total_weight):

@@ -60,11 +60,17 @@ class ExpectedCounts:
             if name != "inputs" and value is not None:
                 setattr(self, name, factor * value)
 
-    def move_towards(self, other: ExpectedCounts, step: float) -> None:
-        """Replace these counts by (1 - step) of them and `step` of the others."""
-        self.scale(1.0 - step)
-        other.scale(step)
-        self.add(other)
+    def move_towards(self, other: ExpectedCounts, step: float, factor: float = 1.0) -> None:
+        """Replace these counts by (1 - step) of them and `step` of `factor` times the others."""
+        launch(kernels.blend, len(self.sums), self.sums, other.sums, 1.0 - step, step * factor)
+        self.inputs = [
+            (1.0 - step) * a + step * factor * b
+            for a, b in zip(self.inputs, other.inputs, strict=True)
+        ]
+        for name, value in vars(self).items():
+            if name not in ("inputs", "sums") and value is not None:
+                new = (1.0 - step) * value + step * factor * getattr(other, name)
+                setattr(self, name, new)
 
     def add(self, other: ExpectedCounts) -> None:
         """Add the counts of other rows."""

@@ -298,6 +298,18 @@ def downward(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def blend(queue, levels, into, other, keep, gain):
+    """Overwrite `into` (n_regions, K, K) by ``keep * into + gain * other``. Tasks: regions."""
+    region, _ = take(queue, levels)
+    while region < levels[-1]:
+        a, b = into[region], other[region]
+        for k in range(a.shape[0]):
+            for j in range(a.shape[1]):
+                a[k, j] = keep * a[k, j] + gain * b[k, j]
+        region, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def _add_symbol_flows(patterns, region, flows, counts):
     """Add the flows into a region to its symbols, which no other region has."""
     for row in range(
