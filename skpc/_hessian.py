@@ -11,7 +11,7 @@ from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, Messages, pattern_blocks
 from skpc._parameters import ParameterVector, weighted_evidence, work_of
-from skpc._tangents import Linearisation
+from skpc._tangents import Buffers, Linearisation
 from skpc._threads import use_threads
 
 
@@ -48,6 +48,8 @@ class MeanHessian:
         self._total = weights.sum()
         per_row = Linearisation.bytes_per_row(circuit.n_latents)
         self._blocks = pattern_blocks(circuit.parents, evidence, weights, per_row, max_bytes)
+        n_rows = max(patterns.n_message_rows for _, _, patterns in self._blocks)
+        self._buffers = Buffers(n_rows, circuit.n_regions, circuit.n_latents)
         self._kept: Linearisation | None = None
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
@@ -56,7 +58,7 @@ class MeanHessian:
         circuit = parameters.circuit
         out = np.zeros(vectors.shape)
         for _, evidence, patterns in self._blocks:
-            linearisation = self._kept or Linearisation(circuit, evidence, patterns)
+            linearisation = self._kept or Linearisation(circuit, evidence, patterns, self._buffers)
             if len(self._blocks) == 1:
                 self._kept = linearisation
             for vector, product in zip(vectors, out, strict=True):

@@ -16,9 +16,11 @@ from skpc._evidence import Evidence
 from skpc._flows import ExpectedCounts, Messages, row_blocks
 from skpc._kernels import tangents as kernels
 from skpc._kernels.flows import TASK_ROWS
-from skpc._kernels.gemm import padded
+from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import Patterns, row_patterns
 from skpc._threads import launch
+
+_MAX_ROW_BYTES = 2**26  # larger blocks of rows are not faster
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,25 @@ class Tangent:
     symbols: np.ndarray
 
 
+class Buffers:
+    """The memory of linearisations that follow each other.
+
+    Parameters
+    ----------
+    n_message_rows, n_regions, n_latents : int
+        Largest sizes that will be used.
+    """
+
+    def __init__(self, n_message_rows: int, n_regions: int, n_latents: int) -> None:
+        self.messages = Messages(n_message_rows, n_regions, n_latents)
+        shape = self.messages.sums.shape
+        self.sums = np.empty(shape)
+        # s, the three parts of q, and r; see the kernels. Padding stays zero.
+        self.tangents = tuple(np.zeros(shape, np.int32 if i == 3 else np.float64) for i in range(5))
+        self.packed = np.zeros_like(self.messages.weights)
+        self.packed_t = np.zeros_like(self.messages.weights)
+
+
 class Linearisation:
     """The likelihood of some weighted patterns near a circuit.
 
@@ -52,25 +73,31 @@ class Linearisation:
         What the patterns' symbols stand for.
     patterns : Patterns
         Of rows with positive weights.
+    buffers : Buffers, optional
+        Memory to use, which must not be that of a linearisation still needed.
 
     Attributes
     ----------
     counts : ExpectedCounts
     """
 
-    def __init__(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
+    def __init__(
+        self,
+        circuit: Circuit,
+        evidence: Evidence,
+        patterns: Patterns,
+        buffers: Buffers | None = None,
+    ) -> None:
         self.circuit, self.evidence, self.patterns = circuit, evidence, patterns
-        self._messages = Messages(patterns.n_message_rows, circuit.n_regions, circuit.n_latents)
-        self._messages.upward(circuit, evidence, patterns)
-        self._sums = self._messages.sums.copy()
-        self.counts: ExpectedCounts = self._messages.downward(circuit, evidence, patterns)
-        shape = self._sums.shape
-        # Tangents of sums, the three parts of q, and r; see the kernels.
-        self._tangents = tuple(
-            np.zeros(shape, np.int32 if i == 3 else np.float64) for i in range(5)
+        self._buffers = buffers or Buffers(
+            patterns.n_message_rows, circuit.n_regions, circuit.n_latents
         )
-        self._packed = np.zeros_like(self._messages.weights)
-        self._packed_t = np.zeros_like(self._messages.weights)
+        self._messages = self._buffers.messages
+        self._messages.upward(circuit, evidence, patterns)
+        self._sums = self._buffers.sums
+        n_rows = patterns.n_message_rows
+        self._sums[:n_rows] = self._messages.sums[:n_rows]
+        self.counts: ExpectedCounts = self._messages.downward(circuit, evidence, patterns)
 
     @staticmethod
     def bytes_per_row(n_latents: int) -> int:
@@ -133,11 +160,11 @@ class Linearisation:
         table = np.zeros((0 if symbols is None else n_symbols, n_padded))
         if symbols is not None:
             table[:, :n_latents] = symbols
-        sum_tangents, tops, rests, origins, remainders = self._tangents
+        sum_tangents, tops, rests, origins, remainders = self._buffers.tangents
         launch(
             kernels.upward, np.append(0, n_regions + patterns.up_levels), patterns,
             self._messages.weights_t, products, self._sums, flows, sums, per_row, table,
-            self._packed, self._packed_t, sum_tangents, tops, rests, origins,
+            self._buffers.packed, self._buffers.packed_t, sum_tangents, tops, rests, origins,
         )  # fmt: skip
         n_root_tasks = -(-patterns.n_patterns[patterns.roots[0]] // TASK_ROWS)
         n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
@@ -149,8 +176,8 @@ class Linearisation:
             levels = np.append(levels, levels[-1] + n_regions)
         launch(
             kernels.downward, levels, patterns, circuit.root_weights, root,
-            self._messages.weights, products, self._sums, flows, self._packed, per_row, table,
-            sum_tangents, tops, rests, origins, remainders,
+            self._messages.weights, products, self._sums, flows, self._buffers.packed, per_row,
+            table, sum_tangents, tops, rests, origins, remainders,
             np.empty((n_tasks, n_padded, n_padded)), -(-patterns.n_patterns // TASK_ROWS),
             root_out, sums_out, symbols_out,
         )  # fmt: skip
@@ -209,10 +236,14 @@ def row_linearisations(
     ------
     rows : slice
     linearisation : Linearisation
-        Of these rows, which it numbers from zero.
+        Of these rows, which it numbers from zero; to be used before the next one is made.
     """
     per_row = circuit.n_regions * (Linearisation.bytes_per_row(circuit.n_latents) + 32)
-    for rows in row_blocks(len(weights), per_row, max_bytes):
+    blocks = row_blocks(len(weights), per_row, min(max_bytes, _MAX_ROW_BYTES))
+    n_message_rows = max(-(-(b.stop - b.start) // TILE_ROWS) * TILE_ROWS for b in blocks)
+    n_message_rows *= circuit.n_regions
+    buffers = Buffers(n_message_rows, circuit.n_regions, circuit.n_latents)
+    for rows in blocks:
         part = evidence.take(rows)
         patterns = row_patterns(circuit.parents, part.dense_symbols, part.n_symbols, weights[rows])
-        yield rows, Linearisation(circuit, part.without_rows(), patterns)
+        yield rows, Linearisation(circuit, part.without_rows(), patterns, buffers)
