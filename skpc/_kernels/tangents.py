@@ -183,7 +183,9 @@ def _downward_task(
     n_padded = products.shape[1]
     n_latents = weights.shape[1]
     parent_row = patterns.row_start[patterns.parents[region]]
-    ratios, ratio_tangents, tangent_block, below, along = scratch
+    # Not by unpacking, which forgets that rows are contiguous.
+    ratios, ratio_tangents, tangent_block = scratch[0], scratch[1], scratch[2]
+    below, along = scratch[3], scratch[4]
     for first in range(start, stop, BLOCK_ROWS):
         n_block = min(BLOCK_ROWS, stop - first)
         first_row = patterns.row_start[region] + first
