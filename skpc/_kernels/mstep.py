@@ -13,6 +13,7 @@ WEIGHT_FLOOR = 1e-30
 QUADRATIC_UNIT, QUADRATIC_EXACT, CUBIC_UNIT, CUBIC_EXACT = range(4)
 
 _MAX_STEPS = 200
+_SUMS = {"reassoc", "nsz"}  # sums then run on vectors; infinities and NaN stay what they are
 
 
 @njit(cache=True, nogil=True)
@@ -109,7 +110,7 @@ def _cubic_exact(counts, moments, strength, weights):
         multiplier = new
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
 def update_node(counts, moments, strength, rule, weights):
     """M-step of one sum node: overwrite `weights` (K,), or leave them if nothing flowed."""
     total = 0.0
@@ -117,7 +118,10 @@ def update_node(counts, moments, strength, rule, weights):
         total += counts[c]
     if not total > 0.0:
         return
-    if rule == QUADRATIC_UNIT:
+    if strength == 0.0:  # plain EM: every rule then takes the counts themselves
+        for c in range(counts.shape[0]):
+            weights[c] = counts[c]
+    elif rule == QUADRATIC_UNIT:
         for c in range(counts.shape[0]):
             count = counts[c]
             # Not the root of the product: it underflows for counts below 1e-154.
@@ -135,7 +139,7 @@ def update_node(counts, moments, strength, rule, weights):
         weights[c] = max(weights[c] / total, WEIGHT_FLOOR)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
 def update_weights(queue, levels, counts, moments, strengths, pseudocount, rule, weights):
     """M-step of all sum nodes: overwrite `weights` (n_regions, nodes, children).
 
