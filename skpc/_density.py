@@ -96,8 +96,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     tol : float, default=1e-4
         Learning stops when the mean log-likelihood of the training rows changes by less than
-        this, in nats, from one iteration to the next. 0 runs all iterations. With early stopping it is what the mean
-        log-likelihood of the validation rows must gain instead.
+        this, in nats, from one iteration to the next. 0 runs all iterations. With early
+        stopping it is what the mean log-likelihood of the validation rows must gain instead.
 
     early_stopping : bool, default=False
         Whether to hold out some of the rows, to stop when their likelihood no longer
@@ -182,9 +182,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         out the same rows again.
 
     random_state : int, RandomState instance or None, default=None
-        Decides the start, the mini-batches and the rows that early stopping holds out. With an int the
-        fitted model has the same bits each time, for any number of threads and any order of
-        the rows.
+        Decides the start, the mini-batches and the rows that early stopping holds out. With
+        an int the fitted model has the same bits each time, for any number of threads and any
+        order of the rows.
 
     dtype : {"float64", "float32"}, default="float64"
         Precision of the messages in training. "float32" halves their memory and takes about
@@ -230,7 +230,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     n_iter_ : int
         Number of iterations (epochs, with mini-batches) of the best start, of which early
-        stopping keeps the first `best_iteration_`. Neither this nor the histories count what `refit` adds.
+        stopping keeps the first `best_iteration_`. Neither this nor the histories count what
+        `refit` adds.
 
     converged_ : bool
         Whether the best start met `tol`: with early stopping, whether the validation
@@ -432,8 +433,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood of plain EM
-            (`mu` and `pseudocount` zero) fell.
+            If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
+            of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
         """
         former = dict(self.__dict__)
         try:
@@ -806,8 +807,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                     f"{self.n_iter_no_change} iterations"
                 )
             warnings.warn(
-                f"Learning did not converge: after max_iter={self.max_iter} iterations the {what} by "
-                f"more than tol={self.tol}. Increase max_iter or tol.",
+                f"Learning did not converge: after max_iter={self.max_iter} iterations the {what} "
+                f"by more than tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

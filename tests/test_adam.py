@@ -411,7 +411,7 @@ def test_rows_that_miss_everything_do_not_matter():
 
 
 def test_light_and_heavy_rows_weigh_what_they_weigh():
-    circuit, X, weights = mixed(2)
+    circuit, X, _ = mixed(2)
     heavy = np.where(np.arange(len(X)) < 3, 1e8, 1e-8)
     batches = new_batches(circuit, X, heavy, heavy.sum() / 4, by_row=True)
     total = 0.0
