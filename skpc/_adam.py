@@ -8,6 +8,7 @@ import numpy as np
 
 from skpc._batches import Batches, annealed
 from skpc._circuit import Circuit
+from skpc._flows import ExpectedCounts
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._stopping import FitResult, Progress
 from skpc._tangents import Linearisation
@@ -32,7 +33,8 @@ def fit_adam(
     Weights and category probabilities are softmaxes of free parameters. Both gradients are
     exact: that of the likelihood is the flows, that of the trace a Hessian-vector product,
     which needs batches by row. The step size falls to a fiftieth over the `max_iter` epochs
-    along half a cosine. `pseudocount` only decides the mass of categories never seen.
+    along half a cosine. `pseudocount` only decides the mass of categories never seen, which
+    is that of one without counts among those of the last epoch.
 
     References
     ----------
@@ -45,10 +47,12 @@ def fit_adam(
     n_updates = 0
     for epoch in range(max_iter):
         log_likelihood = 0.0
+        category_counts = np.zeros_like(circuit.inputs.probs)
         step = step_size * annealed(epoch / max_iter)
         for batch in random_state.permutation(len(batches)):
-            ascent, batch_log_likelihood = _ascent(circuit, batches, batch, mu)
-            log_likelihood += batch_log_likelihood
+            ascent, counts = _ascent(circuit, batches, batch, mu)
+            log_likelihood += counts.log_likelihood
+            category_counts += counts.inputs[0]
             n_updates += 1
             bias = np.sqrt(1.0 - _DECAY_OF_SQUARE**n_updates) / (1.0 - _DECAY_OF_MEAN**n_updates)
             for parameter, gradient, mean, square in zip(
@@ -58,16 +62,18 @@ def fit_adam(
                 square += (1.0 - _DECAY_OF_SQUARE) * (gradient**2 - square)
                 parameter += step * bias * mean / (np.sqrt(square) + _EPSILON)
             circuit = with_free_parameters(circuit, parameters)
+            parameters = free_parameters(circuit)  # no further than where the floors are
+        inputs = circuit.inputs.with_unseen(category_counts, pseudocount)
+        circuit = replace(circuit, inputs=inputs)
         if progress.update(circuit, log_likelihood / total_weight):
             break
-    result = progress.result()
-    return replace(result, circuit=_with_unseen(result.circuit, batches, pseudocount))
+    return progress.result()
 
 
 def _ascent(
     circuit: Circuit, batches: Batches, batch: int, mu: float
-) -> tuple[list[np.ndarray], float]:
-    """Gradient in `free_parameters` to ascend, and the sum of log p over a batch."""
+) -> tuple[list[np.ndarray], ExpectedCounts]:
+    """Gradient in `free_parameters` to ascend on a batch, and its expected counts."""
     if mu > 0:
         evidence, patterns = batches.part(batch)
         linearisation = Linearisation(circuit, evidence, patterns)
@@ -86,7 +92,7 @@ def _ascent(
         _through_softmax(sums[below], circuit.sum_weights[below]),
         *circuit.inputs.free_gradient(inputs),
     ]
-    return [part / batches.weights[batch] for part in gradient], counts.log_likelihood
+    return [part / batches.weights[batch] for part in gradient], counts
 
 
 def _through_softmax(flows: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -117,9 +123,3 @@ def with_free_parameters(circuit: Circuit, parameters: list[np.ndarray]) -> Circ
 def _softmax(logits: np.ndarray) -> np.ndarray:
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
     return np.maximum(weights / weights.sum(axis=-1, keepdims=True), WEIGHT_FLOOR)
-
-
-def _with_unseen(circuit: Circuit, batches: Batches, pseudocount: float) -> Circuit:
-    """Give categories never seen the mass of one without counts, as EM does."""
-    counts = [batches.expected_counts(i, circuit).inputs[0] for i in range(len(batches))]
-    return replace(circuit, inputs=circuit.inputs.with_unseen(np.sum(counts, axis=0), pseudocount))

@@ -13,6 +13,9 @@ from skpc._flows import ExpectedCounts, Messages
 from skpc._patterns import Patterns, build_patterns, row_patterns
 from skpc._symbols import take_rows
 
+_MAX_BATCHES = 2**20
+_MAX_PARTS = 2**24
+
 
 class Batches:
     """Parts of a weighted data set, and passes of any circuit of one structure over them.
@@ -98,25 +101,41 @@ def deal(
     """Deal the weight of all rows out to batches of about equal weight, at random.
 
     A row of weight w is dealt in up to w equal parts, as if it were so many rows: batches
-    then resemble the data also where few distinct rows have most of the weight.
+    then resemble the data also where few distinct rows have most of the weight. No batch has
+    less than half of its share: what it says counts as much as what another says.
 
     Returns
     -------
     list of tuples
         Rows of a batch, ascending, and their weights in it.
+
+    Raises
+    ------
+    ValueError
+        If there would be too many batches.
     """
-    n_batches = max(1, round(float(weights.sum()) / batch_size))
-    n_parts = np.clip(np.ceil(weights), 1, n_batches).astype(np.int64)
+    total_weight = float(weights.sum())
+    n_batches = max(1, round(total_weight / batch_size))
+    if n_batches > _MAX_BATCHES:
+        raise ValueError(
+            f"batch_size={batch_size:.0f} makes {n_batches} batches of rows whose weights sum to "
+            f"{total_weight:.6g}: rows are counted by sample_weight. Increase batch_size, or scale "
+            "the weights."
+        )
+    unit = max(1.0, total_weight / _MAX_PARTS)
+    n_parts = np.clip(np.ceil(weights / unit), 1, n_batches).astype(np.int64)
     rows = np.repeat(np.arange(len(weights)), n_parts)
     rows = rows[random_state.permutation(len(rows))]
     part_weights = (weights / n_parts)[rows]
-    middle = np.cumsum(part_weights) - 0.5 * part_weights
-    batch_of = np.minimum(middle / middle[-1] * n_batches, n_batches - 1).astype(np.int64)
-    starts = np.searchsorted(batch_of, np.arange(n_batches + 1))
+    last = np.cumsum(part_weights)
+    middle = (last - 0.5 * part_weights) / last[-1] * n_batches
+    share_of = np.minimum(middle, n_batches - 1).astype(np.int64)
+    is_enough = np.bincount(share_of, part_weights, n_batches) >= 0.5 * last[-1] / n_batches
+    # What is too little for a batch goes to the one before.
+    batch_of = np.maximum(np.cumsum(is_enough) - 1, 0)[share_of]
+    starts = np.searchsorted(batch_of, np.arange(batch_of[-1] + 2))
     batches = []
     for start, stop in pairwise(starts):
-        if start < stop:
-            chosen, first = np.unique(rows[start:stop], return_inverse=True)
-            total = np.bincount(first, part_weights[start:stop])
-            batches.append((chosen, total))
+        chosen, member = np.unique(rows[start:stop], return_inverse=True)
+        batches.append((chosen, np.bincount(member, part_weights[start:stop])))
     return batches

@@ -77,6 +77,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         form, or by gradient: Adam on the mean negative log-likelihood plus `mu` times the mean
         trace of its Hessian, both with exact gradients. `mu` is then in units of that trace,
         which is often in the thousands: useful values are far smaller. Weights are softmaxes.
+        "adam" has no M-step: `multiplier` does not matter to it, nor `shrinkage` but for the
+        start, and `pseudocount` only for the tree and for categories never seen.
 
     batch_size : int or None, default=None
         Rows of a mini-batch, rows counted by their weights. None means all rows at once for
@@ -85,17 +87,17 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         better optima on large tables, in some tens of epochs; see `step_size`.
 
     step_size : float or None, default=None
-        Of a mini-batch: how far EM's running average moves towards the counts of a batch,
-        at most 1; or Adam's step. None means 0.5 for "em" and 0.05 for "adam". It falls to a
-        fiftieth over `max_iter` epochs along half a cosine.
+        Of a mini-batch, at most 1: how far EM's running average moves towards the counts of a
+        batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam". It falls
+        to a fiftieth over `max_iter` epochs along half a cosine. EM on all rows has no steps.
 
     max_iter : int, default=500
         Largest number of iterations; of epochs, if there are mini-batches: then choose less.
 
     tol : float, default=1e-4
-        EM stops when the mean log-likelihood of the training rows changes by less than
-        this, in nats. 0 runs all iterations. With early stopping it is what the mean
-        log-likelihood of the validation rows must gain instead.
+        Learning stops when the mean log-likelihood of the training rows changes by less than
+        this, in nats, from one iteration to the next. 0 runs all iterations. With early
+        stopping it is what the mean log-likelihood of the validation rows must gain instead.
 
     early_stopping : bool, default=False
         Whether to hold out some of the rows, to stop when their likelihood no longer
@@ -107,7 +109,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         `X_val` is passed to `fit`.
 
     n_iter_no_change : int, default=10
-        Early stopping ends EM when the best validation log-likelihood is not more than `tol`
+        Early stopping ends learning when the best validation log-likelihood is not more than `tol`
         better than the best was so many iterations ago.
 
     refit : bool, default=False
@@ -180,14 +182,15 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         out the same rows again.
 
     random_state : int, RandomState instance or None, default=None
-        Decides the start of EM and the rows that early stopping holds out. With an int the
-        fitted model has the same bits each time, for any number of threads and any order of
-        the rows.
+        Decides the start, the mini-batches and the rows that early stopping holds out. With
+        an int the fitted model has the same bits each time, for any number of threads and any
+        order of the rows.
 
     dtype : {"float64", "float32"}, default="float64"
         Precision of the messages in training. "float32" halves their memory and takes about
         0.6 times as long; likelihoods, counts and parameters are float64 in any case, and
-        scores are always computed in float64. ``update="cubic"`` always uses float64.
+        scores are always computed in float64. ``update="cubic"`` always uses float64, and so
+        does ``solver="adam"`` with a penalty.
 
     n_jobs : int or None, default=None
         Number of threads for fitting and scoring. None and -1 mean all cores that Numba may
@@ -212,21 +215,23 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         How each column was read: "categorical" or "gaussian".
 
     log_likelihoods_ : ndarray of shape (n_iter_,)
-        Mean log-likelihood of the training rows before each update, in nats. Rows held out
-        are not among them.
+        Mean log-likelihood of the training rows before each iteration, in nats. With
+        mini-batches each row's is that before the update by its batch. Rows held out are not
+        among them.
 
     validation_log_likelihoods_ : ndarray of shape (n_iter_ + 1,) or None
-        Mean log-likelihood of the validation rows before each update, entry by entry of the
-        same circuit as `log_likelihoods_`, and after the last one. None without early
-        stopping.
+        Mean log-likelihood of the validation rows before each iteration, and after the last
+        one. But for mini-batches, which change the circuit within an iteration, entry by
+        entry of the same circuit as `log_likelihoods_`. None without early stopping.
 
     best_iteration_ : int or None
-        Number of updates after which the validation log-likelihood was best: those that
+        Number of iterations after which the validation log-likelihood was best: those that
         `circuit_` has had. None without early stopping.
 
     n_iter_ : int
-        Number of EM iterations of the best start, of which early stopping keeps the first
-        `best_iteration_`. Neither this nor the histories count what `refit` adds.
+        Number of iterations (epochs, with mini-batches) of the best start, of which early
+        stopping keeps the first `best_iteration_`. Neither this nor the histories count what
+        `refit` adds.
 
     converged_ : bool
         Whether the best start met `tol`: with early stopping, whether the validation
@@ -290,7 +295,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "update": [StrOptions({"quadratic", "cubic"})],
         "solver": [StrOptions({"em", "adam"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), None],
-        "step_size": [Interval(Real, 0, None, closed="neither"), None],
+        "step_size": [Interval(Real, 0, 1, closed="right"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "early_stopping": ["boolean"],
@@ -428,8 +433,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If EM still improved after `max_iter` iterations, or if the log-likelihood of plain EM
-            (`mu` and `pseudocount` zero) fell.
+            If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
+            of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
         """
         former = dict(self.__dict__)
         try:
@@ -802,8 +807,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                     f"{self.n_iter_no_change} iterations"
                 )
             warnings.warn(
-                f"EM did not converge: after max_iter={self.max_iter} iterations the {what} by "
-                f"more than tol={self.tol}. Increase max_iter or tol.",
+                f"Learning did not converge: after max_iter={self.max_iter} iterations the {what} "
+                f"by more than tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -208,7 +208,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         occupied = self.n_categories > 0
         if occupied.any():
             counts = np.maximum(counts, 0.0)
-            totals, spread = self._totals(counts)
+            totals, spread = self._reduced(np.add, counts)
             share = pseudocount / self.n_categories[occupied, None]
             # A state that received no flow keeps its distribution.
             has_flow = totals > 0.0
@@ -237,14 +237,14 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         unseen = no_gaussians.updated([counts], pseudocount).unseen
         return Inputs(self.features, self.categories, self.probs, unseen, self.gaussians)
 
-    def _totals(
-        self, per_category: np.ndarray
+    def _reduced(
+        self, operation: np.ufunc, per_category: np.ndarray
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Sums over the categories of each region that has some, and a map back to those."""
+        """Sums, say, over the categories of each region that has some, and a map back."""
         occupied = self.n_categories > 0
         if not occupied.any():
             return per_category[:0], lambda totals: totals
-        totals = np.add.reduceat(per_category, self.start[:-1][occupied])
+        totals = operation.reduceat(per_category, self.start[:-1][occupied])
         return totals, lambda totals: np.repeat(totals, self.n_categories[occupied], axis=0)
 
     def free_parameters(self) -> list[np.ndarray]:
@@ -257,8 +257,9 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
         """The inputs with other `free_parameters`; probabilities are normalised."""
         logits, *of_gaussians = parameters
-        probs = np.exp(logits - logits.max(initial=0.0))
-        totals, spread = self._totals(probs)
+        largest, spread = self._reduced(np.maximum, logits)
+        probs = np.exp(logits - spread(largest))
+        totals, spread = self._reduced(np.add, probs)
         probs = np.maximum(probs / spread(totals), WEIGHT_FLOOR)
         gaussians = {
             region: gaussian.with_free_parameters(*of_gaussians[2 * i : 2 * i + 2])
@@ -275,7 +276,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             What `summarize` makes of the counts, which may be negative.
         """
         counts, *moments = summary
-        totals, spread = self._totals(counts)
+        totals, spread = self._reduced(np.add, counts)
         gradient = [counts - self.probs * spread(totals)]
         for gaussian, part in zip(self.gaussians.values(), moments, strict=True):
             gradient += gaussian.free_gradient(part)
