@@ -67,7 +67,7 @@ def fit_adam(
         circuit = replace(circuit, inputs=inputs)
         if progress.update(circuit, log_likelihood / total_weight):
             break
-    return progress.result()
+    return replace(progress.result(), step_size_fell=True)
 
 
 def _ascent(

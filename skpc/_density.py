@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 
 _SMALLEST_WEIGHT = 1e-100
-_ADAM_BATCH_SIZE = 256
+_LEAST_ROWS_TO_SPLIT = 10
+_MANY_ROWS = 5000
+_BATCH_SIZES = {"em": 100, "adam": 256}
+_MAX_ITER = 500
+_MAX_EPOCHS = 60
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 
 
@@ -52,7 +56,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         States of each latent variable. 1 makes all columns independent; the cost of an
         iteration grows with the square.
 
-    mu : float, default=0.05
+    mu : float, default=0.01
         Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
         `multiplier`.
 
@@ -80,29 +84,33 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "adam" has no M-step: `multiplier` does not matter to it, nor `shrinkage` but for the
         start, and `pseudocount` only for the tree and for categories never seen.
 
-    batch_size : int or None, default=None
-        Rows of a mini-batch, rows counted by their weights. None means all rows at once for
-        "em" and 256 for "adam". With batches EM is stepwise: expected counts, scaled to the
-        whole table, enter a running average, and every batch ends with an M-step. That finds
-        better optima on large tables, in some tens of epochs; see `step_size`.
+    batch_size : int, "auto" or None, default="auto"
+        Rows of a mini-batch, rows counted by their weights; None takes all rows at once. With
+        batches EM is stepwise: expected counts, scaled to the whole table, enter a running
+        average, and every batch ends with an M-step. That finds better optima on large tables,
+        in some tens of epochs; see `step_size`. "auto" means 100 for EM on 5,000 rows or more,
+        all at once on fewer and where `update` needs that, and 256 for "adam".
 
     step_size : float or None, default=None
         Of a mini-batch, at most 1: how far EM's running average moves towards the counts of a
         batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam". It falls
         to a fiftieth over `max_iter` epochs along half a cosine. EM on all rows has no steps.
 
-    max_iter : int, default=500
-        Largest number of iterations; of epochs, if there are mini-batches: then choose less.
+    max_iter : int or None, default=None
+        Largest number of iterations; of epochs, if there are mini-batches. None means 500
+        iterations, or 60 epochs.
 
     tol : float, default=1e-4
         Learning stops when the mean log-likelihood of the training rows changes by less than
         this, in nats, from one iteration to the next. 0 runs all iterations. With early
         stopping it is what the mean log-likelihood of the validation rows must gain instead.
 
-    early_stopping : bool, default=False
+    early_stopping : bool or "auto", default="auto"
         Whether to hold out some of the rows, to stop when their likelihood no longer
         improves, and to keep the circuit with the best. Rows that are passed to `fit` as
-        `X_val` are used like that in any case, and nothing is held out.
+        `X_val` are used like that in any case, and nothing is held out. "auto" does so where
+        it can be of use: unless `tol` is 0, `n_latents` is 1, `warm_start` is set, or there
+        are fewer than 10 rows.
 
     validation_fraction : float, default=0.1
         Share of the rows to hold out for early stopping, between 0 and 1. Ignored if
@@ -112,10 +120,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         Early stopping ends learning when the best validation log-likelihood is not more than `tol`
         better than the best was so many iterations ago.
 
-    refit : bool, default=False
-        Whether early stopping is followed by learning the parameters anew, from training and
-        validation rows together, in the same tree and from the same start, in
-        `best_iteration_` iterations. It cannot be combined with `warm_start`.
+    refit : bool, default=True
+        Whether early stopping that held out rows is followed by learning the parameters anew,
+        from all rows, in the same tree and from the same start, in `best_iteration_`
+        iterations. Not with `warm_start`: the next fit would be validated on rows that this
+        one learnt from.
 
     pseudocount : float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
@@ -294,11 +303,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         "multiplier": [StrOptions({"unit", "exact"})],
         "update": [StrOptions({"quadratic", "cubic"})],
         "solver": [StrOptions({"em", "adam"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), None],
+        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
         "step_size": [Interval(Real, 0, 1, closed="right"), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean"],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "refit": ["boolean"],
@@ -324,19 +333,19 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self,
         n_latents: int = 32,
         *,
-        mu: float = 0.05,
+        mu: float = 0.01,
         regularizer: str = "global",
         multiplier: str = "unit",
         update: str = "quadratic",
         solver: str = "em",
-        batch_size: int | None = None,
+        batch_size: int | str | None = "auto",
         step_size: float | None = None,
-        max_iter: int = 500,
+        max_iter: int | None = None,
         tol: float = 1e-4,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
-        refit: bool = False,
+        refit: bool = True,
         pseudocount: float = 0.01,
         init: str = "random",
         n_init: int = 1,
@@ -445,7 +454,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             matrix = columns.to_matrix(X)
             random_state = check_random_state(self.random_state)
             early_stopping = self._check_early_stopping(
-                X_val, sample_weight_val, columns, random_state
+                X_val, sample_weight_val, weights, columns, random_state
             )
             result = self._learn_circuit(matrix, weights, columns, random_state, early_stopping)
         except BaseException:
@@ -700,6 +709,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self,
         X_val: Any,
         sample_weight_val: Any,
+        sample_weight: np.ndarray,
         columns: Columns,
         random_state: np.random.RandomState,
     ) -> EarlyStopping | None:
@@ -708,13 +718,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             raise ValueError(
                 "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
             )
-        if X_val is None and not self.early_stopping:
+        is_auto = self.early_stopping == "auto"
+        is_useful = self.tol > 0 and self.n_latents > 1 and not self.warm_start
+        is_useful = is_useful and sample_weight.sum() >= _LEAST_ROWS_TO_SPLIT
+        if X_val is None and not (is_useful if is_auto else self.early_stopping):
             return None
-        if self.refit and self.warm_start:
-            raise ValueError(
-                "refit=True cannot be combined with warm_start=True: the next fit would be "
-                "validated on rows that this one learnt from. Set one of them to False."
-            )
         from skpc._learn import EarlyStopping
 
         matrix = weights = None
@@ -732,7 +740,13 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             if seed is None:
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
         return EarlyStopping(
-            matrix, weights, self.validation_fraction, seed, self.n_iter_no_change, self.refit
+            matrix,
+            weights,
+            self.validation_fraction,
+            seed,
+            self.n_iter_no_change,
+            refit=self.refit and not self.warm_start,
+            is_optional=is_auto,
         )
 
     def _learn_circuit(
@@ -752,7 +766,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 matrix,
                 [column.categories for column in columns.columns],
                 weights,
-                self._solver(),
+                self._solver(float(weights.sum())),
                 start=self.circuit_ if self._continues() else None,
                 structure=Structure(
                     self.structure,
@@ -768,12 +782,19 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 on_iteration=_reporter(self.verbose),
             )
 
-    def _solver(self) -> Solver:
-        """How parameters are learnt."""
+    def _solver(self, n_rows: float) -> Solver:
+        """How parameters are learnt from so many rows."""
         from skpc._mstep import MStep
         from skpc._solvers import Solver
 
-        if self.update == "cubic" and (self.solver == "adam" or self.batch_size is not None):
+        batch_size = None if isinstance(self.batch_size, str) else self.batch_size
+        if self.batch_size == "auto":
+            if self.solver == "adam":
+                batch_size = _BATCH_SIZES["adam"]
+            elif self.update == "quadratic" and n_rows >= _MANY_ROWS:
+                batch_size = _BATCH_SIZES["em"]
+        has_batches = self.solver == "adam" or batch_size is not None
+        if self.update == "cubic" and has_batches:
             raise ValueError(
                 "update='cubic' needs EM on all rows at once. Set solver='em' and "
                 "batch_size=None, or update='quadratic'."
@@ -783,12 +804,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 "regularizer='gated' is a form of EM's update: solver='adam' descends along the "
                 "gradient of the trace itself. Set regularizer='global', or solver='em'."
             )
-        batch_size = self.batch_size
-        if self.solver == "adam" and batch_size is None:
-            batch_size = _ADAM_BATCH_SIZE
         return Solver(
             MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
-            self.max_iter,
+            self.max_iter or (_MAX_EPOCHS if has_batches else _MAX_ITER),
             self.tol,
             kind=self.solver,
             batch_size=batch_size,
@@ -799,24 +817,25 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     def _warn(self, result: FitResult) -> None:
         """Warn of what the user should know about how EM ended."""
-        if not result.converged and self.tol > 0:
+        is_annealed = result.step_size_fell
+        if not result.converged and self.tol > 0 and not is_annealed:
             what = "log-likelihood still changes"
             if result.best_iteration is not None:
                 what = (
                     f"validation log-likelihood still improves in n_iter_no_change="
                     f"{self.n_iter_no_change} iterations"
                 )
+            n_iter = len(result.log_likelihoods)
             warnings.warn(
-                f"Learning did not converge: after max_iter={self.max_iter} iterations the {what} "
-                f"by more than tol={self.tol}. Increase max_iter or tol.",
+                f"Learning did not converge: after {n_iter} iterations the {what} by more than "
+                f"tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         changes = np.diff(result.log_likelihoods)
         rounding = 1e-9 if self.dtype == "float64" else 1e-6
         fell = changes < -rounding * np.maximum(1.0, np.abs(result.log_likelihoods[1:]))
-        is_plain = self.solver == "em" and self.batch_size is None
-        if is_plain and self.mu == 0 and self.pseudocount == 0 and fell.any():
+        if not is_annealed and self.mu == 0 and self.pseudocount == 0 and fell.any():
             warnings.warn(
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
                 f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",

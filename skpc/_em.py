@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import DTypeLike
 
@@ -141,4 +143,4 @@ def fit_stepwise_em(
             average.inputs = circuit.inputs.recentred(average.inputs, former.inputs)
         if progress.update(circuit, log_likelihood / total_weight):
             break
-    return progress.result()
+    return replace(progress.result(), step_size_fell=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence, encode
@@ -35,7 +34,10 @@ class EarlyStopping:
     n_iter_no_change : int
         See `skpc._stopping.Progress`.
     refit : bool
-        Whether to learn again, from all rows, with as many updates as were best.
+        Whether to learn again, from all rows, with as many updates as were best, if rows
+        were held out.
+    is_optional : bool
+        Whether to do without where no rows can be held out, rather than to raise.
     """
 
     X: Any | None
@@ -44,6 +46,7 @@ class EarlyStopping:
     seed: int | None
     n_iter_no_change: int
     refit: bool
+    is_optional: bool = False
 
 
 def learn_circuit(
@@ -104,10 +107,10 @@ def learn_circuit(
         results.append(learn(circuit, progress))
     best = max(range(len(results)), key=lambda i: results[i].score)
     result = results[best]
-    if early_stopping is None or not early_stopping.refit:
+    is_split = held_out is not None and early_stopping is not None and early_stopping.X is None
+    if not is_split or early_stopping is None or not early_stopping.refit:
         return result
     del learn, validation  # their messages
-    X, weights = _all_rows(X, weights, early_stopping.X, early_stopping.weights)
     refitted = learn_circuit(
         X, categories, weights,
         replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0),
@@ -128,7 +131,12 @@ def _training_and_validation(
     if early_stopping.X is not None and early_stopping.weights is not None:
         return rows, _distinct(early_stopping.X, categories, early_stopping.weights)
     assert early_stopping.seed is not None
-    return _split(*rows, early_stopping.fraction, early_stopping.seed)
+    try:
+        return _split(*rows, early_stopping.fraction, early_stopping.seed)
+    except ValueError:
+        if early_stopping.is_optional:
+            return rows, None
+        raise
 
 
 def _distinct(
@@ -165,14 +173,3 @@ def _split(
         return evidence.with_symbols(take_rows(evidence.symbols, rows)), part_weights[rows]
 
     return part(weights - held_out), part(held_out)
-
-
-def _all_rows(
-    X: Any, weights: np.ndarray, X_val: Any | None, weights_val: np.ndarray | None
-) -> tuple[Any, np.ndarray]:
-    """Both tables as one."""
-    if X_val is None or weights_val is None:
-        return X, weights
-    is_sparse = sparse.issparse(X) or sparse.issparse(X_val)
-    both = sparse.vstack([X, X_val], "csr") if is_sparse else np.concatenate([X, X_val])
-    return both, np.append(weights, weights_val)

@@ -27,6 +27,8 @@ class FitResult:
         Mean validation log-likelihood before each update and, last, after all of them.
     best_iteration : int or None
         Number of updates that `circuit` has had: where the former is largest.
+    step_size_fell : bool
+        Whether updates became smaller by plan: then running out of them is no failure.
     """
 
     circuit: Circuit
@@ -34,6 +36,7 @@ class FitResult:
     converged: bool
     validation_log_likelihoods: np.ndarray | None = None
     best_iteration: int | None = None
+    step_size_fell: bool = False
 
     @property
     def score(self) -> float:

@@ -271,7 +271,7 @@ ODD = {
     "one row": (np.array([[1.0, 0.0, 1.0, 5.5]]), {}),
     "rows of nothing": (all_missing_rows(), {}),
     "constant columns": (np.tile([1.0, 0.0, 2.0, 1e6], (40, 1)), {}),
-    "far from zero": (table(40) + [0, 0, 0, 1e9], {}),
+    "far from zero": (table(40) + np.array([0, 0, 0, 1e9]), {}),
     "tiny batches": (table(40), {"batch_size": 1}),
 }
 each_odd = pytest.mark.parametrize(("X", "changes"), ODD.values(), ids=ODD.keys())
