@@ -5,11 +5,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import same_bits, small_case
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skpc import SharpPCDensity
+from skpc._batches import deal
+from skpc._mstep import MStep
+from skpc._solvers import Solver
 
 SOLVERS = {
     "em": {"batch_size": 20, "max_iter": 6},
@@ -242,6 +245,16 @@ def test_mixtures_of_trees(solver, X):
     assert np.isfinite(model.log_likelihoods_).all()
 
 
+@pytest.mark.parametrize(("mu", "by_row"), [(0.0, False), (1e-5, True)])
+def test_only_adam_with_a_penalty_takes_rows_one_by_one(mu, by_row):
+    circuit, X, weights = small_case(1)
+    solver = Solver(MStep(mu), 1, 0.0, kind="adam", batch_size=9)
+    evidence = circuit.inputs.encode(X)
+    learn = solver.bind(circuit, evidence, weights, np.random.RandomState(0))
+    n_rows = sum(len(rows) for rows, _ in deal(weights, 9, np.random.RandomState(0)))
+    assert (learn.keywords["batches"].n_patterns == n_rows * circuit.n_regions) == by_row
+
+
 def test_a_batch_size_beyond_the_table_is_all_rows(X):
     model = estimator(feature_types=TYPES, step_size=0.3, max_iter=4)
     one, two = (clone(model).set_params(batch_size=n).fit(X) for n in (90, 10**9))
@@ -271,7 +284,7 @@ ODD = {
     "one row": (np.array([[1.0, 0.0, 1.0, 5.5]]), {}),
     "rows of nothing": (all_missing_rows(), {}),
     "constant columns": (np.tile([1.0, 0.0, 2.0, 1e6], (40, 1)), {}),
-    "far from zero": (table(40) + [0, 0, 0, 1e9], {}),
+    "far from zero": (table(40) + np.array([0, 0, 0, 1e9]), {}),
     "tiny batches": (table(40), {"batch_size": 1}),
 }
 each_odd = pytest.mark.parametrize(("X", "changes"), ODD.values(), ids=ODD.keys())
