@@ -90,13 +90,17 @@ def test_batches_weigh_about_the_same(weights, batch_size):
 
 
 def test_a_last_heavy_part_does_not_shift_the_others():
-    """Parts of 25 among ones: their shares are 50 to within half a part at each end."""
-    for seed in range(40):
-        sizes = [w.sum() for _, w in dealt(np.append(np.ones(100), 100.0), 50, seed)]
-        assert len(sizes) == 4
-        assert np.abs(np.array(sizes) - 50).max() <= 25.5
-        inner_and_last = np.cumsum(sizes)[:-1]
-        assert np.abs(inner_and_last - [50, 100, 150]).max() <= 13
+    """Four parts of 15 among ones: no batch ends further from its share than half a part."""
+    for seed in range(200):
+        sizes = [part.sum() for _, part in dealt(np.append(np.ones(20), 60.0), 20, seed)]
+        ends = np.cumsum(sizes)
+        assert np.abs(ends - 20 * np.round(ends / 20)).max() <= 7.5 + 1e-9
+
+
+def test_a_weight_of_two_is_dealt_like_two_rows():
+    batches = dealt(np.full(50, 2.0), 10)
+    assert any((part == 1.0).any() for _, part in batches)
+    assert {value for _, part in batches for value in part} <= {1.0, 2.0}
 
 
 def test_a_heavy_row_is_in_most_batches():

@@ -5,11 +5,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import same_bits, small_case
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skpc import SharpPCDensity
+from skpc._batches import deal
+from skpc._mstep import MStep
+from skpc._solvers import Solver
 
 SOLVERS = {
     "em": {"batch_size": 20, "max_iter": 6},
@@ -240,6 +243,16 @@ def test_mixtures_of_trees(solver, X):
     model.circuit_.check()
     assert len(model.circuit_.roots) == 2
     assert np.isfinite(model.log_likelihoods_).all()
+
+
+@pytest.mark.parametrize(("mu", "by_row"), [(0.0, False), (1e-5, True)])
+def test_only_adam_with_a_penalty_takes_rows_one_by_one(mu, by_row):
+    circuit, X, weights = small_case(1)
+    solver = Solver(MStep(mu), 1, 0.0, kind="adam", batch_size=9)
+    evidence = circuit.inputs.encode(X)
+    learn = solver.bind(circuit, evidence, weights, np.random.RandomState(0))
+    n_rows = sum(len(rows) for rows, _ in deal(weights, 9, np.random.RandomState(0)))
+    assert (learn.keywords["batches"].n_patterns == n_rows * circuit.n_regions) == by_row
 
 
 def test_a_batch_size_beyond_the_table_is_all_rows(X):
