@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 
 _SMALLEST_WEIGHT = 1e-100
 _LEAST_ROWS_TO_SPLIT = 10
-_MANY_ROWS = 5000
-_BATCH_SIZES = {"em": 100, "adam": 256}
-_MAX_ITER = 500
-_MAX_EPOCHS = 60
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 
 
@@ -88,8 +84,9 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         Rows of a mini-batch, rows counted by their weights; None takes all rows at once. With
         batches EM is stepwise: expected counts, scaled to the whole table, enter a running
         average, and every batch ends with an M-step. That finds better optima on large tables,
-        in some tens of epochs; see `step_size`. "auto" means 100 for EM on 5,000 rows or more,
-        all at once on fewer and where `update` needs that, and 256 for "adam".
+        in some tens of epochs; see `step_size`. "auto" means 256 for "adam"; for EM 100, or
+        what makes 250 batches if that is more, on 5,000 rows or more of which 500 are
+        distinct; and all at once on fewer, or where `update` needs that.
 
     step_size : float or None, default=None
         Of a mini-batch, at most 1: how far EM's running average moves towards the counts of a
@@ -766,7 +763,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 matrix,
                 [column.categories for column in columns.columns],
                 weights,
-                self._solver(float(weights.sum())),
+                self._solver(),
                 start=self.circuit_ if self._continues() else None,
                 structure=Structure(
                     self.structure,
@@ -782,18 +779,12 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 on_iteration=_reporter(self.verbose),
             )
 
-    def _solver(self, n_rows: float) -> Solver:
-        """How parameters are learnt from so many rows."""
+    def _solver(self) -> Solver:
+        """How parameters are learnt."""
         from skpc._mstep import MStep
         from skpc._solvers import Solver
 
-        batch_size = None if isinstance(self.batch_size, str) else self.batch_size
-        if self.batch_size == "auto":
-            if self.solver == "adam":
-                batch_size = _BATCH_SIZES["adam"]
-            elif self.update == "quadratic" and n_rows >= _MANY_ROWS:
-                batch_size = _BATCH_SIZES["em"]
-        has_batches = self.solver == "adam" or batch_size is not None
+        has_batches = self.solver == "adam" or isinstance(self.batch_size, int)
         if self.update == "cubic" and has_batches:
             raise ValueError(
                 "update='cubic' needs EM on all rows at once. Set solver='em' and "
@@ -806,10 +797,10 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             )
         return Solver(
             MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
-            self.max_iter or (_MAX_EPOCHS if has_batches else _MAX_ITER),
+            self.max_iter,
             self.tol,
             kind=self.solver,
-            batch_size=batch_size,
+            batch_size=self.batch_size,
             step_size=_STEP_SIZES[self.solver] if self.step_size is None else self.step_size,
             max_bytes=_working_bytes(),
             dtype=np.dtype(self.dtype),
@@ -827,8 +818,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 )
             n_iter = len(result.log_likelihoods)
             warnings.warn(
-                f"Learning did not converge: after {n_iter} iterations the {what} by more than "
-                f"tol={self.tol}. Increase max_iter or tol.",
+                f"Learning did not converge: after max_iter={n_iter} iterations the {what} by "
+                f"more than tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -84,6 +84,7 @@ def learn_circuit(
     (evidence, weights_left), held_out = _training_and_validation(
         _distinct(X, categories, weights), categories, early_stopping
     )
+    solver = solver.resolved(weights_left)
     starts = [start] if start is not None else draw_starts(
         evidence, weights_left, categories, structure, solver, n_latents=n_latents,
         n_init=n_init, shrinkage=shrinkage, random_state=random_state,

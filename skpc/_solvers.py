@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -18,6 +18,14 @@ from skpc._flows import DEFAULT_MAX_BYTES
 from skpc._mstep import MStep
 from skpc._stopping import FitResult, Progress
 
+_MANY_ROWS = 5000
+_MANY_DISTINCT_ROWS = 500
+_EM_BATCH_SIZE = 100
+_MAX_BATCHES = 250
+_ADAM_BATCH_SIZE = 256
+_MAX_ITER = 500
+_MAX_EPOCHS = 60
+
 
 @dataclass(frozen=True)
 class Solver:
@@ -27,13 +35,13 @@ class Solver:
     ----------
     m_step : MStep
         Of EM. Its `mu` is also Adam's.
-    max_iter : int
-        Largest number of iterations, of epochs if there are batches.
+    max_iter : int or None
+        Largest number of iterations, of epochs if there are batches; None: see `resolved`.
     tol : float
         See `skpc._stopping.Progress`.
     kind : "em" or "adam"
-    batch_size : float or None
-        Weight of a mini-batch; None takes all rows at once.
+    batch_size : float, "auto" or None
+        Weight of a mini-batch; None takes all rows at once; "auto": see `resolved`.
     step_size : float
         Of mini-batches; see `fit_stepwise_em` and `fit_adam`.
     max_bytes : int
@@ -43,13 +51,31 @@ class Solver:
     """
 
     m_step: MStep
-    max_iter: int
+    max_iter: int | None
     tol: float
     kind: str = "em"
-    batch_size: float | None = None
+    batch_size: float | str | None = None
     step_size: float = 0.5
     max_bytes: int = DEFAULT_MAX_BYTES
     dtype: DTypeLike = np.float64
+
+    def resolved(self, weights: np.ndarray) -> Solver:
+        """The solver with what is left open decided for these weights of distinct rows."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            total = float(weights.sum())
+            batch_size = None
+            if self.kind == "adam":
+                batch_size = _ADAM_BATCH_SIZE
+            elif (
+                total >= _MANY_ROWS
+                and len(weights) >= _MANY_DISTINCT_ROWS
+                and not self.m_step.needs_moments
+            ):
+                batch_size = max(_EM_BATCH_SIZE, total / _MAX_BATCHES)
+        is_full = self.kind == "em" and batch_size is None
+        max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS)
+        return replace(self, batch_size=batch_size, max_iter=max_iter)
 
     def new_e_step(self, circuit: Circuit, evidence: Evidence, weights: np.ndarray) -> EStep:
         """The E-step on all rows."""
@@ -70,7 +96,12 @@ class Solver:
         weights: np.ndarray,
         random_state: np.random.RandomState,
     ) -> Callable[[Circuit, Progress], FitResult]:
-        """Prepare the patterns of weighted distinct rows for circuits of one structure."""
+        """Prepare the patterns of weighted distinct rows for circuits of one structure.
+
+        Call it on a solver that is `resolved`.
+        """
+        assert self.max_iter is not None
+        assert not isinstance(self.batch_size, str)
         if self.kind == "em" and self.batch_size is None:
             e_step = self.new_e_step(circuit, evidence, weights)
             return partial(fit_em, e_step=e_step, m_step=self.m_step, max_iter=self.max_iter)

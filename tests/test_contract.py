@@ -251,7 +251,7 @@ def test_sample_weight_is_routed(X):
         )
         search = GridSearchCV(model, {"mu": [0.05]}, cv=3).fit(X, sample_weight=weights)
         plain = GridSearchCV(model, {"mu": [0.05]}, cv=3).fit(X)
-    expected = clone(model).fit(X, sample_weight=weights)
+    expected = clone(model).set_params(mu=0.05).fit(X, sample_weight=weights)
     assert np.array_equal(search.best_estimator_.score_samples(X), expected.score_samples(X))
     assert search.best_score_ != plain.best_score_
 

@@ -161,7 +161,8 @@ def mixed_rows(n_rows=60, seed=0):
 
 
 def stopped(**parameters):
-    defaults = {"n_latents": 3, "max_iter": 200, "random_state": 0, "early_stopping": True}
+    defaults = {"n_latents": 3, "max_iter": 200, "random_state": 0}
+    defaults |= {"early_stopping": True, "refit": False}
     return SharpPCDensity(**{**defaults, **parameters})
 
 
@@ -271,37 +272,60 @@ def test_the_tree_is_learnt_from_training_rows_alone(monkeypatch):
     assert totals == [(45, 45)]
 
 
+def after_the_split(seed):
+    """The generator as it is once the rows to hold out are drawn."""
+    random_state = np.random.RandomState(seed)
+    random_state.randint(np.iinfo(np.int32).max)
+    return random_state
+
+
 @pytest.mark.parametrize("n_init", [1, 3])
 def test_refit_learns_from_all_rows_as_long_as_was_best(n_init):
-    X, X_val = binary_rows(), binary_rows(40, seed=1)
+    X = binary_rows(100)
     parameters = {"n_init": n_init, "structure": CHAIN}
-    kept = stopped(**parameters).fit(X, X_val=X_val)
-    model = stopped(**parameters, refit=True).fit(X, X_val=X_val)
+    kept = stopped(**parameters).fit(X)
+    model = stopped(**parameters, refit=True).fit(X)
     assert model.best_iteration_ == kept.best_iteration_ > 1
     assert np.array_equal(model.validation_log_likelihoods_, kept.validation_log_likelihoods_)
     if n_init == 1:
         plain = {"early_stopping": False, "tol": 0.0, "max_iter": model.best_iteration_}
-        expected = stopped(**plain, structure=CHAIN).fit(np.vstack([X, X_val]))
-        assert same_bits(model.circuit_, expected.circuit_)
+        plain |= {"structure": CHAIN, "random_state": after_the_split(0)}
+        assert same_bits(model.circuit_, stopped(**plain).fit(X).circuit_)
     assert not same_bits(model.circuit_, kept.circuit_)
 
 
 def test_refit_takes_the_start_that_was_best():
-    X, X_val = binary_rows(), binary_rows(40, seed=1)
-    best = set()
-    for seed in range(4):
+    X, best = binary_rows(100), set()
+    for seed in range(6):
         parameters = {"random_state": seed, "n_init": 3, "structure": CHAIN}
-        model = stopped(**parameters, refit=True).fit(X, X_val=X_val)
-        plain = {"early_stopping": False, "tol": 0.0, "max_iter": model.best_iteration_}
-        plain["structure"] = CHAIN
+        model = stopped(**parameters, refit=True).fit(X)
+        plain = {"early_stopping": False, "tol": 0.0, "max_iter": max(1, model.best_iteration_)}
+        plain |= {"structure": CHAIN, "random_state": after_the_split(seed)}
         # Categorical starts are drawn alike, whatever the rows: so which one it was shows.
-        random_state = np.random.RandomState(seed)
-        both = np.vstack([X, X_val])
-        again = [stopped(**plain, random_state=random_state).fit(both).circuit_ for _ in range(3)]
+        again = [stopped(**plain).fit(X).circuit_ for _ in range(3)]
         same = [same_bits(model.circuit_, circuit) for circuit in again]
         assert sum(same) == 1
         best.add(same.index(True))
     assert len(best) > 1
+
+
+def test_rows_given_to_validate_on_are_never_learnt_from():
+    X, X_val = binary_rows(), binary_rows(40, seed=1)
+    models = [stopped(refit=refit).fit(X, X_val=X_val) for refit in (True, False)]
+    assert same_bits(models[0].circuit_, models[1].circuit_)
+
+
+def test_auto_stops_early_where_it_can_be_of_use():
+    def stops(n_rows=60, **parameters):
+        model = stopped(early_stopping="auto", max_iter=3, **parameters).fit(binary_rows(n_rows))
+        return model.best_iteration_ is not None
+
+    assert stops()
+    assert stops(10)
+    assert not stops(9)
+    assert not stops(tol=0.0)
+    assert not stops(n_latents=1)
+    assert not stops(warm_start=True)
 
 
 def test_refit_takes_a_held_out_part_back():
@@ -433,7 +457,7 @@ def test_validation_rows_of_weight_zero_are_not_looked_at():
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        ("early_stopping", "auto"),
+        ("early_stopping", "always"),
         ("validation_fraction", 0.0),
         ("validation_fraction", 1.0),
         ("n_iter_no_change", 0),
@@ -551,10 +575,10 @@ def test_warm_start_keeps_a_start_that_nothing_improves():
     assert same_bits(model.circuit_, circuit)
 
 
-def test_refit_and_warm_start_exclude_each_other():
-    with pytest.raises(ValueError, match=r"refit=True.*warm_start=True.*Set one"):
-        stopped(refit=True, warm_start=True).fit(binary_rows())
-    stopped(refit=True, warm_start=True, early_stopping=False).fit(binary_rows())
+def test_warm_starts_are_not_refitted():
+    X = binary_rows()
+    models = [stopped(refit=refit, warm_start=True).fit(X) for refit in (True, False)]
+    assert same_bits(models[0].circuit_, models[1].circuit_)
 
 
 def test_the_generator_of_the_user_is_not_wound_back():
