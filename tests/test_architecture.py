@@ -21,7 +21,7 @@ LAYERS = [
     {"_density", "datasets"},
     {"_columns", "_learn"},
     {"_starts"},
-    {"_clusters", "_solvers"},
+    {"_clusters", "_neighbourhoods", "_solvers"},
     {"_adam", "_em", "_queries", "_structure", "curvature"},
     {"_hessian", "_landscape", "_mstep", "_stopping"},
     {"_batches", "_parameters", "_tangents"},
