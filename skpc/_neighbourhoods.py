@@ -1,9 +1,11 @@
-"""A start from the data: states as clusters of what rows show in the tree's neighbourhood.
+"""A start from the data: states are clusters of what rows show in a region's neighbourhood.
 
-Every column is projected to a few random numbers a row. Each region adds up its own and,
-damped by a factor an edge, those of all other regions of its tree; near ones tell most. Rows
-are then cut, again and again, at the mean along one of these axes, into one group a state.
-Weights and input distributions are how often groups occur together, and with which values.
+Every column is projected on a few random axes. Each region adds up its own projections and,
+damped by a factor for every edge between, those of all other regions of its tree: near ones
+tell most. Its rows are then cut, again and again, at the mean along one of the axes, into one
+group for each state. How often groups of neighbours occur together are the weights, how often
+a group shows each value the input distributions. Regions that observe nothing are clustered
+by what those near them, above all below them, observe.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from skpc._evidence import Evidence
 from skpc._inputs import Inputs
 from skpc._kernels import splits as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
-from skpc._symbols import dense_rows, take_rows
+from skpc._symbols import take_rows
 from skpc._threads import launch
 from skpc._tree import depths_of
 
 _N_AXES = 6
-_DAMPING = 0.5
-_SMOOTHING = 0.2
-_MOST_CELLS = 2**22
+_DAMPING = 0.35
+_SMOOTHING = 0.1
+_ROWS_PER_STATE = 32
 _FEWEST_ROWS = 2**10
 
 
@@ -43,9 +45,10 @@ def clustered_circuit(
 ) -> Circuit:
     """Count states, and the values they show, in clusters of the rows.
 
-    Counts are smoothed as if every state had, beside its own rows, a fifth of an average
-    state's, spread like all rows. If rows are too many they are sampled. If a region finds
-    fewer clusters than states, the states share them, and differ by random factors.
+    Counts are smoothed as if every state had, beside its own rows, a tenth of an average
+    state's, spread like all rows; Gaussians have their shrinkage instead. Of many rows a
+    sample is looked at. If a region finds fewer clusters than states, the states share them,
+    and differ by random factors.
 
     Parameters
     ----------
@@ -63,8 +66,9 @@ def clustered_circuit(
         parents, features, categories, evidence, weights, n_latents, random_state,
         shrinkage=shrinkage,
     )  # fmt: skip
-    evidence, weights = _sampled(evidence, weights, random_state)
-    symbols = dense_rows(evidence.symbols, slice(None))
+    n_sampled = max(_FEWEST_ROWS, _ROWS_PER_STATE * n_latents)
+    evidence, weights = _sampled(evidence, weights, n_sampled, random_state)
+    symbols = evidence.dense_symbols
     points = np.zeros((len(parents), _N_AXES, symbols.shape[1]), np.float32)
     for region, row in enumerate(symbols):
         if len(features[region]):
@@ -90,17 +94,19 @@ def clustered_circuit(
 
 
 def _sampled(
-    evidence: Evidence, weights: np.ndarray, random_state: np.random.RandomState
+    evidence: Evidence, weights: np.ndarray, n_rows: int, random_state: np.random.RandomState
 ) -> tuple[Evidence, np.ndarray]:
-    """The rows, or so many drawn by their weights that they fit into memory."""
-    n_rows = max(_FEWEST_ROWS, _MOST_CELLS // len(evidence.n_symbols))
+    """All rows if they are no more than `n_rows`, or else so many drawn by their weights.
+
+    Dense, with only those continuous values that they show.
+    """
     if n_rows >= len(weights):
-        return evidence, weights
+        return evidence.take(slice(None)), weights
     total = weights.sum()
     drawn = random_state.multinomial(n_rows, weights / total)
     rows = np.flatnonzero(drawn)
     sampled = evidence.with_symbols(take_rows(evidence.symbols, rows))
-    return sampled, drawn[rows] * (total / n_rows)
+    return sampled.take(slice(None)), drawn[rows] * (total / n_rows)
 
 
 def _projections(
@@ -181,7 +187,7 @@ def _normalised(weights: np.ndarray) -> np.ndarray:
 
 
 def _root_weights(
-    circuit: Circuit, masses: np.ndarray, sharing: Sequence[np.ndarray | None]
+    circuit: Circuit, masses: np.ndarray, sharing: list[np.ndarray | None]
 ) -> np.ndarray:
     return _normalised(
         np.concatenate([_shared(masses[root], sharing[root]) for root in circuit.roots])
@@ -193,7 +199,7 @@ def _sum_weights(
     groups: np.ndarray,
     weights: np.ndarray,
     masses: np.ndarray,
-    sharing: Sequence[np.ndarray | None],
+    sharing: list[np.ndarray | None],
 ) -> np.ndarray:
     n_latents = circuit.n_latents
     sum_weights = circuit.sum_weights.copy()
@@ -215,10 +221,10 @@ def _input_summary(
     symbols: np.ndarray,
     groups: np.ndarray,
     weights: np.ndarray,
-    sharing: Sequence[np.ndarray | None],
+    sharing: list[np.ndarray | None],
     random_state: np.random.RandomState,
 ) -> list[np.ndarray]:
-    """What `Inputs.summarize` makes of smoothed counts, one region at a time: they are large."""
+    """What `Inputs.summarize` makes of the clusters' counts, which are large: by region."""
     n_latents = inputs.probs.shape[1]
     in_categories = np.zeros_like(inputs.probs)
     moments = []
@@ -227,13 +233,13 @@ def _input_summary(
             continue
         pairs = symbols[region] * n_latents + groups[region]
         counts = np.bincount(pairs, weights, n_symbols * n_latents).reshape(n_symbols, n_latents)
-        counts = _smoothed(_shared(counts, sharing[region]).T).T
+        counts = _shared(counts, sharing[region])
+        vectors = evidence.values[region]
         if sharing[region] is not None:
             counts = counts * np.exp(-2.0 * random_state.random_sample(counts.shape))
-        vectors = evidence.values[region]
         if vectors is None:
             rows = slice(inputs.start[region], inputs.start[region + 1])
-            in_categories[rows] = counts[:-2]
+            in_categories[rows] = _smoothed(counts[:-2].T).T
         else:
-            moments.append(inputs.gaussians[region].summarize(vectors, np.ascontiguousarray(counts)))
+            moments.append(inputs.gaussians[region].summarize(vectors, counts))
     return [in_categories, *moments]

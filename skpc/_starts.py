@@ -1,4 +1,4 @@
-"""Where EM starts: learnt trees with random parameters or from the data, one or several to a circuit."""
+"""Where learning starts: learnt trees with first parameters, one or several to a circuit."""
 
 from __future__ import annotations
 

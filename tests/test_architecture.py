@@ -113,6 +113,7 @@ for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
     {"n_latents": 1}, {"structure": "rat", "n_repetitions": 2}, {"n_components": 2},
     {"early_stopping": True, "refit": True}, {"batch_size": 20}, {"solver": "adam", "mu": 1e-6},
+    {"init": "cluster"},
 ):
     for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],
                  csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):

@@ -17,6 +17,7 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, refit=True),
     SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2),
     SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
+    SharpPCDensity(n_latents=3, max_iter=3, init="cluster"),
 ]
 
 

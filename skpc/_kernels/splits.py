@@ -7,19 +7,21 @@ from skpc._kernels.tasks import take, take_next
 
 
 @njit(cache=True, nogil=True)
-def _cut(points, weights, order, first, last):
-    """Move rows above the mean of `points` behind the others, order kept; where they begin.
+def _cut(points, weights, order, first, last, spare, masses):
+    """Move rows above the mean of `points` behind the others; return where they begin.
 
-    That is `first` if all are equal.
+    Both parts keep their order; `masses` (2,) are their weights. If all points are equal that
+    is `first`. Without branches in the loop: which part a row is in cannot be predicted.
     """
     total = 0.0
     mass = 0.0
     low = np.inf
     high = -np.inf
     for i in range(first, last):
-        value = np.float64(points[order[i]])
-        total += weights[order[i]] * value
-        mass += weights[order[i]]
+        row = order[i]
+        value = np.float64(points[row])
+        total += weights[row] * value
+        mass += weights[row]
         low = min(low, value)
         high = max(high, value)
     if not low < high:
@@ -27,30 +29,35 @@ def _cut(points, weights, order, first, last):
     mean = max(low, total / mass)
     if mean >= high:  # by rounding
         mean = low
+    masses[0] = 0.0
+    masses[1] = 0.0
     n_above = 0
-    above = np.empty(last - first, np.int64)
     middle = first
     for i in range(first, last):
         row = order[i]
-        if points[row] > mean:
-            above[n_above] = row
-            n_above += 1
-        else:
-            order[middle] = row
-            middle += 1
+        is_above = np.int64(points[row] > mean)
+        order[middle] = row
+        spare[n_above] = row
+        masses[is_above] += weights[row]
+        n_above += is_above
+        middle += 1 - is_above
     for i in range(n_above):
-        order[middle + i] = above[i]
+        order[middle + i] = spare[i]
     return middle
 
 
 @njit(cache=True, nogil=True)
-def _split_region(points, weights, n_groups, groups, masses):
+def _split_region(points, weights, groups, masses):
     n_axes, n_rows = points.shape
-    order = np.arange(n_rows)
-    bounds = np.zeros((n_groups, 2), np.int64)
+    n_groups = masses.shape[0]
+    order = np.arange(n_rows).astype(np.int32)
+    spare = np.empty(n_rows, np.int32)
+    start = np.zeros(n_groups, np.int64)
+    stop = np.zeros(n_groups, np.int64)
     depth = np.zeros(n_groups, np.int64)
     is_uniform = np.zeros(n_groups, np.bool_)
-    bounds[0, 1] = n_rows
+    parts = np.empty(2)
+    stop[0] = n_rows
     masses[0] = weights.sum()
     n_found = 1
     while n_found < n_groups:
@@ -60,26 +67,24 @@ def _split_region(points, weights, n_groups, groups, masses):
                 group = g
         if group < 0:
             break
-        first, last = bounds[group]
-        middle = first
-        for axis in range(n_axes):
-            middle = _cut(points[(depth[group] + axis) % n_axes], weights, order, first, last)
-            if middle > first:
+        middle = start[group]
+        for axis in range(depth[group], depth[group] + n_axes):
+            middle = _cut(
+                points[axis % n_axes], weights, order, start[group], stop[group], spare, parts
+            )
+            if middle > start[group]:
                 break
-        if middle == first:
+        if middle == start[group]:
             is_uniform[group] = True
             continue
-        bounds[group, 1] = middle
-        bounds[n_found] = middle, last
+        start[n_found], stop[n_found] = middle, stop[group]
+        stop[group] = middle
+        masses[group], masses[n_found] = parts
         depth[group] += 1
         depth[n_found] = depth[group]
-        for g in (group, n_found):
-            masses[g] = 0.0
-            for i in range(bounds[g, 0], bounds[g, 1]):
-                masses[g] += weights[order[i]]
         n_found += 1
     for g in range(n_found):
-        for i in range(bounds[g, 0], bounds[g, 1]):
+        for i in range(start[g], stop[g]):
             groups[order[i]] = g
 
 
@@ -93,5 +98,5 @@ def split_rows(queue, levels, points, weights, groups, masses):
     """
     region, _ = take(queue, levels)
     while region < levels[-1]:
-        _split_region(points[region], weights, masses.shape[1], groups[region], masses[region])
+        _split_region(points[region], weights, groups[region], masses[region])
         region, _ = take_next(queue, levels)
