@@ -83,7 +83,7 @@ def clustered_circuit(
     return replace(
         circuit,
         root_weights=_root_weights(circuit, masses, sharing),
-        sum_weights=_sum_weights(circuit, groups, weights, masses, sharing),
+        sum_weights=_sum_weights(circuit, groups, weights, sharing),
         inputs=circuit.inputs.updated(
             _input_summary(
                 circuit.inputs, evidence, symbols, groups, weights, sharing, random_state
@@ -198,7 +198,6 @@ def _sum_weights(
     circuit: Circuit,
     groups: np.ndarray,
     weights: np.ndarray,
-    masses: np.ndarray,
     sharing: list[np.ndarray | None],
 ) -> np.ndarray:
     n_latents = circuit.n_latents
@@ -208,7 +207,7 @@ def _sum_weights(
         pairs = groups[parent] * n_latents + groups[region]
         counts = np.bincount(pairs, weights, n_latents**2).reshape(n_latents, n_latents)
         counts = _shared(_shared(counts, sharing[region]).T, sharing[parent]).T
-        counts = _smoothed(counts) + _SMOOTHING**2 * masses[region].sum() / n_latents**2
+        counts = _smoothed(counts)
         if sharing[region] is not None or sharing[parent] is not None:
             counts *= circuit.sum_weights[region]
         sum_weights[region] = _normalised(counts)

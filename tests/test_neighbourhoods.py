@@ -14,6 +14,7 @@ from skpc._mstep import MStep
 from skpc._neighbourhoods import (
     _gather_neighbours,
     _projections,
+    _sampled,
     _share_out,
     clustered_circuit,
 )
@@ -107,6 +108,19 @@ def test_order_and_repetition_do_not_matter_when_rows_are_sampled(monkeypatch):
         model(feature_types=MIXED_TYPES).fit(np.repeat(X, weights, axis=0)[order]),
     ]
     assert same_bits(fits[0].circuit_, fits[1].circuit_)
+
+
+def test_rows_are_sampled_by_their_weights():
+    evidence = encode(np.arange(4.0)[:, None], [np.array([0])], [None])
+    weights = np.array([6.0, 3.0, 1.0, 1e-9])
+    sampled, sampled_weights = _sampled(evidence, weights, 3, np.random.RandomState(0))
+    assert sampled.symbols.shape[1] <= 3
+    np.testing.assert_allclose(sampled_weights.sum(), 10.0)
+    draws = np.zeros(4)
+    for seed in range(400):
+        sampled, sampled_weights = _sampled(evidence, weights, 3, np.random.RandomState(seed))
+        draws[sampled.column(0).astype(int)] += sampled_weights / 400
+    np.testing.assert_allclose(draws, weights, atol=0.5)
 
 
 def test_threads_do_not_matter():
