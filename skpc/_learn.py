@@ -58,6 +58,7 @@ def learn_circuit(
     start: Circuit | None,
     structure: Structure,
     n_latents: int,
+    init: str,
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
@@ -76,7 +77,7 @@ def learn_circuit(
         Where to go on from, with its structure; None learns the structure and draws
         `n_init` starts.
     structure : Structure
-    n_latents, n_init, shrinkage, random_state : see `SharpPCDensity`
+    n_latents, init, n_init, shrinkage, random_state : see `SharpPCDensity`
     early_stopping : EarlyStopping or None
         None goes by the training log-likelihood.
     on_iteration : see `skpc._stopping.Progress`
@@ -87,7 +88,7 @@ def learn_circuit(
     solver = solver.resolved(weights_left)
     starts = [start] if start is not None else draw_starts(
         evidence, weights_left, categories, structure, solver, n_latents=n_latents,
-        n_init=n_init, shrinkage=shrinkage, random_state=random_state,
+        init=init, n_init=n_init, shrinkage=shrinkage, random_state=random_state,
     )  # fmt: skip
     features = starts[0].features
     validation = None
@@ -115,8 +116,8 @@ def learn_circuit(
     refitted = learn_circuit(
         X, categories, weights,
         replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0),
-        start=starts[best], structure=structure, n_latents=n_latents, n_init=1,
-        shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
+        start=starts[best], structure=structure, n_latents=n_latents, init="random",
+        n_init=1, shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit)
 

@@ -1,4 +1,4 @@
-"""Where EM starts: learnt trees with random parameters, one or several to a circuit."""
+"""Where learning starts: learnt trees with first parameters, one or several to a circuit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from skpc._circuit import Circuit, mixture, random_circuit
 from skpc._clusters import soft_clusters
 from skpc._em import fit_em
 from skpc._evidence import Evidence
+from skpc._neighbourhoods import clustered_circuit
 from skpc._solvers import Solver
 from skpc._stopping import Progress
 from skpc._structure import Structure, learn_structure
@@ -27,6 +28,7 @@ def draw_starts(
     solver: Solver,
     *,
     n_latents: int,
+    init: str,
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
@@ -36,7 +38,7 @@ def draw_starts(
     The rows of a mixture of components are first clustered. The tree of each component is
     learnt from its cluster (and, since few rows say little of pairs, from all rows as if
     there were `_COMMON_ROWS` of them), and its start is some iterations of EM on the cluster:
-    from random parameters all components would model all rows alike.
+    otherwise all components would model all rows alike.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def draw_starts(
     structure : Structure
     solver : Solver
         Of training.
-    n_latents, n_init, shrinkage, random_state : see `learn_circuit`
+    n_latents, init, n_init, shrinkage, random_state : see `learn_circuit`
     """
     m_step = solver.m_step
     clusters = weights[None]
@@ -69,10 +71,16 @@ def draw_starts(
         for (features, parents), cluster in zip(trees, clusters, strict=True):
             grouped = evidence.grouped(features)
             of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
-            circuit = random_circuit(
-                parents, features, of_regions, grouped, cluster, n_latents, random_state,
-                shrinkage=shrinkage,
-            )  # fmt: skip
+            if init == "cluster":
+                circuit = clustered_circuit(
+                    parents, features, of_regions, grouped, cluster, n_latents, random_state,
+                    pseudocount=m_step.pseudocount, shrinkage=shrinkage,
+                )  # fmt: skip
+            else:
+                circuit = random_circuit(
+                    parents, features, of_regions, grouped, cluster, n_latents, random_state,
+                    shrinkage=shrinkage,
+                )  # fmt: skip
             if len(trees) > 1:
                 e_step = solver.new_e_step(circuit, grouped, cluster)
                 progress = Progress(circuit, tol=0.0)

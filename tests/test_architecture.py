@@ -21,7 +21,7 @@ LAYERS = [
     {"_density", "datasets"},
     {"_columns", "_learn"},
     {"_starts"},
-    {"_clusters", "_solvers"},
+    {"_clusters", "_neighbourhoods", "_solvers"},
     {"_adam", "_em", "_queries", "_structure", "curvature"},
     {"_hessian", "_landscape", "_mstep", "_stopping"},
     {"_batches", "_parameters", "_tangents"},
@@ -113,6 +113,7 @@ for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
     {"n_latents": 1}, {"structure": "rat", "n_repetitions": 2}, {"n_components": 2},
     {"early_stopping": True, "refit": True}, {"batch_size": 20}, {"solver": "adam", "mu": 1e-6},
+    {"init": "cluster"},
 ):
     for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],
                  csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):

@@ -19,6 +19,7 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10, solver="adam", mu=1e-5),
+    SharpPCDensity(n_latents=3, max_iter=3, init="cluster"),
 ]
 
 
