@@ -51,7 +51,8 @@ class SharpPCDensityCV(SharpPCDensity):
         Whether, within a fold, each fit but the first starts from the circuit of the next
         larger `mu`, and the final fit likewise. Faster, but EM then ends in other optima than
         from a fresh start: scores, and sometimes the choice, are no longer those of
-        `GridSearchCV`. `n_init` then acts on the largest `mu` only.
+        `GridSearchCV`. It cannot be combined with early stopping, and `n_init` acts
+        on the largest `mu` only.
 
     refit : bool, default=True
         Whether to fit all rows with the best `mu`. Without, there are no circuit and no
@@ -60,8 +61,7 @@ class SharpPCDensityCV(SharpPCDensity):
 
     early_stopping_refit : bool, default=False
         Whether early stopping, in every fit, is followed by learning the parameters anew from
-        training and validation rows together: the `refit` of :class:`SharpPCDensity`. It
-        cannot be combined with `warm_path`.
+        training and validation rows together: the `refit` of :class:`SharpPCDensity`.
 
     regularizer, multiplier, update, solver, batch_size, step_size, max_iter, tol
         How each circuit is fitted; as in :class:`SharpPCDensity`.

@@ -261,8 +261,8 @@ def test_categories_that_training_rows_lack_are_no_error():
 @pytest.mark.parametrize("value", [1.0, np.inf], ids=["ordinary", "strange"])
 def test_rows_of_weight_zero_do_not_matter(value):
     X, weights = binary_rows(), np.ones(90)
-    padded = np.insert(X, [0, 30, 31, 90], value, axis=0)
-    weights = np.insert(weights, [0, 30, 31, 90], 0.0)
+    padded = np.insert(X, [0, 0, 0, 5], value, axis=0)
+    weights = np.insert(weights, [0, 0, 0, 5], 0.0)
     model, without = chosen().fit(padded, sample_weight=weights), chosen().fit(X)
     assert np.array_equal(model.cv_log_likelihoods_, without.cv_log_likelihoods_)
     assert np.array_equal(model.cv_sharpness_, without.cv_sharpness_)
