@@ -18,6 +18,7 @@ LAYERS = [
     {"__main__"},
     {"_demo"},
     {"__init__"},
+    {"_cv"},
     {"_density", "datasets"},
     {"_columns", "_learn"},
     {"_starts"},

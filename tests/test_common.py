@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpc import SharpPCDensity
+from skpc import SharpPCDensity, SharpPCDensityCV
 
 # Iterations are few: the checks fit some hundred times.
 CONFIGURATIONS = [
@@ -20,6 +20,8 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10, solver="adam", mu=1e-5),
     SharpPCDensity(n_latents=3, max_iter=3, init="cluster"),
+    SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2),
+    SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2, warm_path=True),
 ]
 
 
@@ -37,5 +39,13 @@ def test_estimator_checks(estimator, check):
         estimator_checks.check_non_transformer_estimators_n_iter,
     ],
 )
-def test_checks_that_the_generator_leaves_out(check):
-    check("SharpPCDensity", SharpPCDensity(n_latents=2, max_iter=5))
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SharpPCDensity(n_latents=2, max_iter=5),
+        SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1], cv=2),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_checks_that_the_generator_leaves_out(check, estimator):
+    check(type(estimator).__name__, estimator)
