@@ -59,7 +59,7 @@ class SharpPCDensityCV(SharpPCDensity):
         queries, only what cross-validation found. This is not the `refit` of
         :class:`SharpPCDensity`: that is `early_stopping_refit`.
 
-    early_stopping_refit : bool, default=False
+    early_stopping_refit : bool, default=True
         Whether early stopping, in every fit, is followed by learning the parameters anew from
         training and validation rows together: the `refit` of :class:`SharpPCDensity`.
 
@@ -177,20 +177,20 @@ class SharpPCDensityCV(SharpPCDensity):
         cv: Any = None,
         warm_path: bool = False,
         refit: bool = True,
-        early_stopping_refit: bool = False,
+        early_stopping_refit: bool = True,
         regularizer: str = "global",
         multiplier: str = "unit",
         update: str = "quadratic",
         solver: str = "em",
-        batch_size: int | None = None,
+        batch_size: int | str | None = "auto",
         step_size: float | None = None,
-        max_iter: int = 500,
+        max_iter: int | None = None,
         tol: float = 1e-4,
-        early_stopping: bool = False,
+        early_stopping: bool | str = "auto",
         validation_fraction: float = 0.1,
         n_iter_no_change: int = 10,
         pseudocount: float = 0.01,
-        init: str = "random",
+        init: str = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
         max_categories: int = 32,
@@ -284,7 +284,7 @@ class SharpPCDensityCV(SharpPCDensity):
             If EM still improved after `max_iter` iterations.
         """
         mus = self._check_mus()
-        if self.warm_path and (self.early_stopping or X_val is not None):
+        if self.warm_path and (self.early_stopping is True or X_val is not None):
             raise ValueError(
                 "warm_path=True cannot be combined with early stopping, which would keep the "
                 "circuit of the largest mu for all. Set warm_path=False, or early_stopping=False "

@@ -128,7 +128,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         entries, and to each pair's table when the tree is learnt. It is also what a
         category never seen in training has for a count, so that scores stay finite.
 
-    init : {"random", "cluster"}, default="random"
+    init : {"random", "cluster"}, default="cluster"
         How parameters start.
 
         - "random": drawn as exp(-2 u), u uniform on [0, 1), then normalised; Gaussians at rows
@@ -352,7 +352,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         n_iter_no_change: int = 10,
         refit: bool = True,
         pseudocount: float = 0.01,
-        init: str = "random",
+        init: str = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
         max_categories: int = 32,
