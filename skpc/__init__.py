@@ -1,7 +1,9 @@
 """Tractable density estimation for scikit-learn with probabilistic circuits."""
 
+from skpc._classifier import SharpPCClassifier
 from skpc._density import SharpPCDensity
+from skpc._impute import SharpPCImputer
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["SharpPCDensity", "__version__"]
+__all__ = ["SharpPCClassifier", "SharpPCDensity", "SharpPCImputer", "__version__"]

@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpc import SharpPCDensity
+from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer
 
 # Iterations are few: the checks fit some hundred times.
 CONFIGURATIONS = [
@@ -17,6 +17,13 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, refit=True),
     SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2),
     SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
+    SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+    SharpPCClassifier(
+        SharpPCDensity(n_latents=2, max_iter=5), priors="uniform", share_structure=True
+    ),
+    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
+    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
 ]
 
 
@@ -26,6 +33,15 @@ def test_estimator_checks(estimator, check):
 
 
 @pytest.mark.parametrize(
+    "estimator",
+    [
+        SharpPCDensity(n_latents=2, max_iter=5),
+        SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+        SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
+@pytest.mark.parametrize(
     "check",
     [
         estimator_checks.check_param_validation,
@@ -34,5 +50,5 @@ def test_estimator_checks(estimator, check):
         estimator_checks.check_non_transformer_estimators_n_iter,
     ],
 )
-def test_checks_that_the_generator_leaves_out(check):
-    check("SharpPCDensity", SharpPCDensity(n_latents=2, max_iter=5))
+def test_checks_that_the_generator_leaves_out(check, estimator):
+    check(type(estimator).__name__, estimator)
