@@ -200,7 +200,7 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
         estimators = []
         for code, label in enumerate(classes):
             rows = np.flatnonzero(codes == code)
-            density = clone(template).set_params(warm_start=False)
+            density = clone(template)
             density._validate_params()
             for name in ("n_features_in_", "feature_names_in_"):
                 if hasattr(self, name):

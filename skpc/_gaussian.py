@@ -224,6 +224,64 @@ class Gaussian:
         conditional[:, hidden[:, None], hidden] = left
         return regression, conditional
 
+    def completed(self, values: np.ndarray) -> np.ndarray:
+        """Missing entries replaced by their conditional means under each state.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+
+        Returns
+        -------
+        (n, n_latents, m)
+        """
+        out = np.repeat(values[:, None], len(self.means), axis=1)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                regression, _ = self._regression(seen)
+                shown = values[rows][:, None, seen] - self.means[:, seen]
+                expected = self.means + np.einsum("kab,ikb->ika", regression, shown)
+                out[rows[:, None], :, np.flatnonzero(~seen)] = expected[:, :, ~seen].transpose(
+                    0, 2, 1
+                )
+        return out
+
+    def sample_given(
+        self, values: np.ndarray, states: np.ndarray, normals: np.ndarray
+    ) -> np.ndarray:
+        """Missing entries drawn given the others and each row's state: (n, m).
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        states : (n,)
+        normals : (n, m)
+            Standard normal draws, of which those of missing entries are used.
+        """
+        out = values.copy()
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                hidden = np.flatnonzero(~seen)
+                regression, conditional = self._regression(seen)
+                factors = np.linalg.cholesky(conditional[:, hidden[:, None], hidden])
+                k = states[rows]
+                shown = values[rows][:, seen] - self.means[k][:, seen]
+                expected = self.means[k] + np.einsum("iab,ib->ia", regression[k], shown)
+                noise = np.einsum("iab,ib->ia", factors[k], normals[rows][:, hidden])
+                out[rows[:, None], hidden] = expected[:, hidden] + noise
+        return out
+
+    def log_peak(self, values: np.ndarray) -> np.ndarray:
+        """Log density (n, n_latents) of each row with its missing entries where that is largest."""
+        out = self.log_prob(values)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                hidden = np.flatnonzero(~seen)
+                _, conditional = self._regression(seen)
+                _, log_dets = np.linalg.slogdet(conditional[:, hidden[:, None], hidden])
+                out[rows] -= 0.5 * (log_dets + len(hidden) * np.log(2 * np.pi))
+        return out
+
     def updated(self, summary: np.ndarray) -> Gaussian:
         """M-step from the sums of `summarize`: weighted moments, shrunk and floored."""
         n_latents, m = self.means.shape
@@ -266,61 +324,16 @@ class Gaussian:
         factors = np.linalg.cholesky(self.covariances)
         return self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
 
-    def completed(self, values: np.ndarray) -> np.ndarray:
-        """Missing entries replaced by their conditional means under each state.
 
-        Parameters
-        ----------
-        values : (n, m), NaN missing
-
-        Returns
-        -------
-        (n, n_latents, m)
-        """
-        out = np.repeat(values[:, None], len(self.means), axis=1)
-        for rows, seen in _missingness(values):
-            if not seen.all():
-                regression, _ = self._regression(seen)
-                shown = values[rows][:, None, seen] - self.means[:, seen]
-                expected = self.means + np.einsum("kab,ikb->ika", regression, shown)
-                out[rows[:, None], :, np.flatnonzero(~seen)] = expected[:, :, ~seen].transpose(
-                    0, 2, 1
-                )
-        return out
-
-    def drawn(self, values: np.ndarray, states: np.ndarray, normals: np.ndarray) -> np.ndarray:
-        """Missing entries drawn given the others and each row's state: (n, m).
-
-        Parameters
-        ----------
-        values : (n, m), NaN missing
-        states : (n,)
-        normals : (n, m)
-            Standard normal draws, of which those of missing entries are used.
-        """
-        out = values.copy()
-        for rows, seen in _missingness(values):
-            if not seen.all():
-                hidden = np.flatnonzero(~seen)
-                regression, conditional = self._regression(seen)
-                factors = np.linalg.cholesky(conditional[:, hidden[:, None], hidden])
-                k = states[rows]
-                shown = values[rows][:, seen] - self.means[k][:, seen]
-                expected = self.means[k] + np.einsum("iab,ib->ia", regression[k], shown)
-                noise = np.einsum("iab,ib->ia", factors[k], normals[rows][:, hidden])
-                out[rows[:, None], hidden] = expected[:, hidden] + noise
-        return out
-
-    def log_peak(self, values: np.ndarray) -> np.ndarray:
-        """Log density (n, n_latents) of each row with its missing entries where that is largest."""
-        out = self.log_prob(values)
-        for rows, seen in _missingness(values):
-            if not seen.all():
-                hidden = np.flatnonzero(~seen)
-                _, conditional = self._regression(seen)
-                _, log_dets = np.linalg.slogdet(conditional[:, hidden[:, None], hidden])
-                out[rows] -= 0.5 * (log_dets + len(hidden) * np.log(2 * np.pi))
-        return out
+def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
+    seen = ~np.isnan(values)
+    if seen.all():
+        yield np.arange(len(values)), np.ones(values.shape[1], bool)
+        return
+    patterns, inverse = np.unique(seen, axis=0, return_inverse=True)
+    for p, pattern in enumerate(patterns):
+        yield np.flatnonzero(inverse.ravel() == p), pattern
 
 
 def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -337,14 +350,3 @@ def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarr
     is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
     constant = _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre))
     return centre, np.where(is_constant, constant, np.sqrt(variances))
-
-
-def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
-    seen = ~np.isnan(values)
-    if seen.all():
-        yield np.arange(len(values)), np.ones(values.shape[1], bool)
-        return
-    patterns, inverse = np.unique(seen, axis=0, return_inverse=True)
-    for p, pattern in enumerate(patterns):
-        yield np.flatnonzero(inverse.ravel() == p), pattern

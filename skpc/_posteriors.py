@@ -216,7 +216,7 @@ def _sample(block: _Block, random_state: np.random.RandomState) -> np.ndarray:
         if isinstance(distribution, Gaussian):
             cells = np.ix_(rows, columns)
             normals = ndtri(np.maximum(of_cells[cells], np.finfo(float).tiny))
-            out[cells] = distribution.drawn(out[cells], state, normals)
+            out[cells] = distribution.sample_given(out[cells], state, normals)
         elif isinstance(distribution, Categorical):
             chosen = _choose(distribution.probs.T[state], of_cells[rows, columns[0]])
             out[rows, columns[0]] = distribution.categories[chosen]

@@ -236,7 +236,8 @@ def test_set_output(kind, output, X):
         "polars": lambda X: polars.DataFrame(X, schema=list("abcd")),
     }[kind]
     table = make(X)
-    filled = imputer().set_output(transform=output).fit(table).transform(table)
+    model = imputer().set_output(transform=output).fit(table)
+    filled = model.transform(table)
     wanted = kind if output == "default" else output
     expected_type = {
         "array": np.ndarray,
@@ -245,8 +246,12 @@ def test_set_output(kind, output, X):
     }[wanted]
     assert isinstance(filled, expected_type)
     assert np.array_equal(np.asarray(filled), imputer().fit(X).transform(X))
-    if wanted != "array":
-        assert list(filled.columns) == (["x0", "x1", "x2", "x3"] if kind == "array" else [*"abcd"])
+    if output != "default":  # the oldest scikit-learn does not know polars' names
+        assert list(filled.columns) == model.get_feature_names_out().tolist()
+    elif kind != "array":
+        assert list(filled.columns) == [*"abcd"]
+    if kind == "pandas":
+        assert model.get_feature_names_out().tolist() == [*"abcd"]
 
 
 def test_names_of_the_output(X):
@@ -294,6 +299,13 @@ def test_frozen_densities_that_cannot_be_used(X):
         SharpPCImputer(fitted).fit(labelled(X)[["x", "z", "code", "colour"]])
     with pytest.raises(ValueError, match="4 features"):
         SharpPCImputer(FrozenEstimator(density().fit(X))).fit(X[:, :3])
+
+
+def test_unknown_categories_stay_or_are_refused(X):
+    row = np.array([[9.0, 1.0, np.nan, 2.0]])
+    assert imputer().fit(X).transform(row)[0, 0] == 9.0
+    with pytest.raises(ValueError, match="did not see: 9 in column 0"):
+        imputer(handle_unknown="error").fit(X).transform(row)
 
 
 # --- seeds ---------------------------------------------------------------------------------
