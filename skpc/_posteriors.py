@@ -18,6 +18,7 @@ from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
 from skpc._gaussian import Gaussian
 from skpc._inputs import Categorical
 from skpc._patterns import Patterns, build_patterns
+from skpc._threads import one_blas_thread
 from skpc._tree import tree_of_region
 
 STRATEGIES = ("mean_mode", "sample", "max_product")
@@ -97,9 +98,11 @@ class _Block:
             else:
                 codes[region] = self.links(region)[codes[parent]]
                 rows = self.message_rows(region).start + codes[region]
-                ratios = flows[parent] / messages.sums[rows, :n_latents]
-                products = messages.products[rows, :n_latents]
-                flows[region] = products * (ratios @ circuit.sum_weights[region])
+                ratios = flows[parent] / messages.sums.take(rows, axis=0)[:, :n_latents]
+                with one_blas_thread():  # waking others takes longer
+                    flow = ratios @ circuit.sum_weights[region]
+                flow *= messages.products.take(rows, axis=0)[:, :n_latents]
+                flows[region] = flow
                 n_waiting[parent] -= 1
                 if not n_waiting[parent]:
                     del flows[parent], codes[parent]
