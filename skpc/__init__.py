@@ -1,8 +1,16 @@
 """Tractable density estimation for scikit-learn with probabilistic circuits."""
 
+from skpc._classifier import SharpPCClassifier
 from skpc._cv import SharpPCDensityCV
 from skpc._density import SharpPCDensity
+from skpc._impute import SharpPCImputer
 
 __version__ = "0.1.0.dev0"
 
-__all__ = ["SharpPCDensity", "SharpPCDensityCV", "__version__"]
+__all__ = [
+    "SharpPCClassifier",
+    "SharpPCDensity",
+    "SharpPCDensityCV",
+    "SharpPCImputer",
+    "__version__",
+]

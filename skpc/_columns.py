@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -214,6 +214,41 @@ class Columns:
                     f"X has a category that the last fit did not see: {shown} in "
                     f"{column_name(self.names, j)}, row {i}. {remedy}"
                 )
+
+    def first_without_value(self, matrix: Any) -> int | None:
+        """The first column of a matrix, or of some of its rows, in which all are missing."""
+        if matrix.dtype.kind != "f":
+            return None
+        if issparse(matrix):  # columns are read one by one
+            matrix = csc_array(matrix)
+        for j in range(matrix.shape[1]):
+            if np.isnan(_dense_column(matrix, j)).all():
+                return j
+        return None
+
+    def fill(self, X: Any, matrix: np.ndarray, filled: np.ndarray) -> Any:
+        """A copy of a table with its missing cells filled, all else as it is.
+
+        Parameters
+        ----------
+        X : frame or array (n, d)
+        matrix : (n, d)
+            Its matrix, NaN where a cell is missing.
+        filled : (n, d)
+            A matrix without NaN.
+        """
+        module = frame_module(X)
+        if module is None:
+            return filled.astype(X.dtype)
+        out = X.clone() if module.__name__ == "polars" else X.copy()
+        for j, column in enumerate(self.columns):
+            rows = np.flatnonzero(np.isnan(matrix[:, j]))
+            if rows.size and module.__name__ == "polars":
+                series = _filled_polars(X.to_series(j), rows, filled[rows, j], column, module)
+                out = out.with_columns(series)
+            elif rows.size:
+                out.isetitem(j, _filled_pandas(X.iloc[:, j], rows, filled[rows, j], column, module))
+        return out
 
     def to_table(self, matrix: np.ndarray) -> Any:
         """The table that a complete matrix of values stands for: of the kind that fit saw."""
@@ -463,6 +498,47 @@ def _restore(values: np.ndarray, column: Column) -> np.ndarray:
     if dtype.startswith("bool"):
         return values > 0.5
     return values
+
+
+def _filled_pandas(
+    series: Any, rows: np.ndarray, values: np.ndarray, column: Column, pandas: Any
+) -> Any:
+    """A copy of a column with the values of these rows, of its own dtype where that can be."""
+    types = pandas.api.types
+    dtype = series.dtype
+    series = series.copy()
+    if column.labels is not None:
+        cells = column.labels[values.astype(np.intp)]
+        if isinstance(dtype, pandas.CategoricalDtype):
+            known = set(dtype.categories)
+            series = series.cat.add_categories([c for c in dict.fromkeys(cells) if c not in known])
+        elif types.is_numeric_dtype(dtype):  # all are missing: it was of no kind
+            series = series.astype(object)
+    elif isinstance(dtype, pandas.CategoricalDtype) or dtype.kind == "O":
+        present = series.dropna()
+        holds_booleans = len(present) and all(isinstance(x, (bool, np.bool_)) for x in present)
+        cells = values > 0.5 if holds_booleans else values
+        series = series.astype(object)
+    else:
+        kind = str(dtype).lower().split("[")[0]  # of NumPy, pandas and Arrow alike
+        cells = _restore(values, replace(column, dtype=kind))
+    series.iloc[rows] = cells
+    return series
+
+
+def _filled_polars(
+    series: Any, rows: np.ndarray, values: np.ndarray, column: Column, polars: Any
+) -> Any:
+    """See `_filled_pandas`."""
+    dtype = series.dtype
+    kind = str(dtype.base_type().__name__)
+    cells = _restore(values, replace(column, dtype=kind)).tolist()
+    out = series.to_list()
+    for row, cell in zip(rows, cells, strict=True):
+        out[row] = cell
+    if dtype == polars.Null or (column.labels is not None and dtype.is_numeric()):
+        dtype = _polars_dtype(polars, column)  # all are missing: it was of no kind
+    return polars.Series(series.name, out, dtype=dtype)
 
 
 def _polars_dtype(polars: Any, column: Column) -> Any:

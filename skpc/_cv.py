@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from skpc._columns import take_rows
 from skpc._density import SharpPCDensity
 from skpc._sklearn import fit_context, safe_indexing
+from skpc._tables import check_weights, validate_table
 
 _OWN = ("mus", "cv", "warm_path", "refit", "early_stopping_refit")
 _NOT_INHERITED = ("mu", "warm_start", "refit")
@@ -291,8 +292,8 @@ class SharpPCDensityCV(SharpPCDensity):
                 "and pass no X_val."
             )
         model = self._new_density()  # all that may fail is done to this one
-        X = model._validate_table(X, reset=True)
-        weights = model._check_weights(sample_weight, X)
+        X = validate_table(model, X, reset=True)
+        weights = check_weights(sample_weight, X)
         columns = model._learn_columns(take_rows(X, weights > 0))
         types = [column.type for column in columns.columns]
         model.set_params(feature_types=types)

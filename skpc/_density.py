@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,19 +13,20 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skpc._columns import Columns, explain_strings, frame_module, no_dates, take_rows
-from skpc._sklearn import Interval, StrOptions, check_sample_weight, fit_context
+from skpc._columns import Columns, take_rows
+from skpc._sklearn import Interval, StrOptions, fit_context
+from skpc._tables import check_weights, named, validate_table
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._learn import EarlyStopping
     from skpc._solvers import Solver
     from skpc._stopping import FitResult
+    from skpc._structure import Regions, Structure
 
 
-_SMALLEST_WEIGHT = 1e-100
 _LEAST_ROWS_TO_SPLIT = 10
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 
@@ -452,8 +452,8 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         """
         former = dict(self.__dict__)
         try:
-            X = self._validate_table(X, reset=True)
-            weights = self._check_weights(sample_weight, X)
+            X = validate_table(self, X, reset=True)
+            weights = check_weights(sample_weight, X)
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X)
             matrix = columns.to_matrix(X)
@@ -461,12 +461,27 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             early_stopping = self._check_early_stopping(
                 X_val, sample_weight_val, weights, columns, random_state
             )
-            result = self._learn_circuit(matrix, weights, columns, random_state, early_stopping)
+            self._learn(matrix, weights, columns, random_state, early_stopping)
         except BaseException:
             # Nothing half-fitted stays behind: what was fitted before still is.
             self.__dict__.clear()
             self.__dict__.update(former)
             raise
+        return self
+
+    def _learn(
+        self,
+        matrix: Any,
+        weights: np.ndarray,
+        columns: Columns,
+        random_state: np.random.RandomState,
+        early_stopping: EarlyStopping | None,
+        **prior: Any,
+    ) -> None:
+        """Learn from a matrix, and set all that `fit` sets but what its table says."""
+        result = self._learn_circuit(
+            matrix, weights, columns, random_state, early_stopping, **prior
+        )
         self._warn(result)
         self.circuit_ = result.circuit
         self.categories_ = columns.categories
@@ -478,7 +493,6 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         self.best_iteration_ = result.best_iteration
         self._split_seed = None if early_stopping is None else early_stopping.seed
         self._columns = columns
-        return self
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Exact log-likelihood of each row.
@@ -643,49 +657,13 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         """The weighted mean of a query over the rows of a table."""
         check_is_fitted(self)
         matrix = self._validate(X)
-        weights = self._check_weights(sample_weight, matrix)
+        weights = check_weights(sample_weight, matrix)
         return float(np.average(query(matrix), weights=weights))
-
-    def _validate_table(self, X: Any, *, reset: bool) -> Any:
-        """Check names and number of columns, and cells if X is no frame."""
-        if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
-            raise ValueError(no_dates("all columns", X.dtype))
-        if frame_module(X) is not None and min(X.shape) > 0:
-            validate_data(self, X, reset=reset, skip_check_array=True)
-            return X
-        try:
-            return validate_data(
-                self,
-                X,
-                reset=reset,
-                dtype="numeric",
-                accept_sparse=["csr", "csc"],
-                ensure_all_finite=False,
-            )
-        except ValueError as error:
-            explain_strings(X, error)
-            raise
 
     def _validate(self, X: Any) -> Any:
         """The matrix of a table to query."""
-        table = self._validate_table(X, reset=False)
+        table = validate_table(self, X, reset=False)
         return self._columns.to_matrix(table, handle_unknown=self.handle_unknown)
-
-    @staticmethod
-    def _check_weights(sample_weight: Any, X: Any) -> np.ndarray:
-        weights = check_sample_weight(sample_weight, X, dtype=np.float64)
-        if (weights < 0).any():
-            i = int(np.argmax(weights < 0))
-            raise ValueError(
-                f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
-                "rows, or give them weight zero."
-            )
-        if weights.sum() < _SMALLEST_WEIGHT:
-            raise ValueError(
-                "sample_weight is zero in every row, or almost: at least one row needs a positive "
-                f"weight, and all together {_SMALLEST_WEIGHT}; got {weights.sum()}."
-            )
-        return weights
 
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
@@ -732,11 +710,11 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
         matrix = weights = None
         if X_val is not None:
-            with _named("X_val"):
-                table = self._validate_table(X_val, reset=False)
-            with _named("sample_weight_val"):
-                weights = self._check_weights(sample_weight_val, table)
-            with _named("X_val"):
+            with named("X_val"):
+                table = validate_table(self, X_val, reset=False)
+            with named("sample_weight_val"):
+                weights = check_weights(sample_weight_val, table)
+            with named("X_val"):
                 table, weights = take_rows(table, weights > 0), weights[weights > 0]
                 matrix = columns.to_matrix(table, handle_unknown=self.handle_unknown)
             seed = None
@@ -761,9 +739,12 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         columns: Columns,
         random_state: np.random.RandomState,
         early_stopping: EarlyStopping | None,
+        *,
+        regions: Regions | None = None,
+        scales: np.ndarray | None = None,
     ) -> FitResult:
+        """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learn import learn_circuit
-        from skpc._structure import Structure
         from skpc._threads import table_work, use_threads
 
         with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
@@ -773,20 +754,28 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 weights,
                 self._solver(),
                 start=self.circuit_ if self._continues() else None,
-                structure=Structure(
-                    self.structure,
-                    columns.groups(self.feature_groups),
-                    self.n_repetitions,
-                    self.n_components,
-                ),
+                structure=self._structure(columns, regions),
                 n_latents=self.n_latents,
                 init=self.init,
                 n_init=self.n_init,
                 shrinkage=self.shrinkage,
+                scales=scales,
                 random_state=random_state,
                 early_stopping=early_stopping,
                 on_iteration=_reporter(self.verbose),
             )
+
+    def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:
+        """Which trees to learn."""
+        from skpc._structure import Structure
+
+        return Structure(
+            self.structure,
+            columns.groups(self.feature_groups),
+            self.n_repetitions,
+            self.n_components,
+            regions,
+        )
 
     def _solver(self) -> Solver:
         """How parameters are learnt."""
@@ -830,7 +819,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 f"Learning did not converge: after max_iter={n_iter} iterations the {what} by "
                 f"more than tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         changes = np.diff(result.log_likelihoods)
         rounding = 1e-9 if self.dtype == "float64" else 1e-6
@@ -840,7 +829,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
                 f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     def _score_samples(self, X: np.ndarray) -> np.ndarray:
@@ -859,16 +848,6 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 def _working_bytes() -> int:
     """scikit-learn's bound on temporary memory, in bytes."""
     return max(1, int(get_config()["working_memory"] * 2**20))
-
-
-@contextmanager
-def _named(argument: str) -> Iterator[None]:
-    """Say in a ValueError or TypeError which argument of fit it is about."""
-    try:
-        yield
-    except (ValueError, TypeError) as error:
-        kind = TypeError if isinstance(error, TypeError) else ValueError
-        raise kind(f"{argument} cannot be used: {error}") from error
 
 
 def _reporter(verbose: int) -> Callable[[int, float, float | None], None] | None:

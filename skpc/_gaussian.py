@@ -56,16 +56,8 @@ class Gaussian:
         values : (n, m), sorted distinct vectors, NaN missing
         weights : (n,)
         """
-        observed = ~np.isnan(values)
-        totals = (weights[:, None] * observed).sum(axis=0)
-        centre = (weights[:, None] * np.where(observed, values, 0.0)).sum(axis=0) / totals
-        centred = np.where(observed, values - centre, 0.0)
-        variances = (weights[:, None] * centred**2).sum(axis=0) / totals
-        # A variance of no more than rounding is that of a constant column.
-        is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
-        scales = np.where(
-            is_constant, _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre)), np.sqrt(variances)
-        )
+        centre, scales = centre_and_scales(values, weights)
+        centred = np.where(np.isnan(values), 0.0, values - centre)
         standard = centred / scales  # missing entries sit at the mean
         means = np.empty((n_latents, values.shape[1]))
         distances = np.ones(len(values))
@@ -232,6 +224,64 @@ class Gaussian:
         conditional[:, hidden[:, None], hidden] = left
         return regression, conditional
 
+    def completed(self, values: np.ndarray) -> np.ndarray:
+        """Missing entries replaced by their conditional means under each state.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+
+        Returns
+        -------
+        (n, n_latents, m)
+        """
+        out = np.repeat(values[:, None], len(self.means), axis=1)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                regression, _ = self._regression(seen)
+                shown = values[rows][:, None, seen] - self.means[:, seen]
+                expected = self.means + np.einsum("kab,ikb->ika", regression, shown)
+                out[rows[:, None], :, np.flatnonzero(~seen)] = expected[:, :, ~seen].transpose(
+                    0, 2, 1
+                )
+        return out
+
+    def sample_given(
+        self, values: np.ndarray, states: np.ndarray, normals: np.ndarray
+    ) -> np.ndarray:
+        """Missing entries drawn given the others and each row's state: (n, m).
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        states : (n,)
+        normals : (n, m)
+            Standard normal draws, of which those of missing entries are used.
+        """
+        out = values.copy()
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                hidden = np.flatnonzero(~seen)
+                regression, conditional = self._regression(seen)
+                factors = np.linalg.cholesky(conditional[:, hidden[:, None], hidden])
+                k = states[rows]
+                shown = values[rows][:, seen] - self.means[k][:, seen]
+                expected = self.means[k] + np.einsum("iab,ib->ia", regression[k], shown)
+                noise = np.einsum("iab,ib->ia", factors[k], normals[rows][:, hidden])
+                out[rows[:, None], hidden] = expected[:, hidden] + noise
+        return out
+
+    def log_peak(self, values: np.ndarray) -> np.ndarray:
+        """Log density (n, n_latents) of each row with its missing entries where that is largest."""
+        out = self.log_prob(values)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                hidden = np.flatnonzero(~seen)
+                _, conditional = self._regression(seen)
+                _, log_dets = np.linalg.slogdet(conditional[:, hidden[:, None], hidden])
+                out[rows] -= 0.5 * (log_dets + len(hidden) * np.log(2 * np.pi))
+        return out
+
     def updated(self, summary: np.ndarray) -> Gaussian:
         """M-step from the sums of `summarize`: weighted moments, shrunk and floored."""
         n_latents, m = self.means.shape
@@ -284,3 +334,19 @@ def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     patterns, inverse = np.unique(seen, axis=0, return_inverse=True)
     for p, pattern in enumerate(patterns):
         yield np.flatnonzero(inverse.ravel() == p), pattern
+
+
+def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations (m,) of weighted columns (n, m), NaN missing.
+
+    That of a constant column is tiny, but positive.
+    """
+    observed = ~np.isnan(values)
+    totals = (weights[:, None] * observed).sum(axis=0)
+    centre = (weights[:, None] * np.where(observed, values, 0.0)).sum(axis=0) / totals
+    centred = np.where(observed, values - centre, 0.0)
+    variances = (weights[:, None] * centred**2).sum(axis=0) / totals
+    # A variance of no more than rounding is that of a constant column.
+    is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
+    constant = _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre))
+    return centre, np.where(is_constant, constant, np.sqrt(variances))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -236,6 +236,20 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         no_gaussians = Inputs(self.features, self.categories, self.probs, self.unseen, {})
         unseen = no_gaussians.updated([counts], pseudocount).unseen
         return Inputs(self.features, self.categories, self.probs, unseen, self.gaussians)
+
+    def with_scales(self, scales: np.ndarray) -> Inputs:
+        """The same distributions, whose floor and shrinkage refer to other scales.
+
+        Parameters
+        ----------
+        scales : (n_features,)
+            Standard deviation of each column; those of categories are not used.
+        """
+        gaussians = {
+            region: replace(gaussian, scales=scales[self.features[region]])
+            for region, gaussian in self.gaussians.items()
+        }
+        return Inputs(self.features, self.categories, self.probs, self.unseen, gaussians)
 
     def _reduced(
         self, operation: np.ufunc, per_category: np.ndarray

@@ -11,11 +11,12 @@ import numpy as np
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence, encode
 from skpc._flows import MeanLogLikelihood
+from skpc._gaussian import centre_and_scales
 from skpc._patterns import distinct_rows
 from skpc._solvers import Solver
 from skpc._starts import draw_starts
 from skpc._stopping import FitResult, Progress, held_out_weights
-from skpc._structure import Structure
+from skpc._structure import Regions, Structure, learn_structure
 from skpc._symbols import take_rows
 
 
@@ -62,6 +63,7 @@ def learn_circuit(
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
+    scales: np.ndarray | None = None,
     early_stopping: EarlyStopping | None = None,
     on_iteration: Callable[[int, float, float | None], None] | None = None,
 ) -> FitResult:
@@ -78,6 +80,9 @@ def learn_circuit(
         `n_init` starts.
     structure : Structure
     n_latents, init, n_init, shrinkage, random_state : see `SharpPCDensity`
+    scales : (n_features,) or None
+        Standard deviations of the continuous columns, to which floor and shrinkage refer;
+        None takes those of these rows.
     early_stopping : EarlyStopping or None
         None goes by the training log-likelihood.
     on_iteration : see `skpc._stopping.Progress`
@@ -90,6 +95,8 @@ def learn_circuit(
         evidence, weights_left, categories, structure, solver, n_latents=n_latents,
         init=init, n_init=n_init, shrinkage=shrinkage, random_state=random_state,
     )  # fmt: skip
+    if scales is not None:
+        starts = [replace(c, inputs=c.inputs.with_scales(scales)) for c in starts]
     features = starts[0].features
     validation = None
     if held_out is not None:
@@ -120,6 +127,33 @@ def learn_circuit(
         n_init=1, shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit)
+
+
+def learn_regions(
+    X: Any,
+    categories: Sequence[np.ndarray | None],
+    weights: np.ndarray,
+    structure: Structure,
+    *,
+    n_latents: int,
+    pseudocount: float,
+    random_state: np.random.RandomState,
+) -> Regions:
+    """Learn only the structure; see `learn_circuit` and `learn_structure`."""
+    evidence, weights = _distinct(X, categories, weights)
+    return learn_structure(evidence, weights, structure, n_latents, pseudocount, random_state)
+
+
+def column_scales(
+    X: Any, categories: Sequence[np.ndarray | None], weights: np.ndarray
+) -> np.ndarray:
+    """Standard deviation (n_features,) of each continuous column of X; of others one."""
+    evidence, weights = _distinct(X, categories, weights)
+    scales = np.ones(len(categories))
+    for j, vectors in enumerate(evidence.values):
+        if vectors is not None:
+            scales[j] = centre_and_scales(vectors, evidence.weights_of(j, weights))[1][0]
+    return scales
 
 
 def _training_and_validation(

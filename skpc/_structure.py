@@ -22,6 +22,10 @@ _N_BINS = 8
 _MAX_GROUP = 40
 
 
+Regions = tuple[list[np.ndarray], np.ndarray]
+"""Per region the columns that it observes, and the parents (n_regions,)."""
+
+
 @dataclass(frozen=True)
 class Structure:
     """Which regions and trees to learn.
@@ -36,6 +40,8 @@ class Structure:
         Number of random trees.
     n_components : int
         Number of Chow-Liu trees.
+    regions : Regions or None
+        What was learnt before, to be used as it is.
 
     Raises
     ------
@@ -47,6 +53,7 @@ class Structure:
     groups: Sequence[Sequence[int]] | None = None
     n_repetitions: int = 10
     n_components: int = 1
+    regions: Regions | None = None
 
     def __post_init__(self) -> None:
         named = isinstance(self.kind, str)
@@ -72,7 +79,7 @@ def learn_structure(
     n_latents: int,
     pseudocount: float,
     random_state: np.random.RandomState,
-) -> tuple[list[np.ndarray], np.ndarray]:
+) -> Regions:
     """Regions, and the trees over them; where the root is free it makes for few patterns.
 
     Parameters
@@ -93,6 +100,8 @@ def learn_structure(
     features : per region, the columns it observes
     parents : (n_regions,)
     """
+    if structure.regions is not None:
+        return structure.regions
     kind, groups = structure.kind, structure.groups
     n_columns = len(evidence.n_symbols)
     if not isinstance(kind, str):

@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpc import SharpPCDensity, SharpPCDensityCV
+from skpc import SharpPCClassifier, SharpPCDensity, SharpPCDensityCV, SharpPCImputer
 
 # Iterations are few: the checks fit some hundred times.
 CONFIGURATIONS = [
@@ -22,6 +22,13 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=3, max_iter=3, init="cluster"),
     SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2),
     SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2, warm_path=True),
+    SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+    SharpPCClassifier(
+        SharpPCDensity(n_latents=2, max_iter=5), priors="uniform", share_structure=True
+    ),
+    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
+    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
 ]
 
 
@@ -30,6 +37,15 @@ def test_estimator_checks(estimator, check):
     check(estimator)
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SharpPCDensity(n_latents=2, max_iter=5),
+        SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+        SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+    ],
+    ids=lambda estimator: type(estimator).__name__,
+)
 @pytest.mark.parametrize(
     "check",
     [
@@ -44,6 +60,8 @@ def test_estimator_checks(estimator, check):
     [
         SharpPCDensity(n_latents=2, max_iter=5),
         SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1], cv=2),
+        SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+        SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )

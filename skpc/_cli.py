@@ -1,0 +1,350 @@
+"""Command line: ``python -m skpc fit | score | sample | demo``.
+
+Tables are CSV files with a line of names. What a user can do wrong ends in one line on standard
+error and the exit code 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
+_SCORE = "log_likelihood"
+
+
+class _UsageError(Exception):
+    """What a user can put right; the message says how."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    if options.command == "demo":
+        from skpc._demo import run
+
+        return run(options.output, smoke=options.smoke)
+    command: Callable[[argparse.Namespace], None] = options.run
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        try:
+            command(options)
+        except _UsageError as error:
+            _say(f"error: {_one_line(error)}")
+            return 2
+        except BrokenPipeError:  # whoever read our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            _say("interrupted")
+            return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m skpc", description="Tractable densities.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    fit = commands.add_parser(
+        "fit",
+        help="learn the density of a CSV file",
+        description="Learn the density of the rows of a CSV file with a line of names. Empty "
+        "cells are missing values. Columns of labels, of booleans and of few integers are read "
+        "as categories, other numbers as continuous.",
+    )
+    fit.set_defaults(run=_fit)
+    fit.add_argument("data", metavar="data.csv")
+    fit.add_argument("-o", "--output", type=Path, required=True, metavar="model.joblib")
+    fit.add_argument(
+        "--mu",
+        type=_mu,
+        default=0.05,
+        help="strength of the sharpness penalty, or 'auto': of some values the one with the "
+        "highest likelihood of rows held out (default: 0.05)",
+    )
+    fit.add_argument("--n-latents", type=int, default=32, metavar="K", help="default: 32")
+    fit.add_argument("--n-components", type=int, default=1, metavar="N", help="trees (default: 1)")
+    fit.add_argument("--max-iter", type=int, default=500, metavar="N", help="default: 500")
+    fit.add_argument(
+        "--early-stopping", action="store_true", help="hold out rows, and stop when they say so"
+    )
+    fit.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    fit.add_argument("--n-jobs", type=int, default=None, metavar="N", help="threads")
+    of_columns: dict[str, Any] = {"nargs": "+", "default": [], "metavar": "NAME"}
+    fit.add_argument("--categorical", **of_columns, help="columns to read as categories")
+    fit.add_argument("--continuous", **of_columns, help="columns to read as continuous")
+    fit.add_argument("--drop", **of_columns, help="columns to leave out")
+    fit.add_argument("--weight", default=None, metavar="NAME", help="column of row weights")
+
+    score = commands.add_parser(
+        "score",
+        help="log-likelihood of each row of a CSV file",
+        description="Write the log-likelihood of each row in nats: the lower, the stranger. "
+        "Columns are found by name; others are not looked at. A model file is a pickle: "
+        "read only files that you trust.",
+    )
+    score.set_defaults(run=_score)
+    score.add_argument("model", metavar="model.joblib")
+    score.add_argument("data", metavar="data.csv")
+    score.add_argument("-o", "--output", type=Path, default=None, help="default: standard output")
+    score.add_argument(
+        "--explain",
+        action="store_true",
+        help="add a column for each feature: -log p(feature | all other features)",
+    )
+
+    sample = commands.add_parser("sample", help="draw rows from a model")
+    sample.set_defaults(run=_sample)
+    sample.add_argument("model", metavar="model.joblib")
+    sample.add_argument("-n", "--n-samples", type=int, default=1, metavar="N", help="default: 1")
+    sample.add_argument("-o", "--output", type=Path, default=None, help="default: standard output")
+    sample.add_argument("--seed", type=int, default=None, metavar="N", help="default: new rows")
+
+    demo = commands.add_parser(
+        "demo", help="learn the digits that scikit-learn ships, compare, and draw a picture"
+    )
+    demo.add_argument("-o", "--output", type=Path, default=Path("skpc-demo.png"))
+    demo.add_argument("--smoke", action="store_true", help="a small run that only shows it works")
+    return parser
+
+
+def _mu(text: str) -> float | str:
+    """The value of --mu."""
+    if text == "auto":
+        return text
+    try:
+        mu = float(text)
+    except ValueError:
+        mu = np.nan
+    if not 0 <= mu < np.inf:
+        raise argparse.ArgumentTypeError(f"must be a number of at least 0, or auto; got {text!r}")
+    return mu
+
+
+def _fit(options: argparse.Namespace) -> None:
+    """``fit``: learn a model and write it."""
+    import joblib
+
+    from skpc import SharpPCDensity
+
+    _check_directory(options.output)
+    frame = _read_table(options.data)
+    weights = _take_weights(frame, options.weight)
+    types = {}
+    for kind, names in ("categorical", options.categorical), ("gaussian", options.continuous):
+        _check_names(frame, names)
+        types.update(dict.fromkeys(names, kind))
+    _check_names(frame, options.drop)
+    frame = frame.drop(columns=options.drop)
+    if both := sorted(set(options.categorical) & set(options.continuous)):
+        raise _UsageError(f"column {both[0]!r} cannot be both categorical and continuous.")
+    _say(f"{options.data}: {len(frame)} rows, {frame.shape[1]} columns")
+    model = SharpPCDensity(
+        n_latents=options.n_latents,
+        n_components=options.n_components,
+        max_iter=options.max_iter,
+        early_stopping=options.early_stopping,
+        feature_types={name: kind for name, kind in types.items() if name in frame},
+        random_state=options.seed,
+        n_jobs=options.n_jobs,
+    )
+    if options.mu == "auto":
+        model.set_params(mu=_best_mu(model, frame, weights), early_stopping=True, refit=True)
+    else:
+        model.set_params(mu=options.mu)
+    start = time.perf_counter()
+    _learn(model, frame, weights)
+    kinds = [model.feature_types_.count(kind) for kind in ("categorical", "gaussian")]
+    _say(
+        f"{kinds[0]} categorical and {kinds[1]} continuous columns, {model.n_parameters} "
+        f"parameters: {model.n_iter_} iterations in {time.perf_counter() - start:.1f} s, mean "
+        f"log-likelihood {model.score(frame, sample_weight=weights):.4f} nats"
+    )
+    try:
+        joblib.dump(model, options.output)
+    except OSError as error:
+        raise _UsageError(f"cannot write {options.output}: {error.strerror}.") from error
+    _say(f"model: {options.output}")
+
+
+def _best_mu(model: Any, frame: Any, weights: np.ndarray | None) -> float:
+    """The value with the highest likelihood of the same rows held out."""
+    from sklearn.base import clone
+
+    scores = []
+    for mu in _MUS:
+        start = time.perf_counter()
+        candidate = clone(model).set_params(mu=mu, early_stopping=True)
+        _learn(candidate, frame, weights)
+        scores.append(candidate.validation_log_likelihoods_[candidate.best_iteration_])
+        _say(
+            f"mu {mu:g}: validation log-likelihood {scores[-1]:.4f} after "
+            f"{candidate.best_iteration_} iterations, {time.perf_counter() - start:.1f} s"
+        )
+    best = _MUS[int(np.argmax(scores))]
+    _say(f"mu {best:g} is chosen; learning again from all rows")
+    return best
+
+
+def _learn(model: Any, frame: Any, weights: np.ndarray | None) -> None:
+    """Fit a model; what cannot be used is the user's to put right."""
+    try:
+        model.fit(frame, sample_weight=weights)
+    except (ValueError, TypeError) as error:
+        raise _UsageError(str(error)) from error
+
+
+def _take_weights(frame: Any, name: str | None) -> np.ndarray | None:
+    """Take the column of weights out of a frame."""
+    if name is None:
+        return None
+    _check_names(frame, [name])
+    try:
+        weights = frame.pop(name).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise _UsageError(f"the weights in column {name!r} must be numbers: {error}") from error
+    if np.isnan(weights).any():
+        raise _UsageError(
+            f"the weight in column {name!r} is missing in row {int(np.argmax(np.isnan(weights)))}."
+        )
+    return np.asarray(weights)
+
+
+def _score(options: argparse.Namespace) -> None:
+    """``score``: write the log-likelihood of each row, and what each feature adds."""
+    import pandas
+
+    model = _read_model(options.model)
+    names = _names(model)
+    labels = {
+        name: str
+        for name, column in zip(names, model._columns.columns, strict=True)
+        if column.labels is not None
+    }
+    frame = _read_table(options.data, labels)
+    _check_names(frame, names)
+    if unused := [name for name in frame if name not in names]:
+        _say(f"not looked at: {', '.join(unused)}")
+    frame = frame[names]
+    try:
+        scores = model.score_samples(frame)
+        out = pandas.DataFrame({_SCORE: scores})
+        if options.explain:
+            if not hasattr(model, "feature_contributions"):
+                raise _UsageError("this version of skpc cannot explain scores.")
+            contributions = np.asarray(model.feature_contributions(frame))
+            explained = pandas.DataFrame(contributions, columns=names)
+            out = pandas.concat([out, explained], axis=1)
+    except (ValueError, TypeError) as error:
+        raise _UsageError(f"{options.data}: {error}") from error
+    _write_table(out, options.output)
+    _say(f"{len(scores)} rows, mean log-likelihood {scores.mean():.4f} nats")
+
+
+def _sample(options: argparse.Namespace) -> None:
+    """``sample``: write rows drawn from a model."""
+    import pandas
+
+    model = _read_model(options.model)
+    try:
+        rows = model.sample(options.n_samples, random_state=options.seed)
+    except ValueError as error:
+        raise _UsageError(str(error)) from error
+    if not hasattr(rows, "to_csv"):  # learnt elsewhere, from something else
+        dense = rows.toarray() if hasattr(rows, "toarray") else rows
+        rows = pandas.DataFrame(np.asarray(dense), columns=_names(model))
+    _write_table(rows, options.output)
+
+
+def _names(model: Any) -> list[str]:
+    """The names of a model's columns."""
+    return list(getattr(model, "feature_names_in_", map(str, range(model.n_features_in_))))
+
+
+def _read_table(path: str, dtype: dict[str, type[str]] | None = None) -> Any:
+    """The frame in a CSV file."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise _UsageError('tables need pandas: pip install "skpc[cli]"') from error
+    try:
+        frame = pandas.read_csv(
+            path,
+            dtype=dtype,
+            dtype_backend="numpy_nullable",  # integers and booleans stay so beside empty cells
+            skipinitialspace=True,
+            low_memory=False,
+        )
+    except OSError as error:
+        raise _UsageError(f"cannot read {path}: {error.strerror or error}.") from error
+    except (ValueError, pandas.errors.ParserError) as error:  # no text, or no table
+        raise _UsageError(f"{path} is no CSV file that can be read: {error}") from error
+    if frame.empty:
+        raise _UsageError(f"{path} has no rows.")
+    if not isinstance(frame.index, pandas.RangeIndex):
+        raise _UsageError(f"{path} has more cells in its rows than names in its first line.")
+    return frame
+
+
+def _write_table(frame: Any, path: Path | None) -> None:
+    if path is not None:
+        _check_directory(path)
+    try:
+        frame.to_csv(sys.stdout if path is None else path, index=False)
+        if path is None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _UsageError(f"cannot write {path}: {error.strerror}.") from error
+
+
+def _read_model(path: str) -> Any:
+    """The density in a model file."""
+    import joblib
+
+    from skpc import SharpPCDensity
+
+    try:
+        model = joblib.load(path)
+    except OSError as error:
+        raise _UsageError(f"cannot read {path}: {error.strerror or error}.") from error
+    except Exception as error:  # whatever unpickling other bytes does
+        raise _UsageError(f"{path} is no model that can be read: {error!r}") from error
+    if not isinstance(model, SharpPCDensity) or not hasattr(model, "circuit_"):
+        raise _UsageError(f"{path} holds no fitted SharpPCDensity but {type(model).__name__}.")
+    return model
+
+
+def _check_directory(path: Path) -> None:
+    """Say before any work that a file cannot be written."""
+    if not path.parent.is_dir():
+        raise _UsageError(f"cannot write {path}: there is no directory {path.parent}.")
+    if path.is_dir():
+        raise _UsageError(f"cannot write {path}: it is a directory.")
+
+
+def _check_names(frame: Any, names: list[str]) -> None:
+    if missing := [name for name in names if name not in frame]:
+        raise _UsageError(
+            f"there is no column {missing[0]!r}; there are {', '.join(map(repr, frame))}."
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _one_line(error: object) -> str:
+    return " ".join(str(error).split())
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    _say(f"warning: {_one_line(message)}")

@@ -1,0 +1,355 @@
+"""Command line: fit, score and sample on CSV files."""
+
+import re
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pandas
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from skpc import SharpPCDensity
+from skpc.__main__ import main
+
+explains = pytest.mark.skipif(
+    not hasattr(SharpPCDensity, "feature_contributions"), reason="scores cannot be explained"
+)
+
+
+def table(n=120):
+    """Labels, integers, numbers and booleans, all with holes."""
+    rng = np.random.default_rng(0)
+    k = rng.integers(0, 3, n)
+    frame = pandas.DataFrame(
+        {
+            "colour": np.array(["red", "green", "dark blue"], object)[k],
+            "count": pandas.array(k + rng.integers(0, 2, n), "Int64"),
+            "x": (rng.normal(size=n) + 2 * k).round(6),
+            "flag": pandas.array(rng.random(n) < 0.2 + 0.3 * k, "boolean"),
+        }
+    )
+    for step, name in zip((5, 7, 9, 11), frame, strict=True):
+        frame.loc[::step, name] = None
+    return frame
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    path = tmp_path_factory.mktemp("data") / "data.csv"
+    table().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(data):
+    path = data.with_name("model.joblib")
+    assert main(["fit", str(data), "-o", str(path), "--n-latents", "3", "--max-iter", "30"]) == 0
+    return path
+
+
+def run(*arguments):
+    return main([str(argument) for argument in arguments])
+
+
+def as_fitted(**parameters):
+    return SharpPCDensity(**{"n_latents": 3, "max_iter": 30, "random_state": 0, **parameters}).fit(
+        table()
+    )
+
+
+# --- fit ---------------------------------------------------------------------------------
+
+
+def test_fit_learns_what_the_estimator_learns_of_the_frame(model):
+    learnt, expected = joblib.load(model), as_fitted()
+    assert learnt.feature_types_ == ["categorical", "categorical", "gaussian", "categorical"]
+    assert learnt.feature_names_in_.tolist() == list(table())
+    assert np.array_equal(learnt.score_samples(table()), expected.score_samples(table()))
+
+
+def test_options_reach_the_estimator(data, tmp_path, capsys):
+    output = tmp_path / "model.joblib"
+    code = run(
+        "fit", data, "-o", output, "--n-latents", 2, "--max-iter", 5, "--mu", 0.3, "--seed", 7,
+        "--n-components", 2, "--early-stopping", "--n-jobs", 1, "--continuous", "count", "x",
+        "--categorical", "colour", "--drop", "flag",
+    )  # fmt: skip
+    assert code == 0
+    learnt = joblib.load(output)
+    expected = SharpPCDensity(
+        n_latents=2, max_iter=5, mu=0.3, random_state=7, n_components=2, early_stopping=True,
+        feature_types={"count": "gaussian", "x": "gaussian", "colour": "categorical"}, n_jobs=1,
+    )  # fmt: skip
+    assert learnt.get_params() == expected.get_params()
+    assert learnt.feature_types_ == ["categorical", "gaussian", "gaussian"]
+    printed = capsys.readouterr()
+    assert printed.out == ""  # progress is on standard error
+    assert "120 rows, 3 columns" in printed.err
+    assert re.search(r"1 categorical and 2 continuous columns, \d+ parameters", printed.err)
+
+
+def test_weights_are_a_column(data, tmp_path):
+    weights = np.arange(120) % 3
+    weighted, output = tmp_path / "weighted.csv", tmp_path / "model.joblib"
+    table().assign(w=weights).to_csv(weighted, index=False)
+    options = "--n-latents", 3, "--max-iter", 30
+    assert run("fit", weighted, "-o", output, "--weight", "w", *options) == 0
+    expected = SharpPCDensity(3, max_iter=30, random_state=0).fit(table(), sample_weight=weights)
+    assert np.array_equal(
+        joblib.load(output).score_samples(table()), expected.score_samples(table())
+    )
+
+
+def test_mu_auto_takes_the_best_of_validation_and_learns_from_all_rows(data, tmp_path, capsys):
+    output = tmp_path / "model.joblib"
+    assert run("fit", data, "-o", output, "--n-latents", 3, "--mu", "auto") == 0
+    printed = capsys.readouterr().err
+    found = re.findall(r"mu (\S+): validation log-likelihood (\S+) after (\d+) it", printed)
+    scores = {}
+    for mu, score, n_updates in found:
+        model = as_fitted(mu=float(mu), early_stopping=True, max_iter=500)
+        scores[float(mu)] = max(model.validation_log_likelihoods_)
+        assert float(score) == pytest.approx(scores[float(mu)], abs=1e-4)
+        assert int(n_updates) == model.best_iteration_
+    assert len(scores) >= 3
+    assert 0.0 in scores
+    best = max(scores, key=scores.get)
+    learnt = joblib.load(output)
+    assert learnt.mu == best
+    expected = as_fitted(mu=best, early_stopping=True, refit=True, max_iter=500)
+    assert np.array_equal(learnt.score_samples(table()), expected.score_samples(table()))
+
+
+# --- score -------------------------------------------------------------------------------
+
+
+def test_scores(model, data, tmp_path, capsys):
+    output = tmp_path / "scores.csv"
+    assert run("score", model, data, "-o", output) == 0
+    scores = pandas.read_csv(output)
+    assert list(scores) == ["log_likelihood"]
+    expected = as_fitted().score_samples(table())
+    np.testing.assert_allclose(scores["log_likelihood"], expected, rtol=1e-12)
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert f"120 rows, mean log-likelihood {expected.mean():.4f}" in printed.err
+
+
+def test_columns_are_found_by_name(model, tmp_path, capsys):
+    mixed = tmp_path / "mixed.csv"
+    frame = table().iloc[:20].assign(other="?")[["other", "x", "flag", "colour", "count"]]
+    frame.to_csv(mixed, index=False)
+    assert run("score", model, mixed) == 0
+    printed = capsys.readouterr()
+    scores = [float(line) for line in printed.out.split()[1:]]
+    np.testing.assert_allclose(scores, as_fitted().score_samples(table().iloc[:20]), rtol=1e-12)
+    assert "not looked at: other" in printed.err
+
+
+def test_labels_that_look_like_numbers_and_empty_columns(tmp_path, capsys):
+    train, new, output = (tmp_path / name for name in ("train.csv", "new.csv", "model.joblib"))
+    train.write_text("code,x\n" + "1,0.5\nA2,1.5\n1,\n7,2.5\nA2,\n" * 4)
+    new.write_text("code,x\n1,\n7,\n")
+    assert run("fit", train, "-o", output, "--n-latents", 1) == 0
+    capsys.readouterr()
+    assert run("score", output, new) == 0
+    scores = [float(line) for line in capsys.readouterr().out.split()[1:]]
+    np.testing.assert_allclose(np.exp(scores), [0.4, 0.2], atol=0.005)
+
+
+@explains
+def test_explained_scores(model, data, tmp_path):
+    output = tmp_path / "scores.csv"
+    assert run("score", model, data, "-o", output, "--explain") == 0
+    scores = pandas.read_csv(output)
+    assert list(scores) == ["log_likelihood", *table()]
+    expected = np.asarray(as_fitted().feature_contributions(table()))
+    np.testing.assert_allclose(scores[list(table())], expected, rtol=1e-9)
+
+
+def test_scores_that_cannot_be_explained_say_so(model, data, monkeypatch, capsys):
+    for base in SharpPCDensity.__mro__:
+        if "feature_contributions" in vars(base):
+            monkeypatch.delattr(base, "feature_contributions")
+    assert run("score", model, data, "--explain") == 2
+    assert "cannot explain" in capsys.readouterr().err
+
+
+# --- sample ------------------------------------------------------------------------------
+
+
+def test_samples(model, tmp_path, capsys):
+    output = tmp_path / "drawn.csv"
+    assert run("sample", model, "-n", 15, "--seed", 3, "-o", output) == 0
+    drawn = pandas.read_csv(output)
+    expected = as_fitted().sample(15, random_state=3)
+    assert drawn["colour"].tolist() == expected["colour"].tolist()
+    assert drawn["count"].tolist() == expected["count"].tolist()
+    assert drawn["count"].dtype == np.int64  # as in the table, holes or not
+    assert drawn["flag"].tolist() == expected["flag"].tolist()
+    np.testing.assert_allclose(drawn["x"], expected["x"].astype(float), rtol=1e-12)
+    assert run("sample", model, "-n", 15, "--seed", 3) == 0
+    assert capsys.readouterr().out == output.read_text()
+    assert run("sample", model, "-n", 15) == 0
+    assert capsys.readouterr().out != output.read_text()
+
+
+def test_samples_of_a_model_of_an_array(tmp_path, capsys):
+    joblib.dump(SharpPCDensity(2, max_iter=3).fit([[0, 1], [1, 0], [1, 1]]), tmp_path / "m")
+    assert run("sample", tmp_path / "m", "-n", 3) == 0
+    assert re.fullmatch(r"0,1\n([01],[01]\n){3}", capsys.readouterr().out)
+
+
+# --- in a process of its own ---------------------------------------------------------------
+
+
+def python(*arguments, **options):
+    command = [sys.executable, "-m", "skpc", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_exit_codes_and_streams_of_a_process(model, data):
+    done = python("score", model, data)
+    assert done.returncode == 0
+    assert len(done.stdout.split()) == 121
+    assert "mean log-likelihood" in done.stderr
+    failed = python("score", data.with_name("none.joblib"), data)
+    assert failed.returncode == 2
+    assert failed.stdout == ""
+    assert len(failed.stderr.splitlines()) == 1
+
+
+def test_a_reader_that_has_seen_enough(model):
+    command = f"{sys.executable} -m skpc sample {model} -n 200000 | head -n 2"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("colour,count,x,flag\n")
+    assert done.stderr == ""
+
+
+# --- what a user can do wrong ----------------------------------------------------------------
+
+
+def error_of(capsys, *arguments):
+    """The one line that a failing command prints."""
+    assert run(*arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    *progress, error = printed.err.splitlines()
+    assert error.startswith("error: ")
+    assert all(re.search(r"\d+ rows, \d+ columns$|^not looked at", line) for line in progress)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot read .*No such file"),
+        (b"", "no CSV file"),
+        (b"a,b\n", "has no rows"),
+        (b"\x80\x81\xfe\xff\x00", "no CSV file"),
+        (b'a,b\n1,"2\n3,4\n', "no CSV file"),
+        (b"a,b\n1,2\n1,2,3\n", "no CSV file"),
+        (b"a,b\n1,2,3\n1,2,3\n", "more cells in its rows than names"),
+        (b"a,b\n1,\n2,\n", "no value in column 'b'"),
+        (b"a,b\n1,inf\n2,3\n", "infinity"),
+    ],
+)
+def test_files_that_are_no_tables(content, message, tmp_path, capsys):
+    path = tmp_path / "bad.csv"
+    if content is not None:
+        path.write_bytes(content)
+    assert re.search(message, error_of(capsys, "fit", path, "-o", tmp_path / "model.joblib"))
+    assert not (tmp_path / "model.joblib").exists()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"colour,x\nred,1\n", b"\x80\x04\x95junk"])
+def test_files_that_are_no_models(content, data, tmp_path, capsys):
+    path = tmp_path / "bad.joblib"
+    if content is not None:
+        path.write_bytes(content)
+    message = "cannot read" if content is None else "no model that can be read"
+    assert message in error_of(capsys, "score", path, data)
+    assert message in error_of(capsys, "sample", path)
+
+
+@pytest.mark.parametrize("other", [SharpPCDensity(), StandardScaler(), {"a": 1}])
+def test_files_of_something_else(other, data, tmp_path, capsys):
+    joblib.dump(other, tmp_path / "other.joblib")
+    error = error_of(capsys, "score", tmp_path / "other.joblib", data)
+    assert f"no fitted SharpPCDensity but {type(other).__name__}" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--drop", "size"], "there is no column 'size'"),
+        (["--weight", "size"], "there is no column 'size'"),
+        (["--weight", "colour"], "weights in column 'colour' must be numbers"),
+        (["--weight", "x"], "weight in column 'x' is missing in row 0"),
+        (["--continuous", "size"], "there is no column 'size'"),
+        (["--continuous", "x", "--categorical", "x"], "both categorical and continuous"),
+        (["--continuous", "colour"], "holds labels"),
+        (["--n-latents", "0"], "'n_latents' parameter"),
+        (["--n-jobs", "0"], "n_jobs=0"),
+    ],
+)
+def test_options_that_cannot_be_used(arguments, message, data, tmp_path, capsys):
+    output = tmp_path / "model.joblib"
+    assert message in error_of(capsys, "fit", data, "-o", output, *arguments)
+    assert not output.exists()
+
+
+def test_tables_that_do_not_fit_the_model(model, tmp_path, capsys):
+    path = tmp_path / "other.csv"
+    table()[["colour", "x", "flag"]].to_csv(path, index=False)
+    assert "there is no column 'count'" in error_of(capsys, "score", model, path)
+    table().assign(x="tall").to_csv(path, index=False)
+    assert "holds labels in column 'x'" in error_of(capsys, "score", model, path)
+
+
+def test_places_that_cannot_be_written(model, data, tmp_path, capsys):
+    nowhere = tmp_path / "none" / "out"
+    assert "there is no directory" in error_of(capsys, "fit", data, "-o", nowhere)
+    assert "there is no directory" in error_of(capsys, "sample", model, "-o", nowhere)
+    assert "it is a directory" in error_of(capsys, "fit", data, "-o", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fit"],
+        ["fit", "data.csv"],
+        ["fit", "data.csv", "-o", "m", "--mu", "-1"],
+        ["fit", "data.csv", "-o", "m", "--mu", "some"],
+        ["score", "m"],
+        ["sample", "m", "-n", "many"],
+    ],
+)
+def test_bad_usage_exits_with_two(arguments, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: python -m skpc" in capsys.readouterr().err
+
+
+def test_no_samples(model, capsys):
+    assert "n_samples" in error_of(capsys, "sample", model, "-n", 0)
+
+
+def test_a_missing_pandas_is_one_line(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    assert 'pip install "skpc[cli]"' in error_of(capsys, "fit", data, "-o", tmp_path / "m")
+
+
+def test_warnings_are_one_line(data, tmp_path, capsys):
+    many = tmp_path / "many.csv"
+    pandas.DataFrame({"a": np.arange(60) % 30}).to_csv(many, index=False)
+    done = python("fit", many, "-o", tmp_path / "m", "--max-iter", 1, "--n-latents", 2)
+    assert done.returncode == 0
+    warned = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == 2
+    assert "near max_categories" in warned[0]
+    assert "did not converge" in warned[1]
+    assert len(done.stderr.splitlines()) == 5
