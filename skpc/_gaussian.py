@@ -274,6 +274,62 @@ class Gaussian:
         factors = np.linalg.cholesky(self.covariances)
         return self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
 
+    def sample_given(
+        self, values: np.ndarray, states: np.ndarray, normals: np.ndarray
+    ) -> np.ndarray:
+        """Fill the missing entries of each vector by draws, given its state and the rest.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        states : (n,)
+        normals : (n, m)
+            Standard normal numbers.
+        """
+        out = values.copy()
+        for rows, seen in _missingness(values):
+            if seen.all():
+                continue
+            hidden = ~seen
+            regression, conditional = self._regression(seen)
+            factors = np.linalg.cholesky(conditional[:, hidden][:, :, hidden])
+            state = states[rows]
+            shown = values[rows][:, seen] - self.means[state][:, seen]
+            drawn = self.means[state][:, hidden]
+            drawn = drawn + np.einsum("iab,ib->ia", regression[state][:, hidden], shown)
+            drawn += np.einsum("iab,ib->ia", factors[state], normals[rows][:, hidden])
+            out[np.ix_(rows, np.flatnonzero(hidden))] = drawn
+        return out
+
+    def conditional(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances (n, K) of a missing entry, given each state and the rest.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        entry : int
+            Must be missing in all of them.
+        """
+        means = np.empty((len(values), len(self.means)))
+        variances = np.empty_like(means)
+        for rows, seen in _missingness(values):
+            regression, conditional = self._regression(seen)
+            shown = values[rows][:, None, seen] - self.means[:, seen]
+            means[rows] = self.means[:, entry] + np.einsum(
+                "kb,ikb->ik", regression[:, entry], shown
+            )
+            variances[rows] = conditional[:, entry, entry]
+        return means, variances
+
+    def marginal(self, entries: np.ndarray) -> Gaussian:
+        """The distribution of some of the columns, by their positions."""
+        return replace(
+            self,
+            means=self.means[:, entries],
+            covariances=self.covariances[:, entries][:, :, entries],
+            scales=self.scales[entries],
+        )
+
 
 def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows that miss the same entries: their indices, and which entries they show (m,)."""
