@@ -4,7 +4,7 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpc import SharpPCDensity
+from skpc import SharpPCDensity, SharpPCOutlierDetector
 
 # Iterations are few: the checks fit some hundred times.
 CONFIGURATIONS = [
@@ -17,6 +17,8 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, refit=True),
     SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2),
     SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
+    SharpPCOutlierDetector(n_latents=2, max_iter=5),
+    SharpPCOutlierDetector(n_latents=2, max_iter=3, contamination=0.2, trim=0.1),
 ]
 
 
@@ -34,5 +36,6 @@ def test_estimator_checks(estimator, check):
         estimator_checks.check_non_transformer_estimators_n_iter,
     ],
 )
-def test_checks_that_the_generator_leaves_out(check):
-    check("SharpPCDensity", SharpPCDensity(n_latents=2, max_iter=5))
+@pytest.mark.parametrize("estimator", [SharpPCDensity, SharpPCOutlierDetector])
+def test_checks_that_the_generator_leaves_out(check, estimator):
+    check(estimator.__name__, estimator(n_latents=2, max_iter=5))
