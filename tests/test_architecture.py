@@ -120,6 +120,8 @@ for parameters in (
                  csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):
         model = skpc.SharpPCDensity(**{"n_latents": 3, "max_iter": 3, **parameters}).fit(data)
         model.score_samples(data), model.hessian_trace(data), model.sample(3)
+        model.feature_contributions(data), model.latent_posterior(data, 0)
+        model.sample(2, given=data)
         model.fit(data, sample_weight=np.arange(50))
 for module in pkgutil.iter_modules(skpc._kernels.__path__):
     for name, kernel in vars(importlib.import_module(f"skpc._kernels.{module.name}")).items():
