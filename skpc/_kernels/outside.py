@@ -3,8 +3,9 @@
 The message O_r,j = p(what is observed outside the subtree of r, Z_r = j) goes down the tree:
 with D_k = O_v,k P_v,k / S_c,k, which is in terms of the parent's states, O_c = D W_c. Nothing is
 lost to rounding or underflow: sum weights are at least 1e-30, so the smallest entry of a message
-is no less than 1e-30 of the sum of its terms, and what underflows in P_v is smaller still. Rows of
-messages are scaled by powers of two, like those of `skpc._kernels.flows`.
+is no less than 1e-30 of the sum of its terms, and what underflows in P_v is smaller still. Nor
+are messages ever scaled: with exponents that are the negative of those of P_r, up to a constant
+of the row, sum_j O_r,j P_r,j is the same at every region, between 1e-30 and 1.
 """
 
 import math
@@ -16,7 +17,6 @@ from skpc._kernels.flows import _mixture, _multiply_children
 from skpc._kernels.gemm import TILE_ROWS, multiply
 from skpc._kernels.tasks import take, take_next
 
-_SMALL, _LARGE = 2.0**-300, 2.0**300
 _REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums in vectors, always of the same length
 
 
@@ -36,15 +36,11 @@ def _sum_of_three(a, b, c, n):
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATE)
-def _divided(source, product, message, out, n):
-    """Write ``source * product / message`` to `out`, and return its sum."""
-    total = 0.0
+@njit(cache=True, nogil=True, error_model="numpy")
+def _divide(source, product, message, out, n):
+    """Write ``source * product / message`` to `out`; zero where a sum is."""
     for k in range(n):
-        value = source[k] * product[k] / message[k] if message[k] > 0.0 else 0.0
-        out[k] = value
-        total += value
-    return total
+        out[k] = source[k] * product[k] / message[k] if message[k] > 0.0 else 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -84,14 +80,7 @@ def _outside_block(
                 )
                 outside_exponents[position, i] = exponent
                 continue
-            out = above[i]
-            total = _divided(outside[parent, i], blocks[parent_row], sums[row], out, n_latents)
-            if total < _SMALL or total > _LARGE:
-                shift = math.frexp(total)[1]
-                scale = math.ldexp(1.0, -shift)
-                for k in range(n_latents):
-                    out[k] *= scale
-                exponent += shift
+            _divide(outside[parent, i], blocks[parent_row], sums[row], above[i], n_latents)
             outside_exponents[position, i] = exponent
         if not above_only[position]:
             multiply(above, weights[region], outside[position], n_block)
