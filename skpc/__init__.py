@@ -4,6 +4,7 @@ from skpc._classifier import SharpPCClassifier
 from skpc._cv import SharpPCDensityCV
 from skpc._density import SharpPCDensity
 from skpc._impute import SharpPCImputer
+from skpc._outliers import SharpPCOutlierDetector
 
 __version__ = "0.1.0.dev0"
 
@@ -12,5 +13,6 @@ __all__ = [
     "SharpPCDensity",
     "SharpPCDensityCV",
     "SharpPCImputer",
+    "SharpPCOutlierDetector",
     "__version__",
 ]

@@ -126,6 +126,15 @@ class Columns:
         names = None if frame_module(X) is None else tuple(X.columns)
         return _library(X) == self.library and names == self.names
 
+    def positions(self, keys: Sequence[Any], parameter: str) -> list[int]:
+        """Column numbers of names or positions, for a parameter that refers to columns."""
+        return _positions(keys, self.names, len(self.columns), parameter)
+
+    def take(self, positions: Sequence[int]) -> Columns:
+        """How to read a table of some of the columns."""
+        names = None if self.names is None else tuple(self.names[j] for j in positions)
+        return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
+
     def groups(self, feature_groups: Any) -> list[list[int]] | None:
         """The groups of continuous columns asked for, as positions; None to find them.
 

@@ -9,12 +9,12 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from skpc._asking import AskingMixin, working_bytes
 from skpc._columns import Columns, take_rows
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
@@ -29,9 +29,17 @@ if TYPE_CHECKING:
 
 _LEAST_ROWS_TO_SPLIT = 10
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
+_FITTED = (
+    "log_likelihoods_",
+    "validation_log_likelihoods_",
+    "best_iteration_",
+    "n_iter_",
+    "converged_",
+    "_split_seed",
+)  # what marginal models share with the one that they are taken from
 
 
-class SharpPCDensity(DensityMixin, BaseEstimator):
+class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
     """Density of a table by a probabilistic circuit, learnt by sharpness-aware EM.
 
     The model is a hidden Chow-Liu tree: a Chow-Liu tree [3]_ is learnt over the columns,
@@ -512,7 +520,6 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Log-likelihoods in nats.
         """
-        check_is_fitted(self)
         return self._score_samples(self._validate(X))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -535,32 +542,55 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         """
         return self._mean(self._score_samples, X, sample_weight)
 
-    def sample(
-        self, n_samples: int = 1, random_state: int | np.random.RandomState | None = None
-    ) -> np.ndarray:
-        """Draw rows from the model, exactly.
+    def marginal(self, features: Sequence[Any]) -> SharpPCDensity:
+        """The model of some of the features: all others are summed out, exactly.
 
         Parameters
         ----------
-        n_samples : int, default=1
-            Number of rows.
-        random_state : int, RandomState instance or None, default=None
-            Where the randomness comes from; None gives new rows each time.
+        features : sequence of int or str
+            Positions or names of columns, which the new model has in this order.
 
         Returns
         -------
-        array or frame of shape (n_samples, n_features_in_)
-            Of the kind, with the names, dtypes and categories that fit saw.
+        SharpPCDensity
+            A fitted estimator over these columns. What it tells of the fit, such as
+            `log_likelihoods_`, is that of this one.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> smaller = model.marginal([2, 0])
+        >>> bool(np.isclose(smaller.score([[1, 0]]), model.score([[0, np.nan, 1]])))
+        True
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
-        from skpc._queries import sample
+        columns = self._positions(features, "features")
+        if len(set(columns)) < len(columns):
+            raise ValueError(f"features must name each column once; got {list(features)!r}.")
+        from skpc._queries import marginal
 
-        matrix = sample(
-            self.circuit_, int(n_samples), self.n_features_in_, check_random_state(random_state)
-        )
-        return self._columns.to_table(matrix)
+        parameters = {name: getattr(self, name) for name in SharpPCDensity._get_param_names()}
+        parameters["feature_types"] = [self.feature_types_[j] for j in columns]
+        if not isinstance(self.structure, str):
+            parameters["structure"] = "chow-liu"
+        groups = self._columns.groups(self.feature_groups)
+        if groups:
+            kept = [[columns.index(j) for j in group if j in columns] for group in groups]
+            parameters["feature_groups"] = [group for group in kept if len(group) > 1]
+        smaller = SharpPCDensity(**parameters)
+        fitted = {name: value for name, value in vars(self).items() if name in _FITTED}
+        smaller.__dict__.update(fitted)
+        smaller.circuit_ = marginal(self.circuit_, np.array(columns))
+        smaller.categories_ = [self.categories_[j] for j in columns]
+        smaller.feature_types_ = parameters["feature_types"]
+        smaller._columns = self._columns.take(columns)
+        smaller.n_features_in_ = len(columns)
+        if hasattr(self, "feature_names_in_"):
+            smaller.feature_names_in_ = self.feature_names_in_[columns]
+        return smaller
 
     @property
     def n_parameters(self) -> int:
@@ -633,7 +663,6 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
         ndarray of shape (n_samples,)
             Traces, at least zero; the larger, the sharper.
         """
-        check_is_fitted(self)
         return self._hessian_trace(self._validate(X))
 
     def sharpness(self, X: Any, sample_weight: Any = None) -> float:
@@ -655,13 +684,13 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     def _mean(self, query: Callable[[Any], np.ndarray], X: Any, sample_weight: Any) -> float:
         """The weighted mean of a query over the rows of a table."""
-        check_is_fitted(self)
         matrix = self._validate(X)
         weights = check_weights(sample_weight, matrix)
         return float(np.average(query(matrix), weights=weights))
 
     def _validate(self, X: Any) -> Any:
         """The matrix of a table to query."""
+        check_is_fitted(self)
         table = validate_table(self, X, reset=False)
         return self._columns.to_matrix(table, handle_unknown=self.handle_unknown)
 
@@ -800,7 +829,7 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
             kind=self.solver,
             batch_size=self.batch_size,
             step_size=_STEP_SIZES[self.solver] if self.step_size is None else self.step_size,
-            max_bytes=_working_bytes(),
+            max_bytes=working_bytes(),
             dtype=np.dtype(self.dtype),
         )
 
@@ -834,20 +863,14 @@ class SharpPCDensity(DensityMixin, BaseEstimator):
 
     def _score_samples(self, X: np.ndarray) -> np.ndarray:
         from skpc._flows import log_likelihood
-        from skpc._threads import table_work, use_threads
 
-        with use_threads(self.n_jobs, table_work(X.size, self.circuit_.n_latents)):
-            return log_likelihood(self.circuit_, X, max_bytes=_working_bytes())
+        with self._threads(X):
+            return log_likelihood(self.circuit_, X, max_bytes=working_bytes())
 
     def _hessian_trace(self, X: np.ndarray) -> np.ndarray:
         from skpc.curvature import hessian_trace
 
-        return hessian_trace(self.circuit_, X, n_jobs=self.n_jobs, max_bytes=_working_bytes())
-
-
-def _working_bytes() -> int:
-    """scikit-learn's bound on temporary memory, in bytes."""
-    return max(1, int(get_config()["working_memory"] * 2**20))
+        return hessian_trace(self.circuit_, X, n_jobs=self.n_jobs, max_bytes=working_bytes())
 
 
 def _reporter(verbose: int) -> Callable[[int, float, float | None], None] | None:

@@ -324,6 +324,35 @@ class Gaussian:
         factors = np.linalg.cholesky(self.covariances)
         return self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
 
+    def conditional(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances (n, K) of a missing entry, given each state and the rest.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        entry : int
+            Must be missing in all of them.
+        """
+        means = np.empty((len(values), len(self.means)))
+        variances = np.empty_like(means)
+        for rows, seen in _missingness(values):
+            regression, conditional = self._regression(seen)
+            shown = values[rows][:, None, seen] - self.means[:, seen]
+            means[rows] = self.means[:, entry] + np.einsum(
+                "kb,ikb->ik", regression[:, entry], shown
+            )
+            variances[rows] = conditional[:, entry, entry]
+        return means, variances
+
+    def marginal(self, entries: np.ndarray) -> Gaussian:
+        """The distribution of some of the columns, by their positions."""
+        return replace(
+            self,
+            means=self.means[:, entries],
+            covariances=self.covariances[:, entries][:, :, entries],
+            scales=self.scales[entries],
+        )
+
 
 def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows that miss the same entries: their indices, and which entries they show (m,)."""

@@ -10,7 +10,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._density import SharpPCDensity, _working_bytes
+from skpc._asking import working_bytes
+from skpc._density import SharpPCDensity
 from skpc._sklearn import StrOptions, fit_context
 from skpc._tables import validate_table
 
@@ -177,7 +178,7 @@ class SharpPCImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
                 matrix,
                 self.strategy,
                 check_random_state(self.random_state),
-                max_bytes=_working_bytes(),
+                max_bytes=working_bytes(),
             )
         return columns.fill(table, matrix, filled)
 

@@ -50,6 +50,12 @@ class Categorical:
         return np.log(table[symbols])
 
 
+def _scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers (n, K), the largest of each row in [1, 2), times two to exponents (n,)."""
+    exponents = np.floor(log_prob.max(axis=1) / np.log(2.0))
+    return np.exp(log_prob - exponents[:, None] * np.log(2.0)), exponents.astype(np.int64)
+
+
 def _layout(categories: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
     """Number of categories of each region, and where they start when laid end to end."""
     n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
@@ -159,10 +165,44 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         for region, gaussian in self.gaussians.items():
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
             log_prob = gaussian.log_prob(evidence.values[region])  # type: ignore[arg-type]
-            exponents[rows] = np.floor(log_prob.max(axis=1) / np.log(2.0))
-            table[rows] = np.exp(log_prob - exponents[rows, None] * np.log(2.0))
+            table[rows], exponents[rows] = _scaled(log_prob)
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
+
+    def likelihoods_of_others(
+        self, evidence: Evidence
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What symbols of several columns are worth without each one of these.
+
+        Returns
+        -------
+        start : (n_regions,)
+            Without its column c, symbol s of the table of all symbols, of a region r with m > 1
+            columns, is in row ``start[r] + s * m + c``.
+        table, exponents : like `likelihoods`
+        """
+        start = np.zeros(len(self), np.int64)
+        tables = [np.zeros((0, self.probs.shape[1]))]
+        exponents = [np.zeros(0, np.int64)]
+        n_rows = 0
+        first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
+        for region, gaussian in self.gaussians.items():
+            vectors = evidence.values[region]
+            assert vectors is not None
+            n_symbols, m = vectors.shape
+            if m == 1:
+                continue
+            table = np.empty((n_symbols, m, self.probs.shape[1]))
+            shifts = np.empty((n_symbols, m), np.int64)
+            for c in range(m):
+                others = vectors.copy()
+                others[:, c] = np.nan
+                table[:, c], shifts[:, c] = _scaled(gaussian.log_prob(others))
+            start[region] = n_rows - first[region] * m
+            n_rows += n_symbols * m
+            tables.append(table.reshape(n_symbols * m, -1))
+            exponents.append(shifts.ravel())
+        return start, np.concatenate(tables), np.concatenate(exponents)
 
     def category_rows(self, evidence: Evidence) -> np.ndarray:
         """Rows of the table of symbols that stand for categories."""
@@ -224,6 +264,38 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             for (region, gaussian), part in zip(self.gaussians.items(), moments, strict=True)
         }
         return Inputs(self.features, self.categories, probs, unseen, gaussians)
+
+    def marginal(
+        self, regions: np.ndarray, features: Sequence[np.ndarray], kept: Sequence[np.ndarray]
+    ) -> Inputs:
+        """The inputs of some regions, which observe `features` instead.
+
+        Parameters
+        ----------
+        regions : (m,)
+        features : m arrays
+            The new numbers of their columns.
+        kept : m arrays
+            Positions, among the columns of a region, of those that it still observes.
+        """
+        nothing = np.empty(0)
+        categories = [
+            self.categories[region] if len(positions) else nothing
+            for region, positions in zip(regions, kept, strict=True)
+        ]
+        probs = [
+            self.probs[self.start[region] : self.start[region + 1]]
+            for region, positions in zip(regions, kept, strict=True)
+            if len(positions)
+        ]
+        gaussians = {
+            i: self.gaussians[region].marginal(positions)
+            for i, (region, positions) in enumerate(zip(regions.tolist(), kept, strict=True))
+            if region in self.gaussians and len(positions)
+        }
+        return Inputs(
+            features, categories, np.concatenate(probs), self.unseen[regions].copy(), gaussians
+        )
 
     def recentred(self, summary: list[np.ndarray], former: Inputs) -> list[np.ndarray]:
         """What `summarize` said under `former`, about the means of these Gaussians instead."""

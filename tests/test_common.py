@@ -4,7 +4,13 @@ import pytest
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from skpc import SharpPCClassifier, SharpPCDensity, SharpPCDensityCV, SharpPCImputer
+from skpc import (
+    SharpPCClassifier,
+    SharpPCDensity,
+    SharpPCDensityCV,
+    SharpPCImputer,
+    SharpPCOutlierDetector,
+)
 
 # Iterations are few: the checks fit some hundred times.
 CONFIGURATIONS = [
@@ -29,6 +35,8 @@ CONFIGURATIONS = [
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
+    SharpPCOutlierDetector(n_latents=2, max_iter=5),
+    SharpPCOutlierDetector(n_latents=2, max_iter=3, contamination=0.2, trim=0.1),
 ]
 
 
@@ -62,6 +70,7 @@ def test_estimator_checks(estimator, check):
         SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1], cv=2),
         SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
         SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+        SharpPCOutlierDetector(n_latents=2, max_iter=5),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )

@@ -82,7 +82,9 @@ def measure(case: str) -> None:
     n_latents, n_iter = (32, 5) if kind == "tall" else (16, 20)
     before = peak_gigabytes()
     start = time.perf_counter()
-    SharpPCDensity(n_latents, max_iter=n_iter, tol=0, random_state=0).fit(X)
+    SharpPCDensity(
+        n_latents, max_iter=n_iter, tol=0, batch_size=None, init="random", random_state=0
+    ).fit(X)
     seconds = time.perf_counter() - start
     shape = f"{X.shape[0]:,} x {X.shape[1]:,}"
     cells = [kind, shape, n_latents, n_iter, f"{seconds:.1f}", f"{before:.2f}"]

@@ -157,7 +157,9 @@ def one_over_two_threads(X: np.ndarray, repeats: int) -> float:
     """Seconds of a whole fit, K = 64, 20 iterations, on one thread over those on two."""
 
     def fit(n_jobs: int) -> None:
-        SharpPCDensity(64, max_iter=20, tol=0, random_state=0, n_jobs=n_jobs).fit(X)
+        SharpPCDensity(
+            64, max_iter=20, tol=0, batch_size=None, init="random", random_state=0, n_jobs=n_jobs
+        ).fit(X)
 
     return seconds(lambda: fit(1), repeats) / seconds(lambda: fit(2), repeats)
 

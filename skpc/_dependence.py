@@ -1,0 +1,124 @@
+"""How much columns, and latent variables, tell of each other under a circuit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skpc._circuit import Circuit
+from skpc._threads import one_blas_thread
+from skpc._tree import levels_of
+
+_BLOCK_BYTES = 2**28
+
+
+def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
+    """Mutual information of each pair of categorical columns under the circuit, in nats.
+
+    Exact, from the joint distribution of every two columns: that of a column and of each latent
+    variable is carried along the edges of the tree.
+
+    Returns
+    -------
+    (n_columns, n_columns) float64
+        Symmetric; entropies on the diagonal; zero where a column is not observed.
+    """
+    categories: list[np.ndarray] = [np.empty(0)] * n_columns
+    for region, columns in enumerate(circuit.features):
+        known = circuit.inputs.categories[region]
+        if known is None:
+            raise ValueError(f"Column {columns[0]} is continuous: only categories are counted.")
+        if len(columns):
+            categories[columns[0]] = known
+    start = np.cumsum([0, *map(len, categories)])
+    marginals = _latent_marginals(circuit)
+    probabilities = np.zeros(start[-1])
+    for region, columns in enumerate(circuit.features):
+        if len(columns):
+            cells = slice(start[columns[0]], start[columns[0] + 1])
+            probabilities[cells] += circuit.inputs[region].probs @ marginals[region]
+    out = np.zeros((n_columns, n_columns))
+    observed = np.flatnonzero(np.diff(start))
+    bytes_per_cell = 8 * (circuit.n_regions * circuit.n_latents + 3 * start[-1])
+    blocks: list[list[int]] = [[]]
+    room = _BLOCK_BYTES
+    for column in observed.tolist():
+        needed = len(categories[column]) * bytes_per_cell
+        if blocks[-1] and needed > room:
+            blocks.append([])
+            room = _BLOCK_BYTES
+        blocks[-1].append(column)
+        room -= needed
+    with one_blas_thread():
+        for block in blocks:
+            cells = slice(start[block[0]], start[block[-1] + 1])
+            joint = _joint(circuit, marginals, block, start)
+            independent = probabilities[cells, None] * probabilities
+            with np.errstate(divide="ignore", invalid="ignore"):
+                terms = np.where(joint > 0.0, joint * np.log(joint / independent), 0.0)
+            by_column = np.add.reduceat(terms, start[block] - start[block[0]], axis=0)
+            out[np.array(block)[:, None], observed] = np.add.reduceat(
+                by_column, start[observed], axis=1
+            )
+    out = np.maximum((out + out.T) / 2, 0.0)
+    surprise = -np.log(np.where(probabilities > 0.0, probabilities, 1.0))
+    out[observed, observed] = np.add.reduceat(probabilities * surprise, start[observed])
+    return out
+
+
+def edge_information(circuit: Circuit) -> np.ndarray:
+    """Mutual information (n_regions,) of each latent variable and its parent; NaN at a root."""
+    marginals = _latent_marginals(circuit)
+    out = np.full(circuit.n_regions, np.nan)
+    for region in np.flatnonzero(circuit.parents >= 0):
+        above = marginals[circuit.parents[region]]
+        above = above / above.sum()
+        weights = circuit.sum_weights[region]
+        terms = above[:, None] * weights * np.log(weights / (above @ weights))
+        out[region] = max(float(terms.sum()), 0.0)
+    return out
+
+
+def _latent_marginals(circuit: Circuit) -> np.ndarray:
+    """Prior probabilities (n_regions, K) of latent states, times that of their tree."""
+    topdown, _ = levels_of(circuit.parents, from_leaves=False)
+    marginals = np.empty((circuit.n_regions, circuit.n_latents))
+    marginals[circuit.roots] = circuit.root_weights.reshape(-1, circuit.n_latents)
+    for region in topdown[len(circuit.roots) :]:
+        marginals[region] = marginals[circuit.parents[region]] @ circuit.sum_weights[region]
+    return marginals
+
+
+def _joint(
+    circuit: Circuit, marginals: np.ndarray, block: list[int], start: np.ndarray
+) -> np.ndarray:
+    """Joint probabilities of all categories of the columns of `block` and of all columns."""
+    parents, n_latents = circuit.parents, circuit.n_latents
+    first, last = start[block[0]], start[block[-1] + 1]
+    n_cells = last - first
+    topdown, _ = levels_of(parents, from_leaves=False)
+    # messages[r][v, k] = P(a category v, Z_r = k), of the categories below r first.
+    messages = np.zeros((circuit.n_regions, n_cells, n_latents))
+    is_below = np.zeros((circuit.n_regions, n_cells), bool)
+    for region in topdown[::-1]:
+        columns = circuit.features[region]
+        if len(columns) and first <= start[columns[0]] < last:
+            cells = slice(start[columns[0]] - first, start[columns[0] + 1] - first)
+            messages[region, cells] = circuit.inputs[region].probs * marginals[region]
+            is_below[region, cells] = True
+        parent = parents[region]
+        if parent >= 0:
+            rows = is_below[region]
+            is_below[parent] |= rows
+            towards = circuit.sum_weights[region] * marginals[parent][:, None] / marginals[region]
+            messages[parent, rows] = messages[region, rows] @ towards.T
+    joint = np.zeros((n_cells, start[-1]))
+    for region in topdown:
+        parent = parents[region]
+        if parent >= 0:
+            rows = ~is_below[region]
+            messages[region, rows] = messages[parent, rows] @ circuit.sum_weights[region]
+        columns = circuit.features[region]
+        if len(columns):
+            cells = slice(start[columns[0]], start[columns[0] + 1])
+            joint[:, cells] += messages[region] @ circuit.inputs[region].probs.T
+    return joint

@@ -1,0 +1,264 @@
+"""SharpPCOutlierDetector: a density with a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import OutlierMixin
+
+from skpc._columns import Columns
+from skpc._density import SharpPCDensity
+from skpc._sklearn import Interval, StrOptions, fit_context
+from skpc._tables import check_weights
+
+_AUTO_CONTAMINATION = 0.1
+
+
+class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
+    """Rows that a probabilistic circuit finds improbable.
+
+    The density is that of :class:`SharpPCDensity`, which has all parameters that are not
+    described here. A row is an outlier if its log-likelihood is below a quantile of those of
+    the training rows. Missing values are summed out, exactly: a row with few values is judged by
+    what it shows, and has a higher likelihood than if it showed more.
+
+    Parameters
+    ----------
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        Share of the training rows, by weight, that are outliers: `offset_` is that quantile
+        of their scores. "auto" is 0.1, the quantile that scikit-learn's EllipticEnvelope takes:
+        it says nothing of the data. Scores of discrete data tie: then other than that
+        share may be flagged. Choose the share where you know it, or compare `score_samples`
+        with a threshold of your own.
+
+    trim : float in [0, 0.5), default=0
+        Share of the weight to leave out of a second fit: the rows with the lowest scores of
+        the first. Outliers that a flexible model learnt by heart then no longer hide. The
+        types of the columns stay those of the first fit; categories that only rows left out have
+        are like ones never seen. A little more than `contamination` is a good choice. The threshold
+        refers to all rows.
+
+    n_latents, mu, regularizer, multiplier, update, solver, batch_size, step_size, max_iter, tol, \
+            early_stopping, validation_fraction, n_iter_no_change, refit, pseudocount, init, \
+            n_init, feature_types, max_categories, handle_unknown, structure, n_components, \
+            n_repetitions, feature_groups, shrinkage, warm_start, random_state, dtype, n_jobs, \
+            verbose
+        As in :class:`SharpPCDensity`.
+
+    Attributes
+    ----------
+    offset_ : float
+        Threshold: ``decision_function(X) = score_samples(X) - offset_``.
+
+    circuit_, categories_, feature_types_, n_features_in_, feature_names_in_, n_iter_, converged_, \
+            log_likelihoods_, validation_log_likelihoods_, best_iteration_
+        As in :class:`SharpPCDensity`, of the last fit.
+
+    See Also
+    --------
+    SharpPCDensity.feature_contributions : Which column makes a row strange.
+    sklearn.ensemble.IsolationForest : Outliers by random splits.
+
+    Notes
+    -----
+    A row of weight two is a row given twice, for the threshold too. The quantile of the weighted
+    scores is that of the inverted distribution function, averaged where it jumps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCOutlierDetector
+    >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+    >>> detector = SharpPCOutlierDetector(n_latents=2, contamination=0.03, random_state=0).fit(X)
+    >>> detector.predict([[0, 0, 0], [1, 0, 1]])
+    array([ 1, -1])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SharpPCDensity._parameter_constraints,
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "trim": [Interval(Real, 0, 0.5, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_latents: int = 32,
+        *,
+        contamination: float | str = "auto",
+        trim: float = 0.0,
+        mu: float = 0.05,
+        regularizer: str = "global",
+        multiplier: str = "unit",
+        update: str = "quadratic",
+        solver: str = "em",
+        batch_size: int | None = None,
+        step_size: float | None = None,
+        max_iter: int = 500,
+        tol: float = 1e-4,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        refit: bool = False,
+        pseudocount: float = 0.01,
+        init: str = "random",
+        n_init: int = 1,
+        feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
+        max_categories: int = 32,
+        handle_unknown: str = "ignore",
+        structure: str | Sequence[int] = "chow-liu",
+        n_components: int = 1,
+        n_repetitions: int = 10,
+        feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
+        shrinkage: float = 10.0,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        dtype: str = "float64",
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            n_latents,
+            mu=mu,
+            regularizer=regularizer,
+            multiplier=multiplier,
+            update=update,
+            solver=solver,
+            batch_size=batch_size,
+            step_size=step_size,
+            max_iter=max_iter,
+            tol=tol,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            refit=refit,
+            pseudocount=pseudocount,
+            init=init,
+            n_init=n_init,
+            feature_types=feature_types,
+            max_categories=max_categories,
+            handle_unknown=handle_unknown,
+            structure=structure,
+            n_components=n_components,
+            n_repetitions=n_repetitions,
+            feature_groups=feature_groups,
+            shrinkage=shrinkage,
+            warm_start=warm_start,
+            random_state=random_state,
+            dtype=dtype,
+            n_jobs=n_jobs,
+            verbose=verbose,
+        )
+        self.contamination = contamination
+        self.trim = trim
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> SharpPCOutlierDetector:
+        """Learn the density and the threshold.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            As for :meth:`SharpPCDensity.fit`.
+        y : None
+            Ignored; present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, in the density and in the threshold.
+        X_val : array-like or frame of shape (n_val, n_features), default=None
+            Additional rows for validation, which turn early stopping on.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Weights of the rows of `X_val`.
+
+        Returns
+        -------
+        SharpPCOutlierDetector
+            The fitted estimator.
+        """
+        former = dict(self.__dict__)
+        validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
+        try:
+            super().fit(X, sample_weight=sample_weight, **validation)
+            matrix = self._validate(X)
+            weights = check_weights(sample_weight, matrix)
+            scores = self._score_samples(matrix)
+            if self.trim > 0:
+                lowest_kept = weighted_quantile(scores, weights, self.trim)
+                kept = np.where(scores >= lowest_kept, weights, 0.0)
+                self._types_of_first_fit = self.feature_types_
+                super().fit(X, sample_weight=kept, **validation)
+                del self._types_of_first_fit
+                scores = self._score_samples(self._validate(X))
+            contamination = self.contamination
+            if isinstance(contamination, str):
+                contamination = _AUTO_CONTAMINATION
+            self.offset_ = weighted_quantile(scores, weights, contamination)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(former)
+            raise
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log-likelihoods above the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``, in nats.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Whether each row is an outlier.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            -1 for outliers, 1 for others.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def _learn_columns(self, X: Any) -> Columns:
+        types = getattr(self, "_types_of_first_fit", None)
+        if types is None or self._continues():
+            return super()._learn_columns(X)
+        return Columns.learn(X, types, self.max_categories)
+
+
+def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
+    """The smallest value whose cumulative weight exceeds a share of the total one.
+
+    Averaged with the one before if that has exactly this share. Values of weight zero do not
+    count.
+    """
+    distinct, inverse = np.unique(values[weights > 0], return_inverse=True)
+    # Sorted, equal values are always added in the same order.
+    order = np.lexsort((weights[weights > 0], inverse))
+    totals = np.bincount(inverse[order], weights[weights > 0][order])
+    cumulative = np.cumsum(totals)
+    wanted = share * cumulative[-1]
+    rounding = 1e-12 * cumulative[-1]
+    i = min(int(np.searchsorted(cumulative, wanted + rounding, side="right")), len(distinct) - 1)
+    if i > 0 and abs(cumulative[i - 1] - wanted) <= rounding:
+        return float((distinct[i - 1] + distinct[i]) / 2)
+    return float(distinct[i])
