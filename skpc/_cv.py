@@ -152,7 +152,7 @@ class SharpPCDensityCV(SharpPCDensity):
     >>> model.mu_
     1.0
     >>> model.cv_log_likelihoods_.mean(axis=1).round(1)
-    array([-4.3, -3.9, -3.7])
+    array([-3.7, -3.7, -3.7])
     >>> model.score_samples(X).shape
     (60,)
     """

@@ -1,6 +1,6 @@
 """Mini-batches: how weights are dealt, and what is counted over them; stepwise EM by hand."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -312,11 +312,13 @@ def test_inputs_recentre_their_gaussians_and_nothing_else():
 # --- stepwise EM -----------------------------------------------------------------------
 
 
+@dataclass
 class Record:
     """Stands in for `Progress`: keeps every circuit and value, never stops."""
 
-    def __init__(self):
-        self.circuits, self.values = [], []
+    circuits: list = field(default_factory=list)
+    values: list = field(default_factory=list)
+    step_size_fell: bool = False
 
     def update(self, circuit, log_likelihood):
         self.circuits.append(circuit)

@@ -162,7 +162,7 @@ def mixed_rows(n_rows=60, seed=0):
 
 def stopped(**parameters):
     defaults = {"n_latents": 3, "max_iter": 200, "random_state": 0}
-    defaults |= {"early_stopping": True, "refit": False}
+    defaults |= {"early_stopping": True, "refit": False, "init": "random"}
     return SharpPCDensity(**{**defaults, **parameters})
 
 
