@@ -49,8 +49,10 @@ def test_estimator_checks(estimator, check):
     "estimator",
     [
         SharpPCDensity(n_latents=2, max_iter=5),
+        SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1], cv=2),
         SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
         SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+        SharpPCOutlierDetector(n_latents=2, max_iter=5),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )
@@ -62,17 +64,6 @@ def test_estimator_checks(estimator, check):
         estimator_checks.check_inplace_ensure_writeable,
         estimator_checks.check_non_transformer_estimators_n_iter,
     ],
-)
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        SharpPCDensity(n_latents=2, max_iter=5),
-        SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1], cv=2),
-        SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
-        SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
-        SharpPCOutlierDetector(n_latents=2, max_iter=5),
-    ],
-    ids=lambda estimator: type(estimator).__name__,
 )
 def test_checks_that_the_generator_leaves_out(check, estimator):
     check(type(estimator).__name__, estimator)
