@@ -215,7 +215,9 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
                 )
             random_state = check_random_state(density.random_state)
             with named(f"the rows of class {label!r}"):
-                early_stopping = density._check_early_stopping(None, None, columns, random_state)
+                early_stopping = density._check_early_stopping(
+                    None, None, weights[rows], columns, random_state
+                )
                 density._learn(
                     matrix[rows], weights[rows], columns, random_state, early_stopping, **shared
                 )

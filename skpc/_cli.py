@@ -65,16 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--mu",
         type=_mu,
-        default=0.05,
+        default=0.01,
         help="strength of the sharpness penalty, or 'auto': of some values the one with the "
-        "highest likelihood of rows held out (default: 0.05)",
+        "highest likelihood of rows held out (default: 0.01)",
     )
     fit.add_argument("--n-latents", type=int, default=32, metavar="K", help="default: 32")
     fit.add_argument("--n-components", type=int, default=1, metavar="N", help="trees (default: 1)")
-    fit.add_argument("--max-iter", type=int, default=500, metavar="N", help="default: 500")
-    fit.add_argument(
-        "--early-stopping", action="store_true", help="hold out rows, and stop when they say so"
-    )
+    fit.add_argument("--max-iter", type=int, metavar="N", help="default: 500, or 60 epochs")
+    fit.add_argument("--early-stopping", action="store_true", help="hold out rows in any case")
     fit.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     fit.add_argument("--n-jobs", type=int, default=None, metavar="N", help="threads")
     of_columns: dict[str, Any] = {"nargs": "+", "default": [], "metavar": "NAME"}
@@ -150,7 +148,7 @@ def _fit(options: argparse.Namespace) -> None:
         n_latents=options.n_latents,
         n_components=options.n_components,
         max_iter=options.max_iter,
-        early_stopping=options.early_stopping,
+        early_stopping=True if options.early_stopping else "auto",
         feature_types={name: kind for name, kind in types.items() if name in frame},
         random_state=options.seed,
         n_jobs=options.n_jobs,
