@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
 GREY = "#767676"
-COLOUR_MAP = "cividis"
+COLOUR_MAP = "viridis"
 _LONGEST_NAME = 18
 
 
@@ -31,7 +31,7 @@ def check_matplotlib(display: Any) -> None:
         ) from error
 
 
-def new_axes(ax: Axes | None, size: tuple[float, float]) -> Axes:
+def new_axes(ax: Axes | None, size: tuple[float, float]) -> Any:
     """The given axes, or those of a new figure."""
     if ax is not None:
         return ax
@@ -114,6 +114,24 @@ def log_norm(values: np.ndarray) -> LogNorm:
     low = max(float(positive.min()), 1e-6 * top)
     # A scale needs two ends, also where all values are alike.
     return LogNorm(low / 1.5, top * 1.5) if top < 1.01 * low else LogNorm(low, top)
+
+
+def log_y(ax: Axes) -> None:
+    """A logarithmic scale with plain numbers, if values differ by enough to give it ticks."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = ax.dataLim.intervaly
+    if not 0.0 < 4.0 * low < high:
+        return
+    ax.set_yscale("log")
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 200.0 * low else (1.0,)))
+    ax.yaxis.set_major_formatter(lambda value, _: plain(value))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plain(value: float) -> str:
+    """Three digits, without an exponent where that can be read."""
+    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
 
 
 def no_spines(ax: Axes, *sides: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from skpc._tree import tree_of_region
 from skpc.curvature import NodeCurvature, node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,
@@ -112,6 +113,9 @@ class CurvatureDisplay:
             n_jobs=estimator.n_jobs,
         )
         labels = [name or f"latent {r}" for r, name in enumerate(region_labels(estimator))]
+        if len(circuit.roots) > 1:  # each column has a region in every tree
+            trees = tree_of_region(circuit.parents)
+            labels = [f"{label}, tree {t}" for label, t in zip(labels, trees, strict=True)]
         return cls(curvature, labels, is_root=circuit.parents < 0).plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, n_regions: int = 24, **kwargs: Any) -> CurvatureDisplay:

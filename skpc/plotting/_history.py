@@ -10,7 +10,16 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skpc.plotting._base import BLUE, GREEN, GREY, ORANGE, check_matplotlib, new_axes, no_spines
+from skpc.plotting._base import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    check_matplotlib,
+    log_y,
+    new_axes,
+    no_spines,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -204,9 +213,10 @@ class FitHistoryDisplay:
             This one.
         """
         check_matplotlib(self)
-        ax = new_axes(ax, (6.4, 4.0))
+        axes = new_axes(ax, (6.4, 4.0))
+        marks = []
         marker = {"marker": "o", "markersize": 4}
-        self.lines_ = ax.plot(
+        self.lines_ = axes.plot(
             np.arange(len(self.train)), self.train, **{"color": BLUE, "label": "training", **kwargs}
         )
         if self.validation is not None:
@@ -216,32 +226,37 @@ class FitHistoryDisplay:
                 steps = np.arange(len(self.validation))
             else:
                 style.update(marker)
-            self.lines_ += ax.plot(steps, self.validation, **{**style, **kwargs})
+            self.lines_ += axes.plot(steps, self.validation, **{**style, **kwargs})
         if self.best_iteration is not None:
-            ax.axvline(self.best_iteration, color=GREY, linewidth=1, linestyle=":", label="best")
-        ax.set_xlabel("iterations")
-        ax.set_ylabel("log-likelihood, nats a row")
+            style = {"color": GREY, "linewidth": 1, "linestyle": ":", "label": "best iteration"}
+            marks.append(axes.axvline(self.best_iteration, **style))
+        axes.set_xlabel("iterations")
+        axes.set_ylabel("log-likelihood, nats a row")
         no_spines(ax, "top")
         self.sharpness_ax_ = None
         if self.sharpness is not None:
-            twin = self.sharpness_ax_ = ax.twinx()
+            twin = self.sharpness_ax_ = axes.twinx()
             style = {"color": GREEN, "label": "sharpness", "linestyle": "-.", **marker}
             self.lines_ += twin.plot(
                 self.sharpness_iterations, self.sharpness, **{**style, **kwargs}
             )
-            twin.set_yscale("log")
+            log_y(twin)
             twin.set_ylabel("sharpness, mean Hessian trace", color=GREEN)
             twin.tick_params(axis="y", which="both", colors=GREEN)
             no_spines(twin, "top")
         else:
             no_spines(ax)
         if log_x:
-            ax.set_xscale("symlog", linthresh=1.0)
-            ax.set_xlim(left=0.0)
-        handles = ax.get_legend_handles_labels()
-        if self.sharpness_ax_ is not None:
-            handles = tuple(a + b for a, b in zip(handles, self.sharpness_ax_.get_legend_handles_labels(), strict=True))
+            axes.set_xscale("symlog", linthresh=1.0)
+            axes.set_xlim(left=0.0)
+            axes.xaxis.set_major_formatter("{x:g}")
         # Above the axes: curves that rise and then turn leave no corner free for sure.
-        ax.legend(*handles, loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
-        self.ax_, self.figure_ = ax, ax.figure
+        axes.legend(
+            handles=[*self.lines_, *marks],
+            loc="lower left",
+            bbox_to_anchor=(0.0, 1.0),
+            ncols=4,
+            frameon=False,
+        )
+        self.ax_, self.figure_ = axes, axes.figure
         return self

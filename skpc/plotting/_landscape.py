@@ -16,8 +16,10 @@ from skpc.plotting._base import (
     COLOURS,
     check_density,
     check_matplotlib,
+    log_y,
     new_panels,
     no_spines,
+    plain,
 )
 
 if TYPE_CHECKING:
@@ -194,15 +196,18 @@ class LossLandscapeDisplay:
             rng = np.random.RandomState(random_state)
             directions = [_random_direction(circuit, rng) for _ in range(n_directions)]
             rises.append(_surface(circuit, matrix, directions, steps, n_jobs))
-            rises[-1] -= directional_profile(circuit, matrix, directions[0], [0.0], n_jobs=n_jobs)
+            rises[-1] -= directional_profile(
+                circuit, matrix, directions[0], np.zeros(1), n_jobs=n_jobs
+            )
             sharpness.append(estimator.sharpness(X))
             if n_eigenvalues:
                 eigenvalues.append(_top_eigenvalues(circuit, matrix, n_eigenvalues, n_jobs))
         padded = None
         if eigenvalues:
             most = max(map(len, eigenvalues))
-            padded = np.array([np.pad(e, (0, most - len(e)), constant_values=np.nan)
-                               for e in eigenvalues])
+            padded = np.array(
+                [np.pad(e, (0, most - len(e)), constant_values=np.nan) for e in eigenvalues]
+            )
         display = cls(
             steps,
             np.array(rises),
@@ -254,11 +259,13 @@ class LossLandscapeDisplay:
         if self.sharpness is None:
             return list(self.names)
         pairs = zip(self.names, self.sharpness, strict=True)
-        return [f"{name}\nmean trace {_plain(trace)}" for name, trace in pairs]
+        return [f"{name}\nmean trace {plain(trace)}" for name, trace in pairs]
 
     def _draw_surfaces(self, axes: np.ndarray, n_levels: int, kwargs: dict[str, Any]) -> None:
-        top = max(float(self.rises.max()), 1e-12)
-        levels = np.linspace(min(float(self.rises.min()), 0.0), top, n_levels + 1)
+        from matplotlib.ticker import MaxNLocator
+
+        low, high = min(float(self.rises.min()), 0.0), max(float(self.rises.max()), 1e-12)
+        levels = MaxNLocator(n_levels).tick_values(low, high)
         style = {"levels": levels, "cmap": COLOUR_MAP, **kwargs}
         for panel, rises, title in zip(axes, self.rises, self._titles(), strict=True):
             filled = panel.contourf(self.steps, self.steps, rises, **style)
@@ -273,7 +280,7 @@ class LossLandscapeDisplay:
         axes[0].set_ylabel("second direction")
         bar = self.figure_.colorbar(filled, ax=list(axes), fraction=0.05, pad=0.02)
         bar.set_label("rise of the loss, nats a row")
-        bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.2g}")
+        bar.ax.yaxis.set_major_locator(MaxNLocator(6))
 
     def _draw_lines(self, ax: Axes, kwargs: dict[str, Any]) -> None:
         for i, (rises, name) in enumerate(zip(self.rises, self.names, strict=True)):
@@ -301,21 +308,13 @@ class LossLandscapeDisplay:
         ax.set_title("largest eigenvalues\nof the Hessian", fontsize="medium")
         ax.set_xlabel("rank")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
-        if np.nanmin(self.eigenvalues) > 0:
-            ax.set_yscale("log")
+        log_y(ax)
         ax.legend(frameon=False, fontsize="small")
         no_spines(ax)
-        if self.rises.ndim == 3:
-            ax.set_box_aspect(1)
 
 
 def _line_style(i: int) -> Any:
     return ("-", "--", "-.", ":")[i % 4]
-
-
-def _plain(value: float) -> str:
-    """Three digits, without an exponent where that can be read."""
-    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
 
 
 def _random_direction(circuit: Circuit, rng: np.random.RandomState) -> np.ndarray:
@@ -343,9 +342,7 @@ def _surface(
     parameters = ParameterVector(circuit, False)
     return np.array(
         [
-            directional_profile(
-                parameters.moved(step * others[0]), X, first, steps, n_jobs=n_jobs
-            )
+            directional_profile(parameters.moved(step * others[0]), X, first, steps, n_jobs=n_jobs)
             for step in steps
         ]
     )

@@ -52,7 +52,7 @@ def _one_tree(parents: np.ndarray, box: np.ndarray) -> np.ndarray:
 def _radial(parents: np.ndarray) -> np.ndarray:
     """Depth as the radius; each subtree has a wedge in proportion to its leaves."""
     start, children = children_of(parents)
-    topdown, levels = levels_of(parents, from_leaves=False)
+    topdown, _ = levels_of(parents, from_leaves=False)
     leaves = (np.diff(start) == 0).astype(float)
     for region in topdown[:0:-1]:
         leaves[parents[region]] += leaves[region]

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skpc.plotting._base import BLUE, GREEN, GREY, ORANGE, check_matplotlib, new_panels, no_spines
+from skpc.plotting._base import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    check_matplotlib,
+    log_y,
+    new_panels,
+    no_spines,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -228,11 +237,12 @@ class MuPathDisplay:
                 best = at[self.mus == self.best_mu]
                 panel.axvline(best[0], color=GREY, linewidth=1, linestyle=":", zorder=0)
             panel.set_xscale("log")
-            panel.margins(x=0.06)
+            pad = (at[-1] / at[0]) ** 0.06 if at[-1] > at[0] else 2.0
+            panel.set_xlim(at[0] / pad, at[-1] * pad)
             _mark(panel, self.mus, at)
             panel.tick_params(labelbottom=panel is axes.ravel()[-1])
-        if self.sharpness is not None and (self.sharpness > 0).all():
-            axes.ravel()[-1].set_yscale("log")
+        if self.sharpness is not None:
+            log_y(axes.ravel()[-1])
         if self.best_mu is not None:
             axes.ravel()[0].set_title(f"best at mu = {self.best_mu:g}", fontsize="medium")
         axes.ravel()[-1].set_xlabel("mu, strength of the penalty")
@@ -278,7 +288,7 @@ def _mark(ax: Axes, mus: np.ndarray, at: np.ndarray) -> None:
             shown.append(i)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_locator(FixedLocator(at[shown]))
+    ax.xaxis.set_major_locator(FixedLocator(at[shown].tolist()))
     ax.set_xticks(at[shown], [f"{mus[i]:g}" for i in shown])
     if mus[0] == 0.0 and len(mus) > 1:
         middle = np.sqrt(at[0] * at[1])

@@ -25,19 +25,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-_LARGEST_FONT, _SMALLEST_FONT = 9.0, 4.5
+_LARGEST_FONT, _SMALLEST_FONT = 9.0, 5.0
 _PADDING = 0.55  # of a label, times its font size, to each side
 _DOT = 4.0
 _WIDTHS = 0.5, 5.0
+_EDGES = "#A6A6A6"
+_MANY_LABELS = 130
 
 
 class StructureDisplay:
     """The trees of latent variables, each node with the feature that it observes.
 
-    Edges are the wider, the more the latent variables at their ends tell of each other; nodes are
-    coloured by curvature. Nodes are as far apart as there are edges between them, as well as
-    the plane allows, then moved until no label hides another. Labels shrink where there
-    are many, and where even the smallest find no room nodes are dots: then use a larger figure.
+    Edges are the wider, the more their ends tell of each other under the model: the features
+    there, if each latent variable observes one that is categorical, else the latent variables.
+    Nodes are coloured by curvature, and are as far apart as there are edges between them, as
+    well as the plane allows, then moved until no label hides another. Labels shrink where
+    there are many; where even the smallest find no room nodes are dots: use a larger figure.
     Latent variables that observe nothing are dots in any case. Roots have a bold outline.
 
     Parameters
@@ -47,7 +50,9 @@ class StructureDisplay:
     names : sequence of n_regions str
         Labels; "" for a dot.
     information : ndarray of shape (n_regions,)
-        Mutual information of each region's latent variable and its parent's, in nats.
+        Mutual information of each region and its parent, in nats.
+    information_of : str, default="latent variables"
+        What it is the mutual information of, for the legend.
     curvature : ndarray of shape (n_regions,) or None, default=None
         What gives nodes their colours; NaN is white.
 
@@ -83,11 +88,13 @@ class StructureDisplay:
         names: list[str],
         information: np.ndarray,
         *,
+        information_of: str = "latent variables",
         curvature: np.ndarray | None = None,
     ) -> None:
         self.parents = parents
         self.names = names
         self.information = information
+        self.information_of = information_of
         self.curvature = curvature
 
     @classmethod
@@ -150,10 +157,12 @@ class StructureDisplay:
         # A root, whose parent is -1, finds the last entry: -1 again.
         number = np.append(np.full(circuit.n_regions, -1), -1)
         number[members] = np.arange(len(members))
+        information, information_of = _information(estimator)
         display = cls(
             number[parents[members]],
             [names[region] for region in members],
-            edge_information(circuit)[members],
+            information[members],
+            information_of=information_of,
             curvature=None if curvature is None else curvature[members],
         )
         return display.plot(ax, **kwargs)
@@ -180,28 +189,29 @@ class StructureDisplay:
         check_matplotlib(self)
         from matplotlib.cm import ScalarMappable
 
-        ax = new_axes(ax, (8.0, 6.4))
-        for spine in ax.spines.values():
+        scale = np.clip(np.sqrt(sum(map(bool, self.names)) / _MANY_LABELS), 1.0, 2.0)
+        axes = new_axes(ax, (8.0 * scale, 6.4 * scale))
+        for spine in axes.spines.values():
             spine.set_visible(False)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        self._add_legend(ax)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        self._add_legend(axes)
         colours = None
         if self.curvature is not None:
             colours = ScalarMappable(log_norm(self.curvature), COLOUR_MAP)
-            ax.figure.colorbar(
-                colours, ax=ax, label="local curvature, mean over states", shrink=0.6, pad=0.02
+            axes.figure.colorbar(
+                colours, ax=axes, label="local curvature, mean over states", shrink=0.6, pad=0.02
             )
-        ax.figure.draw_without_rendering()  # only then the size of the axes is known
-        extent = ax.get_window_extent()
-        points_per_pixel = 72.0 / ax.figure.dpi
+        axes.figure.figure.draw_without_rendering()  # only then the size of the axes is known
+        extent = axes.get_window_extent()
+        points_per_pixel = 72.0 / axes.figure.dpi
         box = extent.width * points_per_pixel, extent.height * points_per_pixel
-        ax.set_xlim(0.0, box[0])
-        ax.set_ylim(0.0, box[1])
-        self.positions_, fitting = self._place(ax, box, font_size)
-        self._draw_edges(ax, kwargs)
-        self._draw_nodes(ax, fitting, colours)
-        self.ax_, self.figure_ = ax, ax.figure
+        axes.set_xlim(0.0, box[0])
+        axes.set_ylim(0.0, box[1])
+        self.positions_, fitting = self._place(axes, box, font_size)
+        self._draw_edges(axes, kwargs)
+        self._draw_nodes(axes, fitting, colours)
+        self.ax_, self.figure_ = axes, axes.figure
         return self
 
     def _place(
@@ -227,7 +237,7 @@ class StructureDisplay:
 
         below = np.flatnonzero(self.parents >= 0)
         ends = np.stack([self.positions_[below], self.positions_[self.parents[below]]], axis=1)
-        style = {"linewidths": self._line_width(self.information[below]), "colors": "#9A9A9A"}
+        style = {"linewidths": self._line_width(self.information[below]), "colors": _EDGES}
         lines = LineCollection(list(ends), **{**style, "zorder": 1, **kwargs})
         lines.set_capstyle("round")
         ax.add_collection(lines, autolim=False)
@@ -236,7 +246,7 @@ class StructureDisplay:
         top = np.nanmax(self.information, initial=0.0)
         return _WIDTHS[0] + (_WIDTHS[1] - _WIDTHS[0]) * information / (top or 1.0)
 
-    def _draw_nodes(self, ax: Axes, font: float | None, colours: Any) -> None:
+    def _draw_nodes(self, ax: Any, font: float | None, colours: Any) -> None:
         fills = np.ones((len(self.names), 4))
         if colours is not None:
             assert self.curvature is not None
@@ -281,12 +291,12 @@ class StructureDisplay:
         if not top > 0.0:
             return
         handles = [
-            Line2D([], [], color="#9A9A9A", linewidth=self._line_width(value), label=f"{value:.2g}")
+            Line2D([], [], color=_EDGES, linewidth=self._line_width(value), label=f"{value:.2g}")
             for value in (top / 4, top / 2, top)
         ]
         legend = ax.legend(
             handles=handles,
-            title="mutual information, nats",
+            title=f"mutual information of {self.information_of}, nats",
             title_fontsize="small",
             fontsize="small",
             loc="upper center",
@@ -295,6 +305,17 @@ class StructureDisplay:
             frameon=False,
         )
         legend.set_zorder(0)
+
+
+def _information(estimator: Any) -> tuple[np.ndarray, str]:
+    """Mutual information (n_regions,) of each region and its parent, and what it is that of."""
+    circuit = estimator.circuit_
+    has_one = all(len(columns) == 1 for columns in circuit.features)
+    if not has_one or any(categories is None for categories in estimator.categories_):
+        return edge_information(circuit), "latent variables"
+    column = np.concatenate(circuit.features)
+    out = estimator.mutual_information()[column, column[circuit.parents]]
+    return np.where(circuit.parents < 0, np.nan, out), "features"
 
 
 def _label_widths(ax: Axes, names: list[str]) -> np.ndarray:
