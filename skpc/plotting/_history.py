@@ -232,10 +232,11 @@ class FitHistoryDisplay:
             marks.append(axes.axvline(self.best_iteration, **style))
         axes.set_xlabel("iterations")
         axes.set_ylabel("log-likelihood, nats a row")
-        no_spines(ax, "top")
+        no_spines(axes, "top")
         self.sharpness_ax_ = None
         if self.sharpness is not None:
-            twin = self.sharpness_ax_ = axes.twinx()
+            twin = axes.twinx()
+            self.sharpness_ax_ = twin
             style = {"color": GREEN, "label": "sharpness", "linestyle": "-.", **marker}
             self.lines_ += twin.plot(
                 self.sharpness_iterations, self.sharpness, **{**style, **kwargs}
@@ -245,7 +246,7 @@ class FitHistoryDisplay:
             twin.tick_params(axis="y", which="both", colors=GREEN)
             no_spines(twin, "top")
         else:
-            no_spines(ax)
+            no_spines(axes)
         if log_x:
             axes.set_xscale("symlog", linthresh=1.0)
             axes.set_xlim(left=0.0)
