@@ -111,9 +111,21 @@ def log_norm(values: np.ndarray) -> LogNorm:
     if not positive.size:
         return LogNorm(0.1, 1.0)
     top = float(positive.max())
-    low = max(float(positive.min()), 1e-6 * top)
-    # A scale needs two ends, also where all values are alike.
-    return LogNorm(low / 1.5, top * 1.5) if top < 1.01 * low else LogNorm(low, top)
+    # At least so wide that there is room for a tick, also where all values are alike.
+    return LogNorm(min(max(float(positive.min()), 1e-6 * top), top / 3), top)
+
+
+def log_bar(mappable: Any, ax: Any, **kwargs: Any) -> None:
+    """A bar for colours of `log_norm`, with labels at few ticks."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    bar = ax.figure.colorbar(mappable, ax=ax, **kwargs)
+    is_wide = mappable.norm.vmax > 30 * mappable.norm.vmin
+    bar.locator = LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=6)
+    if not is_wide:
+        bar.formatter = lambda value, _: plain(value)
+    bar.minorformatter = NullFormatter()
+    bar.update_ticks()
 
 
 def log_y(ax: Axes) -> None:

@@ -12,6 +12,7 @@ from skpc.plotting._base import (
     COLOUR_MAP,
     check_density,
     check_matplotlib,
+    log_bar,
     log_norm,
     new_panels,
     region_labels,
@@ -159,11 +160,12 @@ class CurvatureDisplay:
             panel.invert_yaxis()
             panel.set_yticks([])
             panel.set_xticks([])
-            panel.figure.colorbar(mesh, ax=panel, location="bottom", pad=0.03, aspect=25)
+            log_bar(mesh, panel, location="bottom", pad=0.03, aspect=25)
         axes[0].set_yticks(np.arange(len(rows)) + 0.5, [self.names[r] for r in rows], fontsize=8)
         axes[0].tick_params(left=False)
         axes[1].set_xlabel("states, most used first")
-        shown = "" if len(rows) == n_nodes else f", the {len(rows)} sharpest of {n_nodes}"
-        axes[0].set_ylabel(f"regions{shown}")
+        axes[0].set_ylabel("regions")
+        if len(rows) < n_nodes:
+            axes[0].set_xlabel(f"the {len(rows)} sharpest of {n_nodes} regions")
         self.axes_, self.ax_, self.figure_ = axes, axes[0], axes[0].figure
         return self

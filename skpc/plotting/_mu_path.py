@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_CHARACTER = 0.022  # width of one in a label of a tick, as a share of that of the axes
+
 
 class MuPathDisplay:
     """What cross-validation found for each strength `mu` of the penalty.
@@ -202,6 +204,8 @@ class MuPathDisplay:
     def plot(self, ax: Any = None, *, paired: bool = True, **kwargs: Any) -> MuPathDisplay:
         """Draw means over folds, with one standard error.
 
+        Those of sharpness, which spreads over orders of magnitude, are taken of its logarithm.
+
         Parameters
         ----------
         ax : Axes, array-like of Axes or None, default=None
@@ -230,7 +234,9 @@ class MuPathDisplay:
         at = _positions(self.mus)
         for panel, (label, values, colour, marker) in zip(axes.ravel(), panels, strict=True):
             style = {"color": colour, "marker": marker, "markersize": 5, "capsize": 3}
-            panel.errorbar(at, values.mean(axis=1), _errors(values, paired), **{**style, **kwargs})
+            is_log = values is self.sharpness and (values > 0).all()
+            centres, errors = _summary(values, paired, is_log)
+            panel.errorbar(at, centres, errors, **{**style, **kwargs})
             panel.set_ylabel(label)
             no_spines(panel)
             if self.best_mu is not None:
@@ -249,6 +255,19 @@ class MuPathDisplay:
         axes[0, 0].figure.align_ylabels(axes.ravel())
         self.axes_, self.ax_, self.figure_ = axes.ravel(), axes[0, 0], axes[0, 0].figure
         return self
+
+
+def _summary(
+    values: np.ndarray, paired: bool, is_log: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Means over folds (n_mus,), and lengths of error bars, of logarithms (2, n_mus)."""
+    if not is_log:
+        return values.mean(axis=1), _errors(values, paired)
+    logs = np.log(values)
+    centres, errors = np.exp(logs.mean(axis=1)), _errors(logs, paired)
+    if errors is not None:
+        errors = centres * np.array([-np.expm1(-errors), np.expm1(errors)])
+    return centres, errors
 
 
 def _errors(values: np.ndarray, paired: bool) -> np.ndarray | None:
@@ -280,16 +299,17 @@ def _mark(ax: Axes, mus: np.ndarray, at: np.ndarray) -> None:
     """Ticks at the values of mu, as many as there is room for, and a break behind zero."""
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-    widths = np.log(at)
-    least = max(widths[-1] - widths[0], 1e-9) / 9
+    labels = [f"{mu:.3g}" for mu in mus]
+    place = np.log(at / at[0]) / max(np.log(at[-1] / at[0]), 1e-9)
     shown = [0]
     for i in range(1, len(at)):
-        if widths[i] - widths[shown[-1]] > least:
+        n_characters = (len(labels[i]) + len(labels[shown[-1]])) / 2
+        if place[i] - place[shown[-1]] > (n_characters + 1) * _CHARACTER:
             shown.append(i)
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.xaxis.set_major_locator(FixedLocator(at[shown].tolist()))
-    ax.set_xticks(at[shown], [f"{mus[i]:g}" for i in shown])
+    ax.set_xticks(at[shown], [labels[i] for i in shown])
     if mus[0] == 0.0 and len(mus) > 1:
         middle = np.sqrt(at[0] * at[1])
         ax.plot(

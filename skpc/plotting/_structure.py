@@ -14,6 +14,7 @@ from skpc.plotting._base import (
     GREY,
     check_density,
     check_matplotlib,
+    log_bar,
     log_norm,
     new_axes,
     region_labels,
@@ -199,9 +200,8 @@ class StructureDisplay:
         colours = None
         if self.curvature is not None:
             colours = ScalarMappable(log_norm(self.curvature), COLOUR_MAP)
-            axes.figure.colorbar(
-                colours, ax=axes, label="local curvature, mean over states", shrink=0.6, pad=0.02
-            )
+            label = "local curvature, mean over states"
+            log_bar(colours, axes, label=label, shrink=0.6, pad=0.02)
         axes.figure.figure.draw_without_rendering()  # only then the size of the axes is known
         extent = axes.get_window_extent()
         points_per_pixel = 72.0 / axes.figure.dpi
