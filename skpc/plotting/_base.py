@@ -115,15 +115,19 @@ def log_norm(values: np.ndarray) -> LogNorm:
     return LogNorm(min(max(float(positive.min()), 1e-6 * top), top / 3), top)
 
 
-def log_bar(mappable: Any, ax: Any, **kwargs: Any) -> None:
+def log_bar(mappable: Any, ax: Axes, **kwargs: Any) -> None:
     """A bar for colours of `log_norm`, with labels at few ticks."""
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     bar = ax.figure.colorbar(mappable, ax=ax, **kwargs)
-    is_wide = mappable.norm.vmax > 30 * mappable.norm.vmin
+    if not isinstance(mappable.norm, LogNorm):  # another one was asked for
+        return
+    low, high = mappable.get_clim()
+    is_wide = high > 30 * low
     bar.locator = LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=6)
     if not is_wide:
-        bar.formatter = lambda value, _: plain(value)
+        bar.formatter = FuncFormatter(lambda value, _: plain(value))
     bar.minorformatter = NullFormatter()
     bar.update_ticks()
 

@@ -234,7 +234,7 @@ class MuPathDisplay:
         at = _positions(self.mus)
         for panel, (label, values, colour, marker) in zip(axes.ravel(), panels, strict=True):
             style = {"color": colour, "marker": marker, "markersize": 5, "capsize": 3}
-            is_log = values is self.sharpness and (values > 0).all()
+            is_log = values is self.sharpness and bool((values > 0).all())
             centres, errors = _summary(values, paired, is_log)
             panel.errorbar(at, centres, errors, **{**style, **kwargs})
             panel.set_ylabel(label)

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 _LARGEST_FONT, _SMALLEST_FONT = 9.0, 5.0
 _PADDING = 0.55  # of a label, times its font size, to each side
 _DOT = 4.0
+_MOST_MOVED = 0.4  # labels on average, in units of their height
 _WIDTHS = 0.5, 5.0
 _EDGES = "#A6A6A6"
-_MANY_LABELS = 130
+_MANY_LABELS = 110
 
 
 class StructureDisplay:
@@ -222,15 +223,19 @@ class StructureDisplay:
         widths = _label_widths(ax, self.names)
         is_dot = np.array([not name for name in self.names])
         fonts = [font_size] if font_size else np.arange(_LARGEST_FONT, _SMALLEST_FONT - 0.1, -0.5)
+        margin = np.array([[_DOT, _DOT]])
+        found = margin + ideal * (1 - 2 * margin / np.array(box)), font_size
         for font in fonts:
             width, height = widths + 2 * _PADDING, 1.3 + 2 * _PADDING
             sizes = font * np.column_stack([width, np.full(len(widths), height)])
             sizes[is_dot] = _DOT + 1.0
             placed = pushed_apart(ideal, sizes, box)
             if placed is not None:
-                return placed, float(font)
-        margin = np.array([[_DOT, _DOT]])
-        return margin + ideal * (1 - 2 * margin / np.array(box)), font_size
+                found = placed, float(font)
+                # Smaller labels move less, and leave the tree its shape.
+                if np.linalg.norm(placed - ideal, axis=1).mean() < _MOST_MOVED * font * height:
+                    break
+        return found
 
     def _draw_edges(self, ax: Axes, kwargs: dict[str, Any]) -> None:
         from matplotlib.collections import LineCollection
