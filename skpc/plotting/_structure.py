@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _LARGEST_FONT, _SMALLEST_FONT = 9.0, 5.0
 _PADDING = 0.55  # of a label, times its font size, to each side
 _DOT = 4.0
-_MOST_MOVED = 0.4  # labels on average, in units of their height
+_MOST_MOVED = 0.4  # labels on average, in units of their mean side
 _WIDTHS = 0.5, 5.0
 _EDGES = "#A6A6A6"
 _MANY_LABELS = 110
@@ -233,7 +233,8 @@ class StructureDisplay:
             if placed is not None:
                 found = placed, float(font)
                 # Smaller labels move less, and leave the tree its shape.
-                if np.linalg.norm(placed - ideal, axis=1).mean() < _MOST_MOVED * font * height:
+                inside = np.clip(ideal, sizes / 2, np.array(box) - sizes / 2)
+                if np.linalg.norm(placed - inside, axis=1).mean() < _MOST_MOVED * sizes.mean():
                     break
         return found
 
