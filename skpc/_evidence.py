@@ -140,7 +140,7 @@ def encode(
         n_block = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
         task_rows = max(16, _TASK_CELLS // max(1, X.shape[1]))
         for first in range(0, X.shape[0], n_block):
-            block = np.require(X[first : first + n_block], np.float64, "CW")
+            block = np.require(X[first : first + n_block], np.float64, ["C", "W"])
             launch(
                 kernels.encode, -(-len(block) // task_rows), block, task_rows, columns,
                 np.array(discrete), flat, start, is_range, first, symbols,
