@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -80,6 +81,15 @@ class ExpectedCounts:
                 setattr(self, name, getattr(self, name) + value)
 
 
+def add_up(parts: Iterable[ExpectedCounts]) -> ExpectedCounts:
+    """The expected counts of all rows from those of blocks of them."""
+    blocks = iter(parts)
+    total = next(blocks)
+    for counts in blocks:
+        total.add(counts)
+    return total
+
+
 class Messages:
     """The messages of a circuit over the patterns of a data set, and passes over them.
 
@@ -102,14 +112,25 @@ class Messages:
         dtype: DTypeLike = np.float64,
         keep_products: bool = True,
     ) -> None:
-        n_padded = padded(n_latents, dtype)
+        self.n_latents = n_latents
+        self.dtype = np.dtype(dtype)
+        self._keep_products = keep_products
+        self._allocate(n_message_rows)
+        self.weights = np.zeros((n_regions, n_latents, self.sums.shape[1]), dtype)
+        self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
+
+    def _allocate(self, n_message_rows: int) -> None:
+        n_padded = padded(self.n_latents, self.dtype)
         # Block products may touch up to one tile behind the last row.
         shape = (n_message_rows + TILE_ROWS, n_padded)
-        self.sums = np.zeros(shape, dtype)
-        self.products = np.zeros(shape if keep_products else (0, n_padded), dtype)
+        self.sums = np.zeros(shape, self.dtype)
+        self.products = np.zeros(shape if self._keep_products else (0, n_padded), self.dtype)
         self.exponents = np.zeros(shape[0], np.int64)
-        self.weights = np.zeros((n_regions, n_latents, n_padded), dtype)
-        self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
+
+    def make_room(self, n_message_rows: int) -> None:
+        """Allow for so many rows; the messages so far may be lost."""
+        if n_message_rows + TILE_ROWS > len(self.sums):
+            self._allocate(n_message_rows)
 
     @staticmethod
     def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
