@@ -119,7 +119,7 @@ class SharpPCDensityCV(SharpPCDensity):
     n_features_in_ : int
         Number of columns seen in fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
     circuit_, categories_, feature_types_, log_likelihoods_, validation_log_likelihoods_

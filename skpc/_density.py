@@ -230,18 +230,18 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
         It has one root, or one for each component or repetition.
 
-    categories_ : list of n_features_in_ arrays or None
+    categories_ : list of ndarray or None, one a column
         The categories of each column, sorted; None where it is continuous.
 
-    feature_types_ : list of n_features_in_ str
+    feature_types_ : list of str, one a column
         How each column was read: "categorical" or "gaussian".
 
-    log_likelihoods_ : ndarray of shape (n_iter_,)
+    log_likelihoods_ : ndarray of shape (`n_iter_`,)
         Mean log-likelihood of the training rows before each iteration, in nats. With
         mini-batches each row's is that before the update by its batch. Rows held out are not
         among them.
 
-    validation_log_likelihoods_ : ndarray of shape (n_iter_ + 1,) or None
+    validation_log_likelihoods_ : ndarray of shape (`n_iter_` + 1,) or None
         Mean log-likelihood of the validation rows before each iteration, and after the last
         one. But for mini-batches, which change the circuit within an iteration, entry by
         entry of the same circuit as `log_likelihoods_`. None without early stopping.
@@ -262,7 +262,7 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen in fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
     n_parameters : int

@@ -59,7 +59,7 @@ class NodeCurvature(NamedTuple):
     usage : ndarray of shape (n_regions, n_latents)
         Mean over rows of F_n^2, the squared flow through the node.
     local : ndarray of shape (n_regions, n_latents)
-        Mean of t_n = |P_c|^2 / S_c,k^2, the node's own curvature.
+        Mean of t_n, ``|P_c|^2 / S_c,k^2``, the node's own curvature.
     global_ : ndarray of shape (n_regions, n_latents)
         Mean of T_n = F_n^2 t_n; the sum over all nodes is the mean trace of the Hessian.
     """
