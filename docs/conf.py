@@ -78,7 +78,8 @@ def _link_sklearn(app: Sphinx, env: Any, node: nodes.Element, content: nodes.Nod
     module, _, name = str(node.get("reftarget", "")).rpartition(".")
     if module.split(".")[0] != "sklearn" or not hasattr(import_module(module), name):
         return None
-    return nodes.reference("", "", content, internal=False, refuri=_SKLEARN.format(f"{module}.{name}"))
+    address = _SKLEARN.format(f"{module}.{name}")
+    return nodes.reference("", "", content, internal=False, refuri=address)
 
 
 def _skip_sklearn(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool:

@@ -220,7 +220,7 @@ class AskingMixin:
             return log_conditional(self.circuit_, joint, evidence, max_bytes=working_bytes())
 
     def latent_posterior(self, X: Any, region: Any) -> np.ndarray:
-        """Probabilities of the states of one latent variable given each row.
+        """Posterior probability of each state of one latent variable given each row.
 
         Parameters
         ----------

@@ -2,9 +2,9 @@
 Which pixels make a digit strange?
 ==================================
 
-A low likelihood says that a row is strange, not why. `feature_contributions` gives, for every value,
-how surprising it is given all the others, -log p(x_i | rest): one pass up and one pass down the
-circuit for all 64 pixels together.
+A low likelihood says that a row is strange, not why. `feature_contributions` gives, for every
+value, how surprising it is given all the others, -log p(x_i | rest): one pass up and one pass
+down the circuit for all 64 pixels together.
 """
 
 # %%

@@ -2,8 +2,8 @@
 Any question of one model
 =========================
 
-A density is not a regressor of one column on the others: after one fit every column can be asked for
-given any others, as a mean, a distribution, or draws.
+A density is not a regressor of one column on the others: after one fit every column can be asked
+for given any others, as a mean, a distribution, or draws.
 """
 
 # %%
@@ -21,9 +21,9 @@ flowers["species"] = iris.target_names[iris.target]
 model = SharpPCDensity(n_latents=4, random_state=0).fit(flowers)
 
 # %%
-# On the left the density of petal length and width, all else summed out, with draws of the model. In
-# the middle the mean and two standard deviations of petal length given sepal length alone. On the
-# right the species given petal length alone.
+# On the left the density of petal length and width, all else summed out, with draws of the model.
+# In the middle the mean and two standard deviations of petal length given sepal length alone. On
+# the right the species given petal length alone.
 
 fig, (left, middle, right) = plt.subplots(ncols=3, figsize=(11, 3.6), layout="constrained")
 
@@ -32,7 +32,8 @@ length, width = np.meshgrid(np.linspace(0.5, 7.5, 100), np.linspace(-0.2, 3, 100
 grid = flowers.iloc[:1][["petal length", "petal width"]]
 grid = grid.loc[grid.index.repeat(length.size)].reset_index(drop=True)
 grid["petal length"], grid["petal width"] = length.ravel(), width.ravel()
-left.contourf(length, width, petals.score_samples(grid).reshape(length.shape), levels=np.arange(-8, 2), cmap="cividis", extend="min")
+log_density = petals.score_samples(grid).reshape(length.shape)
+left.contourf(length, width, log_density, np.arange(-8, 2), cmap="cividis", extend="min")
 drawn = model.sample(150, random_state=0)
 left.plot(drawn["petal length"], drawn["petal width"], "w.", markersize=3)
 left.set(xlabel="petal length", ylabel="petal width", title="density and draws")

@@ -2,14 +2,15 @@
 The valley that learning ends in
 ================================
 
-A sharp optimum is one from which the likelihood falls steeply when the weights move a little. Here
-is how steeply: along random lines through the weights that learning ended with, in training rows and
-in rows never seen.
+A sharp optimum is one from which the likelihood falls steeply when the weights move a little.
+Here is how steeply: along random lines through the weights that learning ended with, in training
+rows and in rows never seen.
 """
 
 # %%
-# Two circuits of the same 300 digits, 200 iterations each (`tol=0`: no early stopping), without and with the penalty. The largest
-# eigenvalues of the Hessian of the mean negative log-likelihood say how sharp their optima are.
+# Two circuits of the same 300 digits, 200 iterations each (`tol=0`: no early stopping), without
+# and with the penalty. The largest eigenvalues of the Hessian of the mean negative log-likelihood
+# say how sharp their optima are.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,9 +22,7 @@ from skpc.curvature import admissible_steps, directional_profile, hessian_spectr
 X = (load_digits().data > 7.5).astype(float)
 train, test = X[:300], X[300:]
 models = {
-    mu: SharpPCDensity(
-        n_latents=8, mu=mu, max_iter=200, tol=0, random_state=0
-    ).fit(train)
+    mu: SharpPCDensity(n_latents=8, mu=mu, max_iter=200, tol=0, random_state=0).fit(train)
     for mu in (0, 0.3)
 }
 for mu, model in models.items():
@@ -35,9 +34,9 @@ for mu, model in models.items():
 
 
 # %%
-# Weights are probabilities: a line must keep every distribution's sum, and stops where a weight becomes
-# zero. In proportion to the weights, with the mean taken off, random directions do the first and go
-# far enough: a step of 0.1 changes weights by 10 % or so.
+# Weights are probabilities: a line must keep every distribution's sum, and stops where a weight
+# becomes zero. In proportion to the weights, with the mean taken off, random directions do the
+# first and go far enough: a step of 0.1 changes weights by 10 % or so.
 
 
 def random_direction(circuit, seed):

@@ -2,13 +2,14 @@
 Classifying with what is there
 ==============================
 
-At prediction some pixels are missing. A discriminative model needs them filled; one density a class
-and Bayes' rule need nothing: what is missing is summed out, exactly, for every row its own pattern.
+At prediction some pixels are missing. A discriminative model needs them filled; one density a
+class and Bayes' rule need nothing: what is missing is summed out, exactly, for every row its own
+pattern.
 """
 
 # %%
-# The model is trained on complete digits. Of the test digits more and more pixels are hidden. Beside
-# it logistic regression behind three imputers of scikit-learn.
+# The model is trained on complete digits. Of the test digits more and more pixels are hidden.
+# Beside it logistic regression behind two imputers of scikit-learn.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -2,16 +2,16 @@
 Choosing the penalty by cross-validation
 ========================================
 
-How strong should the sharpness penalty be? `mu` is a parameter like any other: a grid search over a
-pipeline finds it. With few rows and no early stopping, plain maximum likelihood (`mu=0`) fits the
-training rows best and held-out rows worst; a larger `mu` trades the one for the other, until it
-flattens what is there to be learnt.
+How strong should the sharpness penalty be? `mu` is a parameter like any other: a grid search over
+a pipeline finds it. With few rows and no early stopping, plain maximum likelihood (`mu=0`) fits
+the training rows best and held-out rows worst; a larger `mu` trades the one for the other, until
+it flattens what is there to be learnt.
 """
 
 # %%
-# The digits that scikit-learn ships, 400 of them, thresholded to ink or no ink. Two scores are asked
-# for: the mean log-likelihood, which is the estimator's own, and the sharpness, the mean trace of
-# the Hessian, at the rows that are scored.
+# The digits that scikit-learn ships, 400 of them, thresholded to ink or no ink. Two scores are
+# asked for: the mean log-likelihood, which is the estimator's own, and the sharpness, the mean
+# trace of the Hessian, at the rows that are scored.
 
 import matplotlib.pyplot as plt
 import numpy as np

@@ -3,13 +3,13 @@ Words that go together
 ======================
 
 Documents as sparse rows of words present or absent. The tree of a circuit links words that occur
-together; its conditionals tell what a word makes more probable; its likelihoods which
-document is out of place.
+together; its conditionals tell what a word makes more probable; its likelihoods which document is
+out of place.
 """
 
 # %%
-# A corpus made here: three subjects with their own vocabulary and words common to all, in documents
-# of one subject or sometimes two. The vectoriser's sparse matrix is never made dense.
+# A corpus made here: three subjects with their own vocabulary and words common to all, in
+# documents of one subject or sometimes two. The vectoriser's sparse matrix is never made dense.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +22,7 @@ SUBJECTS = {
     "sea": "harbour sail tide anchor crew storm mast wave captain knot salt island",
     "chess": "pawn bishop castle opening endgame board clock sacrifice king queen knight attack",
 }
-COMMON = "time people place day way part hand good long small".split()
+COMMON = ["time", "people", "place", "day", "way", "part", "hand", "good", "long", "small"]
 words = {name: text.split() for name, text in SUBJECTS.items()}
 
 rng = np.random.RandomState(0)
@@ -44,7 +44,8 @@ model = SharpPCDensity(n_latents=8, random_state=0).fit(X)
 
 information = model.mutual_information()
 off_diagonal = information - np.diag(np.diag(information))
-print("most informative of 'tide':", [names[j] for j in np.argsort(-off_diagonal[names.index("tide")])[:5]])
+nearest = np.argsort(-off_diagonal[names.index("tide")])[:5]
+print("most informative of 'tide':", [names[j] for j in nearest])
 
 
 def lift(given):
@@ -61,10 +62,9 @@ fig, axes = plt.subplots(ncols=3, figsize=(9, 5.5), layout="constrained", sharex
 for axis, given in zip(axes, ("tide", "pawn", "salt"), strict=True):
     lifts = lift(given)
     best = np.argsort(lifts)[-22:]
-    of_subject = [
-        next((color for name, color in colors.items() if names[j] in words[name]), "0.6") for j in best
-    ]
-    axis.barh([names[j] for j in best], lifts[best], color=of_subject)
+    of_word = {word: color for name, color in colors.items() for word in words[name]}
+    labels = [names[j] for j in best]
+    axis.barh(labels, lifts[best], color=[of_word.get(word, "0.6") for word in labels])
     axis.set(title=f'given "{given}"', xlabel="log lift (nats)")
 for name, color in {**colors, "common": "0.6"}.items():
     axes[-1].barh([0], [0], color=color, label=name)

@@ -3,9 +3,9 @@ Few points of a spiral
 ======================
 
 Learnt by gradient from a few hundred points, a circuit with many narrow Gaussians puts a peak on
-each point that it saw. The trace of the Hessian, added to the loss, keeps it from such sharp optima:
-the picture that introduced sharpness-aware learning of circuits [1]_, here with exact gradients of
-likelihood and trace.
+each point that it saw. The trace of the Hessian, added to the loss, keeps it from such sharp
+optima: the picture that introduced sharpness-aware learning of circuits [1]_, here with exact
+gradients of likelihood and trace.
 
 .. [1] H. Suresh et al., "Tractable Sharpness-Aware Learning of Probabilistic Circuits", AAAI 2026,
    arXiv:2508.05537, Figure 3.
@@ -57,7 +57,8 @@ points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
 fig, axes = plt.subplots(2, 2, figsize=(9, 7.5), layout="constrained")
 for (mu, model), (above, below) in zip(models.items(), axes.T, strict=True):
     log_density = model.score_samples(points).reshape(len(grid), -1)
-    above.imshow(log_density, extent=[-2.6, 2.6] * 2, origin="lower", vmin=-8, vmax=1, cmap="cividis")
+    above.pcolormesh(grid, grid, log_density, vmin=-8, vmax=1, cmap="cividis")
+    above.set_aspect("equal")
     above.plot(*train.T, ".", color="white", markersize=2)
     above.set(title=f"mu = {mu:g}, sharpness {model.sharpness(train):.0f}", xticks=[], yticks=[])
     below.plot(-model.log_likelihoods_, color="C1", label="training points")
@@ -68,8 +69,9 @@ below.legend(frameon=False)
 plt.show()
 
 # %%
-# The default start, from clusters of the points, needs neither as much: without a penalty and stopped
-# at its best epoch it is better than both. Where a good start is to be had the penalty has less to do.
+# The default start, from clusters of the points, needs neither as much: without a penalty and
+# stopped at its best epoch it is better than both. Where a good start is to be had the penalty
+# has less to do.
 
 for name, model in {
     "random start": models[0],
