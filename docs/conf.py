@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sphinx.application import Sphinx
 
@@ -24,9 +25,9 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
+    "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
 ]
 root_doc = "index"
@@ -35,8 +36,13 @@ templates_path = ["_templates"]
 nitpicky = True
 default_role = "literal"
 
+copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor outputs
+
 myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
 myst_heading_anchors = 3
+
+html_math_renderer = "mathml"
+toc_object_entries_show_parents = "hide"
 
 autosummary_generate = True
 autodoc_typehints = "none"  # types are in the docstrings
@@ -60,7 +66,13 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "skpc"
 html_show_sourcelink = False
-html_sidebars = {"install": [], "quickstart": [], "changelog": []}
+html_sidebars = {
+    page: []
+    for page in (
+        *("install", "quickstart", "mathematics", "comparison"),
+        *("benchmarks/RESULTS", "what-we-tried", "changelog", "contributing"),
+    )
+}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
@@ -82,6 +94,19 @@ def _link_sklearn(app: Sphinx, env: Any, node: nodes.Element, content: nodes.Nod
     return nodes.reference("", "", content, internal=False, refuri=address)
 
 
+def _math(translator: Any, node: nodes.Element) -> None:
+    """Write formulas as MathML, which browsers show without a script."""
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _displayed_math(translator: Any, node: nodes.Element) -> None:
+    markup = tex2mathml(node.astext(), as_block=True)
+    style = "margin: 1em; text-align: center; overflow-x: auto"
+    translator.body.append(f'<div style="{style}">{markup}</div>')
+    raise nodes.SkipNode
+
+
 def _skip_sklearn(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool:
     """Leave out what estimators have from scikit-learn, and the methods it makes for routing."""
     is_routing = name.startswith("set_") and name.endswith("_request")
@@ -90,5 +115,6 @@ def _skip_sklearn(app: Sphinx, what: str, name: str, obj: Any, skip: bool, optio
 
 def setup(app: Sphinx) -> None:
     """Connect what is above."""
+    app.add_html_math_renderer("mathml", (_math, None), (_displayed_math, None))
     app.connect("missing-reference", _link_sklearn)
     app.connect("autodoc-skip-member", _skip_sklearn)
