@@ -9,6 +9,7 @@ import pytest
 import skpc
 import skpc.curvature
 import skpc.datasets
+import skpc.plotting
 
 DOCS = Path(skpc.__file__).parents[1] / "docs"
 PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "```pycon" in page.read_text()]
@@ -17,7 +18,9 @@ PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "```pycon" in page.read_
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
 def test_code_of_a_page_runs(page):
     """All blocks of a page are one session."""
-    code = "\n".join(re.findall(r"^```pycon\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE))
+    code = "\n".join(
+        re.findall(r"^```pycon\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    )
     session = doctest.DocTestParser().get_doctest(code, {}, page.name, str(page), 0)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     assert session.examples
@@ -26,7 +29,12 @@ def test_code_of_a_page_runs(page):
 
 def test_the_api_lists_everything_public():
     listed = set(re.findall(r"^   (\w+)$", (DOCS / "api.rst").read_text(), re.MULTILINE))
-    public = {*skpc.__all__, *skpc.curvature.__all__, *skpc.datasets.__all__}
+    public = {
+        *skpc.__all__,
+        *skpc.curvature.__all__,
+        *skpc.datasets.__all__,
+        *skpc.plotting.__all__,
+    }
     assert public - listed == {"__version__", "MANIFOLDS"}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from skpc import SharpPCOutlierDetector
+from skpc.plotting import ContributionsDisplay
 
 X = (load_digits().data > 7.5).astype(int)
 train, test = X[:1500], X[1500:]
@@ -36,16 +37,15 @@ print("damaged", detector.predict(damaged), detector.decision_function(damaged).
 # All lose likelihood; the two that lost most are below the threshold. The last line has the
 # contributions: they are large where a digit was damaged, flagged or not.
 
-surprise = detector.feature_contributions(damaged)
 fig, axes = plt.subplots(3, 4, figsize=(8, 6.2), layout="constrained")
-for i, column in enumerate(axes.T):
-    column[0].imshow(clean[i].reshape(8, 8), cmap="Greys")
-    column[1].imshow(damaged[i].reshape(8, 8), cmap="Greys")
-    image = column[2].imshow(surprise[i].reshape(8, 8), cmap="magma_r", vmin=0, vmax=8)
-    column[1].set_xlabel(f"log-likelihood {detector.score_samples(damaged[[i]])[0]:.1f}")
-for axis in axes.flat:
-    axis.set(xticks=[], yticks=[])
+scores = [f"log-likelihood {score:.1f}" for score in detector.score_samples(damaged)]
+for line, digits in zip(axes, (clean, damaged), strict=False):
+    for axis, digit in zip(line, digits, strict=True):
+        axis.imshow(digit.reshape(8, 8), cmap="Greys")
+        axis.set(xticks=[], yticks=[])
+ContributionsDisplay.from_estimator(
+    detector, damaged, row_names=scores, image_shape=(8, 8), ax=axes[2]
+)
 for axis, title in zip(axes[:, 0], ("clean", "damaged", "surprise"), strict=True):
     axis.set_ylabel(title)
-fig.colorbar(image, ax=axes[2], label="nats")
 plt.show()

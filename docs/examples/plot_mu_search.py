@@ -14,13 +14,13 @@ it flattens what is there to be learnt.
 # trace of the Hessian, at the rows that are scored.
 
 import matplotlib.pyplot as plt
-import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
 from skpc import SharpPCDensity
+from skpc.plotting import MuPathDisplay
 
 X = load_digits().data[:400]
 
@@ -50,18 +50,9 @@ search.fit(X)
 print(search.best_params_, round(search.best_score_, 2))
 
 # %%
-# The distance between the two curves of the left panel is what the model learnt by heart. The
-# penalty closes it, and the sharpness of the optimum falls with it.
+# The degree of overfitting is by how much the likelihood of held-out rows is below that of
+# training rows, relative to the latter. The penalty lowers it, and the sharpness of the optimum
+# with it; but past some `mu` the model only gets worse.
 
-results = search.cv_results_
-labels = [f"{mu:g}" for mu in mus]
-fig, (left, right) = plt.subplots(ncols=2, figsize=(9, 3.6), layout="constrained")
-for part, color in ("train", "C1"), ("test", "C0"):
-    mean, std = results[f"mean_{part}_likelihood"], results[f"std_{part}_likelihood"]
-    left.errorbar(labels, mean, std, marker="o", capsize=3, color=color, label=part)
-left.axvline(int(np.argmax(results["mean_test_likelihood"])), color="0.7", zorder=0)
-left.set(xlabel="mu", ylabel="mean log-likelihood (nats)")
-left.legend(frameon=False)
-right.plot(labels, results["mean_train_sharpness"], marker="o", color="C1")
-right.set(xlabel="mu", ylabel="sharpness at training rows", yscale="log")
+MuPathDisplay.from_search(search)
 plt.show()

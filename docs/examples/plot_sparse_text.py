@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skpc import SharpPCDensity
+from skpc.plotting import StructureDisplay
 
 SUBJECTS = {
     "kitchen": "oven flour butter salt dough knife recipe sugar yeast pan boil slice",
@@ -37,6 +38,18 @@ names = list(vectorizer.get_feature_names_out())
 print(X.shape, f"{X.nnz / np.prod(X.shape):.0%} of the cells are not zero")
 
 model = SharpPCDensity(n_latents=8, random_state=0).fit(X)
+
+# %%
+# The tree, its root in bold. Words of a subject are near each other, and common words apart.
+# Chess hangs together by "salt": a word of the two other subjects, whose absence is the best sign
+# of the third.
+
+figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
+display = StructureDisplay.from_estimator(model, ax=axis)
+axis.clear()
+display.names = [names[j] for (j,) in model.circuit_.features]  # a sparse table has none
+display.plot(axis)
+plt.show()
 
 # %%
 # How much more probable each word is when a given one occurs. "salt" belongs to two subjects, and

@@ -14,13 +14,14 @@ gradients of likelihood and trace.
 # %%
 # Random binary trees over the two coordinates, learnt by Adam from random parameters, as in [1]_.
 # Patience is as long as the run, so that the curves go on; what is kept is the circuit of the
-# best epoch by the validation points, the grey line below.
+# best epoch by the validation points, the dotted line below.
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from skpc import SharpPCDensity
 from skpc.datasets import make_manifold
+from skpc.plotting import FitHistoryDisplay
 
 X = make_manifold("spiral", 3_200, random_state=0)
 X = (X - X.mean(axis=0)) / X.std(axis=0)
@@ -61,11 +62,9 @@ for (mu, model), (above, below) in zip(models.items(), axes.T, strict=True):
     above.set_aspect("equal")
     above.plot(*train.T, ".", color="white", markersize=2)
     above.set(title=f"mu = {mu:g}, sharpness {model.sharpness(train):.0f}", xticks=[], yticks=[])
-    below.plot(-model.log_likelihoods_, color="C1", label="training points")
-    below.plot(-model.validation_log_likelihoods_, color="C0", label="validation points")
-    below.axvline(model.best_iteration_, color="0.7", zorder=0)
-    below.set(xlabel="epoch", ylabel="negative log-likelihood (nats)", ylim=(-1, 4))
-below.legend(frameon=False)
+    FitHistoryDisplay.from_estimator(model, ax=below)
+    below.set(xlabel="epochs", ylim=(-3.5, 2.5))
+    below.legend(loc="upper left", frameon=False)
 plt.show()
 
 # %%
