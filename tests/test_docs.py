@@ -38,6 +38,26 @@ def test_the_api_lists_everything_public():
     assert public - listed == {"__version__", "MANIFOLDS"}
 
 
+def test_readme_points_to_what_exists():
+    readme = (DOCS.parent / "README.md").read_text()
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", readme)
+    paths = re.findall(r"`((?:docs|skpc|tests|\.ci)/[\w./-]*)`", readme)
+    assert len(links) + len(paths) > 10
+    missing = [path for path in {*links, *paths} if not (DOCS.parent / path).exists()]
+    assert missing in ([], ["docs/_build/html"])
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks/RESULTS.md"])
+def test_tables_are_where_scripts_write_them(page):
+    """Each stands between marks that a script of docs/benchmarks knows by name."""
+    text = (DOCS.parent / page).read_text()
+    scripts = "".join(script.read_text() for script in (DOCS / "benchmarks").glob("*.py"))
+    tables = re.findall(r"<!-- ([\w-]+) -->\n.*?<!-- end \1 -->", text, re.DOTALL)
+    assert len(tables) == text.count("<!-- end ")
+    for table in tables:
+        assert f'"{table}"' in scripts
+
+
 def test_there_are_enough_examples_and_none_needs_the_network():
     examples = sorted((DOCS / "examples").glob("plot_*.py"))
     assert len(examples) >= 8
