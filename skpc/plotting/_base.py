@@ -133,16 +133,17 @@ def log_bar(mappable: Any, ax: Axes, **kwargs: Any) -> None:
 
 
 def log_y(ax: Axes) -> None:
-    """A logarithmic scale with plain numbers, if values differ by enough to give it ticks."""
+    """A logarithmic scale, if values differ by enough; plain numbers unless by far."""
     from matplotlib.ticker import LogLocator, NullFormatter
 
     low, high = ax.dataLim.intervaly
     if not 0.0 < 4.0 * low < high:
         return
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 200.0 * low else (1.0,)))
-    ax.yaxis.set_major_formatter(lambda value, _: plain(value))
     ax.yaxis.set_minor_formatter(NullFormatter())
+    if high < 200.0 * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(lambda value, _: plain(value))
 
 
 def plain(value: float) -> str:
