@@ -40,7 +40,12 @@ plt.show()
 # the product, the global curvature, whose sum is the trace. The penalty evens out both, most
 # where a node is sharp.
 
-for mu, model in models.items():
-    display = CurvatureDisplay.from_estimator(model, X)
-    display.figure_.suptitle(f"mu = {mu}, mean trace {model.sharpness(X):.0f}")
+display = CurvatureDisplay.from_estimator(models[0], X)
+display.figure_.suptitle(f"mu = 0, mean trace {models[0].sharpness(X):.0f}")
+plt.show()
+
+# %%
+
+display = CurvatureDisplay.from_estimator(models[0.3], X)
+display.figure_.suptitle(f"mu = 0.3, mean trace {models[0.3].sharpness(X):.0f}")
 plt.show()
