@@ -59,6 +59,7 @@ sphinx_gallery_conf = {
     "reference_url": {"skpc": None},
     "default_thumb_file": None,
     "remove_config_comments": True,
+    "within_subsection_order": "FileNameSortKey",
     "min_reported_time": 10,
     "download_all_examples": False,
 }
