@@ -58,7 +58,7 @@ probabilities = model.conditional(only("petal length", petal), "species")
 for name, line, style in zip(model.categories_[4], probabilities.T, ("-", "--", ":"), strict=True):
     right.plot(petal, line, style, linewidth=2, label=name)
 right.set(xlabel="petal length", title="species given petal length", ylim=(0, 1.05))
-right.legend(frameon=False, loc="center right")
+right.legend(frameon=False, loc="center", bbox_to_anchor=(0.4, 0.5))
 plt.show()
 
 # %%

@@ -39,18 +39,23 @@ print(flats.head())
 # %%
 # Labels and small integers are read as categories, other numbers as continuous.
 
-model = SharpPCDensity(n_latents=12, random_state=0).fit(flats)
-print(dict(zip(flats.columns, model.feature_types_, strict=True)))
+model = SharpPCDensity(n_latents=24, random_state=0).fit(flats)
+print(model.feature_types_)
 print(model.sample(3, random_state=0))
 
 # %%
 # Questions with any columns given. What does a flat of two rooms cost in each district, and where
-# is a flat of 60 square metres for 1,100?
+# is a flat of 60 square metres for 1,100? Below the answers to the first question are the means
+# of the rows that have two rooms and a rent, of which there are enough here to compare with.
 
 asked = pd.DataFrame(None, index=range(3), columns=flats.columns)
 asked["district"] = ["old town", "harbour", "hills"]
 asked["rooms"] = 2
 rent = model.conditional(asked, "rent")
+
+for name, mean, variance in zip(asked["district"], rent.mean, rent.variance, strict=True):
+    print(f"{name:9} {mean:.0f}, standard deviation {np.sqrt(variance):.0f}")
+print(flats[flats["rooms"] == 2].groupby("district", observed=True)["rent"].mean().round())
 
 offer = asked.iloc[:1].assign(district=None, rooms=np.nan, area=60.0, rent=1_100.0)
 probabilities = model.conditional(offer, "district")[0]
@@ -61,8 +66,6 @@ for name, part in draws.groupby("district", observed=True):
     left.hist(part["rent"], bins=np.arange(200, 1700, 50), histtype="step", linewidth=2, label=name)
 left.set(xlabel="rent of two rooms, drawn", ylabel="draws")
 left.legend(frameon=False)
-for name, mean, variance in zip(asked["district"], rent.mean, rent.variance, strict=True):
-    print(f"{name:9} {mean:.0f} +- {np.sqrt(variance):.0f}")
 right.bar([str(name) for name in model.categories_[0]], probabilities, color="C7")
 right.set(ylabel="probability", title="60 square metres for 1,100: where?")
 plt.show()
