@@ -27,8 +27,9 @@ hidden[:, 32:] = np.nan
 density = SharpPCDensity(n_latents=24, max_iter=40, random_state=0).fit(train)
 
 # %%
-# The density is fitted once, and frozen: imputers share it. Means and modes blur where several
-# digits are possible; draws do not, and differ from each other.
+# The density is fitted once, and frozen: imputers share it. Modes, pixel by pixel, are mostly
+# black or white, and need not go together: where several digits are possible they mix them. Draws
+# do go together, and differ from each other.
 
 rows = {"true": shown, "seen": hidden}
 for name, strategy, seed in [
