@@ -124,23 +124,49 @@ def fit_stepwise_em(
     models", Journal of the Royal Statistical Society B, 2009.
     """
     total_weight = float(batches.weights.sum())
-    average: ExpectedCounts | None = None
-    n_updates = 0
+    learner = StepwiseEM(batches, m_step)
     for epoch in range(max_iter):
         step = step_size * annealed(epoch / max_iter)
         log_likelihood = 0.0
         for batch in random_state.permutation(len(batches)):
-            counts = batches.expected_counts(batch, circuit, with_gate=m_step.needs_gate)
-            log_likelihood += counts.log_likelihood
-            factor = total_weight / batches.weights[batch]
-            n_updates += 1
-            if average is None:
-                average = counts
-                average.scale(factor)
-            else:
-                average.move_towards(counts, max(step, 1.0 / n_updates), factor)
-            former, circuit = circuit, m_step(circuit, average)
-            average.inputs = circuit.inputs.recentred(average.inputs, former.inputs)
+            circuit, of_batch = learner.update(circuit, batch, step)
+            log_likelihood += of_batch
         if progress.update(circuit, log_likelihood / total_weight):
             break
     return replace(progress.result(), step_size_fell=True)
+
+
+class StepwiseEM:
+    """Updates of a circuit from single mini-batches, and the average of counts behind them.
+
+    Parameters
+    ----------
+    batches : Batches
+    m_step : MStep
+    """
+
+    def __init__(self, batches: Batches, m_step: MStep) -> None:
+        self._batches = batches
+        self._m_step = m_step
+        self._total_weight = float(batches.weights.sum())
+        self._average: ExpectedCounts | None = None
+        self._n_updates = 0
+
+    def update(self, circuit: Circuit, batch: int, step: float) -> tuple[Circuit, float]:
+        """Move the average towards the counts of a batch, and the circuit to its M-step.
+
+        The first updates take larger steps, up to 1, so that all batches seen count alike.
+        Also returns the log-likelihood of the batch before the update.
+        """
+        counts = self._batches.expected_counts(batch, circuit, with_gate=self._m_step.needs_gate)
+        log_likelihood = counts.log_likelihood
+        factor = self._total_weight / self._batches.weights[batch]
+        self._n_updates += 1
+        if self._average is None:
+            self._average = counts
+            self._average.scale(factor)
+        else:
+            self._average.move_towards(counts, max(step, 1.0 / self._n_updates), factor)
+        updated = self._m_step(circuit, self._average)
+        self._average.inputs = updated.inputs.recentred(self._average.inputs, circuit.inputs)
+        return updated, log_likelihood

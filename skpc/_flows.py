@@ -109,7 +109,7 @@ class Messages:
         self.products = np.zeros(shape if keep_products else (0, n_padded), dtype)
         self.exponents = np.zeros(shape[0], np.int64)
         self.weights = np.zeros((n_regions, n_latents, n_padded), dtype)
-        self.weights_t = np.zeros_like(self.weights)
+        self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
 
     @staticmethod
     def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
@@ -242,7 +242,9 @@ def log_likelihood(
     bytes_per_row = n_regions * (Messages.bytes_per_row(n_latents) // 2 + 12)
     for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
         evidence = circuit.inputs.encode(X[rows])
-        patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
+        patterns = build_patterns(
+            circuit.parents, evidence.dense_symbols, evidence.n_symbols, upward_only=True
+        )
         messages = Messages(patterns.n_message_rows, n_regions, n_latents, keep_products=False)
         messages.upward(circuit, evidence, patterns)
         out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
@@ -279,8 +281,9 @@ class MeanLogLikelihood:
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
         self._total_weight = float(weights.sum())
         self._blocks = pattern_blocks(
-            circuit.parents, evidence, weights, Messages.bytes_per_row(n_latents), max_bytes
-        )
+            circuit.parents, evidence, weights, Messages.bytes_per_row(n_latents), max_bytes,
+            upward_only=True,
+        )  # fmt: skip
         n_message_rows = max(patterns.n_message_rows for _, _, patterns in self._blocks)
         self._messages = Messages(n_message_rows, n_regions, n_latents, keep_products=False)
 
@@ -302,8 +305,12 @@ def pattern_blocks(
     weights: np.ndarray,
     bytes_per_message: int,
     max_bytes: int,
+    *,
+    upward_only: bool = False,
 ) -> list[tuple[slice, Evidence, Patterns]]:
     """Patterns of the whole data set, or of blocks of rows if they need much memory.
+
+    See `skpc._patterns.build_patterns` for `upward_only`.
 
     Returns
     -------
@@ -323,6 +330,8 @@ def pattern_blocks(
             smaller = row_blocks(n_rows, -(-needed // n_rows), max_bytes)
             todo[:0] = [slice(rows.start + s.start, rows.start + s.stop) for s in smaller]
             continue
-        patterns = link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights[rows])
+        patterns = link_patterns(
+            parents, symbols, n_symbols, codes, n_patterns, weights[rows], upward_only=upward_only
+        )
         blocks.append((rows, part.without_rows(), patterns))
     return blocks
