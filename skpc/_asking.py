@@ -52,7 +52,7 @@ class AskingMixin:
 
         Returns
         -------
-        array or frame of shape (n_samples, n_features_in_)
+        array or frame of shape (n_samples, `n_features_in_`)
             Of the kind, with the names, dtypes and categories that fit saw. With `given` there
             are n_samples draws of its first row, then of its second, and so on.
 
@@ -220,7 +220,7 @@ class AskingMixin:
             return log_conditional(self.circuit_, joint, evidence, max_bytes=working_bytes())
 
     def latent_posterior(self, X: Any, region: Any) -> np.ndarray:
-        """Probabilities of the states of one latent variable given each row.
+        """Posterior probability of each state of one latent variable given each row.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class AskingMixin:
 
         Returns
         -------
-        ndarray of shape (n_features_in_, n_features_in_)
+        ndarray of shape (`n_features_in_`, `n_features_in_`)
             In nats; symmetric, with the features' entropies on the diagonal.
 
         Raises

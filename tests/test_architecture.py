@@ -34,7 +34,7 @@ LAYERS = [
     {"_circuit"},
     {"_inputs", "_patterns"},
     {"_evidence", "_regions"},
-    {"_gaussian", "_symbols", "_tree", "_sklearn"},
+    {"_gaussian", "_links", "_symbols", "_tree", "_sklearn"},
     {"_threads"},
     {"_kernels"},
 ]

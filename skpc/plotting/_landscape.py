@@ -53,6 +53,7 @@ class LossLandscapeDisplay:
         Loss less that at the fitted weights, in nats a row; the last axis is along the first
         direction.
     names : sequence of n_estimators str
+        What each is called.
     eigenvalues : ndarray of shape (n_estimators, n_eigenvalues) or None, default=None
         Descending.
     sharpness : ndarray of shape (n_estimators,) or None, default=None
