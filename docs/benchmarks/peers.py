@@ -1,9 +1,12 @@
 """Compare skpc with what else fits such densities on a CPU: speed, and likelihood after equal time.
 
     python docs/benchmarks/peers.py --data DIR [--write RESULTS.md] [--csv FILE] [--plot FILE]
+    python docs/benchmarks/peers.py --runs FILE ... [--write RESULTS.md] [--plot FILE]
 
 DIR holds files NAME.npz with binary arrays `train`, `valid` and `test`. Peers that cannot be
-imported are skipped. All have the same number K of latent states and of threads.
+imported are skipped. All have the same number K of latent states and of threads. A full run takes
+two hours: the second form makes table and picture of the likelihoods from what several runs wrote
+with `--csv`.
 
 skpc, all rows : hidden Chow-Liu tree (HCLT), exact EM on all rows from random weights.
 skpc : the same model by stepwise EM with batches of 100, from clusters: the estimator's defaults.
@@ -45,7 +48,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from markdown import print_header, print_row, write_table
-from peer_methods import METHODS, Method, SkpcFullBatch, usable, use_threads
+from peer_methods import METHODS, TORCH, Method, SkpcFullBatch, usable, use_threads
 from throughput import DATASETS
 
 
@@ -77,6 +80,12 @@ def seconds_a_pass(model: Method, limit: float) -> tuple[float, bool]:
         return float(np.mean(times)) * n_steps, False
     passes = np.reshape(times[: n_passes * n_steps], (n_passes, n_steps)).sum(axis=1)
     return float(np.median(passes)), True
+
+
+def is_over(points: list[Point]) -> bool:
+    """Whether the validation score has stopped improving."""
+    best = [point.best_valid for point in points]
+    return len(best) > PATIENCE and best[-1] == best[-1 - PATIENCE]
 
 
 class Run:
@@ -112,7 +121,7 @@ class Run:
         while self._todo and self._todo[0] <= limit:
             if self._clock + self._last >= self._todo[0]:
                 self._score()
-                if self._is_over():
+                if is_over(self.points):
                     self._todo = []
             self._todo = [moment for moment in self._todo if moment > self._clock + self._last]
             if self._todo:
@@ -128,10 +137,6 @@ class Run:
             test = float(self._model.log_likelihood(self._arrays["test"]).mean())
             best = Point(self._clock, valid, valid, test)
         self.points.append(Point(self._clock, valid, best.best_valid, best.test))
-
-    def _is_over(self) -> bool:
-        best = [point.best_valid for point in self.points]
-        return len(best) > PATIENCE and best[-1] == best[-1 - PATIENCE]
 
 
 def run_settings(
@@ -183,22 +188,34 @@ def compare_passes(methods: list[type[Method]], options: argparse.Namespace) -> 
     return lines
 
 
-def compare_likelihoods(
-    methods: list[type[Method]], options: argparse.Namespace
-) -> tuple[list[str], Runs]:
-    """Print the table of test log-likelihoods; return all runs."""
-    lines = print_header(["data set", "seconds", *(method.name for method in methods)])
-    all_runs: Runs = {}
+def run_all(methods: list[type[Method]], options: argparse.Namespace) -> Runs:
+    """Train all methods on all data sets."""
+    runs: Runs = {}
     for name in options.datasets:
         arrays = dict(np.load(options.data / f"{name}.npz"))
-        runs = all_runs[name] = {}
-        for method in methods:
-            runs[method.name] = run_settings(method, arrays, options)
-        for budget in sorted(options.budgets):
-            found = [best_within(runs[method.name], budget) for method in methods]
-            cells = [f"{f[1].test:.3f} ({f[0]})" if f else "none yet" for f in found]
-            lines.append(print_row([name, f"{budget:g}", *cells]))
-    return lines, all_runs
+        runs[name] = {method.name: run_settings(method, arrays, options) for method in methods}
+        print(f"{name} is done.", file=sys.stderr, flush=True)
+    return runs
+
+
+def compare_likelihoods(runs: Runs, budgets: list[float]) -> list[str]:
+    """Print the table of test log-likelihoods."""
+    names = list(dict.fromkeys(name for by_method in runs.values() for name in by_method))
+    lines = print_header(["data set", "seconds", *names])
+    for data_set, by_method in runs.items():
+        for budget in sorted(budgets):
+            cells = [say_best(by_method.get(name, {}), budget) for name in names]
+            lines.append(print_row([data_set, f"{budget:g}", *cells]))
+    return lines
+
+
+def say_best(runs: dict[str, list[Point]], budget: float) -> str:
+    """Test log-likelihood within a budget, and the setting."""
+    longest = max((points[-1].seconds for points in runs.values() if points), default=0.0)
+    if longest < 0.5 * budget and not any(is_over(points) for points in runs.values()):
+        return "not run"
+    found = best_within(runs, budget)
+    return f"{found[1].test:.3f} ({found[0]})" if found else "none yet"
 
 
 def write_csv(path: Path, runs: Runs) -> None:
@@ -212,10 +229,22 @@ def write_csv(path: Path, runs: Runs) -> None:
                     writer.writerows([name, method, setting, *point] for point in points)
 
 
+def read_csv(paths: list[Path]) -> Runs:
+    """What `write_csv` wrote, one file or several."""
+    runs: Runs = {}
+    for path in paths:
+        with path.open(newline="") as file:
+            _, *rows = csv.reader(file)
+        for name, method, setting, *figures in rows:
+            points = runs.setdefault(name, {}).setdefault(method, {}).setdefault(setting, [])
+            points.append(Point(*map(float, figures)))
+    return runs
+
+
 def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
     """Draw test log-likelihoods within `times`, a panel a data set.
 
-    A panel reaches down to a fifth below its best value; what stays below is named under it.
+    A panel reaches down to 6 % below its best value; what stays below is named under it.
     """
     import matplotlib as mpl
 
@@ -241,17 +270,21 @@ def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
         top = max(p.test for s in by_method.values() for points in s.values() for p in points)
         below = []
         for method, by_setting in by_method.items():
-            found = [(t, best_within(by_setting, t)) for t in times]
+            points = [point for points in by_setting.values() for point in points]
+            reach = max(point.seconds for point in points)
+            if any(is_over(points) for points in by_setting.values()):
+                reach = times[-1]
+            found = [(t, best_within(by_setting, t)) for t in times if t <= 1.01 * reach]
             seconds = [t for t, best in found if best]
             tests = [best[1].test for _, best in found if best]
             color, marker = look[method]
             axis.plot(seconds, tests, color=color, marker=marker, markersize=3.5, label=method)
-            if not tests or tests[-1] < 1.2 * top:
+            if not tests or tests[-1] < 1.06 * top:
                 below.append(f"{method} ({tests[-1]:.1f})" if tests else f"{method} (none yet)")
         axis.set(title=name, xscale="log", ylabel="test log-likelihood, nats")
         note = textwrap.fill(f"below: {', '.join(below)}", 45) if below else ""
         axis.set_xlabel(f"seconds\n{note}", fontsize="small")
-        axis.set_ylim(1.2 * top, 0.985 * top)
+        axis.set_ylim(1.06 * top, 0.995 * top)
         axis.grid(alpha=0.3)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
@@ -261,7 +294,8 @@ def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of NAME.npz files")
+    parser.add_argument("--data", type=Path, help="folder of NAME.npz files")
+    parser.add_argument("--runs", nargs="+", type=Path, help="files that --csv wrote")
     parser.add_argument("--datasets", nargs="+", default=DATASETS, help="for likelihoods")
     parser.add_argument("--n-latents", type=int, default=100, help="for likelihoods")
     parser.add_argument(
@@ -278,28 +312,37 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="picture of all scores")
     parser.add_argument("--write", type=Path, help="document to write the tables to")
     options = parser.parse_args()
-    use_threads(options.threads)
-    methods = usable(options.methods)
+    if not options.runs and not options.data:
+        parser.error("--data is missing: the folder of NAME.npz files (or give --runs)")
+    if options.runs:
+        runs = read_csv(options.runs)
+        seen = {name for by_method in runs.values() for name in by_method}
+        methods = [method for method in METHODS if method.name in seen]
+    else:
+        use_threads(options.threads)
+        methods = usable(options.methods)
     packages = dict.fromkeys(method.package for method in methods)
-    packages |= dict.fromkeys(["torch"] * ("torch" in sys.modules))
+    packages |= dict.fromkeys(["torch"] * any(TORCH in method.install for method in methods))
     versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
     machine = (
         f"threads: {options.threads}; {platform.machine()}; Python {platform.python_version()}; "
         f"{', '.join(versions)}."
     )
     print(machine + "\n")
-    if options.pass_datasets:
+    if options.pass_datasets and not options.runs:
         lines = compare_passes(methods, options)
         if options.write:
             write_table(options.write, "peers-pass", [*lines, "", machine])
-    if options.budgets:
         print()
-        lines, runs = compare_likelihoods(methods, options)
+    if options.budgets:
+        if not options.runs:
+            runs = run_all(methods, options)
+        if options.csv:
+            write_csv(options.csv, runs)
+        lines = compare_likelihoods(runs, options.budgets)
         if options.write:
             note = f"K = {options.n_latents}; {machine}"
             write_table(options.write, "peers-likelihood", [*lines, "", note])
-        if options.csv:
-            write_csv(options.csv, runs)
         if options.plot:
             plot(options.plot, runs, scoring_times(options.budgets))
 
