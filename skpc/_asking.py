@@ -322,9 +322,9 @@ class AskingMixin:
         from skpc._tree import tree_of_region
 
         circuit = self.circuit_
-        names = self._columns.names or [f"x{j}" for j in range(self.n_features_in_)]
+        names = self._feature_names()
         called = [
-            ", ".join(str(names[j]) for j in columns) if len(columns) else f"latent {region}"
+            ", ".join(names[j] for j in columns) if len(columns) else f"latent {region}"
             for region, columns in enumerate(circuit.features)
         ]
         edges = np.flatnonzero(circuit.parents >= 0)
@@ -336,6 +336,13 @@ class AskingMixin:
                 "tree": tree_of_region(circuit.parents)[edges],
             }
         )
+
+    def _feature_names(self) -> list[str]:
+        """Names of the columns: x0, x1 and so on where fit saw none."""
+        names = self._columns.names
+        if names is None:
+            return [f"x{j}" for j in range(self.n_features_in_)]
+        return [str(name) for name in names]
 
     def _positions(self, keys: Any, parameter: str) -> list[int]:
         """Column numbers of names or positions."""
