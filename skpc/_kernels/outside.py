@@ -29,46 +29,59 @@ sums, as it is a leaf with one column; its table of R."""
 _REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums in vectors, always of the same length
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATE)
-def _sum_of_products(a, b, n):
-    total = 0.0
-    for k in range(n):
-        total += a[k] * b[k]
-    return total
+# Loops over rows, not functions of a row: a view of an array costs more than a sum over it.
 
 
 @njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATE)
-def _sum_of_ratios(a, b, n):
-    total = 0.0
-    for k in range(n):
-        total += a[k] / b[k]
-    return total
+def _sums_of_products(a, b, rows, n_rows, n, out):
+    """Write sum_k a[i, k] b[rows[i], k] to `out`."""
+    for i in range(n_rows):
+        row = rows[i]
+        total = 0.0
+        for k in range(n):
+            total += a[i, k] * b[row, k]
+        out[i] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATE)
+def _sums_of_ratios(a, b, rows, n_rows, n, out):
+    """Write sum_k a[i, k] / b[rows[i], k] to `out`."""
+    for i in range(n_rows):
+        row = rows[i]
+        total = 0.0
+        for k in range(n):
+            total += a[i, k] / b[row, k]
+        out[i] = total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _divide(a, b, out, n):
-    for k in range(n):
-        out[k] = a[k] / b[k]
+def _divide(a, b, rows, n_rows, n, out):
+    for i in range(n_rows):
+        row = rows[i]
+        for k in range(n):
+            out[i, k] = a[i, k] / b[row, k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _multiply(a, b, out, n):
-    for k in range(n):
-        out[k] = a[k] * b[k]
+def _multiply(a, b, rows, n_rows, n, out):
+    for i in range(n_rows):
+        row = rows[i]
+        for k in range(n):
+            out[i, k] = a[i, k] * b[row, k]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _table_entry(
-    patterns, region, t, position, has_own, n_below, table_start, reciprocals, reciprocal_start,
-    product, table, out,
+def _factor_row(
+    patterns, region, t, position, has_own, n_below, table_start, reciprocal_start, n_table
 ):  # fmt: skip
-    """Write P without the column at `position` of a region's table to `out`, for pattern t."""
-    n_padded = out.shape[0]
+    """Row that P is multiplied with to lose the column at `position` of a region's table.
+
+    Of the table, or `n_table` and more for one of the reciprocals.
+    """
     if has_own[region]:
         if position == 0:
-            symbol = patterns.symbols[patterns.row_start[region] + t]
-            _multiply(product, reciprocals[reciprocal_start[region] + symbol], out, n_padded)
-            return
+            symbol = np.int64(patterns.symbols[patterns.row_start[region] + t])
+            return n_table + reciprocal_start[region] + symbol
         position -= 1
     link = patterns.children_start[region]
     while position >= n_below[patterns.children[link]]:
@@ -76,7 +89,7 @@ def _table_entry(
         link += 1
     child = patterns.children[link]
     code = np.int64(patterns.child_codes[patterns.code_start[child] + t])
-    _multiply(product, table[table_start[child] + code * n_below[child] + position], out, n_padded)
+    return table_start[child] + code * n_below[child] + position
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -93,7 +106,9 @@ def fill_table(
     """
     n_padded = sums.shape[1]
     n_latents = weights_t.shape[1]
+    n_table = table.shape[0]
     block = np.zeros((BLOCK_ROWS, n_padded))
+    rows = np.empty(BLOCK_ROWS, np.int64)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         region = regions[task]
@@ -111,74 +126,82 @@ def fill_table(
             n_block = min(BLOCK_ROWS, n_rows - first)
             for i in range(n_block):
                 t = (first + i) // m
-                _table_entry(
+                rows[i] = first_row + t
+                factor = _factor_row(
                     patterns, region, t, (first + i) % m, has_own, n_below, table_start,
-                    reciprocals, reciprocal_start, products[first_row + t], table, block[i],
+                    reciprocal_start, n_table,
                 )  # fmt: skip
+                if factor < n_table:
+                    for k in range(n_padded):
+                        block[i, k] = products[first_row + t, k] * table[factor, k]
+                else:
+                    for k in range(n_padded):
+                        block[i, k] = products[first_row + t, k] * reciprocals[factor - n_table, k]
             out = table[start + first :]
             multiply(block, weights_t[region], out, n_block)
-            for i in range(n_block):
-                _divide(out[i], sums[first_row + (first + i) // m], out[i], n_latents)
+            _divide(out, sums, rows, n_block, n_latents, out)
         task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _descend(
-    patterns, region, position, parent, tree, first, n_block, root_weights, weights, products, sums, codes,
-    flows, ratios, outside,
+    patterns, region, parent, tree, first, n_block, root_weights, weights, products, sums,
+    codes, message_rows, parent_flows, flows, ratios, outside,
 ):  # fmt: skip
-    """Write the flows into a region, and its codes, of a block of rows to their `position`.
+    """Write the flows (n_block, padded K) of a region from those of its parent, and `outside`.
 
-    `parent` is where those of its parent are. `outside` gets the flows over P.
+    That is flows over P. Of a block of rows, the first of which is `first`; codes (n_block,)
+    are the parent's patterns before, and the region's after. message_rows: scratch.
     """
     n_padded = sums.shape[1]
     n_latents = weights.shape[1]
     first_row = patterns.row_start[region]
     if parent < 0:
-        prior = root_weights[tree * n_latents : (tree + 1) * n_latents]
         for i in range(n_block):
-            codes[position, i] = first + i
-            message = sums[first_row + first + i]
-            scale = 1.0 / _sum_of_products(prior, message, n_latents)
+            codes[i] = first + i
+            message_rows[i] = first_row + first + i
+            total = 0.0
             for k in range(n_latents):
-                outside[i, k] = prior[k] * scale
-            _multiply(outside[i], message, flows[position, i], n_padded)
+                total += root_weights[tree * n_latents + k] * sums[message_rows[i], k]
+            for k in range(n_latents):
+                outside[i, k] = root_weights[tree * n_latents + k] / total
+        _multiply(outside, sums, message_rows, n_block, n_padded, flows)
         return
     first_code = patterns.code_start[region]
     for i in range(n_block):
-        code = np.int64(patterns.child_codes[first_code + codes[parent, i]])
-        codes[position, i] = code
-        _divide(flows[parent, i], sums[first_row + code], ratios[i], n_latents)
+        codes[i] = patterns.child_codes[first_code + codes[i]]
+        message_rows[i] = first_row + codes[i]
+    _divide(parent_flows, sums, message_rows, n_block, n_latents, ratios)
     multiply(ratios, weights[region], outside, n_block)
+    _multiply(outside, products, message_rows, n_block, n_padded, flows)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares):
+    """Write log p(tree | row) (n_block, n_roots), for patterns of the roots."""
+    n_latents = root_weights.shape[0] // log_shares.shape[1]
     for i in range(n_block):
-        product = products[first_row + codes[position, i]]
-        _multiply(outside[i], product, flows[position, i], n_padded)
+        likelihood, exponent = _mixture(patterns, first + i, root_weights, sums, exponents)
+        for r in range(log_shares.shape[1]):
+            row = patterns.row_start[patterns.roots[r]] + first + i
+            part = 0.0
+            for k in range(n_latents):
+                part += root_weights[r * n_latents + k] * sums[row, k]
+            shift = exponents[row] - exponent
+            log_shares[i, r] = math.log(part / likelihood) + shift * math.log(2.0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _log_shares(patterns, t, root_weights, sums, exponents, log_shares):
-    """Write log p(tree | row) of each tree, for pattern t of the roots."""
-    n_latents = root_weights.shape[0] // log_shares.shape[0]
-    likelihood, exponent = _mixture(patterns, t, root_weights, sums, exponents)
-    for r in range(log_shares.shape[0]):
-        row = patterns.row_start[patterns.roots[r]] + t
-        prior = root_weights[r * n_latents : (r + 1) * n_latents]
-        part = _sum_of_products(prior, sums[row], n_latents)
-        log_shares[r] = math.log(part / likelihood) + (exponents[row] - exponent) * math.log(2.0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _store(values, t, column, ratio, exponent, log_share):
-    """Set an entry to the logarithm of a ratio; with a `log_share`, of a tree, add up."""
-    value = math.log(ratio)
-    if exponent != 0:
-        value += exponent * math.log(2.0)
-    if log_share.shape[0] > 0:
-        value += log_share[0]
-        former = values[t, column]
-        largest = max(former, value)
-        value = largest + math.log1p(math.exp(-abs(former - value)))
-    values[t, column] = value
+def _store(ratios, exponents, log_shares, tree, values, first, n_block, column):
+    """Set a column to logarithms of ratios, or if there are several trees add to it."""
+    for i in range(n_block):
+        value = math.log(ratios[i]) + exponents[i] * math.log(2.0)
+        if log_shares.shape[1] > 1:
+            value += log_shares[i, tree]
+            former = values[first + i, column]
+            largest = max(former, value)
+            value = largest + math.log1p(math.exp(-abs(former - value)))
+        values[first + i, column] = value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -205,76 +228,82 @@ def contributions(
     n_rows = -(-rows_per_task // TILE_ROWS) * TILE_ROWS
     codes = np.empty((order.shape[0], n_rows), np.int64)
     flows = np.zeros((order.shape[0], n_rows, n_padded))
-    ratios = np.zeros((n_rows, n_padded))
+    scratch = np.zeros((n_rows, n_padded))
     outside = np.zeros((n_rows, n_padded))
     product = np.empty(n_padded)
     steps = np.empty(n_padded)
-    log_shares = np.zeros((n_rows, n_roots))
+    log_shares = np.empty((n_rows, n_roots))
+    rows = np.empty(n_rows, np.int64)
+    ratios = np.empty(n_rows)
+    shifts = np.empty(n_rows, np.int64)
+    no_shifts = np.zeros(n_rows, np.int64)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * rows_per_task
         n_block = min(rows_per_task, values.shape[0] - first)
         if n_roots > 1:
-            for i in range(n_block):
-                _log_shares(patterns, first + i, root_weights, sums, exponents, log_shares[i])
+            _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares)
         tree = -1
         for position in range(order.shape[0]):
             region = order[position]
-            if parent_of[position] < 0:
+            parent = parent_of[position]
+            if parent < 0:
                 tree += 1
+            else:
+                codes[position] = codes[parent]
+            flow, code = flows[position], codes[position]
             _descend(
-                patterns, region, position, parent_of[position], tree, first, n_block,
-                root_weights, weights, products, sums, codes, flows, ratios, outside,
+                patterns, region, parent, tree, first, n_block, root_weights, weights, products,
+                sums, code, rows, flows[parent], flow, scratch, outside,
             )  # fmt: skip
-            share = slice(tree, tree + 1 if n_roots > 1 else tree)
             first_row = patterns.row_start[region]
             n_columns = column_start[region + 1] - column_start[region]
             for c in range(n_columns):
-                column = columns[column_start[region] + c]
-                for i in range(n_block):
-                    code = codes[position, i]
-                    symbol = np.int64(patterns.symbols[first_row + code])
-                    if has_own[region]:
-                        reciprocal = reciprocals[reciprocal_start[region] + symbol]
-                        ratio = _sum_of_products(flows[position, i], reciprocal, n_padded)
-                        _store(values, first + i, column, ratio, 0, log_shares[i, share])
-                        continue
-                    # A density may underflow: multiply what is left, and do not divide.
-                    exponent = -exponents[first_row + code]
-                    if n_columns == 1:
+                if has_own[region]:
+                    for i in range(n_block):
+                        symbol = np.int64(patterns.symbols[first_row + code[i]])
+                        rows[i] = reciprocal_start[region] + symbol
+                    _sums_of_products(flow, reciprocals, rows, n_block, n_padded, ratios)
+                    shifts[:] = 0
+                else:
+                    # A density may underflow: what is left is multiplied, not divided.
+                    for i in range(n_block):
+                        shifts[i] = -exponents[first_row + code[i]]
                         product[:] = 1.0
-                    else:
-                        other = others_start[region] + symbol * n_columns + c
-                        exponent += others_exponents[other]
-                        product[:] = others[other]
-                    exponent += _multiply_children(
-                        patterns, region, code, sums, exponents, product, steps
-                    )
-                    ratio = _sum_of_products(outside[i], product, n_latents)
-                    _store(values, first + i, column, ratio, exponent, log_shares[i, share])
+                        if n_columns > 1:
+                            symbol = np.int64(patterns.symbols[first_row + code[i]])
+                            other = others_start[region] + symbol * n_columns + c
+                            shifts[i] += others_exponents[other]
+                            product[:] = others[other]
+                        shifts[i] += _multiply_children(
+                            patterns, region, code[i], sums, exponents, product, steps
+                        )
+                        ratios[i] = 0.0
+                        for k in range(n_latents):
+                            ratios[i] += outside[i, k] * product[k]
+                column = columns[column_start[region] + c]
+                _store(ratios, shifts, log_shares, tree, values, first, n_block, column)
             for link in range(patterns.children_start[region], patterns.children_start[region + 1]):
                 child = patterns.children[link]
-                m = n_below[child]
                 first_code = patterns.code_start[child]
                 if source[child] == SUMS:
                     for i in range(n_block):
-                        code = np.int64(patterns.child_codes[first_code + codes[position, i]])
-                        row = patterns.row_start[child] + code
-                        ratio = _sum_of_ratios(flows[position, i], sums[row], n_latents)
-                        _store(
-                            values, first + i, below[below_start[child]], ratio, -exponents[row],
-                            log_shares[i, share],
-                        )  # fmt: skip
+                        rows[i] = patterns.child_codes[first_code + code[i]]
+                        rows[i] += patterns.row_start[child]
+                        shifts[i] = -exponents[rows[i]]
+                    _sums_of_ratios(flow, sums, rows, n_block, n_latents, ratios)
+                    column = below[below_start[child]]
+                    _store(ratios, shifts, log_shares, tree, values, first, n_block, column)
                 elif source[child] == TABLE:
                     for i in range(n_block):
-                        code = np.int64(patterns.child_codes[first_code + codes[position, i]])
-                        row = table_start[child] + code * m
-                        for c in range(m):
-                            ratio = _sum_of_products(flows[position, i], table[row + c], n_padded)
-                            _store(
-                                values, first + i, below[below_start[child] + c], ratio, 0,
-                                log_shares[i, share],
-                            )  # fmt: skip
+                        rows[i] = patterns.child_codes[first_code + code[i]]
+                        rows[i] = table_start[child] + rows[i] * n_below[child]
+                    for c in range(n_below[child]):
+                        _sums_of_products(flow, table, rows, n_block, n_padded, ratios)
+                        column = below[below_start[child] + c]
+                        _store(ratios, no_shifts, log_shares, tree, values, first, n_block, column)
+                        for i in range(n_block):
+                            rows[i] += 1
         task, _ = take_next(queue, levels)
 
 
@@ -294,27 +323,32 @@ def posteriors(
     n_rows = -(-rows_per_task // TILE_ROWS) * TILE_ROWS
     codes = np.empty((order.shape[0], n_rows), np.int64)
     flows = np.zeros((order.shape[0], n_rows, n_padded))
-    ratios = np.zeros((n_rows, n_padded))
+    scratch = np.zeros((n_rows, n_padded))
     outside = np.zeros((n_rows, n_padded))
     log_shares = np.zeros((n_rows, n_roots))
+    rows = np.empty(n_rows, np.int64)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * rows_per_task
         n_block = min(rows_per_task, out.shape[1] - first)
         if n_roots > 1:
-            for i in range(n_block):
-                _log_shares(patterns, first + i, root_weights, sums, exponents, log_shares[i])
+            _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares)
         tree = -1
         for position in range(order.shape[0]):
-            if parent_of[position] < 0:
+            parent = parent_of[position]
+            if parent < 0:
                 tree += 1
+            else:
+                codes[position] = codes[parent]
+            flow = flows[position]
             _descend(
-                patterns, order[position], position, parent_of[position], tree, first, n_block,
-                root_weights, weights, products, sums, codes, flows, ratios, outside,
+                patterns, order[position], parent, tree, first, n_block, root_weights, weights,
+                products, sums, codes[position], rows, flows[parent], flow, scratch, outside,
             )  # fmt: skip
-            if slots[position] >= 0:
+            slot = slots[position]
+            if slot >= 0:
                 for i in range(n_block):
                     share = math.exp(log_shares[i, tree])
                     for k in range(n_latents):
-                        out[slots[position], first + i, k] = share * flows[position, i, k]
+                        out[slot, first + i, k] = share * flow[i, k]
         task, _ = take_next(queue, levels)
