@@ -20,8 +20,8 @@ from skpc._tree import children_of, levels_of
 
 _TASK_BYTES = 2**22
 _TASK_ROWS = 128
-_TYPICAL_ROWS = 128
-_TABLE_GAIN = 4
+_TYPICAL_ROWS = 64
+_TABLE_GAIN = 6
 """Rows that share a pattern in a table of many rows, for one of `_TYPICAL_ROWS` that does."""
 
 
@@ -50,8 +50,16 @@ def contributions(
     plan = _plan(circuit)
     order, parent_of = _with_ancestors(circuit.parents, plan.flows_into)
     has_own = circuit.inputs.n_categories > 0
+    # Those without a continuous column in the parent, to which all children's sums matter.
+    is_inverse = (plan.source == kernels.FLOWS) | (plan.source == kernels.TABLE)
+    is_inverse &= circuit.parents >= 0
+    is_inverse &= (has_own | (np.diff(column_start) == 0))[circuit.parents]
+    inverted = np.flatnonzero(is_inverse)
     n_others = sum(len(part) for part in circuit.features if len(part) > 1)
     bytes_per_row = 8 * (n_others * (n_latents + n_padded) + X.shape[1])
+    is_mixture = len(circuit.roots) > 1
+    of_region = [circuit.features[region] for region in np.flatnonzero(has_own)]
+    ratio_columns = np.concatenate(of_region) if of_region else np.empty(0, np.int64)
     without_region = np.setdiff1d(np.arange(X.shape[1]), columns)
 
     def table_rows(patterns: Patterns) -> np.ndarray:
@@ -71,23 +79,27 @@ def contributions(
         table_start = np.cumsum(n_table) - n_table
         table = np.empty((int(n_table.sum()), n_padded))
         table[:, n_latents:] = 0.0
+        launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, n_latents)
         launch(
             kernels.fill_table, plan.table_levels, patterns, plan.table_regions, has_own,
             plan.n_below, table_start, reciprocals, reciprocal_start, messages.weights_t,
-            messages.products, messages.sums, messages.exponents, table,
+            messages.products, messages.sums, is_inverse, messages.exponents, table,
         )  # fmt: skip
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
-        values = np.full((n_rows, X.shape[1]), -np.inf if len(circuit.roots) > 1 else 0.0)
+        values = np.full((X.shape[1], n_rows), -np.inf if is_mixture else 1.0)
         rows_per_task = _rows_per_task(len(order), messages)
         launch(
             kernels.contributions, -(-n_rows // rows_per_task), patterns, order, parent_of,
             plan.source, has_own, column_start, columns, plan.n_below, plan.below_start,
             plan.below, table_start, table, reciprocals, reciprocal_start, others_start,
             _with_padding(others, n_padded), others_exponents, circuit.root_weights,
-            messages.weights, messages.products, messages.sums, messages.exponents,
+            messages.weights, messages.products, messages.sums, is_inverse, messages.exponents,
             rows_per_task, values,
         )  # fmt: skip
-        np.take(values, patterns.root_codes, axis=0, out=out[rows])
+        if not is_mixture:
+            for column in ratio_columns:
+                np.log(values[column], out=values[column])  # in vectors, as no kernel can
+        out[rows] = values[:, patterns.root_codes].T
         out[rows, without_region] = 0.0
         np.copyto(out[rows], 0.0, where=np.isnan(block))
     return out
@@ -146,6 +158,8 @@ def posterior_blocks(
     order, parent_of = _with_ancestors(circuit.parents, regions)
     slot_of = np.full(circuit.n_regions, -1)
     slot_of[regions] = np.arange(len(regions))
+    inverted = order[parent_of >= 0]
+    is_inverse = np.isin(np.arange(circuit.n_regions), inverted)
     bytes_per_row = 8 * len(regions) * circuit.n_latents
     for rows, block, _, patterns, messages in blocks_after_upward(
         circuit, X, bytes_per_row, max_bytes
@@ -153,10 +167,11 @@ def posterior_blocks(
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
         flows = np.empty((len(regions), n_rows, circuit.n_latents))
         rows_per_task = _rows_per_task(len(order), messages)
+        launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, circuit.n_latents)
         launch(
             kernels.posteriors, -(-n_rows // rows_per_task), patterns, order, parent_of,
             slot_of[order], circuit.root_weights, messages.weights, messages.products,
-            messages.sums, messages.exponents, rows_per_task, flows,
+            messages.sums, is_inverse, messages.exponents, rows_per_task, flows,
         )  # fmt: skip
         yield rows, block, patterns.root_codes, flows
 

@@ -55,19 +55,35 @@ def _sums_of_ratios(a, b, rows, n_rows, n, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _divide(a, b, rows, n_rows, n, out):
-    for i in range(n_rows):
-        row = rows[i]
-        for k in range(n):
-            out[i, k] = a[i, k] / b[row, k]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _multiply(a, b, rows, n_rows, n, out):
     for i in range(n_rows):
         row = rows[i]
         for k in range(n):
             out[i, k] = a[i, k] * b[row, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _divide(a, sums, is_inverse, rows, n_rows, n, out):
+    """Write a / S; see `invert`."""
+    if is_inverse:
+        _multiply(a, sums, rows, n_rows, n, out)
+        return
+    for i in range(n_rows):
+        row = rows[i]
+        for k in range(n):
+            out[i, k] = a[i, k] / sums[row, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def invert(queue, levels, patterns, regions, sums, n_latents):
+    """Overwrite S of these regions by 1 / S, with fewer divisions than rows need. Tasks: regions."""
+    task, _ = take(queue, levels)
+    while task < levels[-1]:
+        first = patterns.row_start[regions[task]]
+        for row in range(first, first + patterns.n_patterns[regions[task]]):
+            for k in range(n_latents):
+                sums[row, k] = 1.0 / sums[row, k]
+        task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -95,16 +111,16 @@ def _factor_row(
 @njit(cache=True, nogil=True, error_model="numpy")
 def fill_table(
     queue, levels, patterns, regions, has_own, n_below, table_start, reciprocals,
-    reciprocal_start, weights_t, products, sums, exponents, table,
+    reciprocal_start, weights_t, products, sums, is_inverse, exponents, table,
 ):  # fmt: skip
     """Write R of these regions (n_tasks,), children before parents, to `table` (., padded K).
 
     Region c with m = ``n_below[c]`` columns in its subtree has R for its pattern t and column i
     in row ``table_start[c] + t * m + i``: its own column first, if it `has_own`, then those of
     its children. reciprocals: 1 / B of symbol s of c in row ``reciprocal_start[c] + s``.
-    Tasks: regions. O(K^2 rows).
+    is_inverse (n_regions,): see `invert`. Tasks: regions. O(K^2 rows).
     """
-    n_padded = sums.shape[1]
+    n_padded = table.shape[1]
     n_latents = weights_t.shape[1]
     n_table = table.shape[0]
     block = np.zeros((BLOCK_ROWS, n_padded))
@@ -120,7 +136,8 @@ def fill_table(
             for t in range(n_rows):  # without its column nothing is left
                 scale = math.ldexp(1.0, np.int32(-exponents[first_row + t]))
                 for k in range(n_latents):
-                    table[start + t, k] = scale / sums[first_row + t, k]
+                    message = sums[first_row + t, k]
+                    table[start + t, k] = scale * message if is_inverse[region] else scale / message
             n_rows = 0
         for first in range(0, n_rows, BLOCK_ROWS):
             n_block = min(BLOCK_ROWS, n_rows - first)
@@ -139,14 +156,14 @@ def fill_table(
                         block[i, k] = products[first_row + t, k] * reciprocals[factor - n_table, k]
             out = table[start + first :]
             multiply(block, weights_t[region], out, n_block)
-            _divide(out, sums, rows, n_block, n_latents, out)
+            _divide(out, sums, is_inverse[region], rows, n_block, n_latents, out)
         task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _descend(
     patterns, region, parent, tree, first, n_block, root_weights, weights, products, sums,
-    codes, message_rows, parent_flows, flows, ratios, outside,
+    is_inverse, codes, message_rows, parent_flows, flows, ratios, outside,
 ):  # fmt: skip
     """Write the flows (n_block, padded K) of a region from those of its parent, and `outside`.
 
@@ -171,7 +188,7 @@ def _descend(
     for i in range(n_block):
         codes[i] = patterns.child_codes[first_code + codes[i]]
         message_rows[i] = first_row + codes[i]
-    _divide(parent_flows, sums, message_rows, n_block, n_latents, ratios)
+    _divide(parent_flows, sums, is_inverse, message_rows, n_block, n_latents, ratios)
     multiply(ratios, weights[region], outside, n_block)
     _multiply(outside, products, message_rows, n_block, n_padded, flows)
 
@@ -192,25 +209,28 @@ def _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_sha
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _store(ratios, exponents, log_shares, tree, values, first, n_block, column):
-    """Set a column to logarithms of ratios, or if there are several trees add to it."""
+def _store(ratios, shifts, log_shares, tree, line, first, n_block):
+    """Set a line of `values` to ratios times two to `shifts`; see `contributions`."""
     for i in range(n_block):
-        value = math.log(ratios[i]) + exponents[i] * math.log(2.0)
+        value = math.log(ratios[i]) + shifts[i] * math.log(2.0)
         if log_shares.shape[1] > 1:
             value += log_shares[i, tree]
-            former = values[first + i, column]
+            former = line[first + i]
             largest = max(former, value)
             value = largest + math.log1p(math.exp(-abs(former - value)))
-        values[first + i, column] = value
+        line[first + i] = value
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def contributions(
     queue, levels, patterns, order, parent_of, source, has_own, column_start, columns, n_below,
     below_start, below, table_start, table, reciprocals, reciprocal_start, others_start, others,
-    others_exponents, root_weights, weights, products, sums, exponents, rows_per_task, values,
+    others_exponents, root_weights, weights, products, sums, is_inverse, exponents, rows_per_task,
+    values,
 ):  # fmt: skip
-    """Write log p(row without column) - log p(row) (n, n_columns) for all rows.
+    """Write p(row without column) / p(row) (n_columns, n) for all rows.
+
+    Their logarithms, if there are several roots, and otherwise of columns that are continuous.
 
     Rows are the roots' patterns. order (n_order,): the regions that flows go down to, each after
     its parent, the roots ascending; parent_of (n_order,): where in `order` its parent is;
@@ -236,11 +256,10 @@ def contributions(
     rows = np.empty(n_rows, np.int64)
     ratios = np.empty(n_rows)
     shifts = np.empty(n_rows, np.int64)
-    no_shifts = np.zeros(n_rows, np.int64)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * rows_per_task
-        n_block = min(rows_per_task, values.shape[0] - first)
+        n_block = min(rows_per_task, values.shape[1] - first)
         if n_roots > 1:
             _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares)
         tree = -1
@@ -254,7 +273,7 @@ def contributions(
             flow, code = flows[position], codes[position]
             _descend(
                 patterns, region, parent, tree, first, n_block, root_weights, weights, products,
-                sums, code, rows, flows[parent], flow, scratch, outside,
+                sums, is_inverse[region], code, rows, flows[parent], flow, scratch, outside,
             )  # fmt: skip
             first_row = patterns.row_start[region]
             n_columns = column_start[region + 1] - column_start[region]
@@ -281,8 +300,11 @@ def contributions(
                         ratios[i] = 0.0
                         for k in range(n_latents):
                             ratios[i] += outside[i, k] * product[k]
-                column = columns[column_start[region] + c]
-                _store(ratios, shifts, log_shares, tree, values, first, n_block, column)
+                line = values[columns[column_start[region] + c]]
+                if has_own[region] and n_roots == 1:
+                    line[first : first + n_block] = ratios[:n_block]
+                else:
+                    _store(ratios, shifts, log_shares, tree, line, first, n_block)
             for link in range(patterns.children_start[region], patterns.children_start[region + 1]):
                 child = patterns.children[link]
                 first_code = patterns.code_start[child]
@@ -292,16 +314,21 @@ def contributions(
                         rows[i] += patterns.row_start[child]
                         shifts[i] = -exponents[rows[i]]
                     _sums_of_ratios(flow, sums, rows, n_block, n_latents, ratios)
-                    column = below[below_start[child]]
-                    _store(ratios, shifts, log_shares, tree, values, first, n_block, column)
+                    line = values[below[below_start[child]]]
+                    _store(ratios, shifts, log_shares, tree, line, first, n_block)
                 elif source[child] == TABLE:
                     for i in range(n_block):
                         rows[i] = patterns.child_codes[first_code + code[i]]
                         rows[i] = table_start[child] + rows[i] * n_below[child]
+                    shifts[:] = 0
                     for c in range(n_below[child]):
-                        _sums_of_products(flow, table, rows, n_block, n_padded, ratios)
-                        column = below[below_start[child] + c]
-                        _store(ratios, no_shifts, log_shares, tree, values, first, n_block, column)
+                        line = values[below[below_start[child] + c]]
+                        if n_roots == 1:
+                            found = line[first : first + n_block]
+                            _sums_of_products(flow, table, rows, n_block, n_padded, found)
+                        else:
+                            _sums_of_products(flow, table, rows, n_block, n_padded, ratios)
+                            _store(ratios, shifts, log_shares, tree, line, first, n_block)
                         for i in range(n_block):
                             rows[i] += 1
         task, _ = take_next(queue, levels)
@@ -310,7 +337,7 @@ def contributions(
 @njit(cache=True, nogil=True, error_model="numpy")
 def posteriors(
     queue, levels, patterns, order, parent_of, slots, root_weights, weights, products, sums,
-    exponents, rows_per_task, out,
+    is_inverse, exponents, rows_per_task, out,
 ):  # fmt: skip
     """Write the probabilities of latent states given a row, and of their tree: `out` (m, n, K).
 
@@ -343,7 +370,8 @@ def posteriors(
             flow = flows[position]
             _descend(
                 patterns, order[position], parent, tree, first, n_block, root_weights, weights,
-                products, sums, codes[position], rows, flows[parent], flow, scratch, outside,
+                products, sums, is_inverse[order[position]], codes[position], rows, flows[parent],
+                flow, scratch, outside,
             )  # fmt: skip
             slot = slots[position]
             if slot >= 0:
