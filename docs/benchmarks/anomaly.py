@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from markdown import print_header, print_row, write_table
+from markdown import marked_cells, print_header, print_row, within_noise, write_table
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -188,26 +188,6 @@ def measure(split: Split, seed: int, rivals: Iterable[str]) -> np.ndarray:
     )
 
 
-def within_noise(values: np.ndarray) -> np.ndarray:
-    """Which columns (n_methods,) of `values` (n_seeds, n_methods) do not differ from the best."""
-    behind = values[:, [values.mean(axis=0).argmax()]] - values
-    if len(values) == 1:
-        return behind[0] == 0
-    error = behind.std(axis=0, ddof=1) / np.sqrt(len(values))
-    return behind.mean(axis=0) <= 2 * error
-
-
-def cells(values: np.ndarray) -> list[str]:
-    """Mean and spread of each method, marked."""
-    means, close = values.mean(axis=0), within_noise(values)
-    spreads = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(len(means))
-    written = []
-    for i, (mean, spread) in enumerate(zip(means, spreads, strict=True)):
-        mark = "**" if i == means.argmax() else "*" if close[i] else ""
-        written.append(f"{mark}{mean:.3f} ± {spread:.3f}{mark}")
-    return written
-
-
 def summary(metric: str, group: str, tables: list[np.ndarray]) -> list[object]:
     """In how many tables each of ours is among the best beside the rivals, and alone."""
     row: list[object] = [metric, group, len(tables)]
@@ -238,7 +218,7 @@ def main() -> None:
         values = np.array([measure(s, seed, rivals) for seed, s in enumerate(splits)])
         for i, metric in enumerate(("AUC", "AP")):
             label = [name, *splits[0].train.shape] if i == 0 else ["", "", ""]
-            lines.append(print_row([*label, metric, *cells(values[:, i])]))
+            lines.append(print_row([*label, metric, *marked_cells(values[:, i])]))
             for which in group, "all":
                 results.setdefault((metric, which), []).append(values[:, i])
     skipped = [] if ECOD else ["", "ECOD was skipped: pyod is not installed."]
