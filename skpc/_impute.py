@@ -166,7 +166,7 @@ class SharpPCImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             a column of integers are rounded.
         """
         check_is_fitted(self)
-        from skpc._posteriors import complete
+        from skpc._completion import complete
         from skpc._threads import table_work, use_threads
 
         table = validate_table(self, X, reset=False, accept_sparse=False)

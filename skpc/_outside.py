@@ -140,9 +140,10 @@ def posterior_blocks(
     X: np.ndarray,
     regions: Sequence[int] | np.ndarray,
     *,
+    bytes_per_row: int = 0,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
-    """The same in blocks of rows.
+    """The same in blocks of rows, of which each needs `bytes_per_row` besides.
 
     Yields
     ------
@@ -160,7 +161,7 @@ def posterior_blocks(
     slot_of[regions] = np.arange(len(regions))
     inverted = order[parent_of >= 0]
     is_inverse = np.isin(np.arange(circuit.n_regions), inverted)
-    bytes_per_row = 8 * len(regions) * circuit.n_latents
+    bytes_per_row += 8 * len(regions) * circuit.n_latents
     for rows, block, _, patterns, messages in blocks_after_upward(
         circuit, X, bytes_per_row, max_bytes
     ):

@@ -168,6 +168,17 @@ def test_posteriors_by_enumeration(seed):
     assert np.array_equal(alone[0], actual[0])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_posteriors_beside_continuous_columns(seed):
+    rng = np.random.default_rng(seed)
+    kinds = rng.permutation([-3, -2, 3, -1, 0])
+    circuit = mixed_circuit(rng, random_tree(rng, 5), kinds, 3)
+    X = mixed_rows(rng, circuit, 25, missing=0.4)
+    expected = oracle.posteriors(as_mixed_model(circuit), X)
+    actual = posteriors(circuit, X, np.arange(circuit.n_regions))
+    np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_posteriors_of_several_trees(seed):
     circuit, trees, shares, X, _ = mixture_case(seed)

@@ -76,7 +76,7 @@ def _divide(a, sums, is_inverse, rows, n_rows, n, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def invert(queue, levels, patterns, regions, sums, n_latents):
-    """Overwrite S of these regions by 1 / S, with fewer divisions than rows need. Tasks: regions."""
+    """Overwrite S of these regions by 1 / S: rows that share a pattern share a division."""
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = patterns.row_start[regions[task]]
