@@ -189,15 +189,17 @@ def blocks_after_upward(
     `bytes_per_row` is what a row needs besides, and `bytes_of` what patterns do.
     """
     n_regions, n_latents = circuit.n_regions, circuit.n_latents
-    bytes_per_row += n_regions * (Messages.bytes_per_row(n_latents) + 12)
-    todo = row_blocks(X.shape[0], bytes_per_row, max_bytes)
+    of_message = Messages.bytes_per_row(n_latents)
+    bytes_at_most = bytes_per_row + n_regions * (of_message + 12)
+    todo = row_blocks(X.shape[0], bytes_at_most, max_bytes)
     while todo:
         rows = todo.pop(0)
         block = X[rows].toarray() if issparse(X) else X[rows]
         evidence = circuit.inputs.encode(block)
         patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
-        needed = bytes_of(patterns) if bytes_of else 0
-        if needed > max_bytes and len(block) > 1:
+        n_rows = rows.stop - rows.start
+        needed = patterns.n_message_rows * of_message + n_rows * bytes_per_row
+        if bytes_of and n_rows > 1 and needed + bytes_of(patterns) > max_bytes:
             middle = (rows.start + rows.stop) // 2
             todo[:0] = [slice(rows.start, middle), slice(middle, rows.stop)]
             continue
