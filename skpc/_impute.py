@@ -186,7 +186,7 @@ class SharpPCImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, Ba
                [1., 1., 0.]])
         """
         check_is_fitted(self)
-        from skpc._posteriors import complete
+        from skpc._completion import complete
         from skpc._threads import table_work, use_threads
 
         table = validate_table(self, X, reset=False, accept_sparse=False)

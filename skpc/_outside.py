@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -11,14 +11,18 @@ from scipy.sparse import issparse
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
+from skpc._kernels import draws
 from skpc._kernels import outside as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
-from skpc._patterns import Patterns, build_patterns
+from skpc._patterns import Patterns, build_patterns, row_codes
 from skpc._threads import launch
 from skpc._tree import children_of, levels_of
 
 _TASK_BYTES = 2**22
 _TASK_ROWS = 128
+_TYPICAL_ROWS = 64
+_TABLE_GAIN = 6
+"""Rows that share a pattern in a table of many rows, for one of `_TYPICAL_ROWS` that does."""
 
 
 def contributions(
@@ -40,40 +44,64 @@ def contributions(
     -------
     (n, n_features) float64
     """
-    n_latents = circuit.n_latents
+    n_latents, n_padded = circuit.n_latents, padded(circuit.n_latents, np.float64)
     column_start = np.append(0, np.cumsum([len(columns) for columns in circuit.features]))
     columns = np.concatenate(circuit.features).astype(np.int64)
-    order, parent_of = _with_ancestors(circuit.parents, np.flatnonzero(np.diff(column_start)))
-    has_children = np.isin(order, circuit.parents)
-    above_only = ~has_children & (np.diff(column_start)[order] == 1)
-    above_only &= circuit.parents[order] >= 0
+    plan = _plan(circuit)
+    order, parent_of = _with_ancestors(circuit.parents, plan.flows_into)
+    has_own = circuit.inputs.n_categories > 0
+    # Those without a continuous column in the parent, to which all children's sums matter.
+    is_inverse = (plan.source == kernels.FLOWS) | (plan.source == kernels.TABLE)
+    is_inverse &= circuit.parents >= 0
+    is_inverse &= (has_own | (np.diff(column_start) == 0))[circuit.parents]
+    inverted = np.flatnonzero(is_inverse)
     n_others = sum(len(part) for part in circuit.features if len(part) > 1)
-    bytes_per_row = 8 * (n_others * (n_latents + padded(n_latents, np.float64)) + X.shape[1])
+    bytes_per_row = 8 * (n_others * (n_latents + n_padded) + X.shape[1])
+    is_mixture = len(circuit.roots) > 1
+    of_region = [circuit.features[region] for region in np.flatnonzero(has_own)]
+    ratio_columns = np.concatenate(of_region) if of_region else np.empty(0, np.int64)
+    without_region = np.setdiff1d(np.arange(X.shape[1]), columns)
+
+    def table_rows(patterns: Patterns) -> np.ndarray:
+        n_rows = -(-patterns.n_patterns * plan.n_below // TILE_ROWS) * TILE_ROWS
+        return np.where(plan.source == kernels.TABLE, n_rows, 0)
+
+    def table_bytes(patterns: Patterns) -> int:
+        return 8 * n_padded * int(table_rows(patterns).sum())
+
     out = np.zeros(X.shape)
     for rows, block, evidence, patterns, messages in blocks_after_upward(
-        circuit, X, bytes_per_row, max_bytes
+        circuit, X, bytes_per_row, max_bytes, table_bytes
     ):
-        others_start, table, others_exponents = circuit.inputs.likelihoods_of_others(evidence)
-        others = np.zeros((len(table), messages.sums.shape[1]))
-        others[:, :n_latents] = table
+        reciprocals, reciprocal_start = _reciprocals(circuit, evidence)
+        others_start, others, others_exponents = circuit.inputs.likelihoods_of_others(evidence)
+        n_table = table_rows(patterns)
+        table_start = np.cumsum(n_table) - n_table
+        table = np.empty((int(n_table.sum()), n_padded))
+        table[:, n_latents:] = 0.0
+        launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, n_latents)
+        launch(
+            kernels.fill_table, plan.table_levels, patterns, plan.table_regions, has_own,
+            plan.n_below, table_start, reciprocals, reciprocal_start, messages.weights_t,
+            messages.products, messages.sums, is_inverse, messages.exponents, table,
+        )  # fmt: skip
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
-        values = np.full((n_rows, X.shape[1]), -np.inf if len(circuit.roots) > 1 else 0.0)
-        for region in order[above_only]:
-            own = slice(patterns.row_start[region], patterns.row_start[region + 1])
-            np.divide(
-                1.0, messages.sums[own], out=messages.products[own], where=messages.sums[own] > 0.0
-            )
+        values = np.full((X.shape[1], n_rows), -np.inf if is_mixture else 1.0)
         rows_per_task = _rows_per_task(len(order), messages)
         launch(
             kernels.contributions, -(-n_rows // rows_per_task), patterns, order, parent_of,
-            above_only, column_start, columns, others_start, others, others_exponents,
-            circuit.root_weights, messages.weights, messages.products, messages.sums,
-            messages.exponents, rows_per_task, values,
+            plan.source, has_own, column_start, columns, plan.n_below, plan.below_start,
+            plan.below, table_start, table, reciprocals, reciprocal_start, others_start,
+            _with_padding(others, n_padded), others_exponents, circuit.root_weights,
+            messages.weights, messages.products, messages.sums, is_inverse, messages.exponents,
+            rows_per_task, values,
         )  # fmt: skip
-        values = values[patterns.root_codes]
-        values[:, ~np.isin(np.arange(X.shape[1]), columns)] = 0.0
-        values[np.isnan(block)] = 0.0
-        out[rows] = values
+        if not is_mixture:
+            for column in ratio_columns:
+                np.log(values[column], out=values[column])  # in vectors, as no kernel can
+        out[rows] = values[:, patterns.root_codes].T
+        out[rows, without_region] = 0.0
+        np.copyto(out[rows], 0.0, where=np.isnan(block))
     return out
 
 
@@ -101,38 +129,199 @@ def posteriors(
         Of a state together with its tree: they sum to the tree's posterior probability, which
         is one if there are no others.
     """
-    regions = np.asarray(regions, np.int64)
     out = np.empty((len(regions), X.shape[0], circuit.n_latents))
-    order, parent_of = _with_ancestors(circuit.parents, regions)
-    slot_of = np.full(circuit.n_regions, -1)
-    slot_of[regions] = np.arange(len(regions))
-    bytes_per_row = 8 * len(regions) * circuit.n_latents
-    for rows, _, _, patterns, messages in blocks_after_upward(circuit, X, bytes_per_row, max_bytes):
-        n_rows = int(patterns.n_patterns[patterns.roots[0]])
-        flows = np.empty((len(regions), n_rows, circuit.n_latents))
-        rows_per_task = _rows_per_task(len(order), messages)
-        launch(
-            kernels.posteriors, -(-n_rows // rows_per_task), patterns, order, parent_of,
-            slot_of[order], circuit.root_weights, messages.weights, messages.products,
-            messages.sums, messages.exponents, rows_per_task, flows,
-        )  # fmt: skip
-        out[:, rows] = flows[:, patterns.root_codes]
+    for rows, _, root_codes, flows in posterior_blocks(circuit, X, regions, max_bytes=max_bytes):
+        np.take(flows, root_codes, axis=1, out=out[:, rows])
     return out
 
 
+def posterior_blocks(
+    circuit: Circuit,
+    X: np.ndarray,
+    regions: Sequence[int] | np.ndarray,
+    *,
+    bytes_per_row: int = 0,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray, np.ndarray]]:
+    """The same in blocks of rows, of which each needs `bytes_per_row` besides.
+
+    Yields
+    ------
+    rows : slice
+    block : (n_block, n_features)
+        These rows.
+    codes : (n_block,)
+        The number of each among the distinct ones.
+    flows : (m, n_distinct, K)
+        The posteriors of the distinct ones.
+    """
+    regions = np.asarray(regions, np.int64)
+    order, parent_of = _with_ancestors(circuit.parents, regions)
+    slot_of = np.full(circuit.n_regions, -1)
+    slot_of[regions] = np.arange(len(regions))
+    inverted = order[parent_of >= 0]
+    is_inverse = np.isin(np.arange(circuit.n_regions), inverted)
+    bytes_per_row += 8 * len(regions) * circuit.n_latents
+    for rows, block, _, patterns, messages in blocks_after_upward(
+        circuit, X, bytes_per_row, max_bytes
+    ):
+        n_rows = int(patterns.n_patterns[patterns.roots[0]])
+        flows = np.empty((len(regions), n_rows, circuit.n_latents))
+        rows_per_task = _rows_per_task(len(order), messages)
+        launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, circuit.n_latents)
+        launch(
+            kernels.posteriors, -(-n_rows // rows_per_task), patterns, order, parent_of,
+            slot_of[order], circuit.root_weights, messages.weights, messages.products,
+            messages.sums, is_inverse, messages.exponents, rows_per_task, flows,
+        )  # fmt: skip
+        yield rows, block, patterns.root_codes, flows
+
+
 def blocks_after_upward(
-    circuit: Circuit, X: Any, bytes_per_row: int, max_bytes: int
+    circuit: Circuit,
+    X: Any,
+    bytes_per_row: int,
+    max_bytes: int,
+    bytes_of: Callable[[Patterns], int] | None = None,
 ) -> Iterator[tuple[slice, np.ndarray, Evidence, Patterns, Messages]]:
-    """Blocks of rows after the upward pass; `bytes_per_row` is what a row needs besides."""
+    """Blocks of rows after the upward pass.
+
+    `bytes_per_row` is what a row needs besides, and `bytes_of` what patterns do.
+    """
     n_regions, n_latents = circuit.n_regions, circuit.n_latents
-    bytes_per_row += n_regions * (Messages.bytes_per_row(n_latents) + 12)
-    for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
+    of_message = Messages.bytes_per_row(n_latents)
+    bytes_at_most = bytes_per_row + n_regions * (of_message + 12)
+    todo = row_blocks(X.shape[0], bytes_at_most, max_bytes)
+    while todo:
+        rows = todo.pop(0)
         block = X[rows].toarray() if issparse(X) else X[rows]
         evidence = circuit.inputs.encode(block)
         patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
+        n_rows = rows.stop - rows.start
+        needed = patterns.n_message_rows * of_message + n_rows * bytes_per_row
+        if bytes_of and n_rows > 1 and needed + bytes_of(patterns) > max_bytes:
+            middle = (rows.start + rows.stop) // 2
+            todo[:0] = [slice(rows.start, middle), slice(middle, rows.stop)]
+            continue
         messages = Messages(patterns.n_message_rows, n_regions, n_latents)
         messages.upward(circuit, evidence, patterns)
         yield rows, block, evidence, patterns, messages
+
+
+class _Plan(NamedTuple):
+    """How `contributions` finds each column's ratio; see ``kernels.contributions``.
+
+    Attributes
+    ----------
+    source : (n_regions,)
+    flows_into : (.,) regions
+    n_below, below_start, below : columns in the subtree of a region, in the order of its table
+    table_regions, table_levels : tasks of ``kernels.fill_table``
+    """
+
+    source: np.ndarray
+    flows_into: np.ndarray
+    n_below: np.ndarray
+    below_start: np.ndarray
+    below: np.ndarray
+    table_regions: np.ndarray
+    table_levels: np.ndarray
+
+
+def _plan(circuit: Circuit) -> _Plan:
+    """Go up where that takes fewer products with sum weights than to go down.
+
+    It is decided for rows that the circuit itself would draw, not for those that are asked
+    about: what a row gets must not depend on its neighbours, to the last bit.
+    """
+    parents, n_regions = circuit.parents, circuit.n_regions
+    start, children = children_of(parents)
+    bottomup, level_start = levels_of(parents, from_leaves=True)
+    n_below = np.array([len(columns) for columns in circuit.features])
+    is_discrete = np.array([known is not None for known in circuit.inputs.categories])
+    table_cost = _typical_patterns(circuit)
+    n_continuous = (~is_discrete).astype(np.int64)
+    for region in bottomup[: n_regions - len(circuit.roots)]:
+        n_below[parents[region]] += n_below[region]
+        n_continuous[parents[region]] += n_continuous[region]
+    table_cost = table_cost * n_below
+    is_leaf = np.diff(start) == 0
+    least_cost = np.zeros(n_regions)
+    source = np.full(n_regions, kernels.FLOWS)
+    for region in bottomup:
+        below = children[start[region] : start[region + 1]]
+        table_cost[region] += table_cost[below].sum()
+        flow_cost = _TABLE_GAIN * _TYPICAL_ROWS + least_cost[below].sum()
+        least_cost[region] = flow_cost
+        if n_below[region] == 0:
+            source[region], least_cost[region] = kernels.NOTHING, 0
+        elif parents[region] < 0:
+            pass
+        elif is_leaf[region] and n_below[region] == 1 and n_continuous[region]:
+            source[region], least_cost[region] = kernels.SUMS, 0
+        elif not n_continuous[region] and (is_leaf[region] or table_cost[region] <= flow_cost):
+            source[region], least_cost[region] = kernels.TABLE, table_cost[region]
+    for region in bottomup[::-1]:  # a table needs those below it
+        parent = parents[region]
+        if parent >= 0 and source[parent] == kernels.TABLE and n_below[region]:
+            source[region] = kernels.TABLE
+    below_of: list[list[int]] = [[]] * n_regions
+    for region in bottomup:
+        if source[region] in (kernels.TABLE, kernels.SUMS):
+            below_of[region] = [
+                *circuit.features[region],
+                *(j for e in children[start[region] : start[region + 1]] for j in below_of[e]),
+            ]
+    lengths = np.array([len(columns) for columns in below_of])
+    has_table = source == kernels.TABLE
+    in_order = has_table[bottomup]
+    return _Plan(
+        source=source,
+        flows_into=np.flatnonzero(source == kernels.FLOWS),
+        n_below=n_below,
+        below_start=np.cumsum(lengths) - lengths,
+        below=np.array([j for columns in below_of for j in columns], np.int64),
+        table_regions=bottomup[in_order],
+        table_levels=np.append(0, np.cumsum(in_order))[level_start],
+    )
+
+
+def _typical_patterns(circuit: Circuit) -> np.ndarray:
+    """Numbers of patterns (n_regions,) of some rows that the circuit draws."""
+    shape = (circuit.n_regions, _TYPICAL_ROWS)
+    uniforms = np.random.RandomState(0).random_sample((2, *shape))
+    states, symbols = np.empty(shape, np.int64), np.empty(shape, np.int32)
+    topdown, _ = levels_of(circuit.parents, from_leaves=False)
+    inputs = circuit.inputs
+    draws.draw_symbols(
+        topdown, circuit.parents, circuit.root_weights, circuit.sum_weights, inputs.probs,
+        inputs.start, uniforms, states, symbols,
+    )  # fmt: skip
+    return row_codes(circuit.parents, symbols, np.maximum(inputs.n_categories, 1))[1]
+
+
+def _reciprocals(circuit: Circuit, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """One over the likelihoods (., padded K) of the symbols of categorical columns.
+
+    And in which row the first symbol of all regions would be, to find those of each region.
+    """
+    inputs = circuit.inputs
+    n_symbols = np.where(inputs.n_categories > 0, inputs.n_categories + 2, 0)
+    first = np.cumsum(n_symbols) - n_symbols
+    n_latents = circuit.n_latents
+    table = np.zeros((int(n_symbols.sum()), padded(n_latents, np.float64)))
+    table[:, :n_latents] = 1.0  # missing
+    own = np.flatnonzero(n_symbols)
+    offsets = np.arange(inputs.start[-1]) - np.repeat(inputs.start[:-1], inputs.n_categories)
+    table[np.repeat(first, inputs.n_categories) + offsets, :n_latents] = 1.0 / inputs.probs
+    table[(first + n_symbols - 1)[own], :n_latents] = 1.0 / inputs.unseen[own]
+    return table, first - (np.cumsum(evidence.n_symbols) - evidence.n_symbols)
+
+
+def _with_padding(table: np.ndarray, n_padded: int) -> np.ndarray:
+    out = np.zeros((len(table), n_padded))
+    out[:, : table.shape[1]] = table
+    return out
 
 
 def _with_ancestors(parents: np.ndarray, regions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -54,6 +54,35 @@ def test_contributions_by_enumeration(seed):
     assert not actual[np.isnan(X)].any()
 
 
+@pytest.mark.parametrize("gain", [0, 1, 1e9], ids=["flows", "both", "tables"])
+@pytest.mark.parametrize("seed", range(6))
+def test_contributions_by_flows_and_by_tables(seed, gain, monkeypatch):
+    """Down to every region, or up from all that have no continuous column below."""
+    import skpc._outside as module
+    from skpc._kernels.outside import FLOWS, TABLE
+
+    monkeypatch.setattr(module, "_TABLE_GAIN", gain)
+    rng = np.random.default_rng(seed)
+    kinds = rng.permutation([-2, 3, 0, 2, 4, 2, 3, -1, 2])
+    circuit = mixed_circuit(rng, random_tree(rng, 9), kinds, 3)
+    source = module._plan(circuit).source
+    inner = np.unique(circuit.parents[circuit.parents >= 0])
+    if gain == 0:
+        assert not (source[inner] == TABLE).any()
+    if gain == 1e9:
+        discrete = np.array([known is not None for known in circuit.inputs.categories])
+        above = circuit.parents < 0
+        for region in np.flatnonzero(~discrete):
+            while region >= 0:
+                above[region] = True
+                region = circuit.parents[region]
+        assert not (source[~above] == FLOWS).any()
+    X = mixed_rows(rng, circuit, 30)
+    model = as_mixed_model(circuit)
+    expected = one_by_one(lambda rows: oracle.log_messages(model, rows)[2], X)
+    np.testing.assert_allclose(contributions(circuit, X), expected, rtol=1e-9, atol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_contributions_of_groups_of_continuous_columns(seed):
     """Regions of one to four columns, categories and nothing, with and without children."""
@@ -168,6 +197,17 @@ def test_posteriors_by_enumeration(seed):
     assert np.array_equal(alone[0], actual[0])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_posteriors_beside_continuous_columns(seed):
+    rng = np.random.default_rng(seed)
+    kinds = rng.permutation([-3, -2, 3, -1, 0])
+    circuit = mixed_circuit(rng, random_tree(rng, 5), kinds, 3)
+    X = mixed_rows(rng, circuit, 25, missing=0.4)
+    expected = oracle.posteriors(as_mixed_model(circuit), X)
+    actual = posteriors(circuit, X, np.arange(circuit.n_regions))
+    np.testing.assert_allclose(actual, expected, rtol=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_posteriors_of_several_trees(seed):
     circuit, trees, shares, X, _ = mixture_case(seed)
@@ -223,6 +263,29 @@ def test_memory_is_bounded():
         module.Messages = original
     assert len(sizes) > 5
     assert max(sizes) < 600_000
+
+
+def test_memory_of_tables_is_bounded(monkeypatch):
+    """Rows that the circuit would never draw have more patterns than it was planned for."""
+    import skpc._outside as module
+
+    rng = np.random.default_rng(0)
+    circuit = sharpened(random_circuit(rng, chain(40), np.full(40, 2), 8), 1e-3)
+    X = rng.integers(0, 2, (600, 40)).astype(float)
+    reference = contributions(circuit, X)
+    sizes = []
+
+    def launch(kernel, levels, *args):
+        if kernel is module.kernels.fill_table:
+            sizes.append(sum(args[i].nbytes for i in (-1, -4, -5)))  # table, sums, products
+        original(kernel, levels, *args)
+
+    original = module.launch
+    monkeypatch.setattr(module, "launch", launch)
+    assert np.array_equal(contributions(circuit, X, max_bytes=2**18), reference)
+    assert len(sizes) > 5
+    assert max(sizes) < 1.1 * 2**18
+    assert np.array_equal(contributions(circuit, X[:3], max_bytes=1), reference[:3])
 
 
 def test_columns_without_a_region_contribute_nothing():

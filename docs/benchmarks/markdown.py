@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
+
 
 def print_row(cells: Iterable[object]) -> str:
     """Print one line of a table as soon as it is known; return it."""
@@ -25,3 +27,30 @@ def write_table(document: Path, name: str, lines: Iterable[str]) -> None:
     before, rest = text.split(first)
     after = rest.split(last)[1]
     document.write_text(before + first + "\n".join(lines) + "\n" + last + after)
+
+
+def within_noise(values: np.ndarray) -> np.ndarray:
+    """Which columns (n_methods,) of `values` (n_seeds, n_methods), larger is better, may be best.
+
+    The best, and those where the mean over seeds of the best one's lead is at most twice its
+    standard error.
+    """
+    lead = values[:, [values.mean(axis=0).argmax()]] - values
+    if len(values) == 1:
+        return lead[0] == 0
+    error = lead.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return lead.mean(axis=0) <= 2 * error
+
+
+def marked_cells(values: np.ndarray, sign: int = 1) -> list[str]:
+    """Mean and spread of the columns of `values`: the best bold, others within noise in italics.
+
+    A `sign` of -1: smaller is better.
+    """
+    means, close = values.mean(axis=0), within_noise(sign * values)
+    spreads = values.std(axis=0, ddof=min(1, len(values) - 1))
+    written = []
+    for i, (mean, spread) in enumerate(zip(means, spreads, strict=True)):
+        mark = "**" if i == (sign * means).argmax() else "*" if close[i] else ""
+        written.append(f"{mark}{mean:.3f} ± {spread:.3f}{mark}")
+    return written

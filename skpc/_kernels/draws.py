@@ -91,3 +91,35 @@ def draw_states(
                     products[patterns.row_start[region] + codes[region]], uniforms[i, region],
                 )  # fmt: skip
         task, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def draw_symbols(
+    topdown, parents, root_weights, sum_weights, probs, start, uniforms, states, symbols
+):
+    """Write `states` and `symbols` (n_regions, n) of draws of every tree by itself.
+
+    probs (., K): of the categories of region r in rows ``start[r]`` to ``start[r + 1]``; without
+    any its symbol is zero. uniforms (2, n_regions, n). O(n n_regions K).
+    """
+    n_latents = sum_weights.shape[1]
+    n_roots = 0
+    ones = np.ones(n_latents)
+    for region in topdown:
+        if parents[region] < 0:  # roots come first, ascending
+            prior = root_weights[n_roots * n_latents : (n_roots + 1) * n_latents]
+            n_roots += 1
+        for i in range(states.shape[1]):
+            if parents[region] >= 0:
+                prior = sum_weights[region, states[parents[region], i]]
+            state = _draw(prior, ones, uniforms[0, region, i])
+            states[region, i] = state
+            left = uniforms[1, region, i]
+            symbol = 0
+            last = start[region + 1] - start[region] - 1
+            while symbol < last:
+                left -= probs[start[region] + symbol, state]
+                if left < 0.0:
+                    break
+                symbol += 1
+            symbols[region, i] = symbol

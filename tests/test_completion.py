@@ -17,7 +17,7 @@ from scipy.stats import chisquare
 from test_mixture import case as mixture_case
 
 from skpc._circuit import mixture
-from skpc._posteriors import STRATEGIES, _Block, complete
+from skpc._completion import STRATEGIES, complete
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RTOL = 1e-10
@@ -146,18 +146,6 @@ def test_several_trees_are_averaged(seed):
     circuit, trees, shares, X = mixed_mixture(seed)
     models = [as_mixed_model(tree) for tree in trees]
     check_mean_mode(models, shares, X, fill(circuit, X, "mean_mode"))
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_posteriors_of_states(seed):
-    circuit, X = mixed_case(seed, n_latents=3)
-    block = _Block.of(circuit, X)
-    expected = oracle.posteriors(as_mixed_model(circuit), X)
-    seen = set()
-    for region, flows in block.posteriors():
-        np.testing.assert_allclose(flows[block.patterns.root_codes], expected[region], rtol=1e-9)
-        seen.add(region)
-    assert seen == set(range(circuit.n_regions))
 
 
 def test_a_tree_that_explains_nothing_does_not_matter():
