@@ -25,6 +25,7 @@ import numba
 import numpy as np
 from markdown import print_header, print_row, write_table
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info
 
 from skpc import SharpPCDensity
 from skpc._circuit import Circuit, random_circuit
@@ -35,6 +36,7 @@ from skpc._flows import Messages
 from skpc._mstep import MStep
 from skpc._patterns import build_patterns, distinct_rows, link_patterns
 from skpc._structure import Structure, learn_structure
+from skpc._threads import table_work, use_threads
 from skpc.curvature import hessian_trace
 
 HEADER = ["data set", "K", "dtype", "n d / patterns", "ms an iteration", "of it M-step"]
@@ -61,6 +63,12 @@ def gemm_rate(n_latents: int, dtype: str) -> float:
     b = generator.random((n_latents, n_latents)).astype(dtype)
     out = np.empty_like(a)
     return 2 * 4096 * n_latents**2 / seconds(lambda: np.matmul(a, b, out=out), 50) / 1e9
+
+
+def blas_kernel() -> str:
+    """Name and processor kernel of NumPy's BLAS."""
+    found = [lib for lib in threadpool_info() if lib["user_api"] == "blas"]
+    return ", ".join(f"{lib['internal_api']} {lib.get('architecture', '')}" for lib in found[:1])
 
 
 def prepare(X: np.ndarray, n_latents: int, dtype: str = "float64") -> tuple[Circuit, EStep]:
@@ -121,8 +129,9 @@ def structure_over_iteration(X: np.ndarray, repeats: int) -> float:
         )
         build_patterns(parents, symbols, raw.n_symbols, weights)
 
-    iteration = seconds(lambda: M_STEP(circuit, e_step(circuit)), repeats)
-    return seconds(build, repeats) / iteration
+    with use_threads(None, table_work(X.size, 32)):  # as in a fit
+        iteration = seconds(lambda: M_STEP(circuit, e_step(circuit)), repeats)
+        return seconds(build, repeats) / iteration
 
 
 def score_over_dense(X: np.ndarray, repeats: int) -> float:
@@ -227,7 +236,8 @@ def main() -> None:
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
         f"NumPy {np.__version__}, Numba {numba.__version__}; medians of {options.repeats}; "
-        "GFLOP/s count 6 K^2 sum U; GEMM rates are for 4096 x K x K on all threads."
+        "GFLOP/s count 6 K^2 sum U; GEMM rates are for 4096 x K x K on all threads, "
+        f"{blas_kernel()}."
     )
     print(machine, "\n")
     warnings.simplefilter("ignore", ConvergenceWarning)
