@@ -18,6 +18,7 @@ from skpc._symbols import SparseSymbols, Symbols, pack, take_rows
 from skpc._threads import launch
 from skpc._tree import children_of, levels_of
 
+_WORK_OF_A_CELL = 64  # its look-up in a table takes as long as so many multiplications
 _RADIX_SORTED = 2**16  # NumPy sorts 16-bit integers in linear time
 
 
@@ -153,7 +154,7 @@ def row_codes(
     n_patterns = np.empty(parents.shape[0], np.int64)
     launch(
         kernels.code_regions, level_start, order, symbols, n_symbols, children_start, children,
-        codes, n_patterns,
+        codes, n_patterns, work=_WORK_OF_A_CELL * symbols.size,
     )  # fmt: skip
     return codes, n_patterns
 
@@ -202,7 +203,7 @@ def link_patterns(
     launch(
         kernels.link_regions, n_regions, parents, symbols, np.cumsum(n_symbols) - n_symbols,
         codes, n_patterns, row_start, code_start, pattern_symbols, child_codes, member_start,
-        members,
+        members, work=_WORK_OF_A_CELL * symbols.size,
     )  # fmt: skip
 
     pattern_weights = np.zeros(row_start[-1])

@@ -259,7 +259,7 @@ def pairwise_mutual_information(
     information = np.empty((n_features, n_features))
     launch(
         kernels.mutual_information, n_features, counts, bits, planes, column_start, column_stop,
-        mask, float(pseudocount), information,
+        mask, float(pseudocount), information, work=n_columns**2 * n_rows / 64,
     )  # fmt: skip
     return information
 

@@ -64,18 +64,23 @@ if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
     os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
-def launch(kernel: Callable[..., None], levels: np.ndarray | int, *args: Any) -> None:
+def launch(
+    kernel: Callable[..., None], levels: np.ndarray | int, *args: Any, work: float = math.inf
+) -> None:
     """Call ``kernel(queue, levels, *args)`` on this context's threads until no task is left.
 
     Parameters
     ----------
     kernel : compiled without the GIL, takes tasks as `skpc._kernels.tasks` says
     levels : (n_levels + 1,) bounds of the tasks of each level, or the number of tasks of one
+    work : in multiplications; little is done by this thread alone, see `use_threads`
     """
     if isinstance(levels, int):
         levels = np.array([0, levels])
     queue = np.zeros(QUEUE_SIZE, np.int64)
     n_threads = getattr(_context, "n_threads", None) or available_threads()
+    if work < _SERIAL_WORK:
+        n_threads = 1
     n_helpers = min(n_threads, int(np.diff(levels).max(initial=1))) - 1
     helpers = [_helpers().submit(kernel, queue, levels, *args) for _ in range(n_helpers)]
     try:
