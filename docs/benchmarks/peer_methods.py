@@ -306,10 +306,10 @@ def warm_up(method: type[Method]) -> None:
 
 
 def usable(names: list[str]) -> list[type[Method]]:
-    """The methods that are asked for and can be imported, skpc's first."""
+    """The methods that are asked for and can be imported."""
     found = []
     for method in METHODS:
-        if not issubclass(method, Skpc) and method.name not in names:
+        if method.name not in names:
             continue
         try:
             importlib.import_module(method.module)
