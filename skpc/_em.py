@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import DTypeLike
 
-from skpc._batches import Batches, annealed
+from skpc._batches import Batches
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
 from skpc._mstep import MStep
 from skpc._patterns import row_codes
 from skpc._stopping import FitResult, Progress
+
+_HALVED_AFTER = 2.0  # epochs
 
 
 class EStep:
@@ -115,8 +117,8 @@ def fit_stepwise_em(
     """Update `circuit` after every mini-batch, from a running average of expected counts.
 
     An average of counts, scaled to the whole data set, moves towards those of the batch by a
-    step of 1 at first, and then of `step_size`, which falls to a fiftieth of that over the
-    `max_iter` epochs along half a cosine. Penalty and pseudocount mean what they do in EM.
+    step of 1 at first, and then of `step_size`, which falls as `falling` says. Penalty and
+    pseudocount mean what they do in EM.
 
     References
     ----------
@@ -124,23 +126,59 @@ def fit_stepwise_em(
     models", Journal of the Royal Statistical Society B, 2009.
     """
     total_weight = float(batches.weights.sum())
-    average: ExpectedCounts | None = None
-    n_updates = 0
+    learner = StepwiseEM(batches, m_step)
     for epoch in range(max_iter):
-        step = step_size * annealed(epoch / max_iter)
+        step = step_size * falling(epoch)
         log_likelihood = 0.0
         for batch in random_state.permutation(len(batches)):
-            counts = batches.expected_counts(batch, circuit, with_gate=m_step.needs_gate)
-            log_likelihood += counts.log_likelihood
-            factor = total_weight / batches.weights[batch]
-            n_updates += 1
-            if average is None:
-                average = counts
-                average.scale(factor)
-            else:
-                average.move_towards(counts, max(step, 1.0 / n_updates), factor)
-            former, circuit = circuit, m_step(circuit, average)
-            average.inputs = circuit.inputs.recentred(average.inputs, former.inputs)
+            circuit, of_batch = learner.update(circuit, batch, step)
+            log_likelihood += of_batch
         if progress.update(circuit, log_likelihood / total_weight):
             break
-    return replace(progress.result(), step_size_fell=True)
+    return replace(progress.result(), is_stepwise=True)
+
+
+def falling(epoch: int) -> float:
+    """Factor of the step size in this epoch, from 0.
+
+    Steps whose sum diverges and whose squares' does not reach an optimum from anywhere. They
+    do not depend on when learning ends: so many epochs are the same updates, bounded or not,
+    and a fit may be stopped, and repeated up to its best epoch.
+    """
+    return 1.0 / (1.0 + epoch / _HALVED_AFTER)
+
+
+class StepwiseEM:
+    """Updates of a circuit from single mini-batches, and the average of counts behind them.
+
+    Parameters
+    ----------
+    batches : Batches
+    m_step : MStep
+    """
+
+    def __init__(self, batches: Batches, m_step: MStep) -> None:
+        self._batches = batches
+        self._m_step = m_step
+        self._total_weight = float(batches.weights.sum())
+        self._average: ExpectedCounts | None = None
+        self._n_updates = 0
+
+    def update(self, circuit: Circuit, batch: int, step: float) -> tuple[Circuit, float]:
+        """Move the average towards the counts of a batch, and the circuit to its M-step.
+
+        The first updates take larger steps, up to 1, so that all batches seen count alike.
+        Also returns the log-likelihood of the batch before the update.
+        """
+        counts = self._batches.expected_counts(batch, circuit, with_gate=self._m_step.needs_gate)
+        log_likelihood = counts.log_likelihood
+        factor = self._total_weight / self._batches.weights[batch]
+        self._n_updates += 1
+        if self._average is None:
+            self._average = counts
+            self._average.scale(factor)
+        else:
+            self._average.move_towards(counts, max(step, 1.0 / self._n_updates), factor)
+        updated = self._m_step(circuit, self._average)
+        self._average.inputs = updated.inputs.recentred(self._average.inputs, circuit.inputs)
+        return updated, log_likelihood
