@@ -104,7 +104,7 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
 
     max_iter : int or None, default=None
         Largest number of iterations; of epochs, if there are mini-batches. None means 500
-        iterations, or 60 epochs.
+        iterations, or 100 epochs of EM, or 60 of "adam".
 
     tol : float, default=1e-4
         Learning stops when the mean log-likelihood of the training rows changes by less than

@@ -1,6 +1,7 @@
 """The estimator with Adam and with mini-batches: the promises it makes whatever the solver."""
 
 import warnings
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -266,6 +267,15 @@ def test_a_batch_size_beyond_the_table_is_all_rows(X):
     model = estimator(feature_types=TYPES, step_size=0.3, max_iter=4)
     one, two = (clone(model).set_params(batch_size=n).fit(X) for n in (90, 10**9))
     assert same_fit(one, two)
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch_size", "expected"), [("em", None, 500), ("em", 20, 100), ("adam", 20, 60)]
+)
+def test_how_long_learning_lasts_at_most(kind, batch_size, expected):
+    solver = Solver(MStep(), None, 0.0, kind=kind, batch_size=batch_size)
+    assert solver.resolved(np.ones(90)).max_iter == expected
+    assert replace(solver, max_iter=7).resolved(np.ones(90)).max_iter == 7
 
 
 def test_adam_has_batches_of_256_rows(X):
