@@ -35,20 +35,20 @@ COMMON = {"batch_size": 100, "tol": 0.0, "max_iter": 200, "dtype": "float32"}
 # states and a strong penalty, the others many states.
 SINGLE = [
     {"n_latents": 12, "mu": 0.15},
-    {"n_latents": 32},
+    {"n_latents": 32, "mu": 0.0},
     {"n_latents": 64},
-    {"n_latents": 16, "mu": 0.15},
+    {"n_latents": 9, "mu": 0.15},
     {"n_latents": 100},
-    {"n_latents": 32, "mu": 0.05, "init": "random"},
-    {"n_latents": 100, "mu": 0.05},
+    {"n_latents": 16, "mu": 0.15},
+    {"n_latents": 100, "mu": 0.003},
     {"n_latents": 100, "init": "random"},
     {"n_latents": 200, "mu": 0.02},
 ]
 MIXTURES = [
-    {"n_components": 4, "n_latents": 12, "mu": 0.05},
+    {"n_components": 4, "n_latents": 12, "mu": 0.15},
     {"n_components": 4, "n_latents": 32},
+    {"n_components": 8, "n_latents": 8, "mu": 0.15},
     {"n_components": 8, "n_latents": 16},
-    {"n_components": 8, "n_latents": 8, "mu": 0.1},
     {"n_components": 8, "n_latents": 32},
     {"n_components": 4, "n_latents": 64},
     {"n_components": 8, "n_latents": 32, "init": "random"},
