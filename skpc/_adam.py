@@ -8,8 +8,10 @@ import numpy as np
 
 from skpc._batches import Batches
 from skpc._circuit import Circuit
-from skpc._flows import ExpectedCounts
+from skpc._evidence import Evidence
+from skpc._flows import ExpectedCounts, add_up
 from skpc._kernels.mstep import WEIGHT_FLOOR
+from skpc._patterns import Patterns
 from skpc._stopping import FitResult, Progress
 from skpc._tangents import Linearisation
 
@@ -80,24 +82,35 @@ def _ascent(
 ) -> tuple[list[np.ndarray], ExpectedCounts]:
     """Gradient in `free_parameters` to ascend on a batch, and its expected counts."""
     if mu > 0:
-        evidence, patterns = batches.part(batch)
-        linearisation = Linearisation(circuit, evidence, patterns)
-        counts = linearisation.counts
-        tangent = linearisation.along_gradients(with_symbols=True)
-        root = counts.root - 2.0 * mu * circuit.root_weights * tangent.root
-        sums = counts.sums - 2.0 * mu * circuit.sum_weights * tangent.sums
-        changes = circuit.inputs.summarize(evidence, tangent.symbols)
-        inputs = [a - 2.0 * mu * b for a, b in zip(counts.inputs, changes, strict=True)]
+        blocks = [_penalised(circuit, *block, mu) for block in batches.blocks(batch)]
+        counts = add_up(counts for counts, _ in blocks)
+        ascent = add_up(ascent for _, ascent in blocks)
     else:
-        counts = batches.expected_counts(batch, circuit)
-        root, sums, inputs = counts.root, counts.sums, counts.inputs
+        counts = ascent = batches.expected_counts(batch, circuit)
     below = circuit.parents >= 0
     gradient = [
-        _through_softmax(root, circuit.root_weights),
-        _through_softmax(sums[below], circuit.sum_weights[below]),
-        *circuit.inputs.free_gradient(inputs),
+        _through_softmax(ascent.root, circuit.root_weights),
+        _through_softmax(ascent.sums[below], circuit.sum_weights[below]),
+        *circuit.inputs.free_gradient(ascent.inputs),
     ]
     return [part / batches.weights[batch] for part in gradient], counts
+
+
+def _penalised(
+    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float
+) -> tuple[ExpectedCounts, ExpectedCounts]:
+    """Expected counts, and these less `mu` times what the gradient of the trace makes of them."""
+    linearisation = Linearisation(circuit, evidence, patterns)
+    counts = linearisation.counts
+    tangent = linearisation.along_gradients(with_symbols=True)
+    changes = circuit.inputs.summarize(evidence, tangent.symbols)
+    ascent = replace(
+        counts,
+        root=counts.root - 2.0 * mu * circuit.root_weights * tangent.root,
+        sums=counts.sums - 2.0 * mu * circuit.sum_weights * tangent.sums,
+        inputs=[a - 2.0 * mu * b for a, b in zip(counts.inputs, changes, strict=True)],
+    )
+    return counts, ascent
 
 
 def _through_softmax(flows: np.ndarray, weights: np.ndarray) -> np.ndarray:

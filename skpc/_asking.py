@@ -52,7 +52,7 @@ class AskingMixin:
 
         Returns
         -------
-        array or frame of shape (n_samples, n_features_in_)
+        array or frame of shape (n_samples, `n_features_in_`)
             Of the kind, with the names, dtypes and categories that fit saw. With `given` there
             are n_samples draws of its first row, then of its second, and so on.
 
@@ -220,7 +220,7 @@ class AskingMixin:
             return log_conditional(self.circuit_, joint, evidence, max_bytes=working_bytes())
 
     def latent_posterior(self, X: Any, region: Any) -> np.ndarray:
-        """Probabilities of the states of one latent variable given each row.
+        """Posterior probability of each state of one latent variable given each row.
 
         Parameters
         ----------
@@ -256,7 +256,7 @@ class AskingMixin:
 
         Returns
         -------
-        ndarray of shape (n_features_in_, n_features_in_)
+        ndarray of shape (`n_features_in_`, `n_features_in_`)
             In nats; symmetric, with the features' entropies on the diagonal.
 
         Raises
@@ -322,9 +322,9 @@ class AskingMixin:
         from skpc._tree import tree_of_region
 
         circuit = self.circuit_
-        names = self._columns.names or [f"x{j}" for j in range(self.n_features_in_)]
+        names = self._feature_names()
         called = [
-            ", ".join(str(names[j]) for j in columns) if len(columns) else f"latent {region}"
+            ", ".join(names[j] for j in columns) if len(columns) else f"latent {region}"
             for region, columns in enumerate(circuit.features)
         ]
         edges = np.flatnonzero(circuit.parents >= 0)
@@ -336,6 +336,13 @@ class AskingMixin:
                 "tree": tree_of_region(circuit.parents)[edges],
             }
         )
+
+    def _feature_names(self) -> list[str]:
+        """Names of the columns: x0, x1 and so on where fit saw none."""
+        names = self._columns.names
+        if names is None:
+            return [f"x{j}" for j in range(self.n_features_in_)]
+        return [str(name) for name in names]
 
     def _positions(self, keys: Any, parameter: str) -> list[int]:
         """Column numbers of names or positions."""

@@ -1,4 +1,4 @@
-"""Mini-batches of a data set, whose patterns are found once."""
+"""Mini-batches of a data set, whose patterns are found once if there is room for them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from numpy.typing import DTypeLike
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._flows import ExpectedCounts, Messages
-from skpc._patterns import Patterns, build_patterns, row_patterns
+from skpc._flows import (
+    DEFAULT_MAX_BYTES,
+    ExpectedCounts,
+    Messages,
+    add_up,
+    pattern_blocks,
+    row_blocks,
+)
+from skpc._patterns import Patterns, row_patterns
 from skpc._symbols import take_rows
 
 _MAX_BATCHES = 2**20
@@ -33,6 +40,9 @@ class Batches:
         Deals the rows.
     by_row : bool
         Whether every row is a pattern of its own, as what is not linear in flows needs.
+    max_bytes : int
+        Patterns beyond this are found anew each time that their batch is asked for, and the
+        rows of a batch are taken in blocks whose messages fit.
     dtype : float64 or float32
         Of the messages.
 
@@ -51,43 +61,59 @@ class Batches:
         random_state: np.random.RandomState,
         *,
         by_row: bool = False,
+        max_bytes: int = DEFAULT_MAX_BYTES,
         dtype: DTypeLike = np.float64,
     ) -> None:
-        self._parts: list[tuple[Evidence, Patterns]] = []
-        totals = []
-        for rows, row_weights in deal(weights, batch_size, random_state):
-            part = evidence.with_symbols(take_rows(evidence.symbols, rows)).take(slice(None))
-            build = row_patterns if by_row else build_patterns
-            patterns = build(circuit.parents, part.dense_symbols, part.n_symbols, row_weights)
-            self._parts.append((part.without_rows(), patterns))
-            totals.append(row_weights.sum())
-        self.weights = np.array(totals)
-        self._messages = Messages(
-            max(patterns.n_message_rows for _, patterns in self._parts),
-            circuit.n_regions,
-            circuit.n_latents,
-            dtype=dtype,
-        )
+        self._dealt = deal(weights, batch_size, random_state)
+        self.weights = np.array([part.sum() for _, part in self._dealt])
+        self._evidence = evidence
+        self._parents = circuit.parents
+        self._by_row = by_row
+        self._max_bytes = max_bytes
+        self._bytes_left = max_bytes
+        self._kept: dict[int, list[tuple[Evidence, Patterns]]] = {}
+        self._messages = Messages(0, circuit.n_regions, circuit.n_latents, dtype=dtype)
 
     def __len__(self) -> int:
-        return len(self._parts)
+        return len(self._dealt)
 
-    @property
-    def n_patterns(self) -> int:
-        """Number of patterns of all regions and batches: the size of an epoch."""
-        return sum(int(patterns.n_patterns.sum()) for _, patterns in self._parts)
+    def blocks(self, batch: int) -> list[tuple[Evidence, Patterns]]:
+        """What the symbols of each block of a batch stand for, and its patterns."""
+        if batch in self._kept:
+            return self._kept[batch]
+        blocks = self._find(*self._dealt[batch])
+        size = sum(array.nbytes for _, patterns in blocks for array in patterns)
+        if size <= self._bytes_left:
+            self._bytes_left -= size
+            self._kept[batch] = blocks
+        return blocks
 
-    def part(self, batch: int) -> tuple[Evidence, Patterns]:
-        """What the symbols of a batch stand for, and its patterns."""
-        return self._parts[batch]
+    def _find(self, rows: np.ndarray, weights: np.ndarray) -> list[tuple[Evidence, Patterns]]:
+        evidence = self._evidence.with_symbols(take_rows(self._evidence.symbols, rows))
+        per_message = self._messages.bytes_per_row(self._messages.n_latents, self._messages.dtype)
+        if not self._by_row:
+            found = pattern_blocks(self._parents, evidence, weights, per_message, self._max_bytes)
+            return [(part, patterns) for _, part, patterns in found]
+        blocks = []
+        for block in row_blocks(len(rows), len(self._parents) * per_message, self._max_bytes):
+            part = evidence.take(block)
+            patterns = row_patterns(
+                self._parents, part.dense_symbols, part.n_symbols, weights[block]
+            )
+            blocks.append((part.without_rows(), patterns))
+        return blocks
 
     def expected_counts(
         self, batch: int, circuit: Circuit, *, with_gate: bool = False
     ) -> ExpectedCounts:
         """Expected counts of one batch under `circuit`."""
-        evidence, patterns = self._parts[batch]
-        self._messages.upward(circuit, evidence, patterns)
-        return self._messages.downward(circuit, evidence, patterns, with_gate=with_gate)
+
+        def counts(evidence: Evidence, patterns: Patterns) -> ExpectedCounts:
+            self._messages.make_room(patterns.n_message_rows)
+            self._messages.upward(circuit, evidence, patterns)
+            return self._messages.downward(circuit, evidence, patterns, with_gate=with_gate)
+
+        return add_up(counts(*block) for block in self.blocks(batch))
 
 
 def deal(

@@ -13,11 +13,12 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpc._columns import Columns, column_name, take_rows
 from skpc._density import SharpPCDensity
+from skpc._links import DocumentedMixin
 from skpc._sklearn import StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
 
 
-class SharpPCClassifier(ClassifierMixin, BaseEstimator):
+class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
     """Classifier by Bayes' rule from one :class:`SharpPCDensity` a class.
 
     The probability of a class given a row is in proportion to its prior times the density
@@ -63,7 +64,7 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen in fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
     See Also
@@ -145,6 +146,16 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If EM still improved after `max_iter` iterations, for each such class.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.classes_
+        array(['even', 'odd'], dtype='<U4')
         """
         former = dict(self.__dict__)
         try:
@@ -270,6 +281,16 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             In nats, in the order of `classes_`. Their logsumexp over classes is the log density
             of the row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict_joint_log_proba([[np.nan, np.nan, np.nan]]).round(2)
+        array([[-0.69, -0.69]])
         """
         check_is_fitted(self)
         table = validate_table(self, X, reset=False)
@@ -290,6 +311,16 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes)
             In nats, in the order of `classes_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict_log_proba([[0, 0, 1]]).argmax(axis=1)
+        array([0])
         """
         joint = self.predict_joint_log_proba(X)
         return joint - logsumexp(joint, axis=1, keepdims=True)
@@ -306,6 +337,16 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict_proba([[np.nan, np.nan, np.nan]])
+        array([[0.5, 0.5]])
         """
         return np.exp(self.predict_log_proba(X))
 
@@ -321,6 +362,16 @@ class SharpPCClassifier(ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Labels; of equally probable ones the first.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict([[0, 0, 1], [0, 1, np.nan]])
+        array(['even', 'odd'], dtype='<U4')
         """
         best = self.predict_joint_log_proba(X).argmax(axis=1)
         return self.classes_[best]

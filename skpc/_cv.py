@@ -64,23 +64,75 @@ class SharpPCDensityCV(SharpPCDensity):
         Whether early stopping, in every fit, is followed by learning the parameters anew from
         training and validation rows together: the `refit` of :class:`SharpPCDensity`.
 
-    regularizer, multiplier, update, solver, batch_size, step_size, max_iter, tol
-        How each circuit is fitted; as in :class:`SharpPCDensity`.
+    regularizer : {"global", "gated"}, default="global"
+        As in :class:`SharpPCDensity`.
 
-    early_stopping, validation_fraction, n_iter_no_change, pseudocount, init, n_init
-        As in :class:`SharpPCDensity`. Early stopping holds out some of a fold's training
-        rows; test rows are never looked at in training.
+    multiplier : {"unit", "exact"}, default="unit"
+        As in :class:`SharpPCDensity`.
 
-    feature_types, max_categories
-        As in :class:`SharpPCDensity`. Types are decided once, on all rows, and hold in every
-        fold, so that held-out log-likelihoods can be compared.
+    update : {"quadratic", "cubic"}, default="quadratic"
+        As in :class:`SharpPCDensity`.
+
+    solver : {"em", "adam"}, default="em"
+        As in :class:`SharpPCDensity`.
+
+    batch_size : int, "auto" or None, default="auto"
+        As in :class:`SharpPCDensity`.
+
+    step_size : float or None, default=None
+        As in :class:`SharpPCDensity`.
+
+    max_iter : int or None, default=None
+        As in :class:`SharpPCDensity`.
+
+    tol : float, default=1e-4
+        As in :class:`SharpPCDensity`.
+
+    early_stopping : bool or "auto", default="auto"
+        As in :class:`SharpPCDensity`. It holds out some of a fold's training rows;
+        test rows are never looked at in training.
+
+    validation_fraction : float, default=0.1
+        As in :class:`SharpPCDensity`.
+
+    n_iter_no_change : int, default=10
+        As in :class:`SharpPCDensity`.
+
+    pseudocount : float, default=0.01
+        As in :class:`SharpPCDensity`.
+
+    init : {"random", "cluster"}, default="cluster"
+        As in :class:`SharpPCDensity`.
+
+    n_init : int, default=1
+        As in :class:`SharpPCDensity`.
+
+    feature_types : {"auto", "categorical", "gaussian"}, sequence or dict, default="auto"
+        As in :class:`SharpPCDensity`. Types are decided once, on all rows, and hold in
+        every fold, so that held-out log-likelihoods can be compared.
+
+    max_categories : int, default=32
+        As in :class:`SharpPCDensity`.
 
     handle_unknown : {"ignore", "error"}, default="ignore"
         What the final model does with a category that fit did not see. In the folds a
         category that training rows lack always has the mass of one without counts.
 
-    structure, n_components, n_repetitions, feature_groups, shrinkage
-        As in :class:`SharpPCDensity`. The tree is learnt anew in each fold.
+    structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
+            (n_features,), default="chow-liu"
+        As in :class:`SharpPCDensity`. A tree is learnt anew in each fold.
+
+    n_components : int, default=1
+        As in :class:`SharpPCDensity`.
+
+    n_repetitions : int, default=10
+        As in :class:`SharpPCDensity`.
+
+    feature_groups : "auto", sequence of sequences or None, default="auto"
+        As in :class:`SharpPCDensity`.
+
+    shrinkage : float, default=10
+        As in :class:`SharpPCDensity`.
 
     random_state : int, RandomState instance or None, default=None
         Seed of every fit. From an instance, or None, one seed is drawn, for all fits alike:
@@ -119,7 +171,7 @@ class SharpPCDensityCV(SharpPCDensity):
     n_features_in_ : int
         Number of columns seen in fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
     circuit_, categories_, feature_types_, log_likelihoods_, validation_log_likelihoods_
@@ -283,6 +335,15 @@ class SharpPCDensityCV(SharpPCDensity):
         -----
         ConvergenceWarning
             If EM still improved after `max_iter` iterations.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensityCV
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensityCV(n_latents=2, mus=[0, 0.1], cv=2, random_state=0).fit(X)
+        >>> model.cv_log_likelihoods_.shape
+        (2, 2)
         """
         mus = self._check_mus()
         if self.warm_path and (self.early_stopping is True or X_val is not None):

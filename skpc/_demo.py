@@ -161,27 +161,12 @@ def _draw(search: GridSearchCV, real: np.ndarray, sampled: np.ndarray, output: P
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    results = search.cv_results_
-    mus = np.array(results["param_density__mu"], float)
+    from skpc.plotting import MuPathDisplay
+
     figure = Figure(figsize=(11, 4), layout="constrained")
     FigureCanvasAgg(figure)
     curve, left, right = figure.subplots(1, 3, width_ratios=[1.4, 1, 1])
-    curve.errorbar(
-        range(len(mus)),
-        results["mean_test_log_likelihood"],
-        yerr=results["std_test_log_likelihood"] / np.sqrt(search.n_splits_ - 1),
-        marker="o",
-        capsize=3,
-        color="C0",
-    )
-    curve.set_xticks(range(len(mus)), [f"{mu:g}" for mu in mus])
-    curve.set_xlabel("mu, strength of the sharpness penalty")
-    curve.set_ylabel("CV log-likelihood, nats per row", color="C0")
-    sharpness = curve.twinx()
-    sharpness.plot(range(len(mus)), results["mean_test_sharpness"], "s--", color="C1")
-    sharpness.set_yscale("log")
-    sharpness.set_ylabel("sharpness, mean Hessian trace", color="C1")
-    curve.set_title("Held-out likelihood and sharpness")
+    MuPathDisplay.from_search(search, ax=curve)
     for axes, rows, title in (left, real, "Real digits"), (right, sampled, "Sampled digits"):
         tiles = rows[:25].reshape(5, 5, 8, 8)
         tiles = np.pad(tiles, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=0.5)

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpc._asking import AskingMixin, working_bytes
 from skpc._columns import Columns, take_rows
+from skpc._links import DocumentedMixin
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
 
@@ -39,7 +40,7 @@ _FITTED = (
 )  # what marginal models share with the one that they are taken from
 
 
-class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
+class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
     """Density of a table by a probabilistic circuit, learnt by sharpness-aware EM.
 
     The model is a hidden Chow-Liu tree: a Chow-Liu tree [3]_ is learnt over the columns,
@@ -231,18 +232,18 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
         It has one root, or one for each component or repetition.
 
-    categories_ : list of n_features_in_ arrays or None
+    categories_ : list of ndarray or None, one a column
         The categories of each column, sorted; None where it is continuous.
 
-    feature_types_ : list of n_features_in_ str
+    feature_types_ : list of str, one a column
         How each column was read: "categorical" or "gaussian".
 
-    log_likelihoods_ : ndarray of shape (n_iter_,)
+    log_likelihoods_ : ndarray of shape (`n_iter_`,)
         Mean log-likelihood of the training rows before each iteration, in nats. With
         mini-batches each row's is that before the update by its batch. Rows held out are not
         among them.
 
-    validation_log_likelihoods_ : ndarray of shape (n_iter_ + 1,) or None
+    validation_log_likelihoods_ : ndarray of shape (`n_iter_` + 1,) or None
         Mean log-likelihood of the validation rows before each iteration, and after the last
         one. But for mini-batches, which change the circuit within an iteration, entry by
         entry of the same circuit as `log_likelihoods_`. None without early stopping.
@@ -263,7 +264,7 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen in fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
     n_parameters : int
@@ -458,6 +459,15 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         ConvergenceWarning
             If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
             of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0)
+        >>> model.fit(X, sample_weight=np.arange(40)).n_parameters
+        11
         """
         former = dict(self.__dict__)
         try:
@@ -520,6 +530,15 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Log-likelihoods in nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> model.score_samples([[0, 0, 1], [0, np.nan, np.nan]]).round(1)
+        array([-1.4, -0.7])
         """
         return self._score_samples(self._validate(X))
 
@@ -538,8 +557,17 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         float
-            Weighted mean of `score_samples`, as in scikit-learn's GaussianMixture. (The score
-            of its KernelDensity is the sum instead.)
+            Weighted mean of `score_samples`, as in scikit-learn's GaussianMixture. The score
+            of its KernelDensity is the sum instead.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> round(model.score(X), 1)
+        -1.4
         """
         return self._mean(self._score_samples, X, sample_weight)
 
@@ -595,7 +623,17 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
 
     @property
     def n_parameters(self) -> int:
-        """Number of free parameters of the fitted circuit."""
+        """Number of free parameters of the fitted circuit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> model.n_parameters
+        11
+        """
         check_is_fitted(self)
         return self.circuit_.n_parameters
 
@@ -605,11 +643,21 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
 
         Returns
         -------
         float
             -2 log-likelihood in all + 2 `n_parameters`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> bool(model.aic(X) < SharpPCDensity(n_latents=1).fit(X).aic(X))
+        True
         """
         check_is_fitted(self)
         return float(-2.0 * self.score_samples(X).sum() + 2.0 * self.n_parameters)
@@ -620,11 +668,21 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
 
         Returns
         -------
         float
             -2 log-likelihood in all + `n_parameters` log n_samples.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> bool(model.bic(X) < SharpPCDensity(n_latents=1).fit(X).bic(X))
+        True
         """
         check_is_fitted(self)
         scores = self.score_samples(X)
@@ -663,6 +721,15 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples,)
             Traces, at least zero; the larger, the sharper.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> bool((model.hessian_trace(X) >= 0).all())
+        True
         """
         return self._hessian_trace(self._validate(X))
 
@@ -680,6 +747,15 @@ class SharpPCDensity(AskingMixin, DensityMixin, BaseEstimator):
         -------
         float
             Weighted mean of `hessian_trace`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> bool(np.isclose(model.sharpness(X), model.hessian_trace(X).mean()))
+        True
         """
         return self._mean(self._hessian_trace, X, sample_weight)
 

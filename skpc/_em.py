@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike
 from skpc._batches import Batches
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, pattern_blocks
+from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, add_up, pattern_blocks
 from skpc._mstep import MStep
-from skpc._patterns import row_codes
+from skpc._patterns import Patterns, row_codes
 from skpc._stopping import FitResult, Progress
 
 _HALVED_AFTER = 2.0  # epochs
@@ -73,23 +73,21 @@ class EStep:
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts under `circuit`."""
-        total: ExpectedCounts | None = None
-        for rows, evidence, patterns in self.blocks:
-            self._messages.upward(circuit, evidence, patterns)
-            moments = None
-            if self._evidence is not None:
-                part = self._evidence.take(rows)
-                codes, _ = row_codes(circuit.parents, part.dense_symbols, part.n_symbols)
-                moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])
-            counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
-            if moments is not None:
-                _, counts.root_moments, counts.sum_moments = moments
-            if total is None:
-                total = counts
-            else:
-                total.add(counts)
-        assert total is not None
-        return total
+        return add_up(self._block_counts(circuit, *block) for block in self.blocks)
+
+    def _block_counts(
+        self, circuit: Circuit, rows: slice, evidence: Evidence, patterns: Patterns
+    ) -> ExpectedCounts:
+        self._messages.upward(circuit, evidence, patterns)
+        moments = None
+        if self._evidence is not None:
+            part = self._evidence.take(rows)
+            codes, _ = row_codes(circuit.parents, part.dense_symbols, part.n_symbols)
+            moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])
+        counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
+        if moments is not None:
+            _, counts.root_moments, counts.sum_moments = moments
+        return counts
 
 
 def fit_em(

@@ -13,6 +13,7 @@ from skpc._symbols import SparseSymbols, Symbols, dense_rows, region_symbols
 from skpc._threads import launch
 
 _BLOCK_CELLS = 2**22
+_TASK_CELLS = 2**14
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,20 @@ def encode(
     discrete = [r for r, n in enumerate(n_categories) if n > 0]
     if discrete:
         columns = np.array([features[r][0] for r in discrete], np.int64)
+        sizes = n_categories[discrete]
+        start = np.append(0, np.cumsum(sizes))
         flat = np.concatenate([c for c in categories if c is not None])
-        start = np.append(0, np.cumsum(n_categories[discrete]))
+        lowest, place = np.repeat(flat[start[:-1]], sizes), np.repeat(start[:-1], sizes)
+        is_next = flat == lowest + (np.arange(len(flat)) - place)
+        is_range = np.logical_and.reduceat(is_next, start[:-1])
         n_block = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
+        task_rows = max(16, _TASK_CELLS // max(1, X.shape[1]))
         for first in range(0, X.shape[0], n_block):
-            rows = slice(first, first + n_block)
-            block = np.ascontiguousarray(X[rows, columns].T, dtype=np.float64)
-            encoded = np.empty(block.shape, np.int32)
-            launch(kernels.encode, len(block), block, flat, start, encoded)
-            symbols[discrete, rows] = encoded
+            block = np.require(X[first : first + n_block], np.float64, ["C", "W"])
+            launch(
+                kernels.encode, -(-len(block) // task_rows), block, task_rows, columns,
+                np.array(discrete), flat, start, is_range, first, symbols,
+            )  # fmt: skip
     n_symbols = n_categories + 2
     values: list[np.ndarray | None] = [None] * len(categories)
     for region, known in enumerate(categories):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -80,6 +81,15 @@ class ExpectedCounts:
                 setattr(self, name, getattr(self, name) + value)
 
 
+def add_up(parts: Iterable[ExpectedCounts]) -> ExpectedCounts:
+    """The expected counts of all rows from those of blocks of them."""
+    blocks = iter(parts)
+    total = next(blocks)
+    for counts in blocks:
+        total.add(counts)
+    return total
+
+
 class Messages:
     """The messages of a circuit over the patterns of a data set, and passes over them.
 
@@ -102,14 +112,25 @@ class Messages:
         dtype: DTypeLike = np.float64,
         keep_products: bool = True,
     ) -> None:
-        n_padded = padded(n_latents, dtype)
+        self.n_latents = n_latents
+        self.dtype = np.dtype(dtype)
+        self._keep_products = keep_products
+        self._allocate(n_message_rows)
+        self.weights = np.zeros((n_regions, n_latents, self.sums.shape[1]), dtype)
+        self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
+
+    def _allocate(self, n_message_rows: int) -> None:
+        n_padded = padded(self.n_latents, self.dtype)
         # Block products may touch up to one tile behind the last row.
         shape = (n_message_rows + TILE_ROWS, n_padded)
-        self.sums = np.zeros(shape, dtype)
-        self.products = np.zeros(shape if keep_products else (0, n_padded), dtype)
+        self.sums = np.zeros(shape, self.dtype)
+        self.products = np.zeros(shape if self._keep_products else (0, n_padded), self.dtype)
         self.exponents = np.zeros(shape[0], np.int64)
-        self.weights = np.zeros((n_regions, n_latents, n_padded), dtype)
-        self.weights_t = np.zeros_like(self.weights)
+
+    def make_room(self, n_message_rows: int) -> None:
+        """Allow for so many rows; the messages so far may be lost."""
+        if n_message_rows + TILE_ROWS > len(self.sums):
+            self._allocate(n_message_rows)
 
     @staticmethod
     def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
@@ -242,7 +263,9 @@ def log_likelihood(
     bytes_per_row = n_regions * (Messages.bytes_per_row(n_latents) // 2 + 12)
     for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
         evidence = circuit.inputs.encode(X[rows])
-        patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
+        patterns = build_patterns(
+            circuit.parents, evidence.dense_symbols, evidence.n_symbols, upward_only=True
+        )
         messages = Messages(patterns.n_message_rows, n_regions, n_latents, keep_products=False)
         messages.upward(circuit, evidence, patterns)
         out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
@@ -279,8 +302,9 @@ class MeanLogLikelihood:
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
         self._total_weight = float(weights.sum())
         self._blocks = pattern_blocks(
-            circuit.parents, evidence, weights, Messages.bytes_per_row(n_latents), max_bytes
-        )
+            circuit.parents, evidence, weights, Messages.bytes_per_row(n_latents), max_bytes,
+            upward_only=True,
+        )  # fmt: skip
         n_message_rows = max(patterns.n_message_rows for _, _, patterns in self._blocks)
         self._messages = Messages(n_message_rows, n_regions, n_latents, keep_products=False)
 
@@ -302,8 +326,12 @@ def pattern_blocks(
     weights: np.ndarray,
     bytes_per_message: int,
     max_bytes: int,
+    *,
+    upward_only: bool = False,
 ) -> list[tuple[slice, Evidence, Patterns]]:
     """Patterns of the whole data set, or of blocks of rows if they need much memory.
+
+    See `skpc._patterns.build_patterns` for `upward_only`.
 
     Returns
     -------
@@ -323,6 +351,8 @@ def pattern_blocks(
             smaller = row_blocks(n_rows, -(-needed // n_rows), max_bytes)
             todo[:0] = [slice(rows.start + s.start, rows.start + s.stop) for s in smaller]
             continue
-        patterns = link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights[rows])
+        patterns = link_patterns(
+            parents, symbols, n_symbols, codes, n_patterns, weights[rows], upward_only=upward_only
+        )
         blocks.append((rows, part.without_rows(), patterns))
     return blocks

@@ -18,7 +18,7 @@ from skpc._threads import use_threads
 class HessianSpectrum(NamedTuple):
     """Some eigenvalues of a Hessian.
 
-    Attributes
+    Parameters
     ----------
     eigenvalues : ndarray of shape (k,)
         Descending.
@@ -26,6 +26,19 @@ class HessianSpectrum(NamedTuple):
         Of unit length, one a column; the largest entry of each is positive.
     residuals : ndarray of shape (k,)
         Length of H v - lambda v.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import hessian_spectrum
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> spectrum = hessian_spectrum(circuit, X, 2)
+    >>> spectrum.eigenvectors.shape
+    (6, 2)
+    >>> bool((spectrum.residuals < 1e-6).all())
+    True
     """
 
     eigenvalues: np.ndarray
@@ -91,6 +104,7 @@ def gradient(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     sample_weight : array of shape (n,), optional
@@ -159,6 +173,7 @@ def hessian_vector_product(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     v : array of shape (P,) or (P, m)
@@ -234,6 +249,7 @@ def hessian_operator(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     sample_weight : array of shape (n,), optional
@@ -297,6 +313,7 @@ def hessian(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     sample_weight : array of shape (n,), optional
@@ -368,6 +385,7 @@ def hessian_spectrum(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     k : int, default=10

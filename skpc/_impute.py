@@ -12,11 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpc._asking import working_bytes
 from skpc._density import SharpPCDensity
+from skpc._links import DocumentedMixin
 from skpc._sklearn import StrOptions, fit_context
 from skpc._tables import validate_table
 
 
-class SharpPCImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SharpPCImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fill missing values given the others of their row, exactly under a :class:`SharpPCDensity`.
 
     No rounds of regressions, no neighbours: one density of all columns, learnt from rows with
@@ -56,7 +57,7 @@ class SharpPCImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns seen in fit.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
     See Also
@@ -126,6 +127,15 @@ class SharpPCImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         ValueError
             If a parameter or the data cannot be used, or if a frozen density is not fitted, or
             on other columns. The estimator is then as it was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity, SharpPCImputer
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, np.nan], [0, 0, 0]] * 10)
+        >>> imputer = SharpPCImputer(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+        >>> imputer.density_.feature_types_
+        ['categorical', 'categorical', 'categorical']
         """
         former = dict(self.__dict__)
         try:
@@ -164,6 +174,16 @@ class SharpPCImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             X with its missing cells filled: of a frame a frame, with its names, index,
             dtypes and categories, unless `set_output` asks for something else. Means that go into
             a column of integers are rounded.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity, SharpPCImputer
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, np.nan], [0, 0, 0]] * 10)
+        >>> imputer = SharpPCImputer(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+        >>> imputer.transform([[0, np.nan, 1], [np.nan, 1, 0]])
+        array([[0., 0., 1.],
+               [1., 1., 0.]])
         """
         check_is_fitted(self)
         from skpc._posteriors import complete

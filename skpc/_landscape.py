@@ -23,6 +23,7 @@ def project_direction(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     direction : array of shape (P,)
         A parameter vector; see `skpc.curvature`.
     include_inputs : bool, default=False
@@ -31,6 +32,7 @@ def project_direction(
     Returns
     -------
     ndarray of shape (P,)
+        The projection, a parameter vector.
 
     Examples
     --------
@@ -54,6 +56,7 @@ def admissible_steps(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     direction : array of shape (P,)
         A parameter vector, which is projected; see `project_direction`.
     include_inputs : bool, default=False
@@ -61,8 +64,10 @@ def admissible_steps(
 
     Returns
     -------
-    low, high : float
-        Infinite if the projection is zero.
+    low : float
+        The lower end, at most zero; infinite if the projection is zero.
+    high : float
+        The upper end.
 
     Examples
     --------
@@ -96,6 +101,7 @@ def directional_profile(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     direction : array of shape (P,)

@@ -20,13 +20,16 @@ _AUTO_CONTAMINATION = 0.1
 class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
     """Rows that a probabilistic circuit finds improbable.
 
-    The density is that of :class:`SharpPCDensity`, which has all parameters that are not
-    described here. A row is an outlier if its log-likelihood is below a quantile of those of
-    the training rows. Missing values are summed out, exactly: a row with few values is judged by
-    what it shows, and has a higher likelihood than if it showed more.
+    The density is that of :class:`SharpPCDensity`, with its parameters. A row is an outlier if
+    its log-likelihood is below a quantile of those of the training rows. Missing values are
+    summed out, exactly: a row with few values is judged by what it shows, and has a higher
+    likelihood than if it showed more.
 
     Parameters
     ----------
+    n_latents : int, default=32
+        As in :class:`SharpPCDensity`.
+
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows, by weight, that are outliers: `offset_` is that quantile
         of their scores. "auto" is 0.1, the quantile that scikit-learn's EllipticEnvelope takes:
@@ -41,11 +44,92 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         are like ones never seen. A little more than `contamination` is a good choice. The threshold
         refers to all rows.
 
-    n_latents, mu, regularizer, multiplier, update, solver, batch_size, step_size, max_iter, tol, \
-            early_stopping, validation_fraction, n_iter_no_change, refit, pseudocount, init, \
-            n_init, feature_types, max_categories, handle_unknown, structure, n_components, \
-            n_repetitions, feature_groups, shrinkage, warm_start, random_state, dtype, n_jobs, \
-            verbose
+    mu : float, default=0.01
+        As in :class:`SharpPCDensity`.
+
+    regularizer : {"global", "gated"}, default="global"
+        As in :class:`SharpPCDensity`.
+
+    multiplier : {"unit", "exact"}, default="unit"
+        As in :class:`SharpPCDensity`.
+
+    update : {"quadratic", "cubic"}, default="quadratic"
+        As in :class:`SharpPCDensity`.
+
+    solver : {"em", "adam"}, default="em"
+        As in :class:`SharpPCDensity`.
+
+    batch_size : int, "auto" or None, default="auto"
+        As in :class:`SharpPCDensity`.
+
+    step_size : float or None, default=None
+        As in :class:`SharpPCDensity`.
+
+    max_iter : int or None, default=None
+        As in :class:`SharpPCDensity`.
+
+    tol : float, default=1e-4
+        As in :class:`SharpPCDensity`.
+
+    early_stopping : bool or "auto", default="auto"
+        As in :class:`SharpPCDensity`.
+
+    validation_fraction : float, default=0.1
+        As in :class:`SharpPCDensity`.
+
+    n_iter_no_change : int, default=10
+        As in :class:`SharpPCDensity`.
+
+    refit : bool, default=True
+        As in :class:`SharpPCDensity`.
+
+    pseudocount : float, default=0.01
+        As in :class:`SharpPCDensity`.
+
+    init : {"random", "cluster"}, default="cluster"
+        As in :class:`SharpPCDensity`.
+
+    n_init : int, default=1
+        As in :class:`SharpPCDensity`.
+
+    feature_types : {"auto", "categorical", "gaussian"}, sequence or dict, default="auto"
+        As in :class:`SharpPCDensity`.
+
+    max_categories : int, default=32
+        As in :class:`SharpPCDensity`.
+
+    handle_unknown : {"ignore", "error"}, default="ignore"
+        As in :class:`SharpPCDensity`.
+
+    structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
+            (n_features,), default="chow-liu"
+        As in :class:`SharpPCDensity`.
+
+    n_components : int, default=1
+        As in :class:`SharpPCDensity`.
+
+    n_repetitions : int, default=10
+        As in :class:`SharpPCDensity`.
+
+    feature_groups : "auto", sequence of sequences or None, default="auto"
+        As in :class:`SharpPCDensity`.
+
+    shrinkage : float, default=10
+        As in :class:`SharpPCDensity`.
+
+    warm_start : bool, default=False
+        As in :class:`SharpPCDensity`.
+
+    random_state : int, RandomState instance or None, default=None
+        As in :class:`SharpPCDensity`.
+
+    dtype : {"float64", "float32"}, default="float64"
+        As in :class:`SharpPCDensity`.
+
+    n_jobs : int or None, default=None
+        As in :class:`SharpPCDensity`.
+
+    verbose : int, default=0
         As in :class:`SharpPCDensity`.
 
     Attributes
@@ -183,6 +267,15 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         -------
         SharpPCOutlierDetector
             The fitted estimator.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> detector = SharpPCOutlierDetector(n_latents=2, trim=0.03, random_state=0)
+        >>> detector.fit(X).n_features_in_
+        3
         """
         former = dict(self.__dict__)
         validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
@@ -209,7 +302,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Log-likelihoods above the threshold: negative for outliers.
+        """Log-likelihood above the threshold: negative for outliers.
 
         Parameters
         ----------
@@ -220,6 +313,16 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         -------
         ndarray of shape (n_samples,)
             ``score_samples(X) - offset_``, in nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> detector = SharpPCOutlierDetector(n_latents=2, contamination=0.03, random_state=0)
+        >>> detector = detector.fit(X)
+        >>> detector.decision_function([[0, 0, 0], [1, 0, 1]]) < 0
+        array([False,  True])
         """
         return self.score_samples(X) - self.offset_
 
@@ -235,6 +338,16 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         -------
         ndarray of shape (n_samples,)
             -1 for outliers, 1 for others.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> detector = SharpPCOutlierDetector(n_latents=2, contamination=0.03, random_state=0)
+        >>> detector = detector.fit(X)
+        >>> detector.predict([[0, 0, 0], [1, 0, 1]])
+        array([ 1, -1])
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 

@@ -14,9 +14,11 @@ import numpy as np
 from skpc._kernels import patterns as kernels
 from skpc._kernels.flows import TASK_ROWS
 from skpc._kernels.gemm import TILE_ROWS
-from skpc._symbols import Symbols, pack, take_rows
+from skpc._symbols import SparseSymbols, Symbols, pack, take_rows
 from skpc._threads import launch
 from skpc._tree import children_of, levels_of
+
+_RADIX_SORTED = 2**16  # NumPy sorts 16-bit integers in linear time
 
 
 class Patterns(NamedTuple):
@@ -94,12 +96,19 @@ def distinct_rows(
     symbols : the same kind, (n_regions, n_distinct)
     weights : (n_distinct,) float64
     """
+    if not isinstance(symbols, SparseSymbols):
+        n_symbols = symbols.max(axis=1, initial=0) + 1  # what occurs: fewer words, same order
     words = pack(symbols, n_symbols)
     keys = list(words[::-1])
     if (weights != weights[0]).any():
         # They break ties, so that equal rows are always added in the same order.
         keys.insert(0, weights)
-    order = np.lexsort(keys) if len(keys) > 1 else np.argsort(keys[0])
+    if len(keys) > 1:
+        order = np.lexsort(keys)
+    elif int(words.max(initial=0)) < _RADIX_SORTED:
+        order = np.argsort(words[0].astype(np.uint16), kind="stable")
+    else:
+        order = np.argsort(words[0])
     words = words[:, order]
     is_first = np.ones(order.shape[0], bool)
     is_first[1:] = (words[:, 1:] != words[:, :-1]).any(axis=0)
@@ -114,6 +123,8 @@ def build_patterns(
     symbols: np.ndarray,
     n_symbols: np.ndarray,
     weights: np.ndarray | None = None,
+    *,
+    upward_only: bool = False,
 ) -> Patterns:
     """Number and link the patterns of every region.
 
@@ -123,9 +134,13 @@ def build_patterns(
     symbols : (n_regions, n) int32, symbol of each row at each region.
     n_symbols : (n_regions,) number of possible symbols.
     weights : (n,) weight of each row, default ones.
+    upward_only : whether to leave out what a downward pass needs: `members`, and all weights
+        but those of the roots' patterns.
     """
     codes, n_patterns = row_codes(parents, symbols, n_symbols)
-    return link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)
+    return link_patterns(
+        parents, symbols, n_symbols, codes, n_patterns, weights, upward_only=upward_only
+    )
 
 
 def row_codes(
@@ -166,6 +181,8 @@ def link_patterns(
     codes: np.ndarray,
     n_patterns: np.ndarray,
     weights: np.ndarray | None = None,
+    *,
+    upward_only: bool = False,
 ) -> Patterns:
     """Link given pattern codes; see `build_patterns`."""
     n_regions = parents.shape[0]
@@ -180,8 +197,8 @@ def link_patterns(
     code_start = np.cumsum(n_links) - n_links
     pattern_symbols = np.zeros(row_start[-1], np.int32)
     child_codes = np.empty(n_links.sum(), np.int32)
-    members = np.empty(n_links.sum(), np.int32)
-    member_start = np.zeros(row_start[-1] + n_regions, np.int64)
+    members = np.empty(0 if upward_only else n_links.sum(), np.int32)
+    member_start = np.zeros(0 if upward_only else row_start[-1] + n_regions, np.int64)
     launch(
         kernels.link_regions, n_regions, parents, symbols, np.cumsum(n_symbols) - n_symbols,
         codes, n_patterns, row_start, code_start, pattern_symbols, child_codes, member_start,
@@ -193,9 +210,10 @@ def link_patterns(
         pattern_weights[row_start[root] : row_start[root] + n_patterns[root]] = np.bincount(
             codes[root], weights=weights, minlength=n_patterns[root]
         )
-    kernels.add_member_weights(
-        topdown, parents, n_patterns, row_start, member_start, members, pattern_weights
-    )
+    if not upward_only:
+        kernels.add_member_weights(
+            topdown, parents, n_patterns, row_start, member_start, members, pattern_weights
+        )
     up_tasks, up_levels = _tasks(bottomup, up_level_start, n_patterns)
     down_tasks, down_levels = _tasks(
         topdown[len(roots) :], down_level_start[1:] - len(roots), n_patterns

@@ -113,6 +113,7 @@ class Solver:
             np.inf if self.batch_size is None else self.batch_size,
             random_state,
             by_row=by_row,
+            max_bytes=self.max_bytes,
             dtype=np.float64 if by_row else self.dtype,
         )
         if self.kind == "adam":

@@ -68,7 +68,7 @@ def take_rows(symbols: Symbols, rows: np.ndarray) -> Symbols:
     """The symbols of the rows with these numbers, in their order."""
     if isinstance(symbols, SparseSymbols):
         return SparseSymbols(symbols.default, symbols.deviations[rows])
-    return np.ascontiguousarray(symbols[:, rows])
+    return np.take(symbols, rows, axis=1)  # faster than by an index, and contiguous
 
 
 def region_symbols(symbols: Symbols, region: int) -> np.ndarray:

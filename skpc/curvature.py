@@ -54,14 +54,24 @@ class NodeCurvature(NamedTuple):
     Entry ``[c, k]`` is that of the sum node k of region c; the root sum node's is in
     ``[roots[0], 0]``, and all other entries of roots are zero.
 
-    Attributes
+    Parameters
     ----------
     usage : ndarray of shape (n_regions, n_latents)
         Mean over rows of F_n^2, the squared flow through the node.
     local : ndarray of shape (n_regions, n_latents)
-        Mean of t_n = |P_c|^2 / S_c,k^2, the node's own curvature.
+        Mean of t_n, ``|P_c|^2 / S_c,k^2``, the node's own curvature.
     global_ : ndarray of shape (n_regions, n_latents)
         Mean of T_n = F_n^2 t_n; the sum over all nodes is the mean trace of the Hessian.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.curvature import node_curvature
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> node_curvature(circuit, X).local.shape
+    (2, 2)
     """
 
     usage: np.ndarray
@@ -85,6 +95,7 @@ def hessian_trace(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     n_jobs : int or None, default=None
@@ -95,6 +106,7 @@ def hessian_trace(
     Returns
     -------
     ndarray of shape (n,)
+        Traces, at least zero.
 
     Notes
     -----
@@ -148,6 +160,7 @@ def node_curvature(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     sample_weight : array of shape (n,), optional
@@ -209,6 +222,7 @@ def trace_gradient(
     Parameters
     ----------
     circuit : Circuit
+        Of a fitted estimator: its `circuit_`.
     X : array or sparse matrix of shape (n, n_features)
         Values as the circuit's inputs know them; NaN is summed out.
     sample_weight : array of shape (n,), optional

@@ -97,7 +97,7 @@ def make_manifold(
     noise: float | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> np.ndarray:
-    r"""Points near a curve in the plane or in space.
+    r"""Draw points near a curve in the plane or in space.
 
     The eight shapes on which sharpness-aware learning of circuits was first measured [1]_;
     most of them come from work on normalising flows [2]_. Rows are independent draws.

@@ -33,10 +33,9 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 seeds = pytest.mark.parametrize("seed", range(3))
 
 
-def new_batches(circuit, X, weights, batch_size=np.inf, *, by_row):
+def new_batches(circuit, X, weights, batch_size=np.inf, **options):
     evidence = circuit.inputs.encode(X)
-    random_state = np.random.RandomState(0)
-    return Batches(circuit, evidence, weights, batch_size, random_state, by_row=by_row)
+    return Batches(circuit, evidence, weights, batch_size, np.random.RandomState(0), **options)
 
 
 def learn(circuit, X, weights, mu=0.0, batch_size=np.inf, by_row=None, **options):
@@ -176,6 +175,16 @@ def test_patterns_and_rows_have_the_same_gradient(case):
     np.testing.assert_allclose(flat(by_row), flat(by_pattern), rtol=1e-9, atol=1e-11)
     tiny, _ = _ascent(circuit, new_batches(circuit, X, weights, by_row=True), 0, 1e-14)
     np.testing.assert_allclose(flat(tiny), flat(by_pattern), rtol=1e-9, atol=1e-8)
+
+
+@each_case
+def test_blocks_of_a_batch_have_the_same_gradient(case):
+    circuit, X, weights = case(1)
+    whole = new_batches(circuit, X, weights, by_row=True)
+    blocks = new_batches(circuit, X, weights, by_row=True, max_bytes=2000)
+    assert len(blocks.blocks(0)) > len(whole.blocks(0)) == 1
+    gradients = [flat(_ascent(circuit, batches, 0, 0.01)[0]) for batches in (whole, blocks)]
+    np.testing.assert_allclose(*gradients, rtol=1e-9, atol=1e-10)
 
 
 def test_scaled_weights_have_the_same_gradient():

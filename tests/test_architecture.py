@@ -18,6 +18,7 @@ LAYERS = [
     {"__main__"},
     {"_cli"},
     {"_demo"},
+    {"plotting"},
     {"__init__"},
     {"_cv"},
     {"_classifier", "_impute", "_outliers"},
@@ -33,7 +34,7 @@ LAYERS = [
     {"_circuit"},
     {"_inputs", "_patterns"},
     {"_evidence", "_regions"},
-    {"_gaussian", "_symbols", "_tree", "_sklearn"},
+    {"_gaussian", "_links", "_symbols", "_tree", "_sklearn"},
     {"_threads"},
     {"_kernels"},
 ]
@@ -105,6 +106,13 @@ def run(program):
 def test_import_leaves_heavy_modules_alone():
     program = "import skpc, sys; print(*[m for m in ('numba', 'matplotlib') if m in sys.modules])"
     assert run(program).split() == []
+
+
+def test_plotting_is_a_leaf_and_imports_matplotlib_only_to_draw():
+    for path in SOURCES:
+        if top_name(path) not in ("plotting", "_demo"):
+            assert not [name for name in imports(path) if name.startswith("skpc.plotting")], path
+    assert run("import skpc.plotting, sys; print('matplotlib' in sys.modules)") == "False\n"
 
 
 def test_kernels_have_one_specialisation_each():

@@ -241,9 +241,40 @@ def test_counts_of_a_batch_are_those_of_its_rows(seed):
 
 def test_rows_with_a_batch_of_their_own_have_patterns_of_their_own():
     circuit, X, weights = small_case(1)
-    batches = new_batches(circuit, X, weights, np.inf, by_row=True)
-    assert batches.n_patterns == len(X) * circuit.n_regions
-    assert new_batches(circuit, X, weights, np.inf).n_patterns < batches.n_patterns
+
+    def n_patterns(**options):
+        ((_, patterns),) = new_batches(circuit, X, weights, np.inf, **options).blocks(0)
+        return patterns.n_patterns.sum()
+
+    assert n_patterns() < n_patterns(by_row=True) == len(X) * circuit.n_regions
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_memory_bounds_what_is_kept_and_what_is_done_at_once(by_row):
+    circuit, X, weights = mixed_case(1)
+    roomy = new_batches(circuit, X, weights, 20, by_row=by_row)
+    tight = new_batches(circuit, X, weights, 20, by_row=by_row, max_bytes=2000)
+    for i in range(len(roomy)):
+        assert roomy.blocks(i) is roomy.blocks(i)
+        assert tight.blocks(i) is not tight.blocks(i)
+        assert len(tight.blocks(i)) > len(roomy.blocks(i)) == 1
+        expected = dict(parts_of(roomy.expected_counts(i, circuit)))
+        for name, value in parts_of(tight.expected_counts(i, circuit)):
+            if value is not None:
+                np.testing.assert_allclose(value, expected[name], rtol=1e-10, err_msg=name)
+
+
+def test_patterns_found_anew_make_the_same_counts():
+    circuit, X, weights = mixed_case(1)
+    roomy = new_batches(circuit, X, weights, 8)
+    some = new_batches(circuit, X, weights, 8, max_bytes=12_000)
+    is_kept = [some.blocks(i) is some.blocks(i) for i in range(len(some))]
+    assert 0 < sum(is_kept) < len(some)
+    for i in range(len(some)):
+        assert len(some.blocks(i)) == 1
+        expected = dict(parts_of(roomy.expected_counts(i, circuit)))
+        for name, value in parts_of(some.expected_counts(i, circuit)):
+            np.testing.assert_array_equal(value, expected[name], err_msg=name)
 
 
 # --- averages --------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
+import skpc
 from skpc import SharpPCDensity
+from skpc._links import DOCUMENTATION
 
 
 @pytest.fixture(scope="module")
@@ -274,3 +276,9 @@ def test_a_sparse_table_gives_the_bits_of_the_dense_one(kind, fitted, X):
     assert np.array_equal(
         model.feature_contributions(kind(X), groups), fitted.feature_contributions(X, groups)
     )
+
+
+@pytest.mark.parametrize("name", [name for name in skpc.__all__ if name.startswith("Sharp")])
+def test_the_html_of_an_estimator_links_to_its_page(name):
+    html = getattr(skpc, name)()._repr_html_()
+    assert f'href="{DOCUMENTATION}generated/skpc.{name}.html"' in html

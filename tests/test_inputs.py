@@ -42,6 +42,17 @@ def test_encode():
     assert evidence.values == (None,) * 4
 
 
+@pytest.mark.parametrize("start", [0.0, -2.0, 5.0])
+def test_encode_finds_consecutive_integers_by_their_value(start):
+    known = start + np.arange(4)
+    values = start + np.array([0, 3, 1, 0.5, 2.999, -0.5, 3.5, -1, 4, np.nan, np.inf, -np.inf])
+    expected = [0, 3, 1, 5, 5, 5, 5, 5, 5, 4, 5, 5]
+    evidence = encode(values[:, None], [np.array([0])], [known])
+    assert evidence.symbols[0].tolist() == expected
+    searched = encode(values[:, None], [np.array([0])], [np.append(known, start + 9.5)])
+    np.testing.assert_array_equal(searched.symbols[0], [e + (e > 3) for e in expected])
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32])
 def test_encode_of_other_types(dtype):
     X = np.array([[4, 1, 7], [5, 0, 2]])

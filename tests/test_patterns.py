@@ -230,3 +230,16 @@ def test_many_patterns_need_several_tasks():
     parents, symbols, n_symbols, weights = case(*CASES["many patterns"])
     patterns = build_patterns(parents, symbols, n_symbols, weights)
     assert patterns.n_patterns.max() > TASK_ROWS
+
+
+@cases
+def test_patterns_for_the_upward_pass_alone_are_the_same(parents, symbols, n_symbols, weights):
+    whole = build_patterns(parents, symbols, n_symbols, weights)
+    part = build_patterns(parents, symbols, n_symbols, weights, upward_only=True)
+    assert not len(part.members)
+    assert not len(part.member_start)
+    root = whole.roots[0]
+    rows = slice(whole.row_start[root], whole.row_start[root] + whole.n_patterns[root])
+    np.testing.assert_array_equal(part.weights[rows], whole.weights[rows])
+    for name in set(whole._fields) - {"members", "member_start", "weights"}:
+        np.testing.assert_array_equal(getattr(part, name), getattr(whole, name), err_msg=name)

@@ -260,7 +260,11 @@ def test_only_adam_with_a_penalty_takes_rows_one_by_one(mu, by_row):
     evidence = circuit.inputs.encode(X)
     learn = solver.bind(circuit, evidence, weights, np.random.RandomState(0))
     n_rows = sum(len(rows) for rows, _ in deal(weights, 9, np.random.RandomState(0)))
-    assert (learn.keywords["batches"].n_patterns == n_rows * circuit.n_regions) == by_row
+    batches = learn.keywords["batches"]
+    n_patterns = sum(
+        patterns.n_patterns.sum() for i in range(len(batches)) for _, patterns in batches.blocks(i)
+    )
+    assert (n_patterns == n_rows * circuit.n_regions) == by_row
 
 
 def test_a_batch_size_beyond_the_table_is_all_rows(X):

@@ -1,11 +1,15 @@
 """Compare skpc with what else fits such densities on a CPU: speed, and likelihood after equal time.
 
     python docs/benchmarks/peers.py --data DIR [--write RESULTS.md] [--csv FILE] [--plot FILE]
+    python docs/benchmarks/peers.py --runs FILE ... [--write RESULTS.md] [--plot FILE]
 
 DIR holds files NAME.npz with binary arrays `train`, `valid` and `test`. Peers that cannot be
-imported are skipped. All have the same number K of latent states and of threads.
+imported are skipped. All have the same number K of latent states and of threads. A full run takes
+two hours: the second form makes table and picture of the likelihoods from what several runs wrote
+with `--csv`.
 
-skpc : hidden Chow-Liu tree (HCLT), exact EM on all rows from random weights.
+skpc, all rows : hidden Chow-Liu tree (HCLT), exact EM on all rows from random weights.
+skpc : the same model by stepwise EM with batches of 100, from clusters: the estimator's defaults.
 cirkit : its `chow-liu-tree` template with `cp-t` layers, which is an HCLT whose leaves' matrices
     are absorbed in their distributions; batches of 256; Adam on softmax parameters that start
     normal, as in its notebooks, or its own EM with step 0.1.
@@ -19,10 +23,12 @@ Bernoulli mixture : full EM in NumPy, of K or 10 K products of independent Berno
 scikit-learn's GaussianMixture is left out: its log densities cannot be compared to log masses.
 
 Seconds a pass are medians over passes in a method's first setting (of cirkit's Adam and EM, one
-costs what the other does). For the likelihoods each method is run in each of its settings from
-its own start, structure learning included, imports and compilation excluded. At a dozen times,
-spaced by a constant ratio, the clock stops and the validation set is scored; what is reported for
-a budget is the test log-likelihood of the model, over times and settings, that was best there.
+costs what the other does); ratios are to exact EM on all rows. For the likelihoods each method
+runs from its own start, structure learning included, imports and compilation excluded. At some
+times, spaced by a constant ratio, the clock stops and the validation set is scored. All settings
+of a method run for `--screen` seconds, then the best of them alone, until the end of the largest
+budget or until six scores in a row bring no better one. What is reported for a budget is the test
+log-likelihood of the model, over times and settings, that was best on the validation set.
 """
 
 from __future__ import annotations
@@ -36,12 +42,13 @@ import platform
 import sys
 import textwrap
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from markdown import print_header, print_row, write_table
-from peer_methods import METHODS, Method, Skpc, usable, use_threads
+from peer_methods import METHODS, TORCH, Method, SkpcFullBatch, usable, use_threads
 from throughput import DATASETS
 
 
@@ -54,6 +61,7 @@ class Point(NamedTuple):
     test: float
 
 
+PATIENCE = 6
 Runs = dict[str, dict[str, dict[str, list[Point]]]]  # by data set, method and setting
 
 
@@ -74,31 +82,76 @@ def seconds_a_pass(model: Method, limit: float) -> tuple[float, bool]:
     return float(np.median(passes)), True
 
 
-def train_for(model: Method, arrays: Any, n_latents: int, times: np.ndarray) -> list[Point]:
-    """Train until the last of `times`, scoring the validation set just before each.
+def is_over(points: list[Point]) -> bool:
+    """Whether the validation score has stopped improving."""
+    best = [point.best_valid for point in points]
+    return len(best) > PATIENCE and best[-1] == best[-1 - PATIENCE]
 
-    An update that would end after the next time, if it took as long as the last, waits until
-    the model is scored. Scores are stamped with the clock, which stands still meanwhile.
+
+class Run:
+    """Training of one method in one setting, scored at given times.
+
+    Parameters
+    ----------
+    model : Method
+    arrays : mapping with `train`, `valid` and `test`
+    n_latents : int
+    times : sequence of float
+        Seconds, ascending.
     """
-    points: list[Point] = []
-    start = time.perf_counter()
-    model.prepare(arrays["train"], n_latents)
-    clock, last, todo = time.perf_counter() - start, 0.0, list(times)
-    while todo:
-        if clock + last >= todo[0]:
-            valid = float(model.log_likelihood(arrays["valid"]).mean())
-            best = points[-1] if points else Point(0, -np.inf, -np.inf, -np.inf)
-            if valid > best.best_valid:
-                test = float(model.log_likelihood(arrays["test"]).mean())
-                best = Point(clock, valid, valid, test)
-            points.append(Point(clock, valid, best.best_valid, best.test))
-        todo = [moment for moment in todo if moment > clock + last]
-        if todo:
-            before = time.perf_counter()
-            model.step()
-            last = time.perf_counter() - before
-            clock += last
-    return points
+
+    def __init__(self, model: Method, arrays: Any, n_latents: int, times: Sequence[float]) -> None:
+        self.points: list[Point] = []
+        self._model, self._arrays, self._todo = model, arrays, list(times)
+        start = time.perf_counter()
+        model.prepare(arrays["train"], n_latents)
+        self._clock, self._last = time.perf_counter() - start, 0.0
+
+    @property
+    def best_valid(self) -> float:
+        """The best validation score so far."""
+        return self.points[-1].best_valid if self.points else -np.inf
+
+    def train(self, limit: float) -> None:
+        """Train until the last of the times up to `limit`, scoring just before each.
+
+        An update that would end after the next time, if it took as long as the last, waits until
+        the model is scored. Scores are stamped with the clock, which stands still meanwhile.
+        """
+        while self._todo and self._todo[0] <= limit:
+            if self._clock + self._last >= self._todo[0]:
+                self._score()
+                if is_over(self.points):
+                    self._todo = []
+            self._todo = [moment for moment in self._todo if moment > self._clock + self._last]
+            if self._todo:
+                before = time.perf_counter()
+                self._model.step()
+                self._last = time.perf_counter() - before
+                self._clock += self._last
+
+    def _score(self) -> None:
+        valid = float(self._model.log_likelihood(self._arrays["valid"]).mean())
+        best = self.points[-1] if self.points else Point(0, -np.inf, -np.inf, -np.inf)
+        if valid > best.best_valid:
+            test = float(self._model.log_likelihood(self._arrays["test"]).mean())
+            best = Point(self._clock, valid, valid, test)
+        self.points.append(Point(self._clock, valid, best.best_valid, best.test))
+
+
+def run_settings(
+    method: type[Method], arrays: Any, options: argparse.Namespace
+) -> dict[str, list[Point]]:
+    """Screen all settings of a method, and train the best one to the end."""
+    times = scoring_times(options.budgets)
+    runs = {
+        setting: Run(method(setting, options.seed), arrays, options.n_latents, times)
+        for setting in method.settings
+    }
+    for run in runs.values():
+        run.train(options.screen)
+    max(runs.values(), key=lambda run: run.best_valid).train(max(options.budgets))
+    return {setting: run.points for setting, run in runs.items()}
 
 
 def scoring_times(budgets: list[float]) -> np.ndarray:
@@ -123,7 +176,7 @@ def compare_passes(methods: list[type[Method]], options: argparse.Namespace) -> 
             model = method(method.settings[0], options.seed)
             model.prepare(train, n_latents)
             seconds, is_whole = seconds_a_pass(model, options.pass_seconds)
-            if method is Skpc:
+            if method is SkpcFullBatch:
                 reference = seconds
                 cells.append(f"{seconds:.4f}")
             else:
@@ -135,26 +188,34 @@ def compare_passes(methods: list[type[Method]], options: argparse.Namespace) -> 
     return lines
 
 
-def compare_likelihoods(
-    methods: list[type[Method]], options: argparse.Namespace
-) -> tuple[list[str], Runs]:
-    """Print the table of test log-likelihoods; return all runs."""
-    times = scoring_times(options.budgets)
-    lines = print_header(["data set", "seconds", *(method.name for method in methods)])
-    all_runs: Runs = {}
+def run_all(methods: list[type[Method]], options: argparse.Namespace) -> Runs:
+    """Train all methods on all data sets."""
+    runs: Runs = {}
     for name in options.datasets:
         arrays = dict(np.load(options.data / f"{name}.npz"))
-        runs = all_runs[name] = {}
-        for method in methods:
-            runs[method.name] = {
-                setting: train_for(method(setting, options.seed), arrays, options.n_latents, times)
-                for setting in method.settings
-            }
-        for budget in sorted(options.budgets):
-            found = [best_within(runs[method.name], budget) for method in methods]
-            cells = [f"{f[1].test:.3f} ({f[0]})" if f else "none yet" for f in found]
-            lines.append(print_row([name, f"{budget:g}", *cells]))
-    return lines, all_runs
+        runs[name] = {method.name: run_settings(method, arrays, options) for method in methods}
+        print(f"{name} is done.", file=sys.stderr, flush=True)
+    return runs
+
+
+def compare_likelihoods(runs: Runs, budgets: list[float]) -> list[str]:
+    """Print the table of test log-likelihoods."""
+    names = list(dict.fromkeys(name for by_method in runs.values() for name in by_method))
+    lines = print_header(["data set", "seconds", *names])
+    for data_set, by_method in runs.items():
+        for budget in sorted(budgets):
+            cells = [say_best(by_method.get(name, {}), budget) for name in names]
+            lines.append(print_row([data_set, f"{budget:g}", *cells]))
+    return lines
+
+
+def say_best(runs: dict[str, list[Point]], budget: float) -> str:
+    """Test log-likelihood within a budget, and the setting."""
+    longest = max((points[-1].seconds for points in runs.values() if points), default=0.0)
+    if longest < 0.5 * budget and not any(is_over(points) for points in runs.values()):
+        return "not run"
+    found = best_within(runs, budget)
+    return f"{found[1].test:.3f} ({found[0]})" if found else "none yet"
 
 
 def write_csv(path: Path, runs: Runs) -> None:
@@ -168,10 +229,22 @@ def write_csv(path: Path, runs: Runs) -> None:
                     writer.writerows([name, method, setting, *point] for point in points)
 
 
+def read_csv(paths: list[Path]) -> Runs:
+    """What `write_csv` wrote, one file or several."""
+    runs: Runs = {}
+    for path in paths:
+        with path.open(newline="") as file:
+            _, *rows = csv.reader(file)
+        for name, method, setting, *figures in rows:
+            points = runs.setdefault(name, {}).setdefault(method, {}).setdefault(setting, [])
+            points.append(Point(*map(float, figures)))
+    return runs
+
+
 def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
     """Draw test log-likelihoods within `times`, a panel a data set.
 
-    A panel reaches down to a fifth below its best value; what stays below is named under it.
+    A panel reaches down to 6 % below its best value; what stays below is named under it.
     """
     import matplotlib as mpl
 
@@ -180,7 +253,8 @@ def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
 
     # Okabe and Ito's colours, told apart with any colour vision; markers help in print.
     looks = zip(
-        ["#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000"], ["o", "s", "^", "D", "v"],
+        ["#E69F00", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#000000"],
+        ["<", "o", "s", "^", "D", "v"],
         strict=True,
     )  # fmt: skip
     look = dict(zip((method.name for method in METHODS), looks, strict=True))
@@ -196,17 +270,21 @@ def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
         top = max(p.test for s in by_method.values() for points in s.values() for p in points)
         below = []
         for method, by_setting in by_method.items():
-            found = [(t, best_within(by_setting, t)) for t in times]
+            points = [point for points in by_setting.values() for point in points]
+            reach = max(point.seconds for point in points)
+            if any(is_over(points) for points in by_setting.values()):
+                reach = times[-1]
+            found = [(t, best_within(by_setting, t)) for t in times if t <= 1.01 * reach]
             seconds = [t for t, best in found if best]
             tests = [best[1].test for _, best in found if best]
             color, marker = look[method]
             axis.plot(seconds, tests, color=color, marker=marker, markersize=3.5, label=method)
-            if not tests or tests[-1] < 1.2 * top:
+            if not tests or tests[-1] < 1.06 * top:
                 below.append(f"{method} ({tests[-1]:.1f})" if tests else f"{method} (none yet)")
         axis.set(title=name, xscale="log", ylabel="test log-likelihood, nats")
         note = textwrap.fill(f"below: {', '.join(below)}", 45) if below else ""
         axis.set_xlabel(f"seconds\n{note}", fontsize="small")
-        axis.set_ylim(1.2 * top, 0.985 * top)
+        axis.set_ylim(1.06 * top, 0.995 * top)
         axis.grid(alpha=0.3)
     handles, labels = axes.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
@@ -216,10 +294,14 @@ def plot(path: Path, runs: Runs, times: np.ndarray) -> None:
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="folder of NAME.npz files")
+    parser.add_argument("--data", type=Path, help="folder of NAME.npz files")
+    parser.add_argument("--runs", nargs="+", type=Path, help="files that --csv wrote")
     parser.add_argument("--datasets", nargs="+", default=DATASETS, help="for likelihoods")
     parser.add_argument("--n-latents", type=int, default=100, help="for likelihoods")
-    parser.add_argument("--budgets", nargs="*", type=float, default=[5, 20, 60], help="seconds")
+    parser.add_argument(
+        "--budgets", nargs="*", type=float, default=[5, 20, 60, 300], help="seconds"
+    )
+    parser.add_argument("--screen", type=float, default=20, help="seconds for every setting")
     parser.add_argument("--pass-datasets", nargs="*", default=["nltcs", "accidents"])
     parser.add_argument("--pass-latents", nargs="+", type=int, default=[32, 100])
     parser.add_argument("--pass-seconds", type=float, default=20, help="most seconds of timing")
@@ -230,27 +312,37 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="picture of all scores")
     parser.add_argument("--write", type=Path, help="document to write the tables to")
     options = parser.parse_args()
-    use_threads(options.threads)
-    methods = usable(options.methods)
-    packages = [method.package for method in methods] + ["torch"] * ("torch" in sys.modules)
+    if not options.runs and not options.data:
+        parser.error("--data is missing: the folder of NAME.npz files (or give --runs)")
+    if options.runs:
+        runs = read_csv(options.runs)
+        seen = {name for by_method in runs.values() for name in by_method}
+        methods = [method for method in METHODS if method.name in seen]
+    else:
+        use_threads(options.threads)
+        methods = usable(options.methods)
+    packages = dict.fromkeys(method.package for method in methods)
+    packages |= dict.fromkeys(["torch"] * any(TORCH in method.install for method in methods))
     versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
     machine = (
         f"threads: {options.threads}; {platform.machine()}; Python {platform.python_version()}; "
         f"{', '.join(versions)}."
     )
     print(machine + "\n")
-    if options.pass_datasets:
+    if options.pass_datasets and not options.runs:
         lines = compare_passes(methods, options)
         if options.write:
             write_table(options.write, "peers-pass", [*lines, "", machine])
-    if options.budgets:
         print()
-        lines, runs = compare_likelihoods(methods, options)
+    if options.budgets:
+        if not options.runs:
+            runs = run_all(methods, options)
+        if options.csv:
+            write_csv(options.csv, runs)
+        lines = compare_likelihoods(runs, options.budgets)
         if options.write:
             note = f"K = {options.n_latents}; {machine}"
             write_table(options.write, "peers-likelihood", [*lines, "", note])
-        if options.csv:
-            write_csv(options.csv, runs)
         if options.plot:
             plot(options.plot, runs, scoring_times(options.budgets))
 

@@ -84,6 +84,8 @@ def _link_region(
     upper = codes[parent]
     for i in range(n_rows):
         child_codes[link + upper[i]] = own[i]
+    if members.shape[0] == 0:
+        return
     # Group the parent's patterns by ours: a counting sort, so members ascend.
     n_own = n_patterns[region]
     start = row + region
@@ -110,7 +112,8 @@ def link_regions(
 ):  # fmt: skip
     """Write each pattern's symbol, its child's pattern, and which patterns share a child.
 
-    Tasks: regions. Index layout: see `skpc._patterns.Patterns`. O(n * n_regions).
+    Tasks: regions. Empty `members` are not written. Index layout: see
+    `skpc._patterns.Patterns`. O(n * n_regions).
     """
     region, _ = take(queue, levels)
     while region < levels[-1]:

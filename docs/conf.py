@@ -1,0 +1,121 @@
+"""Sphinx configuration: ``sphinx-build -W --keep-going -n docs docs/_build``.
+
+Nothing is fetched: references to scikit-learn are resolved by the package that is installed.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sphinx.application import Sphinx
+
+import skpc
+
+project = "skpc"
+author = "the skpc developers"
+copyright = author
+release = version = skpc.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+root_doc = "index"
+exclude_patterns = ["_build", "examples", "gallery/**/*.py", "gallery/**/*.ipynb"]
+templates_path = ["_templates"]
+nitpicky = True
+default_role = "literal"
+
+copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor outputs
+
+myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_heading_anchors = 3
+
+html_math_renderer = "mathml"
+toc_object_entries_show_parents = "hide"
+
+autosummary_generate = True
+autodoc_typehints = "none"  # types are in the docstrings
+numpydoc_show_class_members = False
+numpydoc_class_members_toctree = False
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": os.sep,
+    "abort_on_example_error": True,
+    "backreferences_dir": "generated/backreferences",
+    "doc_module": ("skpc",),
+    "reference_url": {"skpc": None},
+    "default_thumb_file": None,
+    "remove_config_comments": True,
+    "within_subsection_order": "FileNameSortKey",
+    "min_reported_time": 10,
+    "download_all_examples": False,
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skpc"
+html_show_sourcelink = False
+html_sidebars = {
+    page: []
+    for page in (
+        *("install", "quickstart", "mathematics", "comparison"),
+        *("benchmarks/RESULTS", "what-we-tried", "changelog", "contributing"),
+    )
+}
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "secondary_sidebar_items": ["page-toc"],
+}
+
+_SKLEARN = "https://scikit-learn.org/stable/modules/generated/{}.html"
+
+
+def _link_sklearn(app: Sphinx, env: Any, node: nodes.Element, content: nodes.Node) -> Any:
+    """Point to scikit-learn's page of a class or function, if there is one of this name."""
+    module, _, name = str(node.get("reftarget", "")).rpartition(".")
+    if module.split(".")[0] != "sklearn" or not hasattr(import_module(module), name):
+        return None
+    address = _SKLEARN.format(f"{module}.{name}")
+    return nodes.reference("", "", content, internal=False, refuri=address)
+
+
+def _math(translator: Any, node: nodes.Element) -> None:
+    """Write formulas as MathML, which browsers show without a script."""
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def _displayed_math(translator: Any, node: nodes.Element) -> None:
+    markup = tex2mathml(node.astext(), as_block=True)
+    style = "margin: 1em; text-align: center; overflow-x: auto"
+    translator.body.append(f'<div style="{style}">{markup}</div>')
+    raise nodes.SkipNode
+
+
+def _skip_sklearn(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool:
+    """Leave out what estimators have from scikit-learn, and the methods it makes for routing."""
+    is_routing = name.startswith("set_") and name.endswith("_request")
+    return skip or is_routing or str(getattr(obj, "__module__", "")).startswith("sklearn")
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is above."""
+    app.add_html_math_renderer("mathml", (_math, None), (_displayed_math, None))
+    app.connect("missing-reference", _link_sklearn)
+    app.connect("autodoc-skip-member", _skip_sklearn)

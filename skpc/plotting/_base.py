@@ -1,0 +1,157 @@
+"""What the displays share: axes, colours, names, and checks of what they are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LogNorm
+
+# Okabe and Ito's colours, which the colour-blind can tell apart; yellow is too pale for lines.
+BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
+GREY = "#767676"
+COLOUR_MAP = "viridis"
+_LONGEST_NAME = 18
+
+
+def check_matplotlib(display: Any) -> None:
+    """Raise an ImportError that says what to install, unless matplotlib can be imported."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        kind = display if isinstance(display, type) else type(display)
+        raise ImportError(
+            f"{kind.__name__} draws with matplotlib, which is not installed: "
+            'pip install "skpc[plot]".'
+        ) from error
+
+
+def new_axes(ax: Axes | None, size: tuple[float, float]) -> Any:
+    """The given axes, or those of a new figure."""
+    if ax is not None:
+        return ax
+    import matplotlib.pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def new_panels(ax: Any, shape: tuple[int, int], size: tuple[float, float], **kwargs: Any) -> Any:
+    """An array of axes: those given, or a new figure's, or one axes cut into as many.
+
+    Parameters
+    ----------
+    ax : Axes, array-like of Axes or None
+    shape : (n_rows, n_columns)
+    size : width and height of a new figure in inches.
+    **kwargs
+        Of ``subplots``.
+    """
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        return plt.subplots(*shape, figsize=size, layout="constrained", squeeze=False, **kwargs)[1]
+    n_panels = shape[0] * shape[1]
+    given = np.asarray(ax, dtype=object)
+    if given.ndim:
+        if given.size != n_panels:
+            raise ValueError(f"ax must be one Axes, or {n_panels} for as many panels.")
+        return given.reshape(shape)
+    if n_panels == 1:
+        return given.reshape(shape)
+    if ax.get_subplotspec() is None:
+        raise ValueError(
+            f"The {n_panels} panels cannot be put into axes that belong to no grid. Make it with "
+            f"subplots or add_subplot, or pass {n_panels} Axes."
+        )
+    ax.set_axis_off()
+    grid = ax.get_subplotspec().subgridspec(*shape)
+    return grid.subplots(squeeze=False, **kwargs)
+
+
+def check_density(estimator: Any, display: type) -> None:
+    """Raise unless this is a fitted density with a circuit."""
+    if not hasattr(estimator, "hessian_trace"):
+        remedy = ""
+        if hasattr(estimator, "steps"):
+            remedy = " Of a pipeline pass the last step, and X as the steps before it make it."
+        raise TypeError(
+            f"{display.__name__} needs a SharpPCDensity; got {type(estimator).__name__}.{remedy}"
+        )
+    check_is_fitted(estimator)
+
+
+def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
+    """A name without its middle, if it is long: names often differ at both ends."""
+    if len(name) <= longest:
+        return name
+    head = longest - longest // 3 - 1
+    return f"{name[:head].rstrip()}…{name[len(name) - longest // 3 :].lstrip()}"
+
+
+def region_labels(estimator: Any) -> list[str]:
+    """What each region observes: a column, the first of several, or nothing."""
+    names = estimator._feature_names()
+    labels = []
+    for columns in estimator.circuit_.features:
+        label = shortened(names[columns[0]]) if len(columns) else ""
+        labels.append(label + (f" +{len(columns) - 1}" if len(columns) > 1 else ""))
+    return labels
+
+
+def log_norm(values: np.ndarray) -> LogNorm:
+    """A logarithmic scale over the positive values, at most six decades down."""
+    from matplotlib.colors import LogNorm
+
+    positive = values[np.isfinite(values) & (values > 0)]
+    if not positive.size:
+        return LogNorm(0.1, 1.0)
+    top = float(positive.max())
+    # At least so wide that there is room for a tick, also where all values are alike.
+    return LogNorm(min(max(float(positive.min()), 1e-6 * top), top / 3), top)
+
+
+def log_bar(mappable: Any, ax: Axes, **kwargs: Any) -> None:
+    """A bar for colours of `log_norm`, with labels at few ticks."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    bar = ax.figure.colorbar(mappable, ax=ax, **kwargs)
+    if not isinstance(mappable.norm, LogNorm):  # another one was asked for
+        return
+    low, high = mappable.get_clim()
+    is_wide = high > 30 * low
+    bar.locator = LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=6)
+    if not is_wide:
+        bar.formatter = FuncFormatter(lambda value, _: plain(value))
+    bar.minorformatter = NullFormatter()
+    bar.update_ticks()
+
+
+def log_y(ax: Axes) -> None:
+    """A logarithmic scale, if values differ by enough; plain numbers unless by far."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    low, high = ax.dataLim.intervaly
+    if not 0.0 < 4.0 * low < high:
+        return
+    ax.set_yscale("log")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    if high < 200.0 * low:
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        ax.yaxis.set_major_formatter(lambda value, _: plain(value))
+
+
+def plain(value: float) -> str:
+    """Three digits, without an exponent where that can be read."""
+    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
+
+
+def no_spines(ax: Axes, *sides: str) -> None:
+    """Take lines away that enclose nothing."""
+    for side in sides or ("top", "right"):
+        ax.spines[side].set_visible(False)

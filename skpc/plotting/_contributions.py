@@ -1,0 +1,256 @@
+"""Which values make rows surprising."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from skpc.plotting._base import (
+    BLUE,
+    COLOUR_MAP,
+    ORANGE,
+    check_density,
+    check_matplotlib,
+    new_axes,
+    new_panels,
+    no_spines,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class ContributionsDisplay:
+    """How surprising each value of a row is, given all others.
+
+    One row is drawn as bars, largest first. They start at zero, not where the last one ended, as
+    in a waterfall: what several columns say together is counted in each, so they do not add up
+    to the score. Several rows are a heat map, and rows that are pictures (`image_shape`) are
+    drawn as pictures.
+
+    Parameters
+    ----------
+    contributions : ndarray of shape (n_rows, n_features)
+        In nats; see `SharpPCDensity.feature_contributions`.
+    names : sequence of n_features str
+        Of features, or of groups.
+    values : ndarray of shape (n_rows, n_features) of object or None, default=None
+        What the rows show, for the labels of bars.
+    row_names : sequence of n_rows str or None, default=None
+        None numbers them.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        Of pictures the first.
+    axes_ : ndarray of Axes
+        All: more than one with pictures only.
+    figure_ : Figure
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.plotting import ContributionsDisplay
+    >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+    >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+    >>> display = ContributionsDisplay.from_estimator(model, [[0, 1, 0]])
+    >>> display.ax_.get_yticklabels()[0].get_text()
+    'x1 = 1'
+    """
+
+    ax_: Axes
+    axes_: np.ndarray
+    figure_: Figure
+
+    def __init__(
+        self,
+        contributions: np.ndarray,
+        names: Sequence[str],
+        *,
+        values: np.ndarray | None = None,
+        row_names: Sequence[str] | None = None,
+    ) -> None:
+        self.contributions = contributions
+        self.names = names
+        self.values = values
+        self.row_names = row_names
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        groups: Mapping[Any, Sequence[Any]] | None = None,
+        row_names: Sequence[str] | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> ContributionsDisplay:
+        """Compute and draw the contributions of a few rows.
+
+        Parameters
+        ----------
+        estimator : SharpPCDensity
+            Fitted.
+        X : array-like or frame of shape (n_rows, n_features)
+            The rows; NaN is missing and contributes zero.
+        groups : dict or None, default=None
+            Sets of columns that are taken together; see `SharpPCDensity.feature_contributions`.
+        row_names : sequence of n_rows str or None, default=None
+            None numbers them.
+        ax : Axes, array-like of Axes or None, default=None
+            Where to draw; see `plot`.
+        **kwargs
+            Of `plot`.
+
+        Returns
+        -------
+        ContributionsDisplay
+        """
+        check_matplotlib(cls)
+        check_density(estimator, cls)
+        contributions = estimator.feature_contributions(X, groups)
+        values, names = None, estimator._feature_names()
+        if groups is None:
+            values = np.array(X.toarray() if issparse(X) else X, dtype=object)
+        else:
+            names = [str(name) for name in groups]
+        return cls(contributions, names, values=values, row_names=row_names).plot(ax, **kwargs)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        max_features: int | None = None,
+        image_shape: tuple[int, int] | None = None,
+        **kwargs: Any,
+    ) -> ContributionsDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes, array-like of Axes or None, default=None
+            Where to draw; None makes a figure. Pictures need one for each row, or one that is
+            cut into as many.
+        max_features : int or None, default=None
+            At most so many features, those of the largest contributions. None means 12 bars, or 24
+            columns of a heat map. Not used with `image_shape`.
+        image_shape : tuple of (height, width) or None, default=None
+            Of rows that are pictures, with features in row-major order.
+        **kwargs
+            Of ``Axes.barh``; for several rows, of ``Axes.pcolormesh``; for pictures, of
+            ``Axes.imshow``.
+
+        Returns
+        -------
+        ContributionsDisplay
+            This one.
+        """
+        check_matplotlib(self)
+        if image_shape is not None:
+            self._draw_images(ax, image_shape, kwargs)
+        elif len(self.contributions) == 1:
+            self._draw_bars(ax, max_features or 12, kwargs)
+        else:
+            self._draw_map(ax, max_features or 24, kwargs)
+        self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
+        return self
+
+    def _row_names(self) -> list[str]:
+        if self.row_names is not None:
+            return [str(name) for name in self.row_names]
+        return [str(i) for i in range(len(self.contributions))]
+
+    def _draw_bars(self, ax: Axes | None, n_bars: int, kwargs: dict[str, Any]) -> None:
+        (row,) = self.contributions
+        order = np.argsort(-row, kind="stable")
+        shown, rest = order[:n_bars], order[n_bars:]
+        labels = [shortened(self.names[j]) for j in shown]
+        if self.values is not None:
+            labels = [
+                f"{label} = {_text(self.values[0, j])}"
+                for label, j in zip(labels, shown, strict=True)
+            ]
+        ax = new_axes(ax, (5.6, 1.1 + 0.26 * len(shown)))
+        colours = np.where(row[shown] < 0, BLUE, ORANGE)
+        at = np.arange(len(shown))
+        bars = ax.barh(at, row[shown], **{"color": colours, "height": 0.7, **kwargs})
+        ax.bar_label(bars, [_number(value) for value in row[shown]], padding=3, fontsize=8)
+        ax.set_yticks(at, labels)
+        ax.invert_yaxis()
+        ax.margins(x=0.12, y=0.02)
+        ax.axvline(0.0, color="black", linewidth=0.8)
+        ax.tick_params(axis="y", left=False)
+        no_spines(ax, "top", "right", "left")
+        ax.set_xlabel("surprise given the other values, nats")
+        if len(rest):
+            ax.set_title(
+                f"{len(shown)} largest of {len(row)}; no other above {_number(row[rest].max())}",
+                fontsize="medium",
+            )
+        self.axes_ = np.array([ax])
+
+    def _draw_map(self, ax: Axes | None, n_columns: int, kwargs: dict[str, Any]) -> None:
+        table = self.contributions
+        # The largest by any row, but in the order of the table.
+        shown = np.sort(np.argsort(-table.max(axis=0), kind="stable")[:n_columns])
+        names, rows = [shortened(self.names[j]) for j in shown], self._row_names()
+        ax = new_axes(ax, (2.4 + 0.22 * len(shown), 1.8 + 0.24 * len(rows)))
+        low = min(float(table.min()), 0.0)
+        mesh = ax.pcolormesh(
+            table[:, shown], **{"cmap": COLOUR_MAP, "vmin": low, "vmax": table.max(), **kwargs}
+        )
+        ax.set_xticks(np.arange(len(shown)) + 0.5, names, rotation=90)
+        ax.set_yticks(np.arange(len(rows)) + 0.5, rows)
+        ax.tick_params(length=0)
+        ax.invert_yaxis()
+        if len(shown) < table.shape[1]:
+            ax.set_xlabel(f"the {len(shown)} most surprising of {table.shape[1]} features")
+        ax.figure.colorbar(mesh, ax=ax, label="surprise, nats")
+        self.axes_ = np.array([ax])
+
+    def _draw_images(self, ax: Any, shape: tuple[int, int], kwargs: dict[str, Any]) -> None:
+        table = self.contributions
+        if shape[0] * shape[1] != table.shape[1]:
+            raise ValueError(
+                f"image_shape={shape} has {shape[0] * shape[1]} pixels for {table.shape[1]} "
+                "features."
+            )
+        n_columns = min(len(table), 6)
+        n_rows = -(-len(table) // n_columns)
+        if ax is not None and np.ndim(ax):
+            n_rows, n_columns = 1, len(table)
+        axes = new_panels(ax, (n_rows, n_columns), (1.5 * n_columns + 1.0, 1.8 * n_rows)).ravel()
+        low = min(float(table.min()), 0.0)
+        style = {"cmap": COLOUR_MAP, "vmin": low, "vmax": table.max(), **kwargs}
+        for panel in axes[len(table) :]:
+            panel.set_axis_off()
+        self.axes_ = axes[: len(table)]
+        for panel, row, name in zip(self.axes_, table, self._row_names(), strict=True):
+            image = panel.imshow(row.reshape(shape), **style)
+            panel.set_title(name, fontsize="medium")
+            panel.set_xticks([])
+            panel.set_yticks([])
+        axes[0].figure.colorbar(image, ax=list(axes), label="surprise, nats", fraction=0.05)
+
+
+def _text(value: Any) -> str:
+    """A value of a table, as short as can be."""
+    if value is None or value != value:
+        return "missing"
+    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
+        return f"{float(value):.4g}"
+    return shortened(str(value), 12)
+
+
+def _number(value: float) -> str:
+    """Nats to two digits behind the point, without a sign before zero."""
+    text = f"{value:.2f}"
+    return "0.00" if float(text) == 0.0 else text.replace("-", "\N{MINUS SIGN}")

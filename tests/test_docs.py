@@ -1,0 +1,65 @@
+"""What the pages of docs/ say: their code runs and prints what they show."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+import skpc
+import skpc.curvature
+import skpc.datasets
+import skpc.plotting
+
+DOCS = Path(skpc.__file__).parents[1] / "docs"
+PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "```pycon" in page.read_text()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+def test_code_of_a_page_runs(page):
+    """All blocks of a page are one session."""
+    code = "\n".join(
+        re.findall(r"^```pycon\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    )
+    session = doctest.DocTestParser().get_doctest(code, {}, page.name, str(page), 0)
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+    assert session.examples
+    assert runner.run(session).failed == 0
+
+
+def test_the_api_lists_everything_public():
+    listed = set(re.findall(r"^   (\w+)$", (DOCS / "api.rst").read_text(), re.MULTILINE))
+    public = {
+        *skpc.__all__,
+        *skpc.curvature.__all__,
+        *skpc.datasets.__all__,
+        *skpc.plotting.__all__,
+    }
+    assert public - listed == {"__version__", "MANIFOLDS"}
+
+
+def test_readme_points_to_what_exists():
+    readme = (DOCS.parent / "README.md").read_text()
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", readme)
+    paths = re.findall(r"`((?:docs|skpc|tests|\.ci)/[\w./-]*)`", readme)
+    assert len(links) + len(paths) > 10
+    missing = [path for path in {*links, *paths} if not (DOCS.parent / path).exists()]
+    assert missing in ([], ["docs/_build/html"])
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/benchmarks/RESULTS.md"])
+def test_tables_are_where_scripts_write_them(page):
+    """Each stands between marks that a script of docs/benchmarks knows by name."""
+    text = (DOCS.parent / page).read_text()
+    scripts = "".join(script.read_text() for script in (DOCS / "benchmarks").glob("*.py"))
+    tables = re.findall(r"<!-- ([\w-]+) -->\n.*?<!-- end \1 -->", text, re.DOTALL)
+    assert len(tables) == text.count("<!-- end ")
+    for table in tables:
+        assert f'"{table}"' in scripts
+
+
+def test_there_are_enough_examples_and_none_needs_the_network():
+    examples = sorted((DOCS / "examples").glob("plot_*.py"))
+    assert len(examples) >= 8
+    for example in examples:
+        assert "fetch_" not in example.read_text()
