@@ -76,7 +76,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of NAME.npz files")
-    parser.add_argument("--datasets", nargs="+", default=DATASETS)
+    parser.add_argument("--datasets", nargs="*", default=DATASETS)
+    parser.add_argument("--tables", nargs="*", default=list(own_tables()), help="of scikit-learn")
     parser.add_argument(
         "--fractions", nargs="+", type=float, default=[1, 5, 10, 25, 100], help="percent"
     )
@@ -85,8 +86,9 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     lines = print_header(["data set", "% of rows", "rows", "default", "mu = 0", "gain, %"])
-    for name, X in own_tables().items():
-        lines.append(compare(name, "80", folds(X)))
+    tables = own_tables()
+    for name in options.tables:
+        lines.append(compare(name, "80", folds(tables[name])))
     for fraction in options.fractions:
         for name in options.datasets:
             splits = shares(options.data / f"{name}.npz", fraction, options.seeds)
