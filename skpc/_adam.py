@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from skpc._batches import Batches, annealed
+from skpc._batches import Batches
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import ExpectedCounts, add_up
@@ -69,7 +69,12 @@ def fit_adam(
         circuit = replace(circuit, inputs=inputs)
         if progress.update(circuit, log_likelihood / total_weight):
             break
-    return replace(progress.result(), step_size_fell=True)
+    return replace(progress.result(), is_stepwise=True, has_schedule=True)
+
+
+def annealed(progress: float) -> float:
+    """Factor of the step size after this share of all epochs: from 1 to 1/50, half a cosine."""
+    return float(0.02 + 0.49 * (1.0 + np.cos(np.pi * progress)))
 
 
 def _ascent(

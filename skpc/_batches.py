@@ -116,11 +116,6 @@ class Batches:
         return add_up(counts(*block) for block in self.blocks(batch))
 
 
-def annealed(progress: float) -> float:
-    """Factor of a step size after this share of all epochs: from 1 to 1/50, half a cosine."""
-    return float(0.02 + 0.49 * (1.0 + np.cos(np.pi * progress)))
-
-
 def deal(
     weights: np.ndarray, batch_size: float, random_state: np.random.RandomState
 ) -> list[tuple[np.ndarray, np.ndarray]]:

@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     fit.add_argument("--n-latents", type=int, default=32, metavar="K", help="default: 32")
     fit.add_argument("--n-components", type=int, default=1, metavar="N", help="trees (default: 1)")
-    fit.add_argument("--max-iter", type=int, metavar="N", help="default: 500, or 60 epochs")
+    fit.add_argument("--max-iter", type=int, metavar="N", help="default: 500, or 100 epochs")
     fit.add_argument("--early-stopping", action="store_true", help="hold out rows in any case")
     fit.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     fit.add_argument("--n-jobs", type=int, default=None, metavar="N", help="threads")

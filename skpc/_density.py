@@ -99,12 +99,13 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     step_size : float or None, default=None
         Of a mini-batch, at most 1: how far EM's running average moves towards the counts of a
-        batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam". It falls
-        to a fiftieth over `max_iter` epochs along half a cosine. EM on all rows has no steps.
+        batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam". EM's is
+        divided by 1 + t / 2 after t epochs, whatever `max_iter`; Adam's falls to a fiftieth
+        over `max_iter` epochs along half a cosine. EM on all rows has no steps.
 
     max_iter : int or None, default=None
         Largest number of iterations; of epochs, if there are mini-batches. None means 500
-        iterations, or 60 epochs.
+        iterations, or 100 epochs of EM, or 60 of "adam".
 
     tol : float, default=1e-4
         Learning stops when the mean log-likelihood of the training rows changes by less than
@@ -911,8 +912,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     def _warn(self, result: FitResult) -> None:
         """Warn of what the user should know about how EM ended."""
-        is_annealed = result.step_size_fell
-        if not result.converged and self.tol > 0 and not is_annealed:
+        if not result.converged and self.tol > 0 and not result.has_schedule:
             what = "log-likelihood still changes"
             if result.best_iteration is not None:
                 what = (
@@ -929,7 +929,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         changes = np.diff(result.log_likelihoods)
         rounding = 1e-9 if self.dtype == "float64" else 1e-6
         fell = changes < -rounding * np.maximum(1.0, np.abs(result.log_likelihoods[1:]))
-        if not is_annealed and self.mu == 0 and self.pseudocount == 0 and fell.any():
+        is_plain = self.mu == 0 and self.pseudocount == 0 and not result.is_stepwise
+        if is_plain and fell.any():
             warnings.warn(
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
                 f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",

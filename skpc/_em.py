@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import DTypeLike
 
-from skpc._batches import Batches, annealed
+from skpc._batches import Batches
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, add_up, pattern_blocks
 from skpc._mstep import MStep
 from skpc._patterns import Patterns, row_codes
 from skpc._stopping import FitResult, Progress
+
+_HALVED_AFTER = 2.0  # epochs
 
 
 class EStep:
@@ -113,8 +115,8 @@ def fit_stepwise_em(
     """Update `circuit` after every mini-batch, from a running average of expected counts.
 
     An average of counts, scaled to the whole data set, moves towards those of the batch by a
-    step of 1 at first, and then of `step_size`, which falls to a fiftieth of that over the
-    `max_iter` epochs along half a cosine. Penalty and pseudocount mean what they do in EM.
+    step of 1 at first, and then of `step_size`, which falls as `falling` says. Penalty and
+    pseudocount mean what they do in EM.
 
     References
     ----------
@@ -124,14 +126,24 @@ def fit_stepwise_em(
     total_weight = float(batches.weights.sum())
     learner = StepwiseEM(batches, m_step)
     for epoch in range(max_iter):
-        step = step_size * annealed(epoch / max_iter)
+        step = step_size * falling(epoch)
         log_likelihood = 0.0
         for batch in random_state.permutation(len(batches)):
             circuit, of_batch = learner.update(circuit, batch, step)
             log_likelihood += of_batch
         if progress.update(circuit, log_likelihood / total_weight):
             break
-    return replace(progress.result(), step_size_fell=True)
+    return replace(progress.result(), is_stepwise=True)
+
+
+def falling(epoch: int) -> float:
+    """Factor of the step size in this epoch, from 0.
+
+    Steps whose sum diverges and whose squares' does not reach an optimum from anywhere. They
+    do not depend on when learning ends: so many epochs are the same updates, bounded or not,
+    and a fit may be stopped, and repeated up to its best epoch.
+    """
+    return 1.0 / (1.0 + epoch / _HALVED_AFTER)
 
 
 class StepwiseEM:

@@ -27,6 +27,7 @@ from skpc._tree import depths_of
 _N_AXES = 6
 _DAMPING = 0.35
 _SMOOTHING = 0.1
+_SMOOTHING_ROWS = 3.0
 _ROWS_PER_STATE = 32
 _FEWEST_ROWS = 2**10
 
@@ -46,9 +47,9 @@ def clustered_circuit(
     """Count states, and the values they show, in clusters of the rows.
 
     Counts are smoothed as if every state had, beside its own rows, a tenth of an average
-    state's, spread like all rows; Gaussians have their shrinkage instead. Of many rows a
-    sample is looked at. If a region finds fewer clusters than states, the states share them,
-    and differ by random factors.
+    state's, and three at least, spread like all rows; Gaussians have their shrinkage instead.
+    Of many rows a sample is looked at. If a region finds fewer clusters than states, the states
+    share them, and differ by random factors.
 
     Parameters
     ----------
@@ -178,7 +179,11 @@ def _shared(counts: np.ndarray, group_of: np.ndarray | None) -> np.ndarray:
 
 def _smoothed(counts: np.ndarray) -> np.ndarray:
     """Counts (n_latents, n) with some of all states' added to each."""
-    return counts + _SMOOTHING / len(counts) * counts.sum(axis=0)
+    of_all = counts.sum(axis=0)
+    total = of_all.sum()
+    # Where states have but few rows each a tenth of them would let EM start overfitted.
+    n_rows = max(_SMOOTHING * total / len(counts), _SMOOTHING_ROWS)
+    return counts + n_rows / max(total, WEIGHT_FLOOR) * of_all
 
 
 def _normalised(weights: np.ndarray) -> np.ndarray:

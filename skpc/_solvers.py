@@ -24,7 +24,7 @@ _EM_BATCH_SIZE = 100
 _MAX_BATCHES = 250
 _ADAM_BATCH_SIZE = 256
 _MAX_ITER = 500
-_MAX_EPOCHS = 60
+_MAX_EPOCHS = {"em": 100, "adam": 60}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Solver:
             ):
                 batch_size = max(_EM_BATCH_SIZE, total / _MAX_BATCHES)
         is_full = self.kind == "em" and batch_size is None
-        max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS)
+        max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
         return replace(self, batch_size=batch_size, max_iter=max_iter)
 
     def new_e_step(self, circuit: Circuit, evidence: Evidence, weights: np.ndarray) -> EStep:

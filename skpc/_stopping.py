@@ -27,8 +27,11 @@ class FitResult:
         Mean validation log-likelihood before each update and, last, after all of them.
     best_iteration : int or None
         Number of updates that `circuit` has had: where the former is largest.
-    step_size_fell : bool
-        Whether updates became smaller by plan: then running out of them is no failure.
+    is_stepwise : bool
+        Whether single mini-batches moved the circuit: the training log-likelihood may then
+        fall also without a penalty.
+    has_schedule : bool
+        Whether steps fell towards the last update: then running out of them is no failure.
     """
 
     circuit: Circuit
@@ -36,7 +39,8 @@ class FitResult:
     converged: bool
     validation_log_likelihoods: np.ndarray | None = None
     best_iteration: int | None = None
-    step_size_fell: bool = False
+    is_stepwise: bool = False
+    has_schedule: bool = False
 
     @property
     def score(self) -> float:

@@ -18,7 +18,7 @@ from helpers import (
     star,
 )
 
-from skpc._adam import _ascent, fit_adam, free_parameters, with_free_parameters
+from skpc._adam import _ascent, annealed, fit_adam, free_parameters, with_free_parameters
 from skpc._batches import Batches
 from skpc._circuit import mixture
 from skpc._em import EStep, fit_em
@@ -414,6 +414,12 @@ def test_weights_at_the_floor_stay_finite(case, mu):
     result.circuit.check()
     assert np.isfinite(result.log_likelihoods).all()
     assert np.isfinite(flat(free_parameters(result.circuit))).all()
+
+
+def test_steps_fall_to_a_fiftieth():
+    assert annealed(0.0) == 1.0
+    assert annealed(0.5) == pytest.approx(0.51)
+    assert annealed(1.0) == pytest.approx(0.02)
 
 
 def test_rows_that_miss_everything_do_not_matter():

@@ -19,8 +19,8 @@ from helpers import (
     small_case,
 )
 
-from skpc._batches import Batches, annealed, deal
-from skpc._em import EStep, fit_em, fit_stepwise_em
+from skpc._batches import Batches, deal
+from skpc._em import EStep, falling, fit_em, fit_stepwise_em
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
 from skpc._stopping import Progress
@@ -349,7 +349,7 @@ class Record:
 
     circuits: list = field(default_factory=list)
     values: list = field(default_factory=list)
-    step_size_fell: bool = False
+    is_stepwise: bool = False
 
     def update(self, circuit, log_likelihood):
         self.circuits.append(circuit)
@@ -389,19 +389,28 @@ def test_the_gate_of_batches_matters():
     assert np.abs(gated.sum_weights - not_gated.sum_weights).max() > 1e-3
 
 
-def test_steps_fall_to_a_fiftieth():
-    assert annealed(0.0) == 1.0
-    assert annealed(0.5) == pytest.approx(0.51)
-    assert annealed(1.0) == pytest.approx(0.02)
+def test_steps_fall_harmonically():
+    assert falling(0) == 1.0
+    assert falling(2) == pytest.approx(1 / 2)
+    assert falling(6) == pytest.approx(1 / 4)
 
 
 def expected_steps(n_batches, step_size, max_iter):
     """The step of every update."""
     for epoch in range(max_iter):
-        cosine = np.cos(np.pi * epoch / max_iter)
         for i in range(n_batches):
             n_updates = epoch * n_batches + i + 1
-            yield max(step_size * (0.02 + 0.98 * 0.5 * (1 + cosine)), 1.0 / n_updates)
+            yield max(step_size * 2 / (2 + epoch), 1.0 / n_updates)
+
+
+def test_the_last_epoch_does_not_decide_the_first_ones():
+    """A fit for so many epochs is a longer one up to there: that is what a refit repeats."""
+    circuit, X, weights = small_case(2)
+    batches = new_batches(circuit, X, weights, 9)
+    short, long = (stepwise(circuit, batches, MStep(0.1), max_iter=n) for n in (3, 7))
+    assert all(map(same_bits, short.circuits, long.circuits[:3]))
+    assert short.values == long.values[:3]
+    assert not same_bits(long.circuits[2], long.circuits[3])
 
 
 @seeds

@@ -42,13 +42,15 @@ def model(**parameters):
     return SharpPCDensity(**{**defaults, **parameters})
 
 
-def start_of(X, categories, parents, n_latents=4, seed=0, weights=None, features=None):
+def start_of(
+    X, categories, parents, n_latents=4, seed=0, weights=None, features=None, pseudocount=0.01
+):
     features = [np.array([j]) for j in range(X.shape[1])] if features is None else features
     evidence = encode(X, features, categories)
     weights = np.ones(len(X)) if weights is None else weights
     return clustered_circuit(
         parents, features, categories, evidence, weights, n_latents, np.random.RandomState(seed),
-        pseudocount=0.01, shrinkage=1.0,
+        pseudocount=pseudocount, shrinkage=1.0,
     )  # fmt: skip
 
 
@@ -164,6 +166,27 @@ def test_states_are_told_of_by_neighbours():
     circuit = chain_start(np.stack([kind] * 4, axis=1), 2)
     assert (np.sort(circuit.sum_weights[1:], axis=-1)[..., 1] > 0.9).all()
     assert (abs(np.diff(circuit.inputs.probs.reshape(4, 2, 2), axis=1)) > 0.8).all()
+
+
+@pytest.mark.parametrize(("n_rows", "n_added"), [(8, 3.0), (400, 20.0)])
+def test_states_lean_on_all_rows_and_more_so_if_there_are_few(n_rows, n_added):
+    """Zeros and ones are a state's each; beside its rows it has a tenth, at least three, of all."""
+    X = np.repeat([[0.0, 0.0], [1.0, 1.0]], n_rows // 2, axis=0)
+    circuit = chain_start(X, 2, pseudocount=0.0)
+    own = (n_rows / 2 + n_added / 2) / (n_rows / 2 + n_added)
+    expected = [1.0 - own, own]
+    np.testing.assert_allclose(np.sort(circuit.inputs.probs[0]), expected, rtol=1e-12)
+    np.testing.assert_allclose(np.sort(circuit.sum_weights[1, 0]), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_rows_are_not_overfitted_from_the_start(seed):
+    """As many states as rows, and early stopping: no worse than independent columns."""
+    X = structured(seed, n_rows=640, n_columns=40)
+    few, test = X[:40], X[40:]
+    means = (few.sum(axis=0) + 0.5) / (len(few) + 1)
+    independent = (test * np.log(means) + (1 - test) * np.log(1 - means)).sum(axis=1).mean()
+    assert SharpPCDensity(random_state=0).fit(few).score(test) > independent
 
 
 def test_missing_and_unseen_values_tell_nothing():

@@ -1,6 +1,7 @@
 """The estimator with Adam and with mini-batches: the promises it makes whatever the solver."""
 
 import warnings
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -161,11 +162,17 @@ def test_histories(solver, X):
     assert stopped.n_iter_ == 2
 
 
-@plain_solver
-def test_running_out_of_epochs_is_no_reason_to_warn(solver, X):
-    model = estimator(**SOLVERS[solver]).set_params(tol=1e-12, early_stopping=False)
+def test_only_where_steps_fall_towards_the_end_running_out_of_epochs_is_no_failure(X):
+    model, adam = (
+        estimator(**SOLVERS[solver], feature_types=TYPES).set_params(
+            tol=1e-12, early_stopping=False
+        )
+        for solver in ("em", "adam")
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("error", ConvergenceWarning)  # steps become smaller by plan
+        warnings.simplefilter("error", ConvergenceWarning)
+        assert not adam.fit(X).converged_
+    with pytest.warns(ConvergenceWarning, match="max_iter=6 iterations the log-likelihood still"):
         assert not model.fit(X).converged_
 
 
@@ -264,6 +271,15 @@ def test_a_batch_size_beyond_the_table_is_all_rows(X):
     model = estimator(feature_types=TYPES, step_size=0.3, max_iter=4)
     one, two = (clone(model).set_params(batch_size=n).fit(X) for n in (90, 10**9))
     assert same_fit(one, two)
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch_size", "expected"), [("em", None, 500), ("em", 20, 100), ("adam", 20, 60)]
+)
+def test_how_long_learning_lasts_at_most(kind, batch_size, expected):
+    solver = Solver(MStep(), None, 0.0, kind=kind, batch_size=batch_size)
+    assert solver.resolved(np.ones(90)).max_iter == expected
+    assert replace(solver, max_iter=7).resolved(np.ones(90)).max_iter == 7
 
 
 def test_adam_has_batches_of_256_rows(X):
