@@ -146,7 +146,7 @@ def run_settings(
     times = scoring_times(options.budgets)
     runs = {
         setting: Run(method(setting, options.seed), arrays, options.n_latents, times)
-        for setting in method.settings
+        for setting in method.settings[: options.settings]
     }
     for run in runs.values():
         run.train(options.screen)
@@ -302,6 +302,7 @@ def main() -> None:
         "--budgets", nargs="*", type=float, default=[5, 20, 60, 300], help="seconds"
     )
     parser.add_argument("--screen", type=float, default=20, help="seconds for every setting")
+    parser.add_argument("--settings", type=int, help="of each method, at most")
     parser.add_argument("--pass-datasets", nargs="*", default=["nltcs", "accidents"])
     parser.add_argument("--pass-latents", nargs="+", type=int, default=[32, 100])
     parser.add_argument("--pass-seconds", type=float, default=20, help="most seconds of timing")
