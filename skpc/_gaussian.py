@@ -15,6 +15,7 @@ VARIANCE_FLOOR = 1e-6
 
 _CONSTANT_SCALE = 1e-6
 _LEAST_LOG_DENSITY = -1e17  # so that exponents stay integers, however far away a row is
+_LARGEST_DIFFERENCE = 1e6
 _PRIOR_ROWS = 0.1
 _BLOCK_CELLS = 2**21
 
@@ -113,6 +114,48 @@ class Gaussian:
                 part,
             )
             out[rows] = np.maximum(part, _LEAST_LOG_DENSITY)
+        return out
+
+    def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
+        """Log density of each row without each of its columns, for each latent state, in nats.
+
+        That of the row less that of the column given the others, which is a matter of the
+        precision: with d = precision (x - mean), d_i / precision_ii is its distance from what the
+        others let expect. Rows so far away that the difference would lose more than about 1e-9
+        are scored once a column.
+
+        Parameters
+        ----------
+        X : (n, m) float64
+            NaN is summed out.
+
+        Returns
+        -------
+        (n, m, n_latents) float64
+        """
+        log_prob = self.log_prob(X)
+        out = np.repeat(log_prob[:, None], X.shape[1], axis=1)
+        for rows, seen in _missingness(X):
+            if not seen.any():
+                continue
+            precision = np.linalg.inv(self.covariances[:, seen][:, :, seen])
+            own = np.diagonal(precision, axis1=1, axis2=2).T
+            part = np.ascontiguousarray(out[rows][:, seen])
+            launch(
+                kernels.subtract_conditionals,
+                -(-len(rows) // kernels.BLOCK_ROWS),
+                np.ascontiguousarray(X[rows][:, seen]),
+                np.ascontiguousarray(self.means[:, seen].T),
+                np.ascontiguousarray(precision.transpose(1, 2, 0)),
+                0.5 * np.log(np.ascontiguousarray(own) / (2 * np.pi)),
+                part,
+            )
+            out[rows[:, None], np.flatnonzero(seen)] = part
+        is_far = log_prob.min(axis=1) < -_LARGEST_DIFFERENCE
+        for c in range(X.shape[1]) if is_far.any() else ():
+            others = X[is_far]
+            others[:, c] = np.nan
+            out[is_far, c] = self.log_prob(others)
         return out
 
     def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:

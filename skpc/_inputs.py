@@ -192,16 +192,12 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             n_symbols, m = vectors.shape
             if m == 1:
                 continue
-            table = np.empty((n_symbols, m, self.probs.shape[1]))
-            shifts = np.empty((n_symbols, m), np.int64)
-            for c in range(m):
-                others = vectors.copy()
-                others[:, c] = np.nan
-                table[:, c], shifts[:, c] = _scaled(gaussian.log_prob(others))
+            log_prob = gaussian.log_prob_of_others(vectors)
+            table, shifts = _scaled(log_prob.reshape(n_symbols * m, -1))
             start[region] = n_rows - first[region] * m
             n_rows += n_symbols * m
-            tables.append(table.reshape(n_symbols * m, -1))
-            exponents.append(shifts.ravel())
+            tables.append(table)
+            exponents.append(shifts)
         return start, np.concatenate(tables), np.concatenate(exponents)
 
     def category_rows(self, evidence: Evidence) -> np.ndarray:

@@ -20,9 +20,10 @@ from skpc._tree import children_of, levels_of
 
 _TASK_BYTES = 2**22
 _TASK_ROWS = 128
+_FINISH_ROWS = 1024
 _TYPICAL_ROWS = 64
-_TABLE_GAIN = 6
-"""Rows that share a pattern in a table of many rows, for one of `_TYPICAL_ROWS` that does."""
+_TABLE_GAIN = 2
+"""How many times `_TYPICAL_ROWS` rows are asked about: several, as patterns grow more slowly."""
 
 
 def contributions(
@@ -58,8 +59,8 @@ def contributions(
     n_others = sum(len(part) for part in circuit.features if len(part) > 1)
     bytes_per_row = 8 * (n_others * (n_latents + n_padded) + X.shape[1])
     is_mixture = len(circuit.roots) > 1
-    of_region = [circuit.features[region] for region in np.flatnonzero(has_own)]
-    ratio_columns = np.concatenate(of_region) if of_region else np.empty(0, np.int64)
+    is_ratio = np.zeros((X.shape[1], 1), bool)
+    is_ratio[columns[np.repeat(has_own, np.diff(column_start))]] = True
     without_region = np.setdiff1d(np.arange(X.shape[1]), columns)
 
     def table_rows(patterns: Patterns) -> np.ndarray:
@@ -86,7 +87,10 @@ def contributions(
             messages.products, messages.sums, is_inverse, messages.exponents, table,
         )  # fmt: skip
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
-        values = np.full((X.shape[1], n_rows), -np.inf if is_mixture else 1.0)
+        values = (
+            np.full((X.shape[1], n_rows), -np.inf) if is_mixture else np.empty((X.shape[1], n_rows))
+        )
+        values[without_region] = 0.0
         rows_per_task = _rows_per_task(len(order), messages)
         launch(
             kernels.contributions, -(-n_rows // rows_per_task), patterns, order, parent_of,
@@ -96,12 +100,14 @@ def contributions(
             messages.weights, messages.products, messages.sums, is_inverse, messages.exponents,
             rows_per_task, values,
         )  # fmt: skip
-        if not is_mixture:
-            for column in ratio_columns:
-                np.log(values[column], out=values[column])  # in vectors, as no kernel can
-        out[rows] = values[:, patterns.root_codes].T
-        out[rows, without_region] = 0.0
-        np.copyto(out[rows], 0.0, where=np.isnan(block))
+        for first in range(0, len(block), _FINISH_ROWS):  # what is at work stays in the cache
+            some = slice(first, first + _FINISH_ROWS)
+            found = values[:, patterns.root_codes[some]]
+            if not is_mixture:
+                np.log(found, out=found, where=is_ratio)  # in vectors, as no kernel can
+            part = out[rows][some]
+            part[:] = found.T
+            np.copyto(part, 0.0, where=np.isnan(block[some]))
     return out
 
 

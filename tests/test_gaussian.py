@@ -87,6 +87,43 @@ def test_a_row_has_the_same_bits_alone_and_permuted(n_latents, m):
     np.testing.assert_array_equal(alone, batch[:15])
 
 
+def without_one(gaussian, X):
+    """Log densities (n, m, K) of rows without each column, by leaving it out."""
+    out = []
+    for c in range(X.shape[1]):
+        others = X.copy()
+        others[:, c] = np.nan
+        out.append(gaussian.log_prob(others))
+    return np.stack(out, axis=1)
+
+
+@sizes
+def test_densities_without_a_column(n_latents, m):
+    gaussian, X, _ = case(n_latents, m, n_rows=8)
+    X = all_patterns(X)
+    actual = gaussian.log_prob_of_others(X)
+    np.testing.assert_allclose(actual, without_one(gaussian, X), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("distance", [1e2, 1e4, 1e6])
+def test_densities_without_a_column_far_away(distance):
+    """One column far away, whose part in the density of the row hides that of the others."""
+    gaussian, X, _ = case(4, 3)
+    X[::2, 1] = distance
+    actual, expected = gaussian.log_prob_of_others(X), without_one(gaussian, X)
+    np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-9)
+
+
+@sizes
+def test_densities_without_a_column_have_the_same_bits_alone_and_on_two_threads(n_latents, m):
+    gaussian, X, _ = case(n_latents, m, n_rows=600, missing=0.2)
+    batch = gaussian.log_prob_of_others(X)
+    alone = [gaussian.log_prob_of_others(X[i : i + 1])[0] for i in range(15)]
+    np.testing.assert_array_equal(alone, batch[:15])
+    with use_threads(2):
+        np.testing.assert_array_equal(gaussian.log_prob_of_others(X), batch)
+
+
 @sizes
 def test_threads_do_not_change_bits(n_latents, m):
     gaussian, X, counts = case(n_latents, m, n_rows=1500, missing=0.1)

@@ -6,7 +6,7 @@ from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 BLOCK_ROWS = 256
-"""Rows of a task of `log_density`."""
+"""Rows of a task of the first two."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -37,6 +37,34 @@ def log_density(queue, levels, values, means, whitening, log_norms, out):
                     out[i, k] += whitened[k] * whitened[k]
             for k in range(n_latents):
                 out[i, k] = log_norms[k] - 0.5 * out[i, k]
+        block, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def subtract_conditionals(queue, levels, values, means, precision, log_norms, out):
+    """Subtract log N(column a given the others; state k) from `out` (n, m, K).
+
+    values (n, m) complete; means, log_norms (m, K); precision (m, m, K). Tasks: blocks of
+    rows. O(n m^2 K); each row's arithmetic is its own.
+    """
+    n_columns, n_latents = means.shape
+    centred = np.empty((n_columns, n_latents))
+    weighted = np.empty(n_latents)
+    block, _ = take(queue, levels)
+    while block < levels[-1]:
+        for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, values.shape[0])):
+            for a in range(n_columns):
+                for k in range(n_latents):
+                    centred[a, k] = values[i, a] - means[a, k]
+            for a in range(n_columns):
+                for k in range(n_latents):
+                    weighted[k] = 0.0
+                for b in range(n_columns):
+                    for k in range(n_latents):
+                        weighted[k] += precision[a, b, k] * centred[b, k]
+                for k in range(n_latents):
+                    square = weighted[k] * weighted[k] / precision[a, a, k]
+                    out[i, a, k] -= log_norms[a, k] - 0.5 * square
         block, _ = take_next(queue, levels)
 
 
