@@ -50,6 +50,7 @@ from skpc._starts import draw_starts
 from skpc._structure import Structure
 from skpc.curvature import hessian_trace
 
+TABLES = {"global": "low-data", "gated": "low-data-gated"}
 MUS = [0.01, 0.05, 0.1, 0.5, 1.0]
 BATCH_SIZE = 200
 STEP = 0.1
@@ -195,7 +196,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of NAME.npz files")
     parser.add_argument("--datasets", nargs="+", default=sorted(PAPER))
     parser.add_argument("--fractions", nargs="+", type=float, default=[1, 5, 10], help="percent")
-    parser.add_argument("--regularizers", nargs="+", default=["global"])
+    parser.add_argument("--regularizers", nargs="+", choices=TABLES, default=["global"])
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--n-latents", type=int, default=100, help="of (a)")
     parser.add_argument("--epochs", type=int, default=100, help="of (a)")
@@ -228,8 +229,7 @@ def main() -> None:
         lines += ["", f"{regularizer.capitalize()} penalty; (a): K = {options.n_latents}, "]
         lines[-1] += f"{options.epochs} epochs; draws of the rows: {options.seeds}."
         if options.write:
-            name = "low-data" if regularizer == "global" else f"low-data-{regularizer}"
-            write_table(options.write, name, lines)
+            write_table(options.write, TABLES[regularizer], lines)
 
 
 if __name__ == "__main__":
