@@ -13,7 +13,7 @@ from skpc._symbols import SparseSymbols, Symbols, dense_rows, region_symbols
 from skpc._threads import launch
 
 _BLOCK_CELLS = 2**22
-_TASK_CELLS = 2**14
+_TASK_CELLS = 2**17
 
 
 @dataclass(frozen=True)
