@@ -13,7 +13,7 @@ from skpc._symbols import SparseSymbols, Symbols, dense_rows, region_symbols
 from skpc._threads import launch
 
 _BLOCK_CELLS = 2**22
-_TASK_CELLS = 2**17
+_TASK_CELLS = 2**15
 
 
 @dataclass(frozen=True)
