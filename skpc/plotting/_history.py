@@ -144,8 +144,8 @@ class FitHistoryDisplay:
         ----------
         estimator : SharpPCDensity
             Need not be fitted, and is left as it is. With ``solver="adam"`` or mini-batches
-            a fit is not the beginning of a longer one, since steps shrink towards the end: those
-            are refused, and ``batch_size="auto"`` is read as None.
+            stages are not one longer fit, since steps shrink anew in each: those are refused, and
+            ``batch_size="auto"`` is read as None.
         X : array-like or frame of shape (n_samples, n_features)
             Training rows, at which sharpness is measured too.
         X_val : array-like or frame of shape (n_val, n_features), default=None
