@@ -82,7 +82,7 @@ class EStep:
         moments = None
         if self._evidence is not None:
             part = self._evidence.take(rows)
-            codes, _ = row_codes(circuit.parents, part.dense_symbols, part.n_symbols)
+            codes = row_codes(circuit.parents, part.dense_symbols, part.n_symbols).codes
             moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])
         counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
         if moments is not None:

@@ -14,6 +14,7 @@ from skpc._threads import launch
 
 _BLOCK_CELLS = 2**22
 _TASK_CELLS = 2**15
+_NATIVE = (np.uint8, np.int64, np.float64)  # read as they are; the kernel is compiled for each
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ def encode(
     if discrete:
         columns = np.array([features[r][0] for r in discrete], np.int64)
         sizes = n_categories[discrete]
+        dtype = X.dtype if X.dtype in _NATIVE else np.dtype(np.float64)
         start = np.append(0, np.cumsum(sizes))
         flat = np.concatenate([c for c in categories if c is not None])
         lowest, place = np.repeat(flat[start[:-1]], sizes), np.repeat(start[:-1], sizes)
@@ -140,7 +142,7 @@ def encode(
         n_block = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
         task_rows = max(16, _TASK_CELLS // max(1, X.shape[1]))
         for first in range(0, X.shape[0], n_block):
-            block = np.require(X[first : first + n_block], np.float64, ["C", "W"])
+            block = np.require(X[first : first + n_block], dtype, ["C", "W"])
             launch(
                 kernels.encode, -(-len(block) // task_rows), block, task_rows, columns,
                 np.array(discrete), flat, start, is_range, first, symbols,

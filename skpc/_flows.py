@@ -14,13 +14,13 @@ from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._kernels import flows as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
-from skpc._patterns import Patterns, build_patterns, link_patterns, row_codes
+from skpc._patterns import CODE_BYTES, Patterns, build_patterns, link_patterns, row_codes
 from skpc._threads import launch
 
 DEFAULT_MAX_BYTES = 2**30
 """Messages beyond this are computed in blocks of rows."""
 
-_CODE_BYTES = 8  # of a row at a region while patterns are built: its symbol and its code
+_ROUNDING = 1e-6  # of a log-likelihood, at most
 _MAX_CODE_BYTES = 2**27
 _MOMENT_CHUNKS = 8
 _ROW_TASK_BYTES = 2**21
@@ -271,7 +271,8 @@ def log_likelihood(
         out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
         if not issparse(X) and X.dtype.kind == "f":
             # Zero, not only to rounding, where nothing is observed.
-            out[rows][np.isnan(X[rows]).all(axis=1)] = 0.0
+            near = rows.start + np.flatnonzero(np.abs(out[rows]) < _ROUNDING)
+            out[near[np.isnan(X[near]).all(axis=1)]] = 0.0
     return out
 
 
@@ -339,20 +340,20 @@ def pattern_blocks(
         Rows of a block, what its symbols stand for (without rows), and its patterns.
     """
     blocks = []
-    todo = row_blocks(len(weights), len(parents) * _CODE_BYTES, min(max_bytes, _MAX_CODE_BYTES))
+    todo = row_blocks(len(weights), len(parents) * CODE_BYTES, min(max_bytes, _MAX_CODE_BYTES))
     while todo:
         rows = todo.pop(0)
         part = evidence.take(rows)
         symbols, n_symbols = part.dense_symbols, part.n_symbols
-        codes, n_patterns = row_codes(parents, symbols, n_symbols)
-        needed = int(n_patterns.sum() + n_symbols.sum()) * bytes_per_message
+        codes = row_codes(parents, symbols, n_symbols)
+        needed = int(codes.n_patterns.sum() + n_symbols.sum()) * bytes_per_message
         n_rows = rows.stop - rows.start
         if needed > max_bytes and n_rows > 1:
             smaller = row_blocks(n_rows, -(-needed // n_rows), max_bytes)
             todo[:0] = [slice(rows.start + s.start, rows.start + s.stop) for s in smaller]
             continue
         patterns = link_patterns(
-            parents, symbols, n_symbols, codes, n_patterns, weights[rows], upward_only=upward_only
+            parents, symbols, n_symbols, codes, weights[rows], upward_only=upward_only
         )
         blocks.append((rows, part.without_rows(), patterns))
     return blocks

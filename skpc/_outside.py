@@ -303,7 +303,7 @@ def _typical_patterns(circuit: Circuit) -> np.ndarray:
         topdown, circuit.parents, circuit.root_weights, circuit.sum_weights, inputs.probs,
         inputs.start, uniforms, states, symbols,
     )  # fmt: skip
-    return row_codes(circuit.parents, symbols, np.maximum(inputs.n_categories, 1))[1]
+    return row_codes(circuit.parents, symbols, np.maximum(inputs.n_categories, 1)).n_patterns
 
 
 def _reciprocals(circuit: Circuit, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:

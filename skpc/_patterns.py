@@ -18,6 +18,9 @@ from skpc._symbols import SparseSymbols, Symbols, pack, take_rows
 from skpc._threads import launch
 from skpc._tree import children_of, levels_of
 
+CODE_BYTES = 12
+"""Memory of a row at a region while patterns are found: its symbol and `RowCodes`."""
+
 _WORK_OF_A_CELL = 64  # its look-up in a table takes as long as so many multiplications
 _RADIX_SORTED = 2**16  # NumPy sorts 16-bit integers in linear time
 
@@ -76,6 +79,22 @@ class Patterns(NamedTuple):
     def n_message_rows(self) -> int:
         """Rows of a message array, padding included."""
         return int(self.row_start[-1])
+
+
+class RowCodes(NamedTuple):
+    """Which pattern every row shows at every region.
+
+    Attributes
+    ----------
+    codes : (n_regions, n) int32, patterns numbered by first appearance.
+    n_patterns : (n_regions,)
+    first_rows : (n_regions, n) int32
+        ``first_rows[r, t]`` is the first row with pattern t; what follows means nothing.
+    """
+
+    codes: np.ndarray
+    n_patterns: np.ndarray
+    first_rows: np.ndarray
 
 
 def distinct_rows(
@@ -138,25 +157,24 @@ def build_patterns(
     upward_only : whether to leave out what a downward pass needs: `members`, and all weights
         but those of the roots' patterns.
     """
-    codes, n_patterns = row_codes(parents, symbols, n_symbols)
-    return link_patterns(
-        parents, symbols, n_symbols, codes, n_patterns, weights, upward_only=upward_only
-    )
+    rows = row_codes(parents, symbols, n_symbols)
+    return link_patterns(parents, symbols, n_symbols, rows, weights, upward_only=upward_only)
 
 
-def row_codes(
-    parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pattern of every row at every region (n_regions, n) int32, and their numbers."""
+def row_codes(parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -> RowCodes:
+    """Find the pattern of every row at every region."""
     children_start, children = children_of(parents)
     order, level_start = levels_of(parents, from_leaves=True)
-    codes = np.empty(symbols.shape, np.int32)
-    n_patterns = np.empty(parents.shape[0], np.int64)
+    rows = RowCodes(
+        codes=np.empty(symbols.shape, np.int32),
+        n_patterns=np.empty(parents.shape[0], np.int64),
+        first_rows=np.empty(symbols.shape, np.int32),
+    )
     launch(
         kernels.code_regions, level_start, order, symbols, n_symbols, children_start, children,
-        codes, n_patterns, work=_WORK_OF_A_CELL * symbols.size,
+        *rows, work=_WORK_OF_A_CELL * symbols.size,
     )  # fmt: skip
-    return codes, n_patterns
+    return rows
 
 
 def row_patterns(
@@ -170,23 +188,22 @@ def row_patterns(
     What is not linear in flows needs them.
     """
     n_regions, n_rows = symbols.shape
-    codes = np.tile(np.arange(n_rows, dtype=np.int32), (n_regions, 1))
-    n_patterns = np.full(n_regions, n_rows, np.int64)
-    return link_patterns(parents, symbols, n_symbols, codes, n_patterns, weights)
+    own = np.broadcast_to(np.arange(n_rows, dtype=np.int32), (n_regions, n_rows)).copy()
+    rows = RowCodes(own, np.full(n_regions, n_rows, np.int64), own)
+    return link_patterns(parents, symbols, n_symbols, rows, weights)
 
 
 def link_patterns(
     parents: np.ndarray,
     symbols: np.ndarray,
     n_symbols: np.ndarray,
-    codes: np.ndarray,
-    n_patterns: np.ndarray,
+    rows: RowCodes,
     weights: np.ndarray | None = None,
     *,
     upward_only: bool = False,
 ) -> Patterns:
-    """Link given pattern codes; see `build_patterns`."""
-    n_regions = parents.shape[0]
+    """Link the patterns of rows; see `build_patterns`."""
+    n_regions, n_patterns = parents.shape[0], rows.n_patterns
     children_start, children = children_of(parents)
     bottomup, up_level_start = levels_of(parents, from_leaves=True)
     topdown, down_level_start = levels_of(parents, from_leaves=False)
@@ -202,14 +219,14 @@ def link_patterns(
     member_start = np.zeros(0 if upward_only else row_start[-1] + n_regions, np.int64)
     launch(
         kernels.link_regions, n_regions, parents, symbols, np.cumsum(n_symbols) - n_symbols,
-        codes, n_patterns, row_start, code_start, pattern_symbols, child_codes, member_start,
-        members, work=_WORK_OF_A_CELL * symbols.size,
+        *rows, row_start, code_start, pattern_symbols, child_codes, member_start, members,
+        work=_WORK_OF_A_CELL * int(row_start[-1]),
     )  # fmt: skip
 
     pattern_weights = np.zeros(row_start[-1])
     for root in roots:
         pattern_weights[row_start[root] : row_start[root] + n_patterns[root]] = np.bincount(
-            codes[root], weights=weights, minlength=n_patterns[root]
+            rows.codes[root], weights=weights, minlength=n_patterns[root]
         )
     if not upward_only:
         kernels.add_member_weights(
@@ -237,7 +254,7 @@ def link_patterns(
         up_levels=up_levels,
         down_tasks=down_tasks,
         down_levels=down_levels,
-        root_codes=codes[roots[0]].copy(),  # a view would keep all codes alive
+        root_codes=rows.codes[roots[0]].copy(),  # a view would keep all codes alive
     )
 
 

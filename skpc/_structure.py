@@ -345,7 +345,7 @@ def best_root(edges: np.ndarray, symbols: Symbols, n_symbols: np.ndarray) -> int
     symbols = dense_rows(symbols, slice(None, None, stride))
     root = 0
     parents = rooted(edges, n_symbols.shape[0], root)
-    codes, n_patterns = row_codes(parents, symbols, n_symbols)
+    codes, n_patterns, first_rows = row_codes(parents, symbols, n_symbols)
     neighbours: list[list[int]] = [[] for _ in n_symbols]
     for a, b in edges:
         neighbours[a].append(int(b))
@@ -354,11 +354,11 @@ def best_root(edges: np.ndarray, symbols: Symbols, n_symbols: np.ndarray) -> int
         # Only the largest neighbour can be better: its side has at most the patterns of
         # everything but any smaller neighbour's side.
         largest = max(neighbours[root], key=lambda r: n_patterns[r])
-        rest = np.zeros_like(codes[root])
-        n_rest = merge_codes(rest, 1, symbols[root], n_symbols[root])
-        for other in neighbours[root]:
-            if other != largest:
-                n_rest = merge_codes(rest, n_rest, codes[other], n_patterns[other])
+        others = np.array([r for r in neighbours[root] if r != largest], np.int64)
+        rest = np.empty_like(codes[root])
+        n_rest = merge_codes(
+            symbols[root], n_symbols[root], others, codes, n_patterns, rest, first_rows[root]
+        )
         if n_rest >= n_patterns[largest]:
             break
         codes[root], n_patterns[root] = rest, n_rest

@@ -139,11 +139,11 @@ def hessian_trace(
         for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
             evidence = circuit.inputs.encode(X[rows])
             symbols, n_symbols = evidence.dense_symbols, evidence.n_symbols
-            codes, n_patterns = row_codes(circuit.parents, symbols, n_symbols)
-            patterns = link_patterns(circuit.parents, symbols, n_symbols, codes, n_patterns)
+            codes = row_codes(circuit.parents, symbols, n_symbols)
+            patterns = link_patterns(circuit.parents, symbols, n_symbols, codes)
             messages = Messages(patterns.n_message_rows, circuit.n_regions, n_latents)
             messages.upward(circuit, evidence, patterns)
-            traces[rows] = messages.row_curvature(circuit, patterns, codes)[0]
+            traces[rows] = messages.row_curvature(circuit, patterns, codes.codes)[0]
     return traces
 
 

@@ -106,7 +106,7 @@ def test_integer_weights_are_repetitions(n_symbols):
 
 @cases
 def test_codes_tell_apart_what_differs_below(parents, symbols, n_symbols, weights):
-    codes, n_patterns = row_codes(parents, symbols, n_symbols)
+    codes, n_patterns, _ = row_codes(parents, symbols, n_symbols)
     for region in range(len(parents)):
         expected = brute_codes(parents, symbols, region)
         pairs = set(zip(codes[region].tolist(), expected.tolist(), strict=True))
@@ -119,7 +119,7 @@ def test_codes_tell_apart_what_differs_below(parents, symbols, n_symbols, weight
 @cases
 def test_symbols_of_patterns(parents, symbols, n_symbols, weights):
     patterns = build_patterns(parents, symbols, n_symbols, weights)
-    codes, _ = row_codes(parents, symbols, n_symbols)
+    codes = row_codes(parents, symbols, n_symbols).codes
     first_symbol = np.append(0, np.cumsum(n_symbols))
     for region in range(len(parents)):
         actual = patterns.symbols[patterns.row_start[region] + codes[region]]
@@ -129,7 +129,7 @@ def test_symbols_of_patterns(parents, symbols, n_symbols, weights):
 @cases
 def test_child_codes_lead_to_the_childs_pattern(parents, symbols, n_symbols, weights):
     patterns = build_patterns(parents, symbols, n_symbols, weights)
-    codes, _ = row_codes(parents, symbols, n_symbols)
+    codes = row_codes(parents, symbols, n_symbols).codes
     for region in np.flatnonzero(parents >= 0):
         links = patterns.code_start[region] + codes[parents[region]]
         np.testing.assert_array_equal(patterns.child_codes[links], codes[region])
@@ -152,7 +152,7 @@ def test_members_invert_child_codes(parents, symbols, n_symbols, weights):
 @cases
 def test_weights_of_patterns(parents, symbols, n_symbols, weights):
     patterns = build_patterns(parents, symbols, n_symbols, weights)
-    codes, n_patterns = row_codes(parents, symbols, n_symbols)
+    codes, n_patterns, _ = row_codes(parents, symbols, n_symbols)
     for region, first in enumerate(patterns.row_start[:-1]):
         np.testing.assert_allclose(
             patterns.weights[first : first + n_patterns[region]],

@@ -29,7 +29,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skpc import SharpPCDensity
 from skpc.datasets import MANIFOLDS, make_manifold
 
-MUS = [0.0, 1e-4, 1e-3, 1e-2, 1e-1]
+MUS = [0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]
 
 
 class Measured(NamedTuple):

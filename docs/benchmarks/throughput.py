@@ -34,7 +34,7 @@ from skpc._em import EStep
 from skpc._evidence import Evidence, encode
 from skpc._flows import Messages
 from skpc._mstep import MStep
-from skpc._patterns import build_patterns, distinct_rows, link_patterns
+from skpc._patterns import build_patterns, distinct_rows, row_patterns
 from skpc._structure import Structure, learn_structure
 from skpc._threads import table_work, use_threads
 from skpc.curvature import hessian_trace
@@ -145,13 +145,8 @@ def trace_over_rows(X: np.ndarray, repeats: int) -> float:
     """Seconds of hessian_trace over those of an E-step on distinct rows, not patterns, K = 32."""
     circuit, _ = prepare(X, 32)
     _, evidence, weights = distinct(X)
-    n_regions, n_rows = evidence.symbols.shape
-    codes = np.tile(np.arange(n_rows, dtype=np.int32), (n_regions, 1))
-    patterns = link_patterns(
-        circuit.parents, evidence.symbols, evidence.n_symbols, codes,
-        np.full(n_regions, n_rows), weights,
-    )  # fmt: skip
-    messages = Messages(patterns.n_message_rows, n_regions, 32)
+    patterns = row_patterns(circuit.parents, evidence.symbols, evidence.n_symbols, weights)
+    messages = Messages(patterns.n_message_rows, circuit.n_regions, 32)
 
     def e_step() -> None:
         messages.upward(circuit, evidence, patterns)

@@ -7,31 +7,40 @@ from skpc._kernels.tasks import take, take_next
 
 
 @njit(cache=True, nogil=True)
-def _encode_column(values, column, first, last, known, is_range, symbols):
-    """Write the symbols of ``values[first:last, column]`` to `symbols`."""
+def _encode_range(offsets, n_categories, symbols):
+    """Write the symbols (n,) of float64 values less the first of consecutive integers.
+
+    Without branches, so that it is compiled to vector instructions.
+    """
+    for i in range(offsets.shape[0]):
+        offset = offsets[i]
+        is_missing = np.isnan(offset)
+        place = np.int32(0.0 if is_missing else min(max(offset, -1.0), 2147483647.0))
+        is_known = (place == offset) & (place >= 0) & (place < n_categories)
+        other = n_categories if is_missing else n_categories + np.int32(1)
+        symbols[i] = place if is_known else other
+
+
+@njit(cache=True, nogil=True)
+def _encode_column(values, known, symbols):
+    """Write the symbols of values (n,), given the sorted categories."""
     n_categories = known.shape[0]
-    for i in range(first, last):
-        value = values[i, column]
-        place = -1
-        if is_range:  # of consecutive integers: the value tells the place
-            offset = value - known[0]
-            if offset >= 0.0 and offset <= n_categories - 1.0:
-                place = np.int64(offset)
-        else:
-            place = 0
-            high = n_categories
-            while place < high:
-                middle = (place + high) // 2
-                if known[middle] < value:
-                    place = middle + 1
-                else:
-                    high = middle
-        if place >= 0 and place < n_categories and known[place] == value:
-            symbols[i - first] = place
+    for i in range(values.shape[0]):
+        value = values[i]
+        place = 0
+        high = n_categories
+        while place < high:
+            middle = (place + high) // 2
+            if known[middle] < value:
+                place = middle + 1
+            else:
+                high = middle
+        if place < n_categories and known[place] == value:
+            symbols[i] = place
         elif np.isnan(value):
-            symbols[i - first] = n_categories
+            symbols[i] = n_categories
         else:
-            symbols[i - first] = n_categories + 1
+            symbols[i] = n_categories + 1
 
 
 @njit(cache=True, nogil=True)
@@ -40,16 +49,23 @@ def encode(queue, levels, values, task_rows, columns, regions, categories, start
     """Write the symbol of each value: its category, or V if missing, V + 1 if unseen.
 
     values (n, d): column ``columns[j]`` has the V sorted categories
-    ``categories[start[j]:start[j + 1]]`` and goes to row ``regions[j]`` of symbols
-    (n_regions, >= offset + n), from `offset` on. Tasks: `task_rows` rows. O(n d log V).
+    ``categories[start[j]:start[j + 1]]``, consecutive integers if ``is_range[j]``, and goes to
+    row ``regions[j]`` of symbols (n_regions, >= offset + n), from `offset` on. Tasks:
+    `task_rows` rows, which the cache holds while columns are read. O(n d log V).
     """
+    column = np.empty(task_rows)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * task_rows
-        last = min(first + task_rows, values.shape[0])
+        n_rows = min(task_rows, values.shape[0] - first)
         for j in range(columns.shape[0]):
-            _encode_column(
-                values, columns[j], first, last, categories[start[j] : start[j + 1]], is_range[j],
-                symbols[regions[j], offset + first :],
-            )  # fmt: skip
+            known = categories[start[j] : start[j + 1]]
+            lowest = known[0] if is_range[j] else 0.0
+            for i in range(n_rows):
+                column[i] = values[first + i, columns[j]] - lowest
+            out = symbols[regions[j], offset + first : offset + first + n_rows]
+            if is_range[j]:
+                _encode_range(column[:n_rows], np.int32(known.shape[0]), out)
+            else:
+                _encode_column(column[:n_rows], known, out)
         task, _ = take_next(queue, levels)

@@ -82,6 +82,22 @@ def _pack(sum_weights, weights, weights_t):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _scale_of(bits):
+    """The power of two that brings the largest of some float64 to [0.5, 1), and what undoes it.
+
+    bits (n,) int64: the numbers, from 0 to 1, bit by bit. As such they have the same order, and
+    compilers find the largest of integers, not of floats, in vector registers. All below
+    2**-1022 count as that.
+    """
+    largest = np.int64(0)
+    for k in range(bits.shape[0]):
+        largest = max(largest, bits[k])
+    biased = largest >> 52
+    scale = np.int64((2045 - biased) << 52)
+    return biased - 1022, scale.view(np.float64)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def upward(
     queue, levels, patterns, table, table_exponents, sum_weights, weights, weights_t, products,
     sums, exponents,
@@ -98,6 +114,7 @@ def upward(
     n_padded = sums.shape[1]
     scratch = np.zeros((BLOCK_ROWS, n_padded), sums.dtype)
     product = np.empty(n_padded)
+    bits = product.view(np.int64)
     steps = np.empty(n_padded)
     task, _ = take(queue, levels)
     while task < levels[-1]:
@@ -124,11 +141,7 @@ def upward(
                 exponent = table_exponents[symbol] + _multiply_children(
                     patterns, region, first + i, sums, exponents, product, steps
                 )
-                largest = 0.0
-                for k in range(n_padded):
-                    largest = max(largest, product[k])
-                shift = math.frexp(largest)[1]
-                scale = math.ldexp(1.0, -shift)
+                shift, scale = _scale_of(bits)
                 exponents[row] = exponent + shift
                 message = block[i]
                 for k in range(n_padded):

@@ -9,10 +9,11 @@ _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
 
 
 @njit(cache=True, nogil=True)
-def merge_codes(codes, n_codes, other, n_other):
-    """Overwrite `codes` by the code of the pair (codes, other); return how many pairs occur.
+def _merge_two(codes, n_codes, other, n_other, merged, first_rows):
+    """Write the code of every pair (codes, other) to `merged`; return how many pairs occur.
 
-    codes, other (n,) int32; pairs are numbered by first appearance. O(n) time and memory.
+    codes, other, merged (n,) int32, `merged` perhaps one of the others; pairs are numbered by
+    first appearance, and ``first_rows[p]`` is where pair p does. O(n) time and memory.
     """
     n_rows = codes.shape[0]
     n_pairs = 0
@@ -22,8 +23,9 @@ def merge_codes(codes, n_codes, other, n_other):
             key = np.int64(codes[i]) * n_other + other[i]
             if table[key] < 0:
                 table[key] = n_pairs
+                first_rows[n_pairs] = i
                 n_pairs += 1
-            codes[i] = table[key]
+            merged[i] = table[key]
         return n_pairs
     n_bits = 4
     while (1 << n_bits) < 2 * n_rows:
@@ -40,58 +42,75 @@ def merge_codes(codes, n_codes, other, n_other):
         if table[slot] < 0:
             keys[slot] = key
             table[slot] = n_pairs
+            first_rows[n_pairs] = i
             n_pairs += 1
-        codes[i] = table[slot]
+        merged[i] = table[slot]
     return n_pairs
 
 
 @njit(cache=True, nogil=True)
+def merge_codes(symbols, n_symbols, regions, codes, n_patterns, merged, first_rows):
+    """Number what rows show in `symbols` and in the codes of some regions; return how many.
+
+    symbols (n,), codes (n_regions, n), merged (n,) int32; ``first_rows[t]`` is the first row
+    with number t. O(n) time and memory for each region.
+    """
+    if regions.shape[0] == 0:
+        nothing = np.zeros(symbols.shape[0], np.int32)
+        return _merge_two(symbols, n_symbols, nothing, np.int64(1), merged, first_rows)
+    first = regions[0]
+    n_merged = _merge_two(symbols, n_symbols, codes[first], n_patterns[first], merged, first_rows)
+    for region in regions[1:]:
+        n_merged = _merge_two(
+            merged, n_merged, codes[region], n_patterns[region], merged, first_rows
+        )
+    return n_merged
+
+
+@njit(cache=True, nogil=True)
 def code_regions(
-    queue, levels, order, symbols, n_symbols, children_start, children, codes, n_patterns
-):
+    queue, levels, order, symbols, n_symbols, children_start, children, codes, n_patterns,
+    first_rows,
+):  # fmt: skip
     """Write the pattern of every row at every region to `codes` (n_regions, n) int32.
 
-    Tasks: regions as `order` lists them by height, leaves first. `n_patterns`
-    (n_regions,) is written too. O(n * n_regions).
+    Tasks: regions as `order` lists them by height, leaves first. `n_patterns` (n_regions,) is
+    written too, and ``first_rows[r, t]`` (n_regions, n) int32, the first row with pattern t.
+    O(n * n_regions).
     """
     task, _ = take(queue, levels)
     while task < levels[-1]:
         region = order[task]
-        out = codes[region]
-        for i in range(out.shape[0]):
-            out[i] = 0
-        n_codes = merge_codes(out, np.int64(1), symbols[region], n_symbols[region])
-        for position in range(children_start[region], children_start[region + 1]):
-            child = children[position]
-            n_codes = merge_codes(out, n_codes, codes[child], n_patterns[child])
-        n_patterns[region] = n_codes
+        n_patterns[region] = merge_codes(
+            symbols[region], n_symbols[region],
+            children[children_start[region] : children_start[region + 1]], codes, n_patterns,
+            codes[region], first_rows[region],
+        )  # fmt: skip
         task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
 def _link_region(
-    region, parent, symbols, symbol_start, codes, n_patterns, row_start, code_start,
+    region, parent, symbols, symbol_start, codes, n_patterns, first_rows, row_start, code_start,
     pattern_symbols, child_codes, member_start, members,
 ):  # fmt: skip
-    own = codes[region]
-    n_rows = own.shape[0]
     row = row_start[region]
-    for i in range(n_rows):
-        pattern_symbols[row + own[i]] = symbol_start[region] + symbols[region, i]
+    n_own = n_patterns[region]
+    for t in range(n_own):
+        pattern_symbols[row + t] = symbol_start[region] + symbols[region, first_rows[region, t]]
     if parent < 0:
         return
     link = code_start[region]
-    upper = codes[parent]
-    for i in range(n_rows):
-        child_codes[link + upper[i]] = own[i]
+    n_upper = n_patterns[parent]
+    for s in range(n_upper):
+        child_codes[link + s] = codes[region, first_rows[parent, s]]
     if members.shape[0] == 0:
         return
     # Group the parent's patterns by ours: a counting sort, so members ascend.
-    n_own = n_patterns[region]
     start = row + region
     for t in range(n_own + 1):
         member_start[start + t] = 0
-    for s in range(n_patterns[parent]):
+    for s in range(n_upper):
         member_start[start + child_codes[link + s] + 1] += 1
     member_start[start] = link
     for t in range(n_own):
@@ -99,7 +118,7 @@ def _link_region(
     cursor = np.empty(n_own, np.int64)
     for t in range(n_own):
         cursor[t] = member_start[start + t]
-    for s in range(n_patterns[parent]):
+    for s in range(n_upper):
         t = child_codes[link + s]
         members[cursor[t]] = s
         cursor[t] += 1
@@ -107,19 +126,19 @@ def _link_region(
 
 @njit(cache=True, nogil=True)
 def link_regions(
-    queue, levels, parents, symbols, symbol_start, codes, n_patterns, row_start, code_start,
-    pattern_symbols, child_codes, member_start, members,
+    queue, levels, parents, symbols, symbol_start, codes, n_patterns, first_rows, row_start,
+    code_start, pattern_symbols, child_codes, member_start, members,
 ):  # fmt: skip
     """Write each pattern's symbol, its child's pattern, and which patterns share a child.
 
     Tasks: regions. Empty `members` are not written. Index layout: see
-    `skpc._patterns.Patterns`. O(n * n_regions).
+    `skpc._patterns.Patterns`. O(sum U).
     """
     region, _ = take(queue, levels)
     while region < levels[-1]:
         _link_region(
-            region, parents[region], symbols, symbol_start, codes, n_patterns, row_start,
-            code_start, pattern_symbols, child_codes, member_start, members,
+            region, parents[region], symbols, symbol_start, codes, n_patterns, first_rows,
+            row_start, code_start, pattern_symbols, child_codes, member_start, members,
         )  # fmt: skip
         region, _ = take_next(queue, levels)
 
