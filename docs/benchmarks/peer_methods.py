@@ -86,20 +86,21 @@ class Skpc(Method):
     """HCLT of skpc, by stepwise EM from clusters as in its estimator; messages in float32.
 
     The step is a half in the first epoch and falls like one over the epochs; the setting is after
-    how many it is a quarter.
+    how many it is a quarter, and where it starts.
     """
 
     name, module, package, install = "skpc", "skpc", "skpc", "pip install skpc"
-    settings = ("stepwise EM 2", "stepwise EM 5")
+    settings = ("stepwise EM from clusters 2", "stepwise EM from random weights 2")
     n_jobs = -1
 
     def prepare(self, train: np.ndarray, n_latents: int) -> None:
         with threads.use_threads(self.n_jobs):
             categories, evidence, weights = distinct(train)
             m_step = MStep(mu=0.01, pseudocount=0.01)
+            start = "random" if "random" in self.setting else "cluster"
             (self.circuit,) = draw_starts(
                 evidence, weights, categories, Structure(), Solver(m_step, None, 0.0),
-                n_latents=n_latents, init="cluster", n_init=1, shrinkage=0.0,
+                n_latents=n_latents, init=start, n_init=1, shrinkage=0.0,
                 random_state=self._random,
             )  # fmt: skip
             evidence = evidence.grouped(self.circuit.features)
