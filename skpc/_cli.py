@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+_KINDS = {"categorical": "categorical", "binomial": "binomial", "continuous": "gaussian"}
 _MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
 _SCORE = "log_likelihood"
 
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--n-jobs", type=int, default=None, metavar="N", help="threads")
     of_columns: dict[str, Any] = {"nargs": "+", "default": [], "metavar": "NAME"}
     fit.add_argument("--categorical", **of_columns, help="columns to read as categories")
+    fit.add_argument("--binomial", **of_columns, help="columns of ordered levels")
     fit.add_argument("--continuous", **of_columns, help="columns to read as continuous")
     fit.add_argument("--drop", **of_columns, help="columns to leave out")
     fit.add_argument("--weight", default=None, metavar="NAME", help="column of row weights")
@@ -135,21 +137,23 @@ def _fit(options: argparse.Namespace) -> None:
     _check_directory(options.output)
     frame = _read_table(options.data)
     weights = _take_weights(frame, options.weight)
-    types = {}
-    for kind, names in ("categorical", options.categorical), ("gaussian", options.continuous):
+    types: dict[str, str] = {}
+    for kind in _KINDS:
+        names = getattr(options, kind)
         _check_names(frame, names)
-        types.update(dict.fromkeys(names, kind))
+        for name in names:
+            if name in types:
+                raise _UsageError(f"column {name!r} cannot be both {types[name]} and {kind}.")
+            types[name] = kind
     _check_names(frame, options.drop)
     frame = frame.drop(columns=options.drop)
-    if both := sorted(set(options.categorical) & set(options.continuous)):
-        raise _UsageError(f"column {both[0]!r} cannot be both categorical and continuous.")
     _say(f"{options.data}: {len(frame)} rows, {frame.shape[1]} columns")
     model = SharpPCDensity(
         n_latents=options.n_latents,
         n_components=options.n_components,
         max_iter=options.max_iter,
         early_stopping=True if options.early_stopping else "auto",
-        feature_types={name: kind for name, kind in types.items() if name in frame},
+        feature_types={name: _KINDS[kind] for name, kind in types.items() if name in frame},
         random_state=options.seed,
         n_jobs=options.n_jobs,
     )
@@ -159,11 +163,12 @@ def _fit(options: argparse.Namespace) -> None:
         model.set_params(mu=options.mu)
     start = time.perf_counter()
     _learn(model, frame, weights)
-    kinds = [model.feature_types_.count(kind) for kind in ("categorical", "gaussian")]
+    counts = ((model.feature_types_.count(kind), word) for word, kind in _KINDS.items())
+    found = ", ".join(f"{count} {word}" for count, word in counts if count)
     _say(
-        f"{kinds[0]} categorical and {kinds[1]} continuous columns, {model.n_parameters} "
-        f"parameters: {model.n_iter_} iterations in {time.perf_counter() - start:.1f} s, mean "
-        f"log-likelihood {model.score(frame, sample_weight=weights):.4f} nats"
+        f"columns: {found}; {model.n_parameters} parameters: {model.n_iter_} iterations in "
+        f"{time.perf_counter() - start:.1f} s, mean log-likelihood "
+        f"{model.score(frame, sample_weight=weights):.4f} nats"
     )
     try:
         joblib.dump(model, options.output)

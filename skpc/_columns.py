@@ -16,10 +16,15 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
-CATEGORICAL, GAUSSIAN = "categorical", "gaussian"
+from skpc._binomial import Levels
 
+CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
+TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
+
+_ORDERED = "category, ordered"
 _NEAR_LIMIT = 0.8, 1.25
 _MANY_LABELS = 1_000
+_MANY_LEVELS = 10_000
 _LARGEST = 1e150
 
 
@@ -51,9 +56,9 @@ class Column:
 
     Attributes
     ----------
-    type : "categorical" or "gaussian"
+    type : "categorical", "binomial" or "gaussian"
     categories : (n_categories,) float64 or None
-        Sorted values in the matrix; None if the column is Gaussian.
+        Sorted values in the matrix, `Levels` if it is binomial; None if the column is Gaussian.
     labels : (n_categories,) object array or None
         What the categories of a column of labels are called; None if they are numbers.
     dtype : str
@@ -119,7 +124,8 @@ class Columns:
     @property
     def categories(self) -> list[np.ndarray | None]:
         """Per column what the categories are called, in their order; None if continuous."""
-        return [c.categories if c.labels is None else c.labels for c in self.columns]
+        called = (c.categories if c.labels is None else c.labels for c in self.columns)
+        return [None if values is None else np.asarray(values) for values in called]
 
     def fits(self, X: Any) -> bool:
         """Whether X is of the same kind, with the same columns."""
@@ -164,8 +170,8 @@ class Columns:
                 raise ValueError(f"feature_groups has {name} more than once.")
             if self.columns[j].type != GAUSSIAN:
                 raise ValueError(
-                    f"feature_groups has {name}, which is categorical: only continuous columns "
-                    "can be grouped."
+                    f"feature_groups has {name}, which is {self.columns[j].type}: only continuous "
+                    "columns can be grouped."
                 )
         return [group for group in groups if len(group) > 1]
 
@@ -278,7 +284,7 @@ class Columns:
         series = {}
         for j, (column, values) in enumerate(zip(self.columns, restored, strict=True)):
             if column.dtype.startswith("category"):
-                dtype = module.CategoricalDtype(column.labels, ordered="ordered" in column.dtype)
+                dtype = module.CategoricalDtype(column.labels, ordered=column.dtype == _ORDERED)
                 series[j] = module.Series(module.Categorical(values, dtype=dtype))
             else:
                 series[j] = module.Series(values).astype(column.dtype)
@@ -304,7 +310,7 @@ def _wanted_types(
     feature_types: str | Sequence[str] | Mapping[Any, str], names: Any, n_columns: int
 ) -> list[str]:
     """The type asked for of every column, or "auto"."""
-    allowed = ("auto", CATEGORICAL, GAUSSIAN)
+    allowed = ("auto", *TYPES)
     if isinstance(feature_types, str):
         wanted = [feature_types] * n_columns
     elif isinstance(feature_types, Mapping):
@@ -364,8 +370,8 @@ def _read_pandas(series: Any, pandas: Any, name: str) -> tuple[np.ndarray, Any, 
     if isinstance(dtype, pandas.CategoricalDtype):
         values = series.to_numpy(dtype=object)
         values[series.isna().to_numpy()] = None
-        order = ", ordered" if dtype.ordered else ""
-        return values, dtype.categories.to_numpy(dtype=object), f"category{order}"
+        kind = _ORDERED if dtype.ordered else "category"
+        return values, dtype.categories.to_numpy(dtype=object), kind
     if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
         raise ValueError(no_dates(name, dtype))
     if types.is_complex_dtype(dtype):
@@ -429,6 +435,11 @@ def _learn_column(
     if declared is not None:
         if wanted == GAUSSIAN:
             raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
+        if wanted == BINOMIAL and dtype != _ORDERED:
+            raise ValueError(
+                f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "
+                "ordered categorical column, or number its levels."
+            )
         present = [value for value in values if value is not None]
         labels = declared if len(declared) else np.array(sorted(set(present)), dtype=object)
         if not present:
@@ -440,6 +451,8 @@ def _learn_column(
                 UserWarning,
                 stacklevel=2,
             )
+        if wanted == BINOMIAL:
+            return Column(BINOMIAL, Levels.between(0, len(labels) - 1), labels, dtype)
         return Column(CATEGORICAL, np.arange(float(len(labels))), labels, dtype)
     if values.dtype.kind == "f":
         _refuse_infinity(values, name)
@@ -472,7 +485,25 @@ def _learn_column(
             f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
             f"in {name}. Rescale the column."
         )
+    if wanted == BINOMIAL:
+        return Column(BINOMIAL, _levels(distinct, name), None, dtype)
     return Column(wanted, distinct if wanted == CATEGORICAL else None, None, dtype)
+
+
+def _levels(distinct: np.ndarray, name: str) -> Levels:
+    """All integers from the least to the greatest of these values."""
+    fractions = distinct[distinct != np.floor(distinct)]
+    if fractions.size:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, which has the value {fractions[0]:g}. "
+            "Levels are integers: number them, or say 'gaussian'."
+        )
+    if distinct[-1] - distinct[0] >= _MANY_LEVELS:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, whose values reach from {distinct[0]:g} to "
+            f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'gaussian'."
+        )
+    return Levels.between(distinct[0], distinct[-1])
 
 
 def _no_value(name: str) -> str:

@@ -107,7 +107,8 @@ class SharpPCDensityCV(SharpPCDensity):
     n_init : int, default=1
         As in :class:`SharpPCDensity`.
 
-    feature_types : {"auto", "categorical", "gaussian"}, sequence or dict, default="auto"
+    feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
+            default="auto"
         As in :class:`SharpPCDensity`. Types are decided once, on all rows, and hold in
         every fold, so that held-out log-likelihoods can be compared.
 

@@ -15,7 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._asking import AskingMixin, working_bytes
-from skpc._columns import Columns, take_rows
+from skpc._columns import TYPES, Columns, take_rows
 from skpc._links import DocumentedMixin
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
@@ -153,12 +153,16 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         Number of starts; the one with the highest training log-likelihood is kept, or with
         the highest validation log-likelihood if there are validation rows.
 
-    feature_types : {"auto", "categorical", "gaussian"}, sequence or dict, default="auto"
+    feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
+            default="auto"
         How columns are read: all alike, or one entry a column, or a dict from names or
         positions for some, the others being "auto". "auto" reads labels, booleans, and
         integers with at most `max_categories` different ones as categorical, and other
-        numbers as Gaussian, whatever their dtype. The log mass of a categorical column and
-        the log density of a Gaussian one cannot be compared: name the types before
+        numbers as Gaussian, whatever their dtype. Say "binomial" of integers whose order
+        matters, such as grades, counts up to a limit or levels of grey, and of ordered
+        categorical columns: a state then has one parameter for all levels from the lowest to
+        the highest seen, and learns of each from its neighbours. The log mass of a discrete
+        column and the log density of a Gaussian one cannot be compared: name the types before
         comparing models that are fitted on different rows.
 
     max_categories : int, default=32
@@ -236,7 +240,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         The categories of each column, sorted; None where it is continuous.
 
     feature_types_ : list of str, one a column
-        How each column was read: "categorical" or "gaussian".
+        How each column was read: "categorical", "binomial" or "gaussian".
 
     log_likelihoods_ : ndarray of shape (`n_iter_`,)
         Mean log-likelihood of the training rows before each iteration, in nats. With
@@ -329,7 +333,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "init": [StrOptions({"cluster", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "feature_types": ["array-like", dict, StrOptions({"auto", "categorical", "gaussian"})],
+        "feature_types": ["array-like", dict, StrOptions({"auto", *TYPES})],
         "max_categories": [Interval(Integral, 1, None, closed="left")],
         "handle_unknown": [StrOptions({"ignore", "error"})],
         "shrinkage": [Interval(Real, 0, None, closed="left")],

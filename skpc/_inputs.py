@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
+from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
+from skpc._binomial import Binomials
 from skpc._evidence import Evidence, encode, symbols_of
 from skpc._gaussian import Gaussian
 from skpc._kernels.mstep import WEIGHT_FLOOR
@@ -15,7 +19,7 @@ from skpc._kernels.mstep import WEIGHT_FLOOR
 
 @dataclass(frozen=True)
 class Categorical:
-    """One categorical distribution for each latent state of a region.
+    """One distribution over categories for each latent state of a region.
 
     Attributes
     ----------
@@ -71,7 +75,8 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     Parameters
     ----------
     features : per region, the columns it observes
-    categories : per region, its sorted values; None where it is continuous
+    categories : per region, its sorted values, `Levels` if it is binomial; None where it is
+        continuous
     probs : (sum of the numbers of categories, n_latents)
     unseen : (n_regions, n_latents)
     gaussians : dict
@@ -92,6 +97,13 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         self.unseen = unseen
         self.gaussians = gaussians
         self.n_categories, self.start = _layout(categories)
+        self.binomials = Binomials(categories, self.start)
+
+    def _replaced(self, **changes: Any) -> Inputs:
+        """The same inputs, but for these attributes, none of them the layout."""
+        inputs = copy(self)
+        vars(inputs).update(changes)
+        return inputs
 
     @classmethod
     def random(
@@ -107,6 +119,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     ) -> Inputs:
         """Draw categorical distributions as ``exp(-2 u)``, u uniform, normalised.
 
+        Binomial ones have a probability of success drawn evenly from 0.1 to 0.9.
         Gaussians start at rows that are far apart, see `Gaussian.random`, drawn from the
         distinct rows of `evidence` by their weights.
         """
@@ -114,6 +127,10 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         probs = np.exp(-2.0 * random_state.random_sample((start[-1], n_latents)))
         for first, last in pairwise(start):
             probs[first:last] /= probs[first:last].sum(axis=0)
+        binomials = Binomials(categories, start)
+        if len(binomials):
+            success = 0.1 + 0.8 * random_state.random_sample((len(binomials), n_latents))
+            probs[binomials.rows] = binomials.masses(success)
         unseen = np.full((len(categories), n_latents), WEIGHT_FLOOR)
         gaussians = {}
         for region, vectors in enumerate(evidence.values):
@@ -144,8 +161,9 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
-        n_categorical = int(np.maximum(self.n_categories - 1, 0).sum()) * self.probs.shape[1]
-        return n_categorical + sum(g.n_parameters for g in self.gaussians.values())
+        n_free = np.maximum(self.n_categories - 1, 0).sum() - len(self.binomials.rows)
+        n_discrete = int(n_free + 2 * len(self.binomials)) * self.probs.shape[1]
+        return n_discrete + sum(g.n_parameters for g in self.gaussians.values())
 
     def encode(self, X: np.ndarray) -> Evidence:
         """What the rows of X (n, n_features), NaN missing, show each region."""
@@ -250,6 +268,10 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             has_flow = totals > 0.0
             totals = np.where(has_flow, totals + pseudocount, 1.0)
             probs = np.maximum((counts + spread(share)) / spread(totals), WEIGHT_FLOOR)
+            if len(self.binomials):
+                levels = self.binomials.rows
+                success = self.binomials.success(counts[levels], pseudocount)
+                probs[levels] = self.binomials.masses(success)
             probs = np.where(spread(has_flow), probs, self.probs)
             unseen = unseen.copy()
             unseen[occupied] = np.where(
@@ -259,7 +281,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             region: gaussian.updated(part)
             for (region, gaussian), part in zip(self.gaussians.items(), moments, strict=True)
         }
-        return Inputs(self.features, self.categories, probs, unseen, gaussians)
+        return self._replaced(probs=probs, unseen=unseen, gaussians=gaussians)
 
     def marginal(
         self, regions: np.ndarray, features: Sequence[np.ndarray], kept: Sequence[np.ndarray]
@@ -301,9 +323,8 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
 
     def with_unseen(self, counts: np.ndarray, pseudocount: float) -> Inputs:
         """The same distributions, with the unseen mass that `updated` finds for these counts."""
-        no_gaussians = Inputs(self.features, self.categories, self.probs, self.unseen, {})
-        unseen = no_gaussians.updated([counts], pseudocount).unseen
-        return Inputs(self.features, self.categories, self.probs, unseen, self.gaussians)
+        unseen = self._replaced(gaussians={}).updated([counts], pseudocount).unseen
+        return self._replaced(unseen=unseen)
 
     def with_scales(self, scales: np.ndarray) -> Inputs:
         """The same distributions, whose floor and shrinkage refer to other scales.
@@ -317,7 +338,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             region: replace(gaussian, scales=scales[self.features[region]])
             for region, gaussian in self.gaussians.items()
         }
-        return Inputs(self.features, self.categories, self.probs, self.unseen, gaussians)
+        return self._replaced(gaussians=gaussians)
 
     def _reduced(
         self, operation: np.ufunc, per_category: np.ndarray
@@ -330,24 +351,27 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         return totals, lambda totals: np.repeat(totals, self.n_categories[occupied], axis=0)
 
     def free_parameters(self) -> list[np.ndarray]:
-        """Arrays of real numbers that say the same: logarithms of probabilities, and those of
-        the Gaussians; see `Gaussian.free_parameters`.
+        """Arrays of real numbers that say the same: logarithms of probabilities (those of levels
+        mean nothing), log-odds of binomials, and those of the Gaussians; see
+        `Gaussian.free_parameters`.
         """
+        log_odds = self.binomials.log_odds(self.probs[self.binomials.rows])
         of_gaussians = (gaussian.free_parameters() for gaussian in self.gaussians.values())
-        return [np.log(self.probs), *chain.from_iterable(of_gaussians)]
+        return [np.log(self.probs), log_odds, *chain.from_iterable(of_gaussians)]
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
         """The inputs with other `free_parameters`; probabilities are normalised."""
-        logits, *of_gaussians = parameters
+        logits, log_odds, *of_gaussians = parameters
         largest, spread = self._reduced(np.maximum, logits)
         probs = np.exp(logits - spread(largest))
         totals, spread = self._reduced(np.add, probs)
         probs = np.maximum(probs / spread(totals), WEIGHT_FLOOR)
+        probs[self.binomials.rows] = self.binomials.masses(expit(log_odds))
         gaussians = {
             region: gaussian.with_free_parameters(*of_gaussians[2 * i : 2 * i + 2])
             for i, (region, gaussian) in enumerate(self.gaussians.items())
         }
-        return Inputs(self.features, self.categories, probs, self.unseen, gaussians)
+        return self._replaced(probs=probs, gaussians=gaussians)
 
     def free_gradient(self, summary: list[np.ndarray]) -> list[np.ndarray]:
         """Gradient in `free_parameters` of the sum of counts times log likelihoods.
@@ -359,7 +383,11 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         """
         counts, *moments = summary
         totals, spread = self._reduced(np.add, counts)
-        gradient = [counts - self.probs * spread(totals)]
+        of_probs = counts - self.probs * spread(totals)
+        levels = self.binomials.rows
+        of_log_odds = self.binomials.gradient(counts[levels], self.probs[levels])
+        of_probs[levels] = 0.0
+        gradient = [of_probs, of_log_odds]
         for gaussian, part in zip(self.gaussians.values(), moments, strict=True):
             gradient += gaussian.free_gradient(part)
         return gradient

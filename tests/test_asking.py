@@ -389,7 +389,7 @@ def test_marginal_of_an_estimator(model, frame):
 def test_marginal_of_an_outlier_detector_is_a_density():
     X = np.random.default_rng(0).integers(0, 3, (60, 3))
     detector = SharpPCOutlierDetector(
-        n_latents=2, max_iter=5, structure=[-1, 0, 1], feature_groups=None
+        n_latents=2, n_components=1, max_iter=5, structure=[-1, 0, 1], feature_groups=None
     ).fit(X)
     smaller = detector.marginal([1])
     assert type(smaller) is SharpPCDensity

@@ -87,7 +87,7 @@ def test_options_reach_the_estimator(data, tmp_path, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""  # progress is on standard error
     assert "120 rows, 3 columns" in printed.err
-    assert re.search(r"1 categorical and 2 continuous columns, \d+ parameters", printed.err)
+    assert re.search(r"columns: 1 categorical, 2 continuous; \d+ parameters", printed.err)
 
 
 def test_weights_are_a_column(data, tmp_path):
@@ -290,6 +290,7 @@ def test_files_of_something_else(other, data, tmp_path, capsys):
         (["--weight", "x"], "weight in column 'x' is missing in row 0"),
         (["--continuous", "size"], "there is no column 'size'"),
         (["--continuous", "x", "--categorical", "x"], "both categorical and continuous"),
+        (["--binomial", "x", "--continuous", "x"], "both binomial and continuous"),
         (["--continuous", "colour"], "holds labels"),
         (["--n-latents", "0"], "'n_latents' parameter"),
         (["--n-jobs", "0"], "n_jobs=0"),

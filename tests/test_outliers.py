@@ -14,7 +14,7 @@ from skpc._outliers import weighted_quantile
 
 
 def detector(**parameters):
-    defaults = {"n_latents": 3, "max_iter": 10, "random_state": 0}
+    defaults = {"n_latents": 3, "n_components": 1, "max_iter": 10, "random_state": 0}
     return SharpPCOutlierDetector(**{**defaults, **parameters})
 
 
@@ -144,6 +144,7 @@ def test_a_failed_fit_leaves_the_former_one(X):
 
 def test_parameters_of_the_density_are_all_there():
     own, density = SharpPCOutlierDetector().get_params(), SharpPCDensity().get_params()
-    assert own == {**density, "contamination": "auto", "trim": 0.0}
+    others = {"contamination": "auto", "trim": 0.0, "n_latents": 16, "n_components": 16}
+    assert own == {**density, **others}
     changed = {name: object() for name in own}
     assert SharpPCOutlierDetector(**changed).get_params() == changed

@@ -12,16 +12,16 @@ columns were permuted, each on its own, which keeps every marginal. There rows a
 replacement by the seed.
 
 No method sees a label, and none has a setting chosen by one. Columns of measurements are scaled
-on the training part for all. SharpPCOutlierDetector, whose scores are those of SharpPCDensity,
-has its defaults. "Less marginals" is the same fit's log p(x) - sum_i log p(x_i), all by its
-`score_samples`: how badly the values of a row go together, however rare each is. That is the
-likelihood ratio to independent columns, so the best possible score where those are the anomalies,
-as they are in DIR, if p is true; it was added when the likelihood's results were known, and its
-counts are kept apart. IsolationForest has 300 trees, LocalOutlierFactor its 20 neighbours; of
-GaussianMixture (1, 2, 4 or 8 components, full or diagonal covariances, 1e-3 added to variances)
-and of KernelDensity (12 bandwidths from 0.1 to 3) the setting is taken that gives training
-rows held out, a fifth of them, the highest likelihood, and then fitted to all. ECOD, of pyod,
-has no settings.
+on the training part for all. SharpPCOutlierDetector has its defaults, and is told that the 17
+levels of gray are in order (`feature_types="binomial"`), as all others take them to be. "Less
+marginals" is the same fit's log p(x) - sum_i log p(x_i), all by its `score_samples`: how badly
+the values of a row go together, however rare each is. That is the likelihood ratio to independent
+columns, so the best possible score where those are the anomalies, as they are in DIR, if p is
+true; it was added when the likelihood's results were known, and its counts are kept apart.
+IsolationForest has 300 trees, LocalOutlierFactor its 20 neighbours; of GaussianMixture (1, 2, 4
+or 8 components, full or diagonal covariances, 1e-3 added to variances) and of KernelDensity (12
+bandwidths from 0.1 to 3) the setting is taken that gives training rows held out, a fifth of
+them, the highest likelihood, and then fitted to all. ECOD, of pyod, has no settings.
 
 Means over seeds of the area under the receiver operating characteristic (AUC) and of the average
 precision (AP), plus or minus the standard deviation. The best is bold. In italics: within noise
@@ -60,21 +60,24 @@ N_TRAIN, N_TEST, N_INJECTED = 2000, 1000, 200
 
 
 class Split(NamedTuple):
-    """Rows without anomalies to learn from, and rows to judge with their labels."""
+    """Rows without anomalies to learn from, rows to judge with their labels, types of columns."""
 
     train: np.ndarray
     test: np.ndarray
     is_anomaly: np.ndarray
+    types: str = "auto"
 
 
-def held_out_class(X: np.ndarray, is_anomaly: np.ndarray, scale: bool, seed: int) -> Split:
+def held_out_class(
+    X: np.ndarray, is_anomaly: np.ndarray, seed: int, *, scale: bool = False, types: str = "auto"
+) -> Split:
     """Train on 60 % of the other classes."""
     train, rest = train_test_split(X[~is_anomaly], train_size=0.6, random_state=seed)
     test = np.concatenate([rest, X[is_anomaly]])
     if scale:
         scaler = StandardScaler().fit(train)
         train, test = scaler.transform(train), scaler.transform(test)
-    return Split(train, test, np.arange(len(test)) >= len(rest))
+    return Split(train, test, np.arange(len(test)) >= len(rest), types)
 
 
 def injected(path: Path, seed: int) -> Split:
@@ -92,25 +95,26 @@ def injected(path: Path, seed: int) -> Split:
 def datasets(data: Path | None) -> Iterator[tuple[str, str, Callable[[int], Split]]]:
     """Name, group, and the split of a seed."""
     X, y = load_digits(return_X_y=True)
-    for name, table in ("digits, 17 levels", X), ("digits, 2 levels", (X >= 8).astype(float)):
+    gray, ink = ("digits, 17 levels", "binomial", X), ("digits, 2 levels", "auto", (X >= 8) * 1.0)
+    for name, types, table in gray, ink:
         for label in range(10):
             yield (
                 f"{name}, {label}",
                 name,
-                lambda seed, X=table, a=y == label: held_out_class(X, a, False, seed),
+                lambda seed, X=table, a=y == label, t=types: held_out_class(X, a, seed, types=t),
             )
     X, y = load_breast_cancer(return_X_y=True)
     yield (
         "breast_cancer",
         "breast_cancer, wine",
-        lambda seed, X=X, a=y == 0: held_out_class(X, a, True, seed),
+        lambda seed, X=X, a=y == 0: held_out_class(X, a, seed, scale=True),
     )
     X, y = load_wine(return_X_y=True)
     for label in range(3):
         yield (
             f"wine, {label}",
             "breast_cancer, wine",
-            lambda seed, X=X, a=y == label: held_out_class(X, a, True, seed),
+            lambda seed, X=X, a=y == label: held_out_class(X, a, seed, scale=True),
         )
     for name in INJECTED if data else []:
         yield name, "injected", lambda seed, path=data / f"{name}.npz": injected(path, seed)
@@ -118,7 +122,7 @@ def datasets(data: Path | None) -> Iterator[tuple[str, str, Callable[[int], Spli
 
 def ours(split: Split, seed: int) -> list[np.ndarray]:
     """Log-likelihoods at default settings, and those less the columns' own."""
-    model = SharpPCOutlierDetector(random_state=seed).fit(split.train)
+    model = SharpPCOutlierDetector(feature_types=split.types, random_state=seed).fit(split.train)
     scores = model.score_samples(split.test)
     less_marginals = scores.copy()
     for j in range(split.test.shape[1]):

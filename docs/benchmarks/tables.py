@@ -3,7 +3,8 @@
     python docs/benchmarks/tables.py [--write README.md]
 
 Five random splits into 60 % to train, 20 % to choose and 20 % to test. Each method has forty
-settings or as many as it needs: SharpPCDensity eight numbers of states times five shrinkages,
+settings or as many as it needs: SharpPCDensity eight numbers of states times five shrinkages
+(where columns are ordered categories: times categorical or binomial),
 GaussianMixture ten numbers of components times four covariance types, KernelDensity twenty
 bandwidths. Continuous columns are scaled on the training part. SharpPCDensity reads categories
 as they are; the others see a category's number plus a uniform draw from [0, 1), which makes
@@ -49,7 +50,7 @@ TABLES: dict[str, Callable[[], pandas.DataFrame]] = {
     "diabetes": lambda: pandas.DataFrame(load_diabetes().data),
     "breast_cancer": lambda: pandas.DataFrame(load_breast_cancer().data),
     "digits, 17 levels": lambda: pandas.DataFrame(load_digits().data.astype(int)).astype(
-        "category"
+        pandas.CategoricalDtype(range(17), ordered=True)
     ),
     "mixed diabetes": mixed_frame,
 }
@@ -78,25 +79,27 @@ def measure(frame: pandas.DataFrame, seed: int) -> list[float]:
     if len(numeric):
         scaler = StandardScaler().fit(frame.iloc[order[:first]][numeric])
         frame[numeric] = scaler.transform(frame[numeric])
+    is_ordered = all(getattr(kind, "ordered", False) for kind in frame.dtypes)
     numbers = np.empty(frame.shape)
     for j, name in enumerate(frame.columns):
         if name in numeric:
             numbers[:, j] = frame[name]
         else:
-            codes = np.unique(frame[name].astype(str), return_inverse=True)[1]
+            codes = frame[name].astype("category").cat.codes
             numbers[:, j] = codes + random_state.random_sample(len(frame))
     parts = order[:first], order[first:second], order[second:]
     ours = (
         SharpPCDensity(
             k,
             shrinkage=shrinkage,
-            feature_types={name: "gaussian" for name in numeric},
+            feature_types={name: "gaussian" if name in numeric else kind for name in frame.columns},
             max_iter=200,
             tol=1e-3,
             random_state=0,
         )
         for k in N_LATENTS
         for shrinkage in (SHRINKAGES if len(numeric) else SHRINKAGES[:1])
+        for kind in (("categorical", "binomial") if is_ordered else ("categorical",))
     )
     mixtures = (
         GaussianMixture(k, covariance_type=kind, random_state=0)

@@ -1,0 +1,94 @@
+"""Binomial input distributions: ordered levels, which one number a state describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import compress
+
+import numpy as np
+from scipy.special import gammaln, xlog1py, xlogy
+
+from skpc._kernels.mstep import WEIGHT_FLOOR
+
+
+class Levels(np.ndarray):
+    """Consecutive integers (n,), ascending: categories that have an order.
+
+    Where a region has them for categories its distributions are binomial: a state takes
+    ``levels[s]`` with the probability of s successes in n - 1 trials.
+    """
+
+    @classmethod
+    def between(cls, lowest: float, highest: float) -> Levels:
+        """The levels from the lowest to the highest, both included."""
+        return np.arange(lowest, highest + 1.0).view(cls)
+
+
+class Binomials:
+    """The binomial distributions among those of categories that are laid end to end.
+
+    Parameters
+    ----------
+    categories : per region, its sorted categories, `Levels` where it is binomial, or None
+    start : (n_regions + 1,)
+        Where the categories of each region start; None has none.
+
+    Attributes
+    ----------
+    rows : (m,)
+        Which of the categories are levels.
+    """
+
+    def __init__(self, categories: Sequence[np.ndarray | None], start: np.ndarray) -> None:
+        is_binomial = [isinstance(levels, Levels) for levels in categories]
+        n_levels = np.array([len(c) for c in compress(categories, is_binomial)], np.int64)  # type: ignore[arg-type]
+        self._start = np.cumsum(n_levels) - n_levels
+        self._n_levels = n_levels
+        self._successes = (np.arange(n_levels.sum()) - self._spread(self._start))[:, None]
+        self.rows = self._spread(start[:-1][is_binomial]) + self._successes[:, 0]
+        self._trials = n_levels[:, None] - 1.0
+        trials = self._spread(self._trials)
+        self._failures = trials - self._successes
+        self._log_orders = (
+            gammaln(trials + 1.0) - gammaln(self._successes + 1.0) - gammaln(self._failures + 1.0)
+        )
+
+    def __len__(self) -> int:
+        return len(self._n_levels)
+
+    def _spread(self, per_region: np.ndarray) -> np.ndarray:
+        return np.repeat(per_region, self._n_levels, axis=0)
+
+    def masses(self, success: np.ndarray) -> np.ndarray:
+        """Probability of every level (m, K), given that of a success (len(self), K)."""
+        p = self._spread(success)
+        log_masses = self._log_orders + xlogy(self._successes, p) + xlog1py(self._failures, -p)
+        return np.maximum(np.exp(log_masses), WEIGHT_FLOOR)
+
+    def success(self, counts: np.ndarray, pseudocount: float = 0.0) -> np.ndarray:
+        """The most likely probabilities of a success (len(self), K).
+
+        Parameters
+        ----------
+        counts : (m, K)
+            Of the levels; not all zero in a region and state, unless there is a pseudocount.
+        pseudocount : float
+            Added to the counts of a region and state, spread evenly.
+        """
+        n_successes = np.add.reduceat(self._successes * counts, self._start, axis=0)
+        n_trials = self._trials * (np.add.reduceat(counts, self._start, axis=0) + pseudocount)
+        half = 0.5 * pseudocount * self._trials
+        safe = np.where(n_trials > 0.0, n_trials, 1.0)
+        return np.where(n_trials > 0.0, np.minimum((n_successes + half) / safe, 1.0), 0.5)
+
+    def log_odds(self, masses: np.ndarray) -> np.ndarray:
+        """Those of a success (len(self), K), from the probabilities of all levels (m, K)."""
+        success = self.success(masses)
+        limit = np.finfo(float).tiny  # keeps them finite
+        return np.log(np.maximum(success, limit)) - np.log(np.maximum(1.0 - success, limit))
+
+    def gradient(self, counts: np.ndarray, masses: np.ndarray) -> np.ndarray:
+        """Derivative (len(self), K) of sum(counts * log(masses)) by the log-odds."""
+        n_successes = np.add.reduceat(self._successes * counts, self._start, axis=0)
+        n_rows = np.add.reduceat(counts, self._start, axis=0)
+        return n_successes - self._trials * n_rows * self.success(masses)
