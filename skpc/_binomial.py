@@ -9,19 +9,7 @@ import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from skpc._kernels.mstep import WEIGHT_FLOOR
-
-
-class Levels(np.ndarray):
-    """Consecutive integers (n,), ascending: categories that have an order.
-
-    Where a region has them for categories its distributions are binomial: a state takes
-    ``levels[s]`` with the probability of s successes in n - 1 trials.
-    """
-
-    @classmethod
-    def between(cls, lowest: float, highest: float) -> Levels:
-        """The levels from the lowest to the highest, both included."""
-        return np.arange(lowest, highest + 1.0).view(cls)
+from skpc._levels import Levels
 
 
 class Binomials:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
-from skpc._binomial import Levels
+from skpc._levels import Levels
 
 CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
 TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN

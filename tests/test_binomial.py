@@ -6,9 +6,10 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
 from skpc import SharpPCDensity
-from skpc._binomial import Binomials, Levels
+from skpc._binomial import Binomials
 from skpc._evidence import Evidence
 from skpc._inputs import Inputs
+from skpc._levels import Levels
 
 SIZES = [4, 1, 7, 2]  # levels of four binomial regions, with others between them
 K = 3
