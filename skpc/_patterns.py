@@ -119,16 +119,11 @@ def distinct_rows(
     if not isinstance(symbols, SparseSymbols):
         n_symbols = symbols.max(axis=1, initial=0) + 1  # what occurs: fewer words, same order
     words = pack(symbols, n_symbols)
-    keys = list(words[::-1])
     if (weights != weights[0]).any():
         # They break ties, so that equal rows are always added in the same order.
-        keys.insert(0, weights)
-    if len(keys) > 1:
-        order = np.lexsort(keys)
-    elif int(words.max(initial=0)) < _RADIX_SORTED:
-        order = np.argsort(words[0].astype(np.uint16), kind="stable")
+        order = np.lexsort([weights, *words[::-1]])
     else:
-        order = np.argsort(words[0])
+        order = _order(words)
     words = words[:, order]
     is_first = np.ones(order.shape[0], bool)
     is_first[1:] = (words[:, 1:] != words[:, :-1]).any(axis=0)
@@ -136,6 +131,32 @@ def distinct_rows(
     merged = np.empty(starts.shape[0] - 1)
     kernels.sum_runs(starts, weights[order], merged)
     return take_rows(symbols, order[is_first]), merged
+
+
+def _order(words: np.ndarray) -> np.ndarray:
+    """What sorts rows of words (n_words, n) of 62 bits, the first the most; ties as it comes.
+
+    NumPy sorts single integers several times as fast as lexicographically.
+    """
+    keys = words[0]
+    for word in words[1:]:
+        largest = int(word.max(initial=0))
+        ranks = _ranks(keys)
+        if (len(word) + 1) * (largest + 1) >= 2**63:
+            word, largest = _ranks(word), len(word)
+        keys = ranks * (largest + 1) + word
+    if int(keys.max(initial=0)) < _RADIX_SORTED:
+        return np.argsort(keys.astype(np.uint16), kind="stable")
+    return np.argsort(keys)
+
+
+def _ranks(keys: np.ndarray) -> np.ndarray:
+    """The place of each key (n,) among the distinct ones."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    ranks = np.zeros(len(keys), np.int64)
+    ranks[order[1:]] = np.cumsum(ordered[1:] != ordered[:-1])
+    return ranks
 
 
 def build_patterns(

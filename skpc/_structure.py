@@ -17,7 +17,7 @@ from skpc._threads import launch, one_blas_thread
 from skpc._tree import rooted
 
 _BLOCK_CELLS = 2**24
-_ROOT_SAMPLE_ROWS = 20_000
+_ROOT_SAMPLE_ROWS = 4_000
 _N_BINS = 8
 _MAX_GROUP = 40
 
@@ -267,7 +267,8 @@ def pairwise_mutual_information(
 def _has_missing(symbols: Symbols, n_categories: np.ndarray) -> np.ndarray:
     """Which features (d,) have rows that do not show a category."""
     if not isinstance(symbols, SparseSymbols):
-        return np.asarray(((symbols < 0) | (symbols >= n_categories[:, None])).any(axis=1))
+        lowest, highest = symbols.min(axis=1, initial=0), symbols.max(axis=1, initial=-1)
+        return np.asarray((lowest < 0) | (highest >= n_categories))
     column = symbols.deviations.indices
     is_missing = symbols.default[column] + symbols.deviations.data >= n_categories[column]
     has_missing = symbols.default >= n_categories
