@@ -251,6 +251,45 @@ class AskingMixin:
         with self._threads(X):
             return posteriors(self.circuit_, X, [number], max_bytes=working_bytes())[0]
 
+    def pointwise_total_correlation(self, X: Any) -> np.ndarray:
+        """How well the values of a row go together, however rare each is.
+
+        That is log p(x) - sum_i log p(x_i), the logarithm of how many times as likely the row is
+        as if its features were independent. It is negative where values contradict each other.
+        Its mean over rows of the model is the total correlation of the features.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing; the sum goes over what is observed.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats; it does not depend on the units of continuous columns.
+
+        See Also
+        --------
+        mutual_information : Of pairs of features, on average.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1]] * 20 + [[0, 1]])
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> model.pointwise_total_correlation([[0, 0], [0, 1], [0, np.nan]]) > 0.1
+        array([ True, False, False])
+        """
+        return self._pointwise_total_correlation(self._validate(X))
+
+    def _pointwise_total_correlation(self, matrix: Any) -> np.ndarray:
+        from skpc._dependence import pointwise_total_correlation
+
+        X = _dense(matrix)
+        with self._threads(X):
+            return pointwise_total_correlation(self.circuit_, X, max_bytes=working_bytes())
+
     def mutual_information(self) -> np.ndarray:
         """Mutual information of each pair of features under the model, exactly.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._circuit import Circuit
+from skpc._flows import DEFAULT_MAX_BYTES, log_likelihood
 from skpc._threads import one_blas_thread
 from skpc._tree import levels_of
 
@@ -63,6 +64,30 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     surprise = -np.log(np.where(probabilities > 0.0, probabilities, 1.0))
     out[observed, observed] = np.add.reduceat(probabilities * surprise, start[observed])
     return out
+
+
+def pointwise_total_correlation(
+    circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """What each row (n, n_features) shows: log p(x) - sum_i log p(x_i), in nats."""
+    X = X.astype(np.float64)
+    scores = log_likelihood(circuit, X, max_bytes=max_bytes)
+    n_columns = X.shape[1]
+    levels, places = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
+    n_levels = np.array([len(values) for values in levels])
+    # Different values, each in a row of its own, of as many columns at a time as fit.
+    n_fitting = max(1, _BLOCK_BYTES // (8 * n_columns))
+    for columns in np.split(
+        np.arange(n_columns), np.flatnonzero(np.diff(np.cumsum(n_levels) // n_fitting)) + 1
+    ):
+        start = np.cumsum(n_levels[columns]) - n_levels[columns]
+        alone = np.full((n_levels[columns].sum(), n_columns), np.nan)
+        for column, first in zip(columns, start, strict=True):
+            alone[first : first + n_levels[column], column] = levels[column]
+        of_values = log_likelihood(circuit, alone, max_bytes=max_bytes)
+        for column, first in zip(columns, start, strict=True):
+            scores -= of_values[first + places[column]]
+    return scores
 
 
 def edge_information(circuit: Circuit) -> np.ndarray:

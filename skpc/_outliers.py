@@ -21,7 +21,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
     """Rows that a probabilistic circuit finds improbable.
 
     The density is that of :class:`SharpPCDensity`, with its parameters. A row is an outlier if
-    its log-likelihood is below a quantile of those of the training rows. Missing values are
+    its score is below a quantile of those of the training rows. Missing values are
     summed out, exactly: a row with few values is judged by what it shows, and has a higher
     likelihood than if it showed more.
 
@@ -36,6 +36,12 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         it says nothing of the data. Scores of discrete data tie: then other than that
         share may be flagged. Choose the share where you know it, or compare `score_samples`
         with a threshold of your own.
+
+    criterion : {"likelihood", "dependence"}, default="likelihood"
+        What `score_samples` gives: the log-likelihood, or
+        :meth:`~SharpPCDensity.pointwise_total_correlation`: how well the values of a row go
+        together, however rare each is. The second is the better one for rows whose values are
+        each plausible, such as records that were mixed up; not for extreme values.
 
     trim : float in [0, 0.5), default=0
         Share of the weight to leave out of a second fit: the rows with the lowest scores of
@@ -166,6 +172,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SharpPCDensity._parameter_constraints,
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "criterion": [StrOptions({"likelihood", "dependence"})],
         "trim": [Interval(Real, 0, 0.5, closed="left")],
     }
 
@@ -174,6 +181,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         n_latents: int = 16,
         *,
         contamination: float | str = "auto",
+        criterion: str = "likelihood",
         trim: float = 0.0,
         mu: float = 0.01,
         regularizer: str = "global",
@@ -238,6 +246,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             verbose=verbose,
         )
         self.contamination = contamination
+        self.criterion = criterion
         self.trim = trim
 
     @fit_context(prefer_skip_nested_validation=True)
@@ -285,14 +294,14 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             super().fit(X, sample_weight=sample_weight, **validation)
             matrix = self._validate(X)
             weights = check_weights(sample_weight, matrix)
-            scores = self._score_samples(matrix)
+            scores = self._judge(matrix)
             if self.trim > 0:
                 lowest_kept = weighted_quantile(scores, weights, self.trim)
                 kept = np.where(scores >= lowest_kept, weights, 0.0)
                 self._types_of_first_fit = self.feature_types_
                 super().fit(X, sample_weight=kept, **validation)
                 del self._types_of_first_fit
-                scores = self._score_samples(self._validate(X))
+                scores = self._judge(self._validate(X))
             contamination = self.contamination
             if isinstance(contamination, str):
                 contamination = _AUTO_CONTAMINATION
@@ -303,8 +312,37 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             raise
         return self
 
+    def score_samples(self, X: Any) -> np.ndarray:
+        """How normal each row is: the log-likelihood, or what `criterion` says.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats, low for outliers.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> detector = SharpPCOutlierDetector(n_latents=2, criterion="dependence", random_state=0)
+        >>> detector.fit(X).score_samples([[0, 0, 0], [1, 0, 1]]) > 0
+        array([ True, False])
+        """
+        return self._judge(self._validate(X))
+
+    def _judge(self, matrix: Any) -> np.ndarray:
+        if self.criterion == "likelihood":
+            return self._score_samples(matrix)
+        return self._pointwise_total_correlation(matrix)
+
     def decision_function(self, X: Any) -> np.ndarray:
-        """Log-likelihood above the threshold: negative for outliers.
+        """Score above the threshold: negative for outliers.
 
         Parameters
         ----------

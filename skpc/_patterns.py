@@ -119,11 +119,9 @@ def distinct_rows(
     if not isinstance(symbols, SparseSymbols):
         n_symbols = symbols.max(axis=1, initial=0) + 1  # what occurs: fewer words, same order
     words = pack(symbols, n_symbols)
-    if (weights != weights[0]).any():
-        # They break ties, so that equal rows are always added in the same order.
-        order = np.lexsort([weights, *words[::-1]])
-    else:
-        order = _order(words)
+    # Weights break ties, so that equal rows are always added in the same order.
+    is_weighted = (weights != weights[0]).any()
+    order = np.lexsort([weights, *words[::-1]]) if is_weighted else _order(words)
     words = words[:, order]
     is_first = np.ones(order.shape[0], bool)
     is_first[1:] = (words[:, 1:] != words[:, :-1]).any(axis=0)

@@ -485,3 +485,29 @@ def test_a_column_name_is_ambiguous_in_several_trees(frame):
 def test_unfitted(call):
     with pytest.raises(NotFittedError):
         call(SharpPCDensity())
+
+
+@pytest.mark.parametrize("structure", ["chow-liu", "rat"])
+def test_pointwise_total_correlation_is_that_of_single_columns(structure, monkeypatch):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 3, (60, 2)), rng.normal(size=(60, 3))]).astype(float)
+    X[:, 3] += X[:, 2]
+    X[rng.random(X.shape) < 0.1] = np.nan
+    parameters = {"n_latents": 2, "max_iter": 5, "structure": structure, "random_state": 0}
+    groups = None if structure == "rat" else [[2, 3]]
+    model = SharpPCDensity(feature_groups=groups, **parameters).fit(X)
+    expected = model.score_samples(X)
+    for j in range(5):
+        expected -= model.score_samples(np.where(np.arange(5) == j, X, np.nan))
+    np.testing.assert_allclose(model.pointwise_total_correlation(X), expected, atol=1e-11)
+    monkeypatch.setattr("skpc._dependence._BLOCK_BYTES", 8 * 5 * 3)  # a column at a time
+    np.testing.assert_allclose(model.pointwise_total_correlation(X), expected, atol=1e-11)
+
+
+def test_mean_of_the_pointwise_total_correlation_is_that_of_the_model():
+    """Of two columns, their mutual information."""
+    X = np.random.default_rng(0).integers(0, 2, (80, 1)) ^ (np.arange(160).reshape(80, 2) % 7 == 0)
+    model = SharpPCDensity(n_latents=3, max_iter=20, random_state=0).fit(X.astype(int))
+    worlds = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    mean = np.exp(model.score_samples(worlds)) @ model.pointwise_total_correlation(worlds)
+    assert mean == pytest.approx(model.mutual_information()[0, 1], abs=1e-12)

@@ -142,9 +142,37 @@ def test_a_failed_fit_leaves_the_former_one(X):
     assert clone(model).fit(X).offset_ == model.offset_
 
 
+def test_dependence_is_the_likelihood_less_that_of_the_columns():
+    X = np.random.default_rng(0).integers(0, 3, (80, 4)).astype(float)
+    X[::7, 1] = np.nan
+    model = detector(criterion="dependence", contamination=0.1).fit(X)
+    density = SharpPCDensity(n_latents=3, max_iter=10, random_state=0).fit(X)
+    expected = density.score_samples(X)
+    for j in range(4):
+        expected -= density.score_samples(np.where(np.arange(4) == j, X, np.nan))
+    np.testing.assert_allclose(model.score_samples(X), expected, atol=1e-12)
+    assert model.score(X) == density.score(X)
+    assert np.array_equal(model.predict(X) == -1, expected < np.quantile(expected, 0.1))
+
+
+def test_dependence_of_labels_by_name():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": ["x", "y"] * 20, "b": ["u", "v"] * 20, "c": [0.5, 1.0] * 20})
+    model = detector(criterion="dependence").fit(frame)
+    rows = pandas.DataFrame({"a": ["x", "x"], "b": ["u", "v"], "c": [0.5, 0.5]})
+    good, bad = model.score_samples(rows)
+    assert good > 0 > bad
+
+
 def test_parameters_of_the_density_are_all_there():
     own, density = SharpPCOutlierDetector().get_params(), SharpPCDensity().get_params()
-    others = {"contamination": "auto", "trim": 0.0, "n_latents": 16, "n_components": 16}
+    others = {
+        "contamination": "auto",
+        "criterion": "likelihood",
+        "trim": 0.0,
+        "n_latents": 16,
+        "n_components": 16,
+    }
     assert own == {**density, **others}
     changed = {name: object() for name in own}
     assert SharpPCOutlierDetector(**changed).get_params() == changed

@@ -13,8 +13,8 @@ replacement by the seed.
 
 No method sees a label, and none has a setting chosen by one. Columns of measurements are scaled
 on the training part for all. SharpPCOutlierDetector has its defaults, and is told that the 17
-levels of gray are in order (`feature_types="binomial"`), as all others take them to be. "Less
-marginals" is the same fit's log p(x) - sum_i log p(x_i), all by its `score_samples`: how badly
+levels of gray are in order (`feature_types="binomial"`), as all others take them to be.
+"Dependence" is the same fit with `criterion="dependence"`, log p(x) - sum_i log p(x_i): how badly
 the values of a row go together, however rare each is. That is the likelihood ratio to independent
 columns, so the best possible score where those are the anomalies, as they are in DIR, if p is
 true; it was added when the likelihood's results were known, and its counts are kept apart.
@@ -123,13 +123,7 @@ def datasets(data: Path | None) -> Iterator[tuple[str, str, Callable[[int], Spli
 def ours(split: Split, seed: int) -> list[np.ndarray]:
     """Log-likelihoods at default settings, and those less the columns' own."""
     model = SharpPCOutlierDetector(feature_types=split.types, random_state=seed).fit(split.train)
-    scores = model.score_samples(split.test)
-    less_marginals = scores.copy()
-    for j in range(split.test.shape[1]):
-        alone = np.full_like(split.test, np.nan)
-        alone[:, j] = split.test[:, j]
-        less_marginals -= model.score_samples(alone)
-    return [scores, less_marginals]
+    return [model.score_samples(split.test), model.pointwise_total_correlation(split.test)]
 
 
 def forest(split: Split, seed: int) -> np.ndarray:
@@ -171,7 +165,7 @@ def tails(split: Split, seed: int) -> np.ndarray:
     return -ECOD().fit(split.train).decision_function(split.test)
 
 
-OURS = ["SharpPCOutlierDetector", "less marginals"]
+OURS = ["SharpPCOutlierDetector", "dependence"]
 RIVALS: dict[str, Callable[[Split, int], np.ndarray]] = {
     "IsolationForest": forest,
     "LocalOutlierFactor": neighbours,
@@ -228,7 +222,7 @@ def main() -> None:
     skipped = [] if ECOD else ["", "ECOD was skipped: pyod is not installed."]
     print(*skipped, sep="\n")
     header = ["", "data sets", "number", "best or within noise", "first by a clear margin"]
-    counts = print_header([*header, "less marginals: best or within noise", "first"])
+    counts = print_header([*header, "dependence: best or within noise", "first"])
     for (metric, group), found in results.items():
         counts.append(print_row(summary(metric, group, found)))
     if options.write:
