@@ -14,7 +14,7 @@ from skpc._patterns import row_codes
 from skpc._regions import given_parents, random_regions
 from skpc._symbols import SparseSymbols, Symbols, dense_rows
 from skpc._threads import launch, one_blas_thread
-from skpc._tree import rooted
+from skpc._tree import neighbours_of, rooted
 
 _BLOCK_CELLS = 2**24
 _ROOT_SAMPLE_ROWS = 4_000
@@ -347,10 +347,7 @@ def best_root(edges: np.ndarray, symbols: Symbols, n_symbols: np.ndarray) -> int
     root = 0
     parents = rooted(edges, n_symbols.shape[0], root)
     codes, n_patterns, first_rows = row_codes(parents, symbols, n_symbols)
-    neighbours: list[list[int]] = [[] for _ in n_symbols]
-    for a, b in edges:
-        neighbours[a].append(int(b))
-        neighbours[b].append(int(a))
+    neighbours = neighbours_of(edges, n_symbols.shape[0])
     while neighbours[root]:
         # Only the largest neighbour can be better: its side has at most the patterns of
         # everything but any smaller neighbour's side.

@@ -7,18 +7,28 @@ Trees over n regions are `parents` (n,), with -1 at each root; before a tree is 
 from __future__ import annotations
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order
 
 
 def rooted(edges: np.ndarray, n_regions: int, root: int) -> np.ndarray:
     """Parent of each region (n_regions,), -1 at `root`, in the tree of these edges."""
-    ends = edges.astype(np.int32)  # the oldest SciPy knows no other index type here
-    graph = csr_array((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (n_regions, n_regions))
-    _, predecessors = breadth_first_order(graph, root, directed=False)
-    parents = predecessors.astype(np.int64)
-    parents[root] = -1
-    return parents
+    neighbours = neighbours_of(edges, n_regions)
+    parents = [-1] * n_regions
+    reached = [root]
+    for region in reached:
+        below = [other for other in neighbours[region] if other != parents[region]]
+        for other in below:
+            parents[other] = region
+        reached += below
+    return np.array(parents, np.int64)
+
+
+def neighbours_of(edges: np.ndarray, n_regions: int) -> list[list[int]]:
+    """The neighbours of each region in the tree of these edges."""
+    neighbours: list[list[int]] = [[] for _ in range(n_regions)]
+    for a, b in edges.tolist():
+        neighbours[a].append(b)
+        neighbours[b].append(a)
+    return neighbours
 
 
 def children_of(parents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

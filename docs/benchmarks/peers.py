@@ -323,6 +323,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="file for all scores")
     parser.add_argument("--plot", type=Path, help="picture of all scores")
     parser.add_argument("--write", type=Path, help="document to write the tables to")
+    parser.add_argument("--table", default="peers-likelihood", help="where there, by its mark")
     options = parser.parse_args()
     if not options.runs and not options.data:
         parser.error("--data is missing: the folder of NAME.npz files (or give --runs)")
@@ -354,7 +355,7 @@ def main() -> None:
         lines = compare_likelihoods(runs, options.budgets)
         if options.write:
             note = f"K = {options.n_latents}; {machine}"
-            write_table(options.write, "peers-likelihood", [*lines, "", note])
+            write_table(options.write, options.table, [*lines, "", note])
         if options.plot:
             plot(options.plot, runs, scoring_times(options.budgets))
 
