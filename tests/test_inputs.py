@@ -53,6 +53,16 @@ def test_encode_finds_consecutive_integers_by_their_value(start):
     np.testing.assert_array_equal(searched.symbols[0], [e + (e > 3) for e in expected])
 
 
+def test_what_rounding_alone_brings_to_an_integer_is_none():
+    values = np.array([[1e-20], [-1e-20], [0.0], [1.0 + 2**-52], [2.0**40 + 0.5]])
+    for known in np.arange(-1.0, 3.0), np.arange(2.0**40, 2.0**40 + 3):
+        searched = encode(values, [np.array([0])], [np.append(known, 1e15)]).symbols[0]
+        found = encode(values, [np.array([0])], [known]).symbols[0]
+        n = len(known)
+        np.testing.assert_array_equal(found, np.where(searched > n, searched - 1, searched))
+        assert (found[[0, 1, 3, 4]] == n + 1).all()
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.float32])
 def test_encode_of_other_types(dtype):
     X = np.array([[4, 1, 7], [5, 0, 2]])

@@ -7,16 +7,16 @@ from skpc._kernels.tasks import take, take_next
 
 
 @njit(cache=True, nogil=True)
-def _encode_range(offsets, n_categories, symbols):
-    """Write the symbols (n,) of float64 values less the first of consecutive integers.
+def _encode_range(values, lowest, n_categories, symbols):
+    """Write the symbols of values (n,), given the first of consecutive integers.
 
     Without branches, so that it is compiled to vector instructions.
     """
-    for i in range(offsets.shape[0]):
-        offset = offsets[i]
-        is_missing = np.isnan(offset)
-        place = np.int32(0.0 if is_missing else min(max(offset, -1.0), 2147483647.0))
-        is_known = (place == offset) & (place >= 0) & (place < n_categories)
+    for i in range(values.shape[0]):
+        value = values[i]
+        is_missing = np.isnan(value)
+        place = np.int32(0.0 if is_missing else min(max(value - lowest, -1.0), 2147483647.0))
+        is_known = (lowest + place == value) & (place >= 0) & (place < n_categories)
         other = n_categories if is_missing else n_categories + np.int32(1)
         symbols[i] = place if is_known else other
 
@@ -60,12 +60,11 @@ def encode(queue, levels, values, task_rows, columns, regions, categories, start
         n_rows = min(task_rows, values.shape[0] - first)
         for j in range(columns.shape[0]):
             known = categories[start[j] : start[j + 1]]
-            lowest = known[0] if is_range[j] else 0.0
             for i in range(n_rows):
-                column[i] = values[first + i, columns[j]] - lowest
+                column[i] = values[first + i, columns[j]]
             out = symbols[regions[j], offset + first : offset + first + n_rows]
             if is_range[j]:
-                _encode_range(column[:n_rows], np.int32(known.shape[0]), out)
+                _encode_range(column[:n_rows], known[0], np.int32(known.shape[0]), out)
             else:
                 _encode_column(column[:n_rows], known, out)
         task, _ = take_next(queue, levels)
