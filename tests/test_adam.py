@@ -245,12 +245,12 @@ def test_a_shift_of_some_logits_leaves_all_probabilities(case, shift):
 
 def test_weights_and_variances_have_floors():
     circuit, _, _ = continuous(0, [2, -2])
-    root, below, logits, means, factors = free_parameters(circuit)
+    root, below, logits, log_odds, means, factors = free_parameters(circuit)
     for part in root, below, logits:
         part[..., 0] += 5000.0 if part is not logits else 0.0
     logits[0] += 5000.0
     factors -= 5000.0 * np.eye(2)
-    new = with_free_parameters(circuit, [root, below, logits, means, factors])
+    new = with_free_parameters(circuit, [root, below, logits, log_odds, means, factors])
     new.check()
     assert new.root_weights.min() == new.sum_weights[circuit.parents >= 0].min() == 1e-30
     assert new.inputs.probs.min() == 1e-30

@@ -299,7 +299,8 @@ def test_kernels_are_compiled_once_and_kept():
     """Neither a second fit, of another number of rows, nor a second process compiles."""
     compiled()  # where no test has done so yet
     first, second = compiled()
-    assert {name: n for name, (n, _) in first.items() if n > 1} == {}
+    of_dtypes = {"evidence.encode": 2}  # reads integers and floats as they are
+    assert {name: n for name, (n, _) in first.items() if n > 1} == of_dtypes
     assert {name: misses for name, (_, misses) in first.items() if misses} == {}
     assert sum(n_signatures for n_signatures, _ in first.values()) > 10
     assert second == first
