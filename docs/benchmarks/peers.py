@@ -323,7 +323,12 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="file for all scores")
     parser.add_argument("--plot", type=Path, help="picture of all scores")
     parser.add_argument("--write", type=Path, help="document to write the tables to")
-    parser.add_argument("--table", default="peers-likelihood", help="where there, by its mark")
+    parser.add_argument(
+        "--table",
+        default="peers-likelihood",
+        choices=["peers-likelihood", "peers-slow"],
+        help="where there, by its mark, that of likelihoods",
+    )
     options = parser.parse_args()
     if not options.runs and not options.data:
         parser.error("--data is missing: the folder of NAME.npz files (or give --runs)")
