@@ -247,7 +247,7 @@ def _plan(circuit: Circuit) -> _Plan:
     is_discrete = np.array([known is not None for known in circuit.inputs.categories])
     table_cost = _typical_patterns(circuit)
     n_continuous = (~is_discrete).astype(np.int64)
-    for region in bottomup[: n_regions - len(circuit.roots)]:
+    for region in bottomup[parents[bottomup] >= 0]:  # trees differ in height: roots are anywhere
         n_below[parents[region]] += n_below[region]
         n_continuous[parents[region]] += n_continuous[region]
     table_cost = table_cost * n_below

@@ -108,6 +108,31 @@ def test_contributions_of_several_trees(seed):
     np.testing.assert_allclose(contributions(circuit, X), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("shapes", [(chain, star), (star, chain, star)])
+def test_contributions_of_trees_of_different_heights(shapes):
+    """Roots of low trees are found before the inner regions of high ones."""
+    from skpc._circuit import mixture
+
+    rng = np.random.default_rng(0)
+    n_regions, n_categories = 7, [2, 3, 2, 4, 2, 2, 3]
+    first = random_circuit(rng, shapes[0](n_regions), n_categories, 3)
+    trees = [first]
+    for shape in shapes[1:]:
+        tree = random_circuit(rng, shape(n_regions), n_categories, 3)
+        old, other = first.inputs, tree.inputs
+        inputs = Inputs(old.features, old.categories, other.probs, other.unseen, {})
+        trees.append(
+            type(tree)(tree.parents, old.features, tree.root_weights, tree.sum_weights, inputs)
+        )
+    circuit = mixture(trees, np.arange(1.0, len(trees) + 1))
+    X = random_rows(rng, first, 40)
+    expected = one_by_one(lambda rows: log_likelihood(circuit, rows), X)
+    np.testing.assert_allclose(contributions(circuit, X), expected, rtol=1e-9, atol=1e-12)
+    regions = np.arange(circuit.n_regions)
+    shares = posteriors(circuit, X, regions)[circuit.roots].sum(axis=(0, 2))
+    np.testing.assert_allclose(shares, 1.0, rtol=1e-12)
+
+
 def sharpened(circuit, floor):
     """The same circuit with almost certain weights and categories."""
     sum_weights = np.full_like(circuit.sum_weights, floor)
