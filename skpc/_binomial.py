@@ -47,6 +47,11 @@ class Binomials:
     def _spread(self, per_region: np.ndarray) -> np.ndarray:
         return np.repeat(per_region, self._n_levels, axis=0)
 
+    def _totals(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Successes and rows (len(self), K) that these counts of levels (m, K) stand for."""
+        rows = np.add.reduceat(counts, self._start, axis=0)
+        return np.add.reduceat(self._successes * counts, self._start, axis=0), rows
+
     def masses(self, success: np.ndarray) -> np.ndarray:
         """Probability of every level (m, K), given that of a success (len(self), K)."""
         p = self._spread(success)
@@ -63,8 +68,8 @@ class Binomials:
         pseudocount : float
             Added to the counts of a region and state, spread evenly.
         """
-        n_successes = np.add.reduceat(self._successes * counts, self._start, axis=0)
-        n_trials = self._trials * (np.add.reduceat(counts, self._start, axis=0) + pseudocount)
+        n_successes, n_rows = self._totals(counts)
+        n_trials = self._trials * (n_rows + pseudocount)
         half = 0.5 * pseudocount * self._trials
         safe = np.where(n_trials > 0.0, n_trials, 1.0)
         return np.where(n_trials > 0.0, np.minimum((n_successes + half) / safe, 1.0), 0.5)
@@ -77,6 +82,5 @@ class Binomials:
 
     def gradient(self, counts: np.ndarray, masses: np.ndarray) -> np.ndarray:
         """Derivative (len(self), K) of sum(counts * log(masses)) by the log-odds."""
-        n_successes = np.add.reduceat(self._successes * counts, self._start, axis=0)
-        n_rows = np.add.reduceat(counts, self._start, axis=0)
+        n_successes, n_rows = self._totals(counts)
         return n_successes - self._trials * n_rows * self.success(masses)

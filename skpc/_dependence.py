@@ -40,17 +40,8 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     out = np.zeros((n_columns, n_columns))
     observed = np.flatnonzero(np.diff(start))
     bytes_per_cell = 8 * (circuit.n_regions * circuit.n_latents + 3 * start[-1])
-    blocks: list[list[int]] = [[]]
-    room = _BLOCK_BYTES
-    for column in observed.tolist():
-        needed = len(categories[column]) * bytes_per_cell
-        if blocks[-1] and needed > room:
-            blocks.append([])
-            room = _BLOCK_BYTES
-        blocks[-1].append(column)
-        room -= needed
     with one_blas_thread():
-        for block in blocks:
+        for block in _blocks(observed, np.diff(start)[observed] * bytes_per_cell):
             cells = slice(start[block[0]], start[block[-1] + 1])
             joint = _joint(circuit, marginals, block, start)
             independent = probabilities[cells, None] * probabilities
@@ -70,16 +61,12 @@ def pointwise_total_correlation(
     circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> np.ndarray:
     """What each row (n, n_features) shows: log p(x) - sum_i log p(x_i), in nats."""
-    X = X.astype(np.float64)
     scores = log_likelihood(circuit, X, max_bytes=max_bytes)
     n_columns = X.shape[1]
     levels, places = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
     n_levels = np.array([len(values) for values in levels])
     # Different values, each in a row of its own, of as many columns at a time as fit.
-    n_fitting = max(1, _BLOCK_BYTES // (8 * n_columns))
-    for columns in np.split(
-        np.arange(n_columns), np.flatnonzero(np.diff(np.cumsum(n_levels) // n_fitting)) + 1
-    ):
+    for columns in _blocks(np.arange(n_columns), n_levels * 8 * n_columns):
         start = np.cumsum(n_levels[columns]) - n_levels[columns]
         alone = np.full((n_levels[columns].sum(), n_columns), np.nan)
         for column, first in zip(columns, start, strict=True):
@@ -101,6 +88,19 @@ def edge_information(circuit: Circuit) -> np.ndarray:
         terms = above[:, None] * weights * np.log(weights / (above @ weights))
         out[region] = max(float(terms.sum()), 0.0)
     return out
+
+
+def _blocks(columns: np.ndarray, n_bytes: np.ndarray) -> list[list[int]]:
+    """Consecutive columns taken together while what they need, each so many bytes, fits."""
+    blocks: list[list[int]] = [[]]
+    room = _BLOCK_BYTES
+    for column, needed in zip(columns.tolist(), n_bytes.tolist(), strict=True):
+        if blocks[-1] and needed > room:
+            blocks.append([])
+            room = _BLOCK_BYTES
+        blocks[-1].append(column)
+        room -= needed
+    return blocks
 
 
 def _latent_marginals(circuit: Circuit) -> np.ndarray:

@@ -99,7 +99,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         self.n_categories, self.start = _layout(categories)
         self.binomials = Binomials(categories, self.start)
 
-    def _replaced(self, **changes: Any) -> Inputs:
+    def replaced(self, **changes: Any) -> Inputs:
         """The same inputs, but for these attributes, none of them the layout."""
         inputs = copy(self)
         vars(inputs).update(changes)
@@ -281,7 +281,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             region: gaussian.updated(part)
             for (region, gaussian), part in zip(self.gaussians.items(), moments, strict=True)
         }
-        return self._replaced(probs=probs, unseen=unseen, gaussians=gaussians)
+        return self.replaced(probs=probs, unseen=unseen, gaussians=gaussians)
 
     def marginal(
         self, regions: np.ndarray, features: Sequence[np.ndarray], kept: Sequence[np.ndarray]
@@ -323,8 +323,8 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
 
     def with_unseen(self, counts: np.ndarray, pseudocount: float) -> Inputs:
         """The same distributions, with the unseen mass that `updated` finds for these counts."""
-        unseen = self._replaced(gaussians={}).updated([counts], pseudocount).unseen
-        return self._replaced(unseen=unseen)
+        unseen = self.replaced(gaussians={}).updated([counts], pseudocount).unseen
+        return self.replaced(unseen=unseen)
 
     def with_scales(self, scales: np.ndarray) -> Inputs:
         """The same distributions, whose floor and shrinkage refer to other scales.
@@ -338,7 +338,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             region: replace(gaussian, scales=scales[self.features[region]])
             for region, gaussian in self.gaussians.items()
         }
-        return self._replaced(gaussians=gaussians)
+        return self.replaced(gaussians=gaussians)
 
     def _reduced(
         self, operation: np.ufunc, per_category: np.ndarray
@@ -371,7 +371,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             region: gaussian.with_free_parameters(*of_gaussians[2 * i : 2 * i + 2])
             for i, (region, gaussian) in enumerate(self.gaussians.items())
         }
-        return self._replaced(probs=probs, gaussians=gaussians)
+        return self.replaced(probs=probs, gaussians=gaussians)
 
     def free_gradient(self, summary: list[np.ndarray]) -> list[np.ndarray]:
         """Gradient in `free_parameters` of the sum of counts times log likelihoods.

@@ -11,7 +11,6 @@ from scipy.sparse import csr_array, issparse
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._inputs import Inputs
 from skpc._patterns import distinct_rows
 from skpc._threads import table_work
 
@@ -76,11 +75,7 @@ class ParameterVector:
         """The circuit with this vector added to its parameters; roots' matrices stay."""
         circuit, old = self.circuit, self.circuit.inputs
         root, sums, probs = self.split(step)
-        inputs = old
-        if probs is not None:
-            inputs = Inputs(
-                old.features, old.categories, old.probs + probs, old.unseen, old.gaussians
-            )
+        inputs = old if probs is None else old.replaced(probs=old.probs + probs)
         return replace(
             circuit,
             root_weights=circuit.root_weights + root,

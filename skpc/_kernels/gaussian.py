@@ -10,6 +10,14 @@ BLOCK_ROWS = 256
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _centre(row, means, centred):
+    """Write a row (m,) less each state's means (m, K) to `centred` (m, K)."""
+    for a in range(means.shape[0]):
+        for k in range(means.shape[1]):
+            centred[a, k] = row[a] - means[a, k]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def log_density(queue, levels, values, means, whitening, log_norms, out):
     """Write log N(values[i]; state k), in nats, to `out` (n, K).
 
@@ -22,9 +30,7 @@ def log_density(queue, levels, values, means, whitening, log_norms, out):
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, values.shape[0])):
-            for a in range(n_columns):
-                for k in range(n_latents):
-                    centred[a, k] = values[i, a] - means[a, k]
+            _centre(values[i], means, centred)
             for k in range(n_latents):
                 out[i, k] = 0.0
             for a in range(n_columns):
@@ -53,9 +59,7 @@ def subtract_conditionals(queue, levels, values, means, precision, log_norms, ou
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, values.shape[0])):
-            for a in range(n_columns):
-                for k in range(n_latents):
-                    centred[a, k] = values[i, a] - means[a, k]
+            _centre(values[i], means, centred)
             for a in range(n_columns):
                 for k in range(n_latents):
                     weighted[k] = 0.0
