@@ -66,9 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument(
         "--mu",
         type=_mu,
-        default=0.01,
         help="strength of the sharpness penalty, or 'auto': of some values the one with the "
-        "highest likelihood of rows held out (default: 0.01)",
+        "highest likelihood of rows held out (default: 0.01, or 0 if that is better there "
+        "and rows are fewer than 1,000)",
     )
     fit.add_argument("--n-latents", type=int, default=32, metavar="K", help="default: 32")
     fit.add_argument("--n-components", type=int, default=1, metavar="N", help="trees (default: 1)")

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _LEAST_ROWS_TO_SPLIT = 10
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 _FITTED = (
+    "mu_",
     "log_likelihoods_",
     "validation_log_likelihoods_",
     "best_iteration_",
@@ -61,9 +62,11 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         States of each latent variable. 1 makes all columns independent; the cost of an
         iteration grows with the square.
 
-    mu : float, default=0.01
+    mu : float or None, default=None
         Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
-        `multiplier`.
+        `multiplier`. None means 0.01, or 1e-4 where that is "exact"; with early stopping and
+        fewer than 1,000 rows to learn from (counted by their weights), 0 if that is better on
+        the validation rows; and 0 for ``solver="adam"``. `mu_` tells.
 
     regularizer : {"global", "gated"}, default="global"
         Whether the penalty acts on all sum nodes alike, or on each in proportion to its
@@ -242,6 +245,9 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
     feature_types_ : list of str, one a column
         How each column was read: "categorical", "binomial" or "gaussian".
 
+    mu_ : float
+        Strength of the penalty: `mu`, or what None came to.
+
     log_likelihoods_ : ndarray of shape (`n_iter_`,)
         Mean log-likelihood of the training rows before each iteration, in nats. With
         mini-batches each row's is that before the update by its batch. Rows held out are not
@@ -317,7 +323,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_latents": [Interval(Integral, 1, None, closed="left")],
-        "mu": [Interval(Real, 0, None, closed="left")],
+        "mu": [Interval(Real, 0, None, closed="left"), None],
         "regularizer": [StrOptions({"global", "gated"})],
         "multiplier": [StrOptions({"unit", "exact"})],
         "update": [StrOptions({"quadratic", "cubic"})],
@@ -352,7 +358,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         self,
         n_latents: int = 32,
         *,
-        mu: float = 0.01,
+        mu: float | None = None,
         regularizer: str = "global",
         multiplier: str = "unit",
         update: str = "quadratic",
@@ -509,6 +515,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         self.circuit_ = result.circuit
         self.categories_ = columns.categories
         self.feature_types_ = [column.type for column in columns.columns]
+        self.mu_ = result.mu
         self.log_likelihoods_ = result.log_likelihoods
         self.n_iter_ = len(result.log_likelihoods)
         self.converged_ = result.converged
@@ -904,7 +911,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 "gradient of the trace itself. Set regularizer='global', or solver='em'."
             )
         return Solver(
-            MStep(self.mu, self.regularizer, self.multiplier, self.update, self.pseudocount),
+            MStep(self.mu or 0.0, self.regularizer, self.multiplier, self.update, self.pseudocount),
             self.max_iter,
             self.tol,
             kind=self.solver,
@@ -912,6 +919,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
             step_size=_STEP_SIZES[self.solver] if self.step_size is None else self.step_size,
             max_bytes=working_bytes(),
             dtype=np.dtype(self.dtype),
+            chooses_mu=self.mu is None,
         )
 
     def _warn(self, result: FitResult) -> None:
@@ -933,7 +941,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         changes = np.diff(result.log_likelihoods)
         rounding = 1e-9 if self.dtype == "float64" else 1e-6
         fell = changes < -rounding * np.maximum(1.0, np.abs(result.log_likelihoods[1:]))
-        is_plain = self.mu == 0 and self.pseudocount == 0 and not result.is_stepwise
+        is_plain = result.mu == 0 and self.pseudocount == 0 and not result.is_stepwise
         if is_plain and fell.any():
             warnings.warn(
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "

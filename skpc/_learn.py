@@ -67,7 +67,7 @@ def learn_circuit(
     early_stopping: EarlyStopping | None = None,
     on_iteration: Callable[[int, float, float | None], None] | None = None,
 ) -> FitResult:
-    """Learn structure and parameters; of several starts keep the best.
+    """Learn structure and parameters; of several starts and solvers keep the best.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def learn_circuit(
     (evidence, weights_left), held_out = _training_and_validation(
         _distinct(X, categories, weights), categories, early_stopping
     )
-    solver = solver.resolved(weights_left)
+    candidates = solver.candidates(weights_left, held_out is not None)
     starts = [start] if start is not None else draw_starts(
-        evidence, weights_left, categories, structure, solver, n_latents=n_latents,
+        evidence, weights_left, categories, structure, candidates[-1], n_latents=n_latents,
         init=init, n_init=n_init, shrinkage=shrinkage, random_state=random_state,
     )  # fmt: skip
     if scales is not None:
@@ -103,27 +103,29 @@ def learn_circuit(
         validation = MeanLogLikelihood(
             starts[0], held_out[0].grouped(features), held_out[1], max_bytes=solver.max_bytes
         )
-    learn = solver.bind(starts[0], evidence.grouped(features), weights_left, random_state)
     results = []
-    for circuit in starts:
-        progress = Progress(
-            circuit,
-            tol=solver.tol,
-            validation=validation,
-            n_iter_no_change=early_stopping.n_iter_no_change if early_stopping else 1,
-            on_iteration=on_iteration,
-        )
-        results.append(learn(circuit, progress))
-    best = max(range(len(results)), key=lambda i: results[i].score)
-    result = results[best]
+    for candidate in candidates:
+        learn = candidate.bind(starts[0], evidence.grouped(features), weights_left, random_state)
+        for circuit in starts:
+            progress = Progress(
+                circuit,
+                tol=solver.tol,
+                validation=validation,
+                n_iter_no_change=early_stopping.n_iter_no_change if early_stopping else 1,
+                on_iteration=on_iteration,
+            )
+            result = replace(learn(circuit, progress), mu=candidate.m_step.mu)
+            results.append((result, circuit, candidate))
+        del learn  # its messages
+    result, start, solver = max(results, key=lambda found: found[0].score)
     is_split = held_out is not None and early_stopping is not None and early_stopping.X is None
     if not is_split or early_stopping is None or not early_stopping.refit:
         return result
-    del learn, validation  # their messages
+    del validation  # its messages
     refitted = learn_circuit(
         X, categories, weights,
         replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0),
-        start=starts[best], structure=structure, n_latents=n_latents, init="random",
+        start=start, structure=structure, n_latents=n_latents, init="random",
         n_init=1, shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit)

@@ -50,8 +50,9 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         are like ones never seen. A little more than `contamination` is a good choice. The threshold
         refers to all rows.
 
-    mu : float, default=0.01
-        As in :class:`SharpPCDensity`.
+    mu : float or None, default=0.01
+        Strength of the sharpness penalty. For its unit, and None, see :class:`SharpPCDensity`;
+        what is rare is judged by the tails of the density, which a penalty keeps open.
 
     regularizer : {"global", "gated"}, default="global"
         As in :class:`SharpPCDensity`.
@@ -183,7 +184,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         contamination: float | str = "auto",
         criterion: str = "likelihood",
         trim: float = 0.0,
-        mu: float = 0.01,
+        mu: float | None = 0.01,
         regularizer: str = "global",
         multiplier: str = "unit",
         update: str = "quadratic",

@@ -25,6 +25,8 @@ _MAX_BATCHES = 250
 _ADAM_BATCH_SIZE = 256
 _MAX_ITER = 500
 _MAX_EPOCHS = {"em": 100, "adam": 60}
+_MU = {"unit": 0.01, "exact": 1e-4}
+_FEW_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Solver:
         Bound on the memory of messages.
     dtype : float64 or float32
         Of the messages.
+    chooses_mu : bool
+        Whether `candidates` differ in the `mu` of the M-step, in place of the one given.
     """
 
     m_step: MStep
@@ -58,6 +62,26 @@ class Solver:
     step_size: float = 0.5
     max_bytes: int = DEFAULT_MAX_BYTES
     dtype: DTypeLike = np.float64
+    chooses_mu: bool = False
+
+    def candidates(self, weights: np.ndarray, is_validated: bool) -> list[Solver]:
+        """The solvers to choose from for these weights of distinct rows, each `resolved`.
+
+        Whether a few rows that are stopped early gain by a penalty as well is for the
+        validation rows to say; more rows do. For Adam, whose unit of `mu` depends on the
+        circuit, no strength suits all.
+        """
+        mus: tuple[float, ...] = (self.m_step.mu,)
+        if self.chooses_mu and self.kind == "adam":
+            mus = (0.0,)
+        elif self.chooses_mu:
+            default = _MU[self.m_step.multiplier]
+            is_in_doubt = is_validated and weights.sum() < _FEW_ROWS
+            mus = (0.0, default) if is_in_doubt else (default,)
+        return [
+            replace(self, m_step=replace(self.m_step, mu=mu), chooses_mu=False).resolved(weights)
+            for mu in mus
+        ]
 
     def resolved(self, weights: np.ndarray) -> Solver:
         """The solver with what is left open decided for these weights of distinct rows."""

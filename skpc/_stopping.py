@@ -32,6 +32,8 @@ class FitResult:
         fall also without a penalty.
     has_schedule : bool
         Whether steps fell towards the last update: then running out of them is no failure.
+    mu : float
+        Strength of the penalty.
     """
 
     circuit: Circuit
@@ -41,6 +43,7 @@ class FitResult:
     best_iteration: int | None = None
     is_stepwise: bool = False
     has_schedule: bool = False
+    mu: float = 0.0
 
     @property
     def score(self) -> float:

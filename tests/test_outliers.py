@@ -47,7 +47,7 @@ def test_the_share_of_outliers_is_the_contamination(X):
 
 def test_scores_are_those_of_the_density(X):
     model = detector(contamination=0.05).fit(X)
-    density = SharpPCDensity(n_latents=3, max_iter=10, random_state=0).fit(X)
+    density = SharpPCDensity(n_latents=3, mu=0.01, max_iter=10, random_state=0).fit(X)
     assert np.array_equal(model.score_samples(X), density.score_samples(X))
     assert np.array_equal(model.decision_function(X), density.score_samples(X) - model.offset_)
     assert np.array_equal(model.predict(X), np.where(model.decision_function(X) < 0, -1, 1))
@@ -146,7 +146,7 @@ def test_dependence_is_the_likelihood_less_that_of_the_columns():
     X = np.random.default_rng(0).integers(0, 3, (80, 4)).astype(float)
     X[::7, 1] = np.nan
     model = detector(criterion="dependence", contamination=0.1).fit(X)
-    density = SharpPCDensity(n_latents=3, max_iter=10, random_state=0).fit(X)
+    density = SharpPCDensity(n_latents=3, mu=0.01, max_iter=10, random_state=0).fit(X)
     expected = density.score_samples(X)
     for j in range(4):
         expected -= density.score_samples(np.where(np.arange(4) == j, X, np.nan))
@@ -172,6 +172,7 @@ def test_parameters_of_the_density_are_all_there():
         "trim": 0.0,
         "n_latents": 16,
         "n_components": 16,
+        "mu": 0.01,
     }
     assert own == {**density, **others}
     changed = {name: object() for name in own}

@@ -161,7 +161,7 @@ def mixed_rows(n_rows=60, seed=0):
 
 
 def stopped(**parameters):
-    defaults = {"n_latents": 3, "max_iter": 200, "random_state": 0}
+    defaults = {"n_latents": 3, "mu": 0.01, "max_iter": 200, "random_state": 0}
     defaults |= {"early_stopping": True, "refit": False, "init": "random"}
     return SharpPCDensity(**{**defaults, **parameters})
 
@@ -351,6 +351,53 @@ def test_the_start_that_is_best_on_validation_wins():
     assert same_fit(model, single[int(np.argmax(scores))])
     in_training = [model.log_likelihoods_[-1] for model in single]
     assert np.argmax(scores) != np.argmax(in_training)
+
+
+@pytest.mark.parametrize("n_init", [1, 2])
+@pytest.mark.parametrize("given", [False, True])
+def test_few_rows_are_penalised_if_the_validation_rows_gain(given, n_init):
+    chosen = set()
+    for seed in range(8):
+        X = binary_rows(80, seed=seed)
+        validation = {"X_val": binary_rows(10, seed=50 + seed)} if given else {}
+        model = stopped(refit=True, n_init=n_init, batch_size=None, structure=CHAIN)
+        ours = clone(model).set_params(mu=None).fit(X, **validation)
+        plain, penalised = (
+            clone(model).set_params(mu=mu).fit(X, **validation) for mu in (0.0, 0.01)
+        )
+        scores = [m.validation_log_likelihoods_.max() for m in (plain, penalised)]
+        best = [plain, penalised][np.argmax(scores)]
+        assert ours.mu_ == best.mu_ == best.mu
+        assert ours.validation_log_likelihoods_.max() == max(scores)
+        assert same_bits(ours.circuit_, best.circuit_)
+        chosen.add(ours.mu_)
+    assert chosen == {0.0, 0.01}
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "parameters", "expected"),
+    [
+        (1200, {}, 0.01),
+        (999, {"early_stopping": False}, 0.01),
+        (9, {"early_stopping": "auto"}, 0.01),
+        (1200, {"multiplier": "exact"}, 1e-4),
+        (60, {"solver": "adam"}, 0.0),
+        (60, {"mu": 0.07}, 0.07),
+        (60, {"mu": 0}, 0.0),
+    ],
+)
+def test_the_penalty_if_there_is_no_choice(n_rows, parameters, expected):
+    X = binary_rows(n_rows)
+    model = stopped(max_iter=3, **{"mu": None, **parameters})
+    assert clone(model).fit(X).mu_ == expected
+    assert same_bits(
+        clone(model).fit(X).circuit_, clone(model).set_params(mu=expected).fit(X).circuit_
+    )
+
+
+def test_rows_are_counted_by_weight_for_the_penalty():
+    X, weights = binary_rows(100), np.full(100, 12.0)
+    assert stopped(mu=None, max_iter=3).fit(X, sample_weight=weights).mu_ == 0.01
 
 
 def test_early_stopping_keeps_a_large_model_from_overfitting():

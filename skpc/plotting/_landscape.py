@@ -133,7 +133,7 @@ class LossLandscapeDisplay:
         -------
         LossLandscapeDisplay
         """
-        name = f"mu = {estimator.mu:g}" if hasattr(estimator, "mu") else type(estimator).__name__
+        name = f"mu = {estimator.mu_:g}" if hasattr(estimator, "mu_") else type(estimator).__name__
         return cls.from_estimators({name: estimator}, X, ax=ax, **kwargs)
 
     @classmethod
