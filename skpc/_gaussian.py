@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +28,7 @@ class Gaussian:
     ----------
     means : (n_latents, m)
     covariances : (n_latents, m, m)
-    scales : (m,)
+    scales : (m,), or (n_latents, m) if states are of several regions, see `stacked`
         Standard deviations of the columns, to which floor and shrinkage refer.
     shrinkage : float
         Covariances are averaged with that of all states together as if that came from so
@@ -216,17 +216,17 @@ class Gaussian:
 
         The factors' diagonals are given by their logarithms, so that all real numbers do.
         """
-        factors = np.linalg.cholesky(self.covariances) / self.scales[:, None]
-        diagonal = np.arange(len(self.scales))
+        factors = np.linalg.cholesky(self.covariances) / self.scales[..., None]
+        diagonal = np.arange(self.means.shape[1])
         factors[:, diagonal, diagonal] = np.log(factors[:, diagonal, diagonal])
         return [self.means / self.scales, factors]
 
     def with_free_parameters(self, means: np.ndarray, factors: np.ndarray) -> Gaussian:
         """The Gaussian with these `free_parameters`, its variances floored."""
         factors = np.tril(factors)
-        diagonal = np.arange(len(self.scales))
+        diagonal = np.arange(self.means.shape[1])
         factors[:, diagonal, diagonal] = np.exp(factors[:, diagonal, diagonal])
-        factors *= self.scales[:, None]
+        factors *= self.scales[..., None]
         covariances = self._floored(factors @ factors.transpose(0, 2, 1))
         return replace(self, means=means * self.scales, covariances=covariances)
 
@@ -247,8 +247,9 @@ class Gaussian:
         in_means = np.einsum("kab,kb->ka", precision, moments[:, 1 : 1 + m])
         in_factors = np.tril(inner @ factors)
         diagonal = np.arange(m)
-        in_factors *= self.scales[:, None]
-        in_factors[:, diagonal, diagonal] *= (factors / self.scales[:, None])[:, diagonal, diagonal]
+        scales = self.scales[..., None]
+        in_factors *= scales
+        in_factors[:, diagonal, diagonal] *= (factors / scales)[:, diagonal, diagonal]
         return [in_means * self.scales, in_factors]
 
     def _regression(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -356,7 +357,7 @@ class Gaussian:
 
         Clipping eigenvalues maximises the likelihood under that constraint.
         """
-        outer = self.scales[:, None] * self.scales
+        outer = self.scales[..., :, None] * self.scales[..., None, :]
         values, vectors = np.linalg.eigh(covariances / outer)
         values = np.maximum(values, VARIANCE_FLOOR)
         return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
@@ -395,6 +396,20 @@ class Gaussian:
             covariances=self.covariances[:, entries][:, :, entries],
             scales=self.scales[entries],
         )
+
+
+def stacked(gaussians: Sequence[Gaussian]) -> Gaussian:
+    """The states of Gaussians over as many columns each, one Gaussian after the other.
+
+    For what is done state by state, and would cost Python calls for each of many regions.
+    """
+    scales = [np.broadcast_to(g.scales, g.means.shape) for g in gaussians]
+    return Gaussian(
+        np.concatenate([g.means for g in gaussians]),
+        np.concatenate([g.covariances for g in gaussians]),
+        np.concatenate(scales),
+        gaussians[0].shrinkage,
+    )
 
 
 def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

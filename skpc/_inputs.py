@@ -13,7 +13,7 @@ from scipy.special import expit
 
 from skpc._binomial import Binomials
 from skpc._evidence import Evidence, encode, symbols_of
-from skpc._gaussian import Gaussian
+from skpc._gaussian import Gaussian, stacked
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
 
@@ -180,10 +180,12 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         ends = np.cumsum(evidence.n_symbols)
         discrete = np.array([vectors is None for vectors in evidence.values])
         table[ends[discrete] - 1] = self.unseen[discrete]
-        for region, gaussian in self.gaussians.items():
-            rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            log_prob = gaussian.log_prob(evidence.values[region])  # type: ignore[arg-type]
-            table[rows], exponents[rows] = _scaled(log_prob)
+        if self.gaussians:
+            log_prob = [g.log_prob(evidence.values[r]) for r, g in self.gaussians.items()]  # type: ignore[arg-type]
+            rows = np.concatenate(
+                [np.arange(ends[r] - evidence.n_symbols[r], ends[r]) for r in self.gaussians]
+            )
+            table[rows], exponents[rows] = _scaled(np.concatenate(log_prob))
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
@@ -356,7 +358,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         `Gaussian.free_parameters`.
         """
         log_odds = self.binomials.log_odds(self.probs[self.binomials.rows])
-        of_gaussians = (gaussian.free_parameters() for gaussian in self.gaussians.values())
+        of_gaussians = (stack.free_parameters() for _, stack in self._stacks())
         return [np.log(self.probs), log_odds, *chain.from_iterable(of_gaussians)]
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
@@ -367,10 +369,17 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         totals, spread = self._reduced(np.add, probs)
         probs = np.maximum(probs / spread(totals), WEIGHT_FLOOR)
         probs[self.binomials.rows] = self.binomials.masses(expit(log_odds))
-        gaussians = {
-            region: gaussian.with_free_parameters(*of_gaussians[2 * i : 2 * i + 2])
-            for i, (region, gaussian) in enumerate(self.gaussians.items())
-        }
+        gaussians = dict(self.gaussians)
+        pairs = zip(of_gaussians[::2], of_gaussians[1::2], strict=True)
+        for (regions, stack), pair in zip(self._stacks(), pairs, strict=True):
+            moved = stack.with_free_parameters(*pair)
+            for i, region in enumerate(regions):
+                states = slice(i * probs.shape[1], (i + 1) * probs.shape[1])
+                gaussians[region] = replace(
+                    gaussians[region],
+                    means=moved.means[states],
+                    covariances=moved.covariances[states],
+                )
         return self.replaced(probs=probs, gaussians=gaussians)
 
     def free_gradient(self, summary: list[np.ndarray]) -> list[np.ndarray]:
@@ -388,6 +397,14 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         of_log_odds = self.binomials.gradient(counts[levels], self.probs[levels])
         of_probs[levels] = 0.0
         gradient = [of_probs, of_log_odds]
-        for gaussian, part in zip(self.gaussians.values(), moments, strict=True):
-            gradient += gaussian.free_gradient(part)
+        of_region = dict(zip(self.gaussians, moments, strict=True))
+        for regions, stack in self._stacks():
+            gradient += stack.free_gradient(np.concatenate([of_region[r] for r in regions]))
         return gradient
+
+    def _stacks(self) -> list[tuple[list[int], Gaussian]]:
+        """The Gaussians, those over as many columns as one, and the regions of each."""
+        regions: dict[int, list[int]] = {}
+        for region, gaussian in self.gaussians.items():
+            regions.setdefault(gaussian.means.shape[1], []).append(region)
+        return [(part, stacked([self.gaussians[r] for r in part])) for part in regions.values()]

@@ -76,12 +76,14 @@ def launch(
     work : in multiplications; little is done by this thread alone, see `use_threads`
     """
     if isinstance(levels, int):
-        levels = np.array([0, levels])
+        n_tasks, levels = levels, np.array([0, levels])
+    else:
+        n_tasks = int(np.diff(levels).max(initial=1))
     queue = np.zeros(QUEUE_SIZE, np.int64)
     n_threads = getattr(_context, "n_threads", None) or available_threads()
     if work < _SERIAL_WORK:
         n_threads = 1
-    n_helpers = min(n_threads, int(np.diff(levels).max(initial=1))) - 1
+    n_helpers = min(n_threads, n_tasks) - 1
     helpers = [_helpers().submit(kernel, queue, levels, *args) for _ in range(n_helpers)]
     try:
         kernel(queue, levels, *args)

@@ -36,13 +36,13 @@ COMMON = {"batch_size": 100, "tol": 0.0, "max_iter": 200, "dtype": "float32"}
 # states and a strong penalty, the others many states.
 SINGLE = [
     {"n_latents": 12, "mu": 0.15},
+    {"n_latents": 100, "mu": 0.003},
     {"n_latents": 32, "mu": 0.0},
     {"n_latents": 64},
     {"n_latents": 100},
     {"n_latents": 100, "init": "random"},
     {"n_latents": 9, "mu": 0.15},
     {"n_latents": 16, "mu": 0.15},
-    {"n_latents": 100, "mu": 0.003},
     {"n_latents": 200, "mu": 0.02},
 ]
 MIXTURES = [
