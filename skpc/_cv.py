@@ -347,7 +347,8 @@ class SharpPCDensityCV(SharpPCDensity):
         (2, 2)
         """
         mus = self._check_mus()
-        if self.warm_path and (self.early_stopping is True or X_val is not None):
+        stops_early = not isinstance(self.early_stopping, str) and bool(self.early_stopping)
+        if self.warm_path and (stops_early or X_val is not None):
             raise ValueError(
                 "warm_path=True cannot be combined with early stopping, which would keep the "
                 "circuit of the largest mu for all. Set warm_path=False, or early_stopping=False "
@@ -393,19 +394,21 @@ class SharpPCDensityCV(SharpPCDensity):
             )
         return np.unique(mus + 0.0)  # no -0.0
 
+    def _density_parameters(self) -> dict[str, Any]:
+        parameters = self.get_params(deep=False)
+        return {
+            **{name: value for name, value in parameters.items() if name not in _OWN},
+            "mu": getattr(self, "mu_", None),
+            "refit": self.early_stopping_refit,
+            "warm_start": self.warm_path,
+        }
+
     def _new_density(self) -> SharpPCDensity:
         """A `SharpPCDensity` with the parameters of this one, silent and with one seed."""
-        parameters = self.get_params(deep=False)
-        parameters = {name: value for name, value in parameters.items() if name not in _OWN}
         seed = self.random_state
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-        parameters.update(
-            random_state=seed,
-            refit=self.early_stopping_refit,
-            warm_start=self.warm_path,
-            verbose=0,
-        )
+        parameters = {**self._density_parameters(), "random_state": seed, "verbose": 0}
         return SharpPCDensity(**parameters)
 
     def _folds(self, X: Any, y: Any, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -458,7 +461,7 @@ class SharpPCDensityCV(SharpPCDensity):
                     density.set_params(mu=float(mus[i])).fit(
                         rows[0], sample_weight=rows[1], **validation
                     )
-                n_unfinished += not density.converged_
+                n_unfinished += self.solver == "em" and not density.converged_
                 scores[i, fold] = density.score(held_out[0], sample_weight=held_out[1])
                 train_scores[i, fold] = density.score(rows[0], sample_weight=rows[1])
                 sharpness[i, fold] = density.sharpness(rows[0], sample_weight=rows[1])
@@ -472,8 +475,8 @@ class SharpPCDensityCV(SharpPCDensity):
         if n_unfinished and self.tol > 0:
             warnings.warn(
                 f"EM did not converge in {n_unfinished} of the {scores.size} fits of "
-                f"cross-validation: max_iter={self.max_iter} iterations were not enough for "
-                f"tol={self.tol}. Increase max_iter or tol.",
+                f"cross-validation: their iterations were not enough for tol={self.tol}. "
+                "Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -133,8 +133,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
     refit : bool, default=True
         Whether early stopping that held out rows is followed by learning the parameters anew,
         from all rows, in the same tree and from the same start, in `best_iteration_`
-        iterations. Not with `warm_start`: the next fit would be validated on rows that this
-        one learnt from.
+        iterations, at least one. Not with `warm_start`: the next fit would be validated on
+        rows that this one learnt from.
 
     pseudocount : float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
@@ -231,7 +231,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     verbose : int, default=0
         If positive, every that many iterations print one line: iteration, mean
-        log-likelihood, its change, that of the validation rows, and seconds.
+        log-likelihood, its change, that of the validation rows, and seconds. Runs follow each
+        other: of several starts, of the values that None lets `mu` have, and the `refit`.
 
     Attributes
     ----------
@@ -260,7 +261,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     best_iteration_ : int or None
         Number of iterations after which the validation log-likelihood was best: those that
-        `circuit_` has had. None without early stopping.
+        `circuit_` has had (after `refit`, one at least). None without early stopping.
 
     n_iter_ : int
         Number of iterations (epochs, with mini-batches) of the best start, of which early
@@ -612,7 +613,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
             raise ValueError(f"features must name each column once; got {list(features)!r}.")
         from skpc._queries import marginal
 
-        parameters = {name: getattr(self, name) for name in SharpPCDensity._get_param_names()}
+        parameters = self._density_parameters()
         parameters["feature_types"] = [self.feature_types_[j] for j in columns]
         if not isinstance(self.structure, str):
             parameters["structure"] = "chow-liu"
@@ -671,7 +672,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
-        return float(-2.0 * self.score_samples(X).sum() + 2.0 * self.n_parameters)
+        scores = self._score_samples(self._validate(X))
+        return float(-2.0 * scores.sum() + 2.0 * self.n_parameters)
 
     def bic(self, X: Any) -> float:
         """Bayesian information criterion on X; lower is better.
@@ -696,7 +698,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         True
         """
         check_is_fitted(self)
-        scores = self.score_samples(X)
+        scores = self._score_samples(self._validate(X))
         return float(-2.0 * scores.sum() + self.n_parameters * np.log(len(scores)))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -769,6 +771,10 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         True
         """
         return self._mean(self._hessian_trace, X, sample_weight)
+
+    def _density_parameters(self) -> dict[str, Any]:
+        """Parameters of a `SharpPCDensity` that learns as this estimator did."""
+        return {name: getattr(self, name) for name in SharpPCDensity._get_param_names()}
 
     def _mean(self, query: Callable[[Any], np.ndarray], X: Any, sample_weight: Any) -> float:
         """The weighted mean of a query over the rows of a table."""
@@ -899,7 +905,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         from skpc._mstep import MStep
         from skpc._solvers import Solver
 
-        has_batches = self.solver == "adam" or isinstance(self.batch_size, int)
+        has_batches = self.solver == "adam" or isinstance(self.batch_size, Integral)
         if self.update == "cubic" and has_batches:
             raise ValueError(
                 "update='cubic' needs EM on all rows at once. Set solver='em' and "

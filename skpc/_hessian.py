@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import NamedTuple
 
 import numpy as np
@@ -437,8 +438,10 @@ def hessian_spectrum(
         max_bytes=max_bytes,
     )  # fmt: skip
     size = operator.shape[0]
-    if not 1 <= k <= size:
-        raise ValueError(f"k must be between 1 and the number of parameters, {size}; got {k}.")
+    if not isinstance(k, Integral) or not 1 <= k <= size:
+        raise ValueError(
+            f"k must be an integer from 1 to the number of parameters, {size}; got {k!r}."
+        )
     if size <= max(2 * k + 1, 20):  # Lanczos would span the whole space
         eigenvalues, vectors = np.linalg.eigh(operator @ np.eye(size))
         keys = eigenvalues if which == "LA" else np.abs(eigenvalues)

@@ -153,6 +153,8 @@ class SharpPCImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, Ba
                     seeds = check_random_state(self.random_state)
                     density.random_state = int(seeds.randint(np.iinfo(np.int32).max))
                 density.fit(table, sample_weight=sample_weight)
+                if not hasattr(density, "circuit_"):
+                    raise ValueError("estimator has refit=False, and no circuit. Set refit=True.")
         except BaseException:
             self.__dict__.clear()
             self.__dict__.update(former)

@@ -90,38 +90,26 @@ def learn_circuit(
     (evidence, weights_left), held_out = _training_and_validation(
         _distinct(X, categories, weights), categories, early_stopping
     )
-    candidates = solver.candidates(weights_left, held_out is not None)
-    starts = [start] if start is not None else draw_starts(
-        evidence, weights_left, categories, structure, candidates[-1], n_latents=n_latents,
-        init=init, n_init=n_init, shrinkage=shrinkage, random_state=random_state,
-    )  # fmt: skip
-    if scales is not None:
-        starts = [replace(c, inputs=c.inputs.with_scales(scales)) for c in starts]
-    features = starts[0].features
-    validation = None
-    if held_out is not None:
-        validation = MeanLogLikelihood(
-            starts[0], held_out[0].grouped(features), held_out[1], max_bytes=solver.max_bytes
-        )
-    results = []
-    for candidate in candidates:
-        learn = candidate.bind(starts[0], evidence.grouped(features), weights_left, random_state)
-        for circuit in starts:
-            progress = Progress(
-                circuit,
-                tol=solver.tol,
-                validation=validation,
-                n_iter_no_change=early_stopping.n_iter_no_change if early_stopping else 1,
-                on_iteration=on_iteration,
-            )
-            result = replace(learn(circuit, progress), mu=candidate.m_step.mu)
-            results.append((result, circuit, candidate))
-        del learn  # its messages
-    result, start, solver = max(results, key=lambda found: found[0].score)
+    before = random_state.get_state()
+    found = []
+    for candidate in solver.candidates(weights_left, held_out is not None):
+        random_state.set_state(before)  # as if there were no other
+        starts = [start] if start is not None else draw_starts(
+            evidence, weights_left, categories, structure, candidate, n_latents=n_latents,
+            init=init, n_init=n_init, shrinkage=shrinkage, random_state=random_state,
+        )  # fmt: skip
+        if scales is not None:
+            starts = [replace(c, inputs=c.inputs.with_scales(scales)) for c in starts]
+        result, best = _learn_parameters(
+            starts, candidate, (evidence, weights_left), held_out, early_stopping,
+            random_state, on_iteration,
+        )  # fmt: skip
+        found.append((result, best, candidate, random_state.get_state()))
+    result, start, solver, after = max(found, key=lambda one: one[0].score)
+    random_state.set_state(after)
     is_split = held_out is not None and early_stopping is not None and early_stopping.X is None
     if not is_split or early_stopping is None or not early_stopping.refit:
         return result
-    del validation  # its messages
     refitted = learn_circuit(
         X, categories, weights,
         replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0),
@@ -129,6 +117,37 @@ def learn_circuit(
         n_init=1, shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit)
+
+
+def _learn_parameters(
+    starts: Sequence[Circuit],
+    solver: Solver,
+    rows: tuple[Evidence, np.ndarray],
+    held_out: tuple[Evidence, np.ndarray] | None,
+    early_stopping: EarlyStopping | None,
+    random_state: np.random.RandomState,
+    on_iteration: Callable[[int, float, float | None], None] | None,
+) -> tuple[FitResult, Circuit]:
+    """Learn from several starts of one structure; the best result and the start it is from."""
+    evidence, weights = rows
+    features = starts[0].features
+    validation = None
+    if held_out is not None:
+        validation = MeanLogLikelihood(
+            starts[0], held_out[0].grouped(features), held_out[1], max_bytes=solver.max_bytes
+        )
+    learn = solver.bind(starts[0], evidence.grouped(features), weights, random_state)
+    results = []
+    for circuit in starts:
+        progress = Progress(
+            circuit,
+            tol=solver.tol,
+            validation=validation,
+            n_iter_no_change=early_stopping.n_iter_no_change if early_stopping else 1,
+            on_iteration=on_iteration,
+        )
+        results.append((replace(learn(circuit, progress), mu=solver.m_step.mu), circuit))
+    return max(results, key=lambda one: one[0].score)
 
 
 def learn_regions(

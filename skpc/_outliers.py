@@ -147,7 +147,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         Threshold: ``decision_function(X) = score_samples(X) - offset_``.
 
     circuit_, categories_, feature_types_, n_features_in_, feature_names_in_, n_iter_, converged_, \
-            log_likelihoods_, validation_log_likelihoods_, best_iteration_
+            log_likelihoods_, validation_log_likelihoods_, best_iteration_, mu_
         As in :class:`SharpPCDensity`, of the last fit.
 
     See Also

@@ -77,7 +77,7 @@ class Solver:
         elif self.chooses_mu:
             default = _MU[self.m_step.multiplier]
             is_in_doubt = is_validated and weights.sum() < _FEW_ROWS
-            mus = (0.0, default) if is_in_doubt else (default,)
+            mus = (default, 0.0) if is_in_doubt else (default,)
         return [
             replace(self, m_step=replace(self.m_step, mu=mu), chooses_mu=False).resolved(weights)
             for mu in mus

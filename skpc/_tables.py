@@ -19,9 +19,11 @@ def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool =
     """Check names and number of columns, and cells if X is no frame."""
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
-    if frame_module(X) is not None and min(X.shape) > 0:
-        validate_data(estimator, X, reset=reset, skip_check_array=True)
-        return X
+    if frame_module(X) is not None:
+        if min(X.shape) > 0:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            return X
+        X = np.empty(X.shape)  # whose emptiness is explained better
     try:
         return validate_data(
             estimator,
@@ -45,10 +47,17 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
             f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
             "rows, or give them weight zero."
         )
-    if weights.sum() < _SMALLEST_WEIGHT:
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum; got values up to {weights.max()}. Divide "
+            "them by the largest."
+        )
+    if total < _SMALLEST_WEIGHT:
         raise ValueError(
             "sample_weight is zero in every row, or almost: at least one row needs a positive "
-            f"weight, and all together {_SMALLEST_WEIGHT}; got {weights.sum()}."
+            f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
         )
     return weights
 

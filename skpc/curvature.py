@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
 
 from skpc._circuit import Circuit
 from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
@@ -26,7 +25,7 @@ from skpc._hessian import (
     hessian_vector_product,
 )
 from skpc._landscape import admissible_steps, directional_profile, project_direction
-from skpc._parameters import ParameterVector, weighted_evidence, work_of
+from skpc._parameters import ParameterVector, checked_rows, weighted_evidence, work_of
 from skpc._patterns import link_patterns, row_codes
 from skpc._tangents import row_linearisations
 from skpc._threads import table_work, use_threads
@@ -131,7 +130,7 @@ def hessian_trace(
     >>> bool((hessian_trace(model.circuit_, X) >= 0).all())
     True
     """
-    X = csr_array(X) if issparse(X) else np.asarray(X)
+    X, _ = checked_rows(circuit, X, None)
     n_latents = circuit.n_latents
     traces = np.empty(X.shape[0])
     bytes_per_row = circuit.n_regions * (Messages.bytes_per_row(n_latents) + 16)

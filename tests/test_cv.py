@@ -25,7 +25,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skpc import SharpPCDensity, SharpPCDensityCV
+from skpc import SharpPCClassifier, SharpPCDensity, SharpPCDensityCV, SharpPCImputer
 
 MUS = [0.0, 0.03, 0.3]
 SHARED = {
@@ -444,6 +444,30 @@ def test_in_a_pipeline_and_in_a_search():
 # --- warm paths --------------------------------------------------------------------------
 
 
+def test_a_marginal_is_that_of_the_density_chosen():
+    X = binary_rows()
+    model = chosen(random_state=np.random.RandomState(0)).fit(X)
+    state = model.random_state.get_state()[1].copy()
+    part = model.marginal([2, 0])
+    assert type(part) is SharpPCDensity
+    assert (part.mu, part.mu_, part.refit) == (model.mu_, model.mu_, model.early_stopping_refit)
+    holes = np.where(np.isin(np.arange(X.shape[1]), [0, 2]), X, np.nan)
+    np.testing.assert_allclose(part.score_samples(X[:, [2, 0]]), model.score_samples(holes))
+    assert np.array_equal(model.random_state.get_state()[1], state)
+
+
+def test_it_is_no_density_of_a_class_nor_of_an_imputer_without_a_circuit():
+    X = binary_rows()
+    with pytest.raises(ValueError, match="estimator must be a SharpPCDensity; got a SharpPCDens"):
+        SharpPCClassifier(chosen()).fit(X[:, 1:], X[:, 0])
+    with pytest.raises(ValueError, match=r"refit=False, and no circuit\. Set refit=True"):
+        SharpPCImputer(chosen(refit=False)).fit(X)
+    assert SharpPCImputer(chosen()).fit(X).transform([[np.nan] * X.shape[1]]).shape == (
+        1,
+        X.shape[1],
+    )
+
+
 def test_a_warm_path_goes_from_the_largest_penalty_down():
     X = binary_rows()
     model = chosen(warm_path=True).fit(X)
@@ -481,8 +505,10 @@ def test_a_warm_path_starts_anew_in_each_fit():
 @pytest.mark.parametrize("rows", [None, binary_rows(20, seed=1)], ids=["split", "rows"])
 def test_a_warm_path_excludes_early_stopping(rows):
     model = chosen(warm_path=True, early_stopping=rows is None)
-    with pytest.raises(ValueError, match=r"warm_path=True.*early stopping.*Set warm_path=False"):
-        model.fit(binary_rows(), X_val=rows)
+    for value in (model.early_stopping, np.bool_(model.early_stopping)):
+        model.set_params(early_stopping=value)
+        with pytest.raises(ValueError, match=r"warm_path=True.*early stopping.*Set warm_path=Fal"):
+            model.fit(binary_rows(), X_val=rows)
 
 
 # --- errors and messages -----------------------------------------------------------------
@@ -539,12 +565,14 @@ def test_one_warning_tells_of_all_folds():
         chosen(max_iter=2, tol=1e-9).fit(binary_rows())
     messages = [str(warning.message) for warning in record]
     assert len(messages) == 2  # the folds, the final fit
-    assert re.search("9 of the 9 fits.*max_iter=2.*tol=1e-09", messages[0])
+    assert re.search("9 of the 9 fits.*tol=1e-09.*Increase max_iter", messages[0])
     assert record[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         chosen(max_iter=2, tol=0.0).fit(binary_rows())
         chosen(max_iter=300, tol=0.01).fit(binary_rows())
+        adam = {"solver": "adam", "mus": [0.0], "max_iter": 3, "tol": 1e-9}
+        chosen(**adam).fit(binary_rows())  # whose steps end by plan
 
 
 def test_verbose_prints_a_line_for_each_fit(capsys):

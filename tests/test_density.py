@@ -4,6 +4,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
@@ -37,6 +38,7 @@ def replaced(X, i, j, value, dtype=float):
         (replaced(binary_rows(), slice(None), 2, np.nan), r"no value in column 2.*Drop"),
         (np.empty((0, 3)), "0 sample"),
         (np.empty((3, 0)), "0 feature"),
+        (pandas.DataFrame(index=range(3)), "0 feature"),
         (np.zeros(4), "Reshape your data"),
     ],
 )
@@ -51,6 +53,7 @@ def test_fit_names_what_is_wrong_with_the_data(X, message):
         (replaced(np.ones((60, 1)), 7, 0, -2.0)[:, 0], r"sample_weight.*-2\.0 in row 7"),
         (np.zeros(60), "(?i)weight.*zero"),
         (np.ones(59), "sample_weight.shape"),
+        (np.full(60, 1e308), r"sample_weight must have a finite sum; got.*1e\+308"),
     ],
 )
 def test_fit_names_what_is_wrong_with_the_weights(weights, message):

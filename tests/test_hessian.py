@@ -539,8 +539,10 @@ def test_bad_vectors_are_named():
         admissible_steps(circuit, np.ones((18, 2)))
     with pytest.raises(ValueError, match="steps must be a vector"):
         directional_profile(circuit, X, np.ones(18), 0.0)
-    for k in 0, 19:
-        with pytest.raises(ValueError, match=f"k must be between 1 and .*18; got {k}"):
+    with pytest.raises(ValueError, match=r"X must have shape \(n, \d+\) .*got \(2, 1\)"):
+        hessian_trace(circuit, X[:2, :1])
+    for k in 0, 19, 2.0:
+        with pytest.raises(ValueError, match=f"k must be an integer from 1 to .*18; got {k}"):
             hessian_spectrum(circuit, X, k)
     with pytest.raises(ValueError, match="which must be 'LA' or 'LM'; got 'SA'"):
         hessian_spectrum(circuit, X, 1, which="SA")

@@ -152,6 +152,7 @@ def test_dependence_is_the_likelihood_less_that_of_the_columns():
         expected -= density.score_samples(np.where(np.arange(4) == j, X, np.nan))
     np.testing.assert_allclose(model.score_samples(X), expected, atol=1e-12)
     assert model.score(X) == density.score(X)
+    assert (model.aic(X), model.bic(X)) == (density.aic(X), density.bic(X))
     assert np.array_equal(model.predict(X) == -1, expected < np.quantile(expected, 0.1))
 
 

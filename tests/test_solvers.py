@@ -338,6 +338,7 @@ def test_very_unequal_weights(solver, X):
 
 REFUSED = [
     ({"update": "cubic", "batch_size": 20}, "update='cubic' needs EM on all rows"),
+    ({"update": "cubic", "batch_size": np.int64(20)}, "update='cubic' needs EM on all rows"),
     ({"update": "cubic", "solver": "adam"}, "update='cubic' needs EM on all rows"),
     ({"regularizer": "gated", "solver": "adam"}, "regularizer='gated' is a form of EM's update"),
     ({"step_size": 1.5, "batch_size": 20}, r"'step_size' parameter .* \(0.0, 1.0\]"),

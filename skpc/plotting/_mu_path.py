@@ -180,7 +180,13 @@ class MuPathDisplay:
                 if {**candidate, parameter: None} == {**best, parameter: None}
             ]
         )
-        mus = np.array([results["params"][i][parameter] for i in rows], float)
+        tried = [results["params"][i][parameter] for i in rows]
+        if None in tried:
+            raise ValueError(
+                f"The search tried {parameter}=None, which stands for several values. Leave it out "
+                "of the grid."
+            )
+        mus = np.array(tried, float)
         rows, mus = rows[np.argsort(mus, kind="stable")], np.sort(mus)
 
         def folds(kind: str, name: str) -> np.ndarray | None:
