@@ -341,7 +341,7 @@ def test_a_plain_search_has_one_panel(X):
         MuPathDisplay.from_search(search, metric="accuracy")
     with pytest.raises(ValueError, match="pass the name of mu"):
         MuPathDisplay.from_search(GridSearchCV(density(), {"tol": [1, 2]}, cv=2).fit(X))
-    with pytest.raises(ValueError, match="tried mu=None.*Leave it out"):
+    with pytest.raises(ValueError, match=r"tried mu=None.*Leave it out"):
         MuPathDisplay.from_search(GridSearchCV(density(), {"mu": [None, 0.1]}, cv=2).fit(X))
     with pytest.raises(NotFittedError, match="needs a fitted search"):
         MuPathDisplay.from_search(GridSearchCV(density(), {"mu": [0]}))
