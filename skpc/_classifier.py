@@ -12,7 +12,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpc._columns import Columns, column_name, take_rows
-from skpc._cv import SharpPCDensityCV
 from skpc._density import SharpPCDensity
 from skpc._links import DocumentedMixin
 from skpc._sklearn import StrOptions, fit_context
@@ -168,10 +167,10 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
             classes, codes = np.unique(labels, return_inverse=True)
             prior = self._priors(np.bincount(codes, weights))
             template = SharpPCDensity() if self.estimator is None else self.estimator
-            if isinstance(template, SharpPCDensityCV):
+            if not hasattr(template, "mu"):  # SharpPCDensityCV
                 raise ValueError(
-                    "estimator must be a SharpPCDensity; got a SharpPCDensityCV. Search over "
-                    "estimator__mu with GridSearchCV instead."
+                    f"estimator must have one mu; got a {type(template).__name__}. Search over "
+                    "estimator__mu of a SharpPCDensity with GridSearchCV instead."
                 )
             columns = Columns.learn(table, template.feature_types, template.max_categories)
             matrix = columns.to_matrix(table)

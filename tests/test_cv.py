@@ -458,7 +458,7 @@ def test_a_marginal_is_that_of_the_density_chosen():
 
 def test_it_is_no_density_of_a_class_nor_of_an_imputer_without_a_circuit():
     X = binary_rows()
-    with pytest.raises(ValueError, match="estimator must be a SharpPCDensity; got a SharpPCDens"):
+    with pytest.raises(ValueError, match="estimator must have one mu; got a SharpPCDensityCV"):
         SharpPCClassifier(chosen()).fit(X[:, 1:], X[:, 0])
     with pytest.raises(ValueError, match=r"refit=False, and no circuit\. Set refit=True"):
         SharpPCImputer(chosen(refit=False)).fit(X)

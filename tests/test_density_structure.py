@@ -210,7 +210,7 @@ def test_components_start_with_the_shares_of_their_clusters(monkeypatch):
         return starts[-1]
 
     monkeypatch.setattr("skpc._starts.mixture", spy)
-    model(n_components=2, n_init=2, max_iter=1).fit(X)
+    model(n_components=2, n_init=2, mu=0.01, max_iter=1).fit(X)
     assert len(starts) == 2
     for start in starts:
         shares = start.root_weights.reshape(2, 3).sum(axis=1)
