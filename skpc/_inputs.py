@@ -180,12 +180,10 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         ends = np.cumsum(evidence.n_symbols)
         discrete = np.array([vectors is None for vectors in evidence.values])
         table[ends[discrete] - 1] = self.unseen[discrete]
-        if self.gaussians:
-            log_prob = [g.log_prob(evidence.values[r]) for r, g in self.gaussians.items()]  # type: ignore[arg-type]
-            rows = np.concatenate(
-                [np.arange(ends[r] - evidence.n_symbols[r], ends[r]) for r in self.gaussians]
-            )
-            table[rows], exponents[rows] = _scaled(np.concatenate(log_prob))
+        for region, gaussian in self.gaussians.items():
+            rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
+            log_prob = gaussian.log_prob(evidence.values[region])  # type: ignore[arg-type]
+            table[rows], exponents[rows] = _scaled(log_prob)
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
