@@ -461,7 +461,9 @@ class SharpPCDensityCV(SharpPCDensity):
                     density.set_params(mu=float(mus[i])).fit(
                         rows[0], sample_weight=rows[1], **validation
                     )
-                n_unfinished += self.solver == "em" and not density.converged_
+                if self.solver == "em" and not density.converged_:
+                    n_unfinished += 1
+                    max_iter = density.n_iter_
                 scores[i, fold] = density.score(held_out[0], sample_weight=held_out[1])
                 train_scores[i, fold] = density.score(rows[0], sample_weight=rows[1])
                 sharpness[i, fold] = density.sharpness(rows[0], sample_weight=rows[1])
@@ -475,8 +477,8 @@ class SharpPCDensityCV(SharpPCDensity):
         if n_unfinished and self.tol > 0:
             warnings.warn(
                 f"EM did not converge in {n_unfinished} of the {scores.size} fits of "
-                f"cross-validation: their iterations were not enough for tol={self.tol}. "
-                "Increase max_iter or tol.",
+                f"cross-validation: max_iter={max_iter} iterations were not enough for "
+                f"tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from grid import climb
 from markdown import print_header, print_row, write_table
 from sklearn.exceptions import ConvergenceWarning
 
@@ -168,14 +169,12 @@ def compare(
     categories = [column.categories for column in Columns.learn(train).columns]
     learner = DampedEM(X, categories, n_latents, n_epochs, seed)
     plain = Measured.of(learner.fit(0.0, regularizer), X, test)
-    circuits: list[Circuit] = []
-    scores: list[float] = []
-    best = 0
-    while len(circuits) < len(MUS) and best >= len(circuits) - 2:
-        circuits.append(learner.fit(MUS[len(circuits)], regularizer))
-        scores.append(log_likelihood(circuits[-1], valid).mean())
-        best = int(np.argmax(scores))
-    sharp = Measured.of(circuits[best], X, test)
+    mu, penalised = climb(
+        MUS,
+        lambda mu: learner.fit(mu, regularizer),
+        lambda circuit: float(log_likelihood(circuit, valid).mean()),
+    )
+    sharp = Measured.of(penalised, X, test)
     ours_plain, ours = (
         Measured.of(
             SharpPCDensity(regularizer=regularizer, random_state=seed)
@@ -188,7 +187,7 @@ def compare(
         for parameters in ({"mu": 0.0}, {})
     )
     figures = [plain.nll, sharp.nll, *sharp.gains(plain)]
-    return MUS[best], [*figures, ours_plain.nll, ours.nll, *ours.gains(ours_plain)]
+    return mu, [*figures, ours_plain.nll, ours.nll, *ours.gains(ours_plain)]
 
 
 def said(figures: Iterable[float]) -> list[str]:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from grid import climb
 from markdown import print_header, print_row, write_table
 from sklearn.exceptions import ConvergenceWarning
 
@@ -82,14 +83,12 @@ def compare(name: str, fraction: float, seed: int) -> tuple[float, Measured, Mea
     """The chosen mu, and what it and mu = 0 lead to."""
     train, valid, test = points(name, seed)
     parts = [train[: round(fraction * len(train))], valid, test]
-    plain = measure(new_model(0.0, seed).fit(parts[0]), parts)
-    found: list[Measured] = []
-    for mu in MUS:
-        found.append(measure(new_model(mu, seed).fit(parts[0]), parts))
-        best = int(np.argmin([measured.valid for measured in found]))
-        if best < len(found) - 2:
-            break
-    return MUS[best], plain, found[best]
+
+    def fit(mu: float) -> Measured:
+        return measure(new_model(mu, seed).fit(parts[0]), parts)
+
+    mu, sharp = climb(MUS, fit, lambda found: -found.valid)
+    return mu, fit(0.0), sharp
 
 
 def change(before: float, after: float) -> float:
