@@ -14,7 +14,7 @@ from skpc._flows import MeanLogLikelihood
 from skpc._gaussian import centre_and_scales
 from skpc._patterns import distinct_rows
 from skpc._solvers import Solver
-from skpc._starts import draw_starts
+from skpc._starts import draw_starts, learn_trees
 from skpc._stopping import FitResult, Progress, held_out_weights
 from skpc._structure import Regions, Structure, learn_structure
 from skpc._symbols import take_rows
@@ -90,13 +90,17 @@ def learn_circuit(
     (evidence, weights_left), held_out = _training_and_validation(
         _distinct(X, categories, weights), categories, early_stopping
     )
+    trees = [] if start is not None else learn_trees(
+        evidence, weights_left, categories, structure, solver, n_latents=n_latents,
+        shrinkage=shrinkage, random_state=random_state,
+    )  # fmt: skip
     before = random_state.get_state()
     found = []
     for candidate in solver.candidates(weights_left, held_out is not None):
         random_state.set_state(before)  # as if there were no other
         starts = [start] if start is not None else draw_starts(
-            evidence, weights_left, categories, structure, candidate, n_latents=n_latents,
-            init=init, n_init=n_init, shrinkage=shrinkage, random_state=random_state,
+            evidence, trees, categories, candidate, n_latents=n_latents, init=init,
+            n_init=n_init, shrinkage=shrinkage, random_state=random_state,
         )  # fmt: skip
         if scales is not None:
             starts = [replace(c, inputs=c.inputs.with_scales(scales)) for c in starts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,22 @@ _OWN_ITERATIONS = 10
 _LEAST_SHARE = 1e-12
 
 
-def draw_starts(
+class Tree(NamedTuple):
+    """The structure of a component, learnt from its cluster of rows.
+
+    Attributes
+    ----------
+    features, parents : see `skpc._structure.Regions`
+    cluster : (n,)
+        Weights of the rows in it.
+    """
+
+    features: Sequence[np.ndarray]
+    parents: np.ndarray
+    cluster: np.ndarray
+
+
+def learn_trees(
     evidence: Evidence,
     weights: np.ndarray,
     categories: Sequence[np.ndarray | None],
@@ -28,17 +44,14 @@ def draw_starts(
     solver: Solver,
     *,
     n_latents: int,
-    init: str,
-    n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
-) -> list[Circuit]:
-    """Learn the structure, and draw `n_init` circuits with it.
+) -> list[Tree]:
+    """Learn the structure, one tree a component.
 
     The rows of a mixture of components are first clustered. The tree of each component is
     learnt from its cluster (and, since few rows say little of pairs, from all rows as if
-    there were `_COMMON_ROWS` of them), and its start is some iterations of EM on the cluster:
-    otherwise all components would model all rows alike.
+    there were `_COMMON_ROWS` of them).
 
     Parameters
     ----------
@@ -48,27 +61,60 @@ def draw_starts(
     categories : per column, its sorted categories, or None if it is continuous
     structure : Structure
     solver : Solver
-        Of training.
-    n_latents, init, n_init, shrinkage, random_state : see `learn_circuit`
+        Of training: its pseudocount and its bound on memory.
+    n_latents, shrinkage, random_state : see `learn_circuit`
     """
-    m_step = solver.m_step
+    pseudocount = solver.m_step.pseudocount
     clusters = weights[None]
     of_trees = clusters
     if structure.n_components > 1:
         clusters = weights * soft_clusters(
             evidence, weights, categories, structure.n_components, random_state,
-            pseudocount=m_step.pseudocount, shrinkage=shrinkage, max_bytes=solver.max_bytes,
+            pseudocount=pseudocount, shrinkage=shrinkage, max_bytes=solver.max_bytes,
         )  # fmt: skip
         clusters = np.maximum(clusters, _LEAST_SHARE * weights)
         of_trees = clusters + _COMMON_ROWS / weights.sum() * weights
-    trees = [
-        learn_structure(evidence, of_tree, structure, n_latents, m_step.pseudocount, random_state)
-        for of_tree in of_trees
-    ]
+    trees = []
+    for of_tree, cluster in zip(of_trees, clusters, strict=True):
+        features, parents = learn_structure(
+            evidence, of_tree, structure, n_latents, pseudocount, random_state
+        )
+        trees.append(Tree(features, parents, cluster))
+    return trees
+
+
+def draw_starts(
+    evidence: Evidence,
+    trees: Sequence[Tree],
+    categories: Sequence[np.ndarray | None],
+    solver: Solver,
+    *,
+    n_latents: int,
+    init: str,
+    n_init: int,
+    shrinkage: float,
+    random_state: np.random.RandomState,
+) -> list[Circuit]:
+    """Draw `n_init` circuits with these trees.
+
+    The start of each of several components is some iterations of EM on its cluster: otherwise
+    all components would model all rows alike.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of distinct rows, one region a column.
+    trees : of `learn_trees`
+    categories : per column, its sorted categories, or None if it is continuous
+    solver : Solver
+        Of training.
+    n_latents, init, n_init, shrinkage, random_state : see `learn_circuit`
+    """
+    m_step = solver.m_step
     starts = []
     for _ in range(n_init):
         circuits = []
-        for (features, parents), cluster in zip(trees, clusters, strict=True):
+        for features, parents, cluster in trees:
             grouped = evidence.grouped(features)
             of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
             if init == "cluster":
@@ -86,5 +132,5 @@ def draw_starts(
                 progress = Progress(circuit, tol=0.0)
                 circuit = fit_em(circuit, progress, e_step, m_step, _OWN_ITERATIONS).circuit
             circuits.append(circuit)
-        starts.append(mixture(circuits, clusters.sum(axis=1)))
+        starts.append(mixture(circuits, np.array([tree.cluster.sum() for tree in trees])))
     return starts

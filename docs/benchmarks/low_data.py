@@ -48,7 +48,7 @@ from skpc._inputs import Inputs
 from skpc._mstep import MStep
 from skpc._patterns import distinct_rows
 from skpc._solvers import Solver
-from skpc._starts import draw_starts
+from skpc._starts import draw_starts, learn_trees
 from skpc._structure import Structure
 from skpc.curvature import hessian_trace
 
@@ -105,9 +105,13 @@ class DampedEM:
         symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
         evidence = evidence.with_symbols(symbols)
         self.random_state = np.random.RandomState(seed)
+        solver = Solver(MStep(pseudocount=0.01), None, 0.0)  # of the tree alone
+        trees = learn_trees(
+            evidence, weights, categories, Structure(), solver,
+            n_latents=n_latents, shrinkage=0.0, random_state=self.random_state,
+        )  # fmt: skip
         (self.start,) = draw_starts(
-            evidence, weights, categories, Structure(),
-            Solver(MStep(pseudocount=0.01), None, 0.0),  # of the tree alone
+            evidence, trees, categories, solver,
             n_latents=n_latents, init="random", n_init=1, shrinkage=0.0,
             random_state=self.random_state,
         )  # fmt: skip

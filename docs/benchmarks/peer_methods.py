@@ -21,7 +21,7 @@ from skpc._em import StepwiseEM
 from skpc._flows import log_likelihood
 from skpc._mstep import MStep
 from skpc._solvers import Solver
-from skpc._starts import draw_starts
+from skpc._starts import draw_starts, learn_trees
 from skpc._structure import Structure
 
 BATCH = 256
@@ -98,8 +98,13 @@ class Skpc(Method):
             categories, evidence, weights = distinct(train)
             m_step = MStep(mu=0.01, pseudocount=0.01)
             start = "random" if "random" in self.setting else "cluster"
+            solver = Solver(m_step, None, 0.0)
+            trees = learn_trees(
+                evidence, weights, categories, Structure(), solver,
+                n_latents=n_latents, shrinkage=0.0, random_state=self._random,
+            )  # fmt: skip
             (self.circuit,) = draw_starts(
-                evidence, weights, categories, Structure(), Solver(m_step, None, 0.0),
+                evidence, trees, categories, solver,
                 n_latents=n_latents, init=start, n_init=1, shrinkage=0.0,
                 random_state=self._random,
             )  # fmt: skip
