@@ -5,8 +5,7 @@ from skpc._cv import SharpPCDensityCV
 from skpc._density import SharpPCDensity
 from skpc._impute import SharpPCImputer
 from skpc._outliers import SharpPCOutlierDetector
-
-__version__ = "0.1.0.dev0"
+from skpc._version import __version__
 
 __all__ = [
     "SharpPCClassifier",

@@ -19,6 +19,7 @@ from skpc._columns import TYPES, Columns, take_rows
 from skpc._links import DocumentedMixin
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
+from skpc._version import __version__
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
@@ -702,13 +703,9 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         return float(-2.0 * scores.sum() + self.n_parameters * np.log(len(scores)))
 
     def __getstate__(self) -> dict[str, Any]:
-        from skpc import __version__
-
         return {**super().__getstate__(), "_skpc_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        from skpc import __version__
-
         version = state.pop("_skpc_version", "unknown")
         if version != __version__:
             warnings.warn(

@@ -35,7 +35,7 @@ LAYERS = [
     {"_inputs", "_patterns"},
     {"_evidence", "_regions"},
     {"_binomial", "_gaussian", "_links", "_symbols", "_tree", "_sklearn"},
-    {"_levels", "_threads"},
+    {"_levels", "_threads", "_version"},
     {"_kernels"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -132,7 +132,7 @@ for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
     {"n_latents": 1}, {"structure": "rat", "n_repetitions": 2}, {"n_components": 2},
     {"early_stopping": True, "refit": True}, {"batch_size": 20}, {"solver": "adam", "mu": 1e-6},
-    {"init": "cluster"},
+    {"init": "random"},
 ):
     for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],
                  csr_array(X), X * 0.1, np.hstack([holes, X * 0.3])):

@@ -25,7 +25,7 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10, solver="adam", mu=1e-5),
-    SharpPCDensity(n_latents=3, max_iter=3, init="cluster"),
+    SharpPCDensity(n_latents=3, max_iter=3, init="random"),
     SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2),
     SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2, warm_path=True),
     SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
