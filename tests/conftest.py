@@ -5,12 +5,10 @@ import tempfile
 
 import pytest
 
-_directory = None
-if "SKPC_TEST_NUMBA_CACHE" in os.environ:
-    os.environ["NUMBA_CACHE_DIR"] = os.environ["SKPC_TEST_NUMBA_CACHE"]
-else:  # removed when the interpreter ends
+if "SKPC_TEST_NUMBA_CACHE" not in os.environ:  # removed when the interpreter ends
     _directory = tempfile.TemporaryDirectory(prefix="numba-cache-", ignore_cleanup_errors=True)
-    os.environ["NUMBA_CACHE_DIR"] = _directory.name
+    os.environ["SKPC_TEST_NUMBA_CACHE"] = _directory.name  # worker processes share it
+os.environ["NUMBA_CACHE_DIR"] = os.environ["SKPC_TEST_NUMBA_CACHE"]
 
 
 @pytest.fixture

@@ -115,6 +115,7 @@ def test_plotting_is_a_leaf_and_imports_matplotlib_only_to_draw():
     assert run("import skpc.plotting, sys; print('matplotlib' in sys.modules)") == "False\n"
 
 
+@pytest.mark.slow
 def test_kernels_have_one_specialisation_each():
     """Fits and queries of every kind must not compile a kernel twice: it costs seconds.
 

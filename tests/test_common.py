@@ -15,12 +15,16 @@ from skpc import (
 # Iterations are few: the checks fit some hundred times.
 CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5),
+    SharpPCDensity(n_latents=3, max_iter=3, init="random", batch_size=10, feature_groups=None),
+    SharpPCOutlierDetector(n_latents=2, max_iter=5),
+]
+FURTHER_CONFIGURATIONS = [
     SharpPCDensity(n_latents=3, max_iter=5, regularizer="gated", feature_groups=None),
     SharpPCDensity(n_latents=2, max_iter=5, multiplier="exact", mu=1e-4),
     SharpPCDensity(n_latents=2, max_iter=5, feature_types="gaussian", pseudocount=0.0),
     SharpPCDensity(n_latents=2, max_iter=3, update="cubic"),
     SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, n_iter_no_change=2),
-    SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, refit=True),
+    SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, refit=False),
     SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2),
     SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10),
@@ -35,13 +39,18 @@ CONFIGURATIONS = [
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
-    SharpPCOutlierDetector(n_latents=2, max_iter=5),
     SharpPCOutlierDetector(n_latents=2, max_iter=3, contamination=0.2, trim=0.1),
 ]
 
 
 @parametrize_with_checks(CONFIGURATIONS)
 def test_estimator_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.slow
+@parametrize_with_checks(FURTHER_CONFIGURATIONS)
+def test_estimator_checks_of_further_configurations(estimator, check):
     check(estimator)
 
 

@@ -68,6 +68,7 @@ def estimator(**parameters):
 # --- the same bits ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_threads_do_not_change_a_bit():
     program = """
 import joblib
@@ -95,6 +96,7 @@ assert seen[0] == 0 < seen[1] < seen[2], seen
     assert one == two == four
 
 
+@pytest.mark.slow
 def test_grid_search_over_mu_and_n_latents_in_parallel(X):
     pipeline = make_pipeline(Binarizer(threshold=0.5), estimator())
     grid = {"sharppcdensity__mu": [0.0, 0.1], "sharppcdensity__n_latents": [1, 4]}
@@ -295,6 +297,7 @@ print(json.dumps([first, count()]))
     return json.loads(run(program)[0])
 
 
+@pytest.mark.slow
 def test_kernels_are_compiled_once_and_kept():
     """Neither a second fit, of another number of rows, nor a second process compiles."""
     compiled()  # where no test has done so yet
@@ -306,6 +309,7 @@ def test_kernels_are_compiled_once_and_kept():
     assert second == first
 
 
+@pytest.mark.slow
 def test_without_a_writable_cache_everything_works_and_warns(tmp_path):
     """Files where directories would be needed: permissions do not hold back every user."""
     package = Path(skpc.__file__).parent
