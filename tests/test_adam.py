@@ -22,7 +22,7 @@ from skpc._adam import _ascent, annealed, fit_adam, free_parameters, with_free_p
 from skpc._batches import Batches
 from skpc._circuit import mixture
 from skpc._em import EStep, fit_em
-from skpc._flows import log_likelihood
+from skpc._flows import Messages, log_likelihood
 from skpc._gaussian import VARIANCE_FLOOR
 from skpc._mstep import MStep
 from skpc._stopping import Progress
@@ -181,7 +181,8 @@ def test_patterns_and_rows_have_the_same_gradient(case):
 def test_blocks_of_a_batch_have_the_same_gradient(case):
     circuit, X, weights = case(1)
     whole = new_batches(circuit, X, weights, by_row=True)
-    blocks = new_batches(circuit, X, weights, by_row=True, max_bytes=2000)
+    size = circuit.n_regions * Messages.bytes_per_row(circuit.n_latents) * len(X)
+    blocks = new_batches(circuit, X, weights, by_row=True, max_bytes=size // 3)
     assert len(blocks.blocks(0)) > len(whole.blocks(0)) == 1
     gradients = [flat(_ascent(circuit, batches, 0, 0.01)[0]) for batches in (whole, blocks)]
     np.testing.assert_allclose(*gradients, rtol=1e-9, atol=1e-10)

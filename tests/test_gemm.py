@@ -1,5 +1,10 @@
 """Matrix products of the kernels against NumPy, and the bits of a row."""
 
+import os
+import platform
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -76,3 +81,48 @@ def test_padding_is_the_least_that_holds_whole_vectors_and_tiles(dtype):
     unit = padded(1, dtype)
     assert unit % TILE_ROWS == 0
     assert [padded(n, dtype) for n in (unit, unit + 1, 2 * unit)] == [unit, 2 * unit, 2 * unit]
+
+
+# Another processor than this one, by each of Numba's settings; "" is this one.
+SETTINGS = ["", "NUMBA_CPU_FEATURES=-avx512f", "NUMBA_CPU_NAME=generic"]
+if platform.machine() in ("x86_64", "AMD64"):
+    SETTINGS += [
+        "NUMBA_CPU_NAME=haswell",  # with all that this processor can do besides
+        "NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES=+avx2",
+    ]
+
+
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="compiles")
+def test_tiles_are_as_wide_as_the_registers_that_numba_compiles_for(tmp_path):
+    """And no process loads what another has compiled for other registers."""
+    program = """
+import numpy as np
+from numba import njit
+from skpc._kernels.gemm import TILE_ROWS, VECTOR_BYTES, multiply, padded
+a = np.random.default_rng(0).random((TILE_ROWS, padded(5, np.float64)))
+b, out = np.ones((5, a.shape[1])), np.zeros_like(a)
+multiply(a, b, out, TILE_ROWS)
+np.testing.assert_allclose(out, a[:, :5].sum(axis=1, keepdims=True) + 0.0 * out, rtol=1e-14)
+anew = njit(multiply.py_func)
+anew(a, b, out, TILE_ROWS)
+(assembly,) = anew.inspect_asm().values()
+widest = 64 if "zmm" in assembly else 32 if "ymm" in assembly else 16
+print(VECTOR_BYTES, widest, sum(multiply.stats.cache_hits.values()))
+"""
+
+    def run(setting):
+        names = "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "NUMBA_ENABLE_AVX"
+        environment = {name: value for name, value in os.environ.items() if name not in names}
+        environment["NUMBA_CACHE_DIR"] = str(tmp_path)
+        environment |= dict(part.split("=") for part in setting.split())
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment, check=True, capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        return [int(word) for word in done.stdout.split()]
+
+    for setting in SETTINGS:
+        vector_bytes, widest, n_loaded = run(setting)
+        assert vector_bytes == widest, setting
+        assert n_loaded == 0, setting
+    assert run("")[2] == 1

@@ -11,25 +11,38 @@ and ``out`` have room for the number of rows rounded up to ``TILE_ROWS``, and wh
 those spare rows never matters.
 """
 
-import llvmlite.binding
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from skpc._kernels import njit
 
+_SUM_OF_VECTORS = """
+define <8 x double> @sum(<8 x double> %a, <8 x double> %b) {
+  %c = fadd <8 x double> %a, %b
+  ret <8 x double> %c
+}
+"""
+
 
 def _register_shape():
-    """Bytes in a vector register, and rows of a tile that still fits all registers."""
-    try:
-        features = llvmlite.binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this processor
-        features = {}
-    if features.get("avx512f"):
+    """Bytes in a vector register, and rows of a tile that still fits all registers.
+
+    Of the processor that Numba compiles for, which its settings can make another than this one.
+    A setting may leave out what a processor's name implies: LLVM alone knows what remains, so
+    it compiles a sum, and its registers tell. Numba's kernel cache has the same settings in
+    its keys: no kernel is loaded that was compiled for another shape.
+    """
+    triple, name, features = cpu_target.target_context.codegen().magic_tuple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(cpu=name, features=features)
+    assembly = machine.emit_assembly(llvm.parse_assembly(_SUM_OF_VECTORS))
+    if "zmm" in assembly:
         return 64, 8  # 32 registers: 8 x 3 sums, 3 columns, 1 broadcast
-    if features.get("avx"):
+    if "ymm" in assembly:
         return 32, 4  # 16 registers: 4 x 3 sums, 3 columns, 1 broadcast
     return 16, 4
 
@@ -193,8 +206,9 @@ def add_transposed_product(a, b, out, n_rows):
 if config.DISABLE_JIT:  # plain Python for coverage and debugging: no intrinsics there
 
     def multiply(a, b, out, n_rows):
-        """Plain NumPy twin of the compiled `multiply`."""
-        out[:n_rows] = a[:n_rows, : b.shape[0]] @ b
+        """Plain NumPy twin of the compiled `multiply`: row by row, for the same bits in any block."""
+        for row in range(n_rows):
+            out[row] = a[row, : b.shape[0]] @ b
 
     def add_transposed_product(a, b, out, n_rows):
         """Plain NumPy twin of the compiled `add_transposed_product`."""
