@@ -7,14 +7,14 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 
-from skpc._kernels.tasks import QUEUE_SIZE
+from skpc._kernels.tasks import QUEUE_SIZE, poison
 
 _SERIAL_WORK = 2**22
 
@@ -64,6 +64,74 @@ if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
     os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
+class _Team:
+    """The threads that work off one queue: its caller, and helpers that come when they can.
+
+    It knows who is at work, not who was called: a helper may come too late, or never.
+    """
+
+    def __init__(self, kernel: Callable[..., None], *arguments: Any) -> None:
+        self._kernel = kernel
+        self._arguments = arguments
+        self._changed = threading.Condition()
+        self._n_helping = 0
+        self._is_over = False
+        self._error: BaseException | None = None
+
+    def run(self, n_helpers: int) -> None:
+        """Work until no task is left and all helpers have gone; raise what one of them raised.
+
+        Whatever happens to the caller, a stroke of Ctrl-C included, no helper goes on with its
+        arrays behind its back: at most each ends its task first.
+        """
+        has_begun = False
+        while True:
+            try:
+                if not has_begun:
+                    has_begun = True
+                    self._call(n_helpers)
+                    self._kernel(*self._arguments)
+                with self._changed:
+                    self._is_over = True
+                    while self._n_helping:
+                        self._changed.wait()
+                break
+            except BaseException as error:
+                self._stop()
+                self._error = error
+        self._arguments = ()  # a helper may be called up to now, and would keep them alive
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error  # its traceback has this frame
+
+    def _call(self, n_helpers: int) -> None:
+        # Where no thread can be started, or none any more at the end of the interpreter.
+        with suppress(RuntimeError):
+            for _ in range(n_helpers):
+                _helpers().submit(self._help)
+
+    def _help(self) -> None:
+        with self._changed:
+            if self._is_over:
+                return
+            self._n_helping += 1
+        try:
+            self._kernel(*self._arguments)
+        except BaseException as error:
+            self._stop()
+            self._error = self._error or error
+        finally:
+            with self._changed:
+                self._n_helping -= 1
+                self._changed.notify_all()
+
+    def _stop(self) -> None:
+        poison(self._arguments[0])
+
+
 def launch(
     kernel: Callable[..., None], levels: np.ndarray | int, *args: Any, work: float = math.inf
 ) -> None:
@@ -76,21 +144,16 @@ def launch(
     work : in multiplications; little is done by this thread alone, see `use_threads`
     """
     if isinstance(levels, int):
-        n_tasks, levels = levels, np.array([0, levels])
-    else:
-        n_tasks = int(np.diff(levels).max(initial=1))
+        levels = np.array([0, levels])
     queue = np.zeros(QUEUE_SIZE, np.int64)
     n_threads = getattr(_context, "n_threads", None) or available_threads()
     if work < _SERIAL_WORK:
         n_threads = 1
-    n_helpers = min(n_threads, n_tasks) - 1
-    helpers = [_helpers().submit(kernel, queue, levels, *args) for _ in range(n_helpers)]
-    try:
+    n_threads = min(n_threads, int(np.diff(levels).max(initial=1)))
+    if n_threads <= 1:
         kernel(queue, levels, *args)
-    finally:
-        for helper in helpers:
-            if not helper.cancel():  # one that has not begun is not missed
-                helper.result()
+    else:
+        _Team(kernel, queue, levels, *args).run(n_threads - 1)
 
 
 @cache

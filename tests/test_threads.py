@@ -3,20 +3,26 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
 import joblib
 import numpy as np
 import pytest
+from helpers import same_bits
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
 import skpc
 from skpc import SharpPCDensity, _threads
+from skpc._kernels.tasks import take, take_next
 from skpc.curvature import hessian_trace
 
 # Every program starts with a small table, and with threads for the smallest of work.
@@ -196,6 +202,123 @@ def test_no_threads_are_refused(X):
         model.set_params(n_jobs=0).score_samples(X)
     with pytest.raises(ValueError, match="n_jobs=0 leaves no thread"):
         hessian_trace(model.circuit_, X, n_jobs=0)
+
+
+# --- failures --------------------------------------------------------------------------
+
+
+def test_a_task_that_fails_ends_all_threads():
+    """Others wait for the level that it leaves unfinished."""
+    program = """
+from numba import njit
+from skpc._kernels.tasks import take, take_next
+
+@njit(nogil=True)
+def kernel(queue, levels, sizes, times_done):
+    task, _ = take(queue, levels)
+    while task < levels[-1]:
+        waste = 0.0
+        for i in range(3_000_000):
+            waste += np.sqrt(float(i))
+        if sizes[task] < 0:
+            raise ValueError("a negative size")
+        times_done[task] += np.empty(sizes[task], np.uint8).size + int(waste < 0.0)
+        task, _ = take_next(queue, levels)
+
+levels = np.arange(0, 44, 4)
+for n_threads in 1, 2, 4:
+    for size in 1, -1, 2**60:
+        sizes, times_done = np.ones(40, np.int64), np.zeros(40, np.int64)
+        sizes[5] = size
+        try:
+            with _threads.use_threads(n_threads):
+                _threads.launch(kernel, levels, sizes, times_done)
+        except (MemoryError, ValueError) as error:
+            print(type(error).__name__, times_done[8:].sum(), error.__context__)
+        else:
+            print("done", times_done.sum(), None)
+"""
+    out = run(program, NUMBA_NUM_THREADS="4")[0]
+    assert out.splitlines() == ["done 40 None", "ValueError 0 None", "MemoryError 0 None"] * 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals to one thread")
+@pytest.mark.parametrize("is_at_work", [True, False])
+def test_ctrl_c_ends_all_threads(is_at_work, monkeypatch):
+    """While the main thread is at work itself, and while it waits for a helper."""
+    pool = ThreadPoolExecutor(1)
+    monkeypatch.setattr(_threads, "available_threads", lambda: 2)
+    monkeypatch.setattr(_threads, "_helpers", lambda: pool)
+    main, helper_is_at_work, done = threading.main_thread(), threading.Event(), []
+
+    def kernel(queue, levels):
+        if threading.current_thread() is main:
+            assert helper_is_at_work.wait(timeout=60)
+            if is_at_work:
+                signal.raise_signal(signal.SIGINT)
+            return
+        task, _ = take(queue, levels)
+        while task < levels[-1]:
+            helper_is_at_work.set()
+            time.sleep(0.001)
+            done.append(task)
+            if len(done) == 5 and not is_at_work:
+                signal.pthread_kill(main.ident, signal.SIGINT)
+            task, _ = take_next(queue, levels)
+
+    with pytest.raises(KeyboardInterrupt):
+        _threads.launch(kernel, 5000)
+    n_done = len(done)
+    pool.shutdown()
+    assert len(done) == n_done < 5000
+
+
+def test_where_no_thread_can_be_started_the_caller_works_alone(X, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+
+    alone = estimator(n_jobs=1).fit(X)
+    pool = ThreadPoolExecutor(1)
+    monkeypatch.setattr(_threads, "_SERIAL_WORK", 0)
+    monkeypatch.setattr(_threads, "available_threads", lambda: 2)
+    monkeypatch.setattr(_threads, "_helpers", lambda: pool)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert same_bits(estimator(n_jobs=2).fit(X).circuit_, alone.circuit_)
+    assert pool._work_queue.qsize() > 0  # they come to nothing should a thread ever start
+    monkeypatch.undo()
+    pool.submit(int).result(timeout=60)
+    pool.shutdown()
+
+
+def test_kernels_run_at_the_end_of_the_interpreter():
+    """At exit, in a thread that outlives the main one, and in what is forked from there."""
+    program = """
+import atexit, os, threading, time
+model = estimator(n_jobs=2).fit(X)
+score = model.score(X)
+
+def late(moment, end=lambda: None):
+    try:
+        print(moment, model.score(X) == score, flush=True)
+    finally:
+        end()
+
+def in_a_thread():
+    threading.main_thread().join()
+    late("a thread")
+    if hasattr(os, "fork"):
+        child = os.fork()
+        if child == 0:
+            late("a child", lambda: os._exit(0))
+        os.waitpid(child, 0)
+    else:
+        print("a child True")
+
+threading.Thread(target=in_a_thread).start()
+atexit.register(late, "at exit")
+"""
+    out = run(program, NUMBA_NUM_THREADS="2")[0]
+    assert sorted(out.splitlines()) == ["a child True", "a thread True", "at exit True"]
 
 
 # --- forked processes ------------------------------------------------------------------
