@@ -15,7 +15,7 @@ from skpc._evidence import Evidence
 from skpc._kernels import flows as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import CODE_BYTES, Patterns, build_patterns, link_patterns, row_codes
-from skpc._threads import launch
+from skpc._threads import launch, table_work
 
 DEFAULT_MAX_BYTES = 2**30
 """Messages beyond this are computed in blocks of rows."""
@@ -145,7 +145,7 @@ class Messages:
         launch(
             kernels.upward, np.append(0, circuit.n_regions + patterns.up_levels), patterns, table,
             exponents, circuit.sum_weights, self.weights, self.weights_t, self.products, self.sums,
-            self.exponents,
+            self.exponents, work=table_work(patterns.n_message_rows, self.n_latents),
         )  # fmt: skip
 
     def root_log_likelihoods(self, circuit: Circuit, patterns: Patterns) -> np.ndarray:
@@ -184,6 +184,7 @@ class Messages:
             patterns, circuit.root_weights, self.weights, self.products, self.sums,
             self.exponents, partial_counts, partial_gate, n_left,
             log_likelihoods, root_counts, root_gate, sums, gate, symbols,
+            work=table_work(patterns.n_message_rows, n_latents),
         )  # fmt: skip
         if with_gate:
             gate[root, 0] = root_gate.sum()

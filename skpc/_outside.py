@@ -15,7 +15,7 @@ from skpc._kernels import draws
 from skpc._kernels import outside as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import Patterns, build_patterns, row_codes
-from skpc._threads import launch
+from skpc._threads import launch, table_work
 from skpc._tree import children_of, levels_of
 
 _TASK_BYTES = 2**22
@@ -85,6 +85,7 @@ def contributions(
             kernels.fill_table, plan.table_levels, patterns, plan.table_regions, has_own,
             plan.n_below, table_start, reciprocals, reciprocal_start, messages.weights_t,
             messages.products, messages.sums, is_inverse, messages.exponents, table,
+            work=table_work(len(table), n_latents),
         )  # fmt: skip
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
         values = (

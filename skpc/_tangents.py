@@ -18,7 +18,7 @@ from skpc._kernels import tangents as kernels
 from skpc._kernels.flows import TASK_ROWS
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._patterns import Patterns, row_patterns
-from skpc._threads import launch
+from skpc._threads import launch, table_work
 
 _MAX_ROW_BYTES = 2**26  # larger blocks of rows are not faster
 
@@ -161,10 +161,12 @@ class Linearisation:
         if symbols is not None:
             table[:, :n_latents] = symbols
         sum_tangents, tops, rests, origins, remainders = self._buffers.tangents
+        work = table_work(patterns.n_message_rows, n_latents)
         launch(
             kernels.upward, np.append(0, n_regions + patterns.up_levels), patterns,
             self._messages.weights_t, products, self._sums, flows, sums, per_row, table,
             self._buffers.packed, self._buffers.packed_t, sum_tangents, tops, rests, origins,
+            work=work,
         )  # fmt: skip
         n_root_tasks = -(-patterns.n_patterns[patterns.roots[0]] // TASK_ROWS)
         n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
@@ -179,7 +181,7 @@ class Linearisation:
             self._messages.weights, products, self._sums, flows, self._buffers.packed, per_row,
             table, sum_tangents, tops, rests, origins, remainders,
             np.empty((n_tasks, n_padded, n_padded)), -(-patterns.n_patterns // TASK_ROWS),
-            root_out, sums_out, symbols_out,
+            root_out, sums_out, symbols_out, work=work,
         )  # fmt: skip
         return Tangent(root_out.sum(axis=0), sums_out, symbols_out)
 

@@ -141,19 +141,37 @@ def launch(
     ----------
     kernel : compiled without the GIL, takes tasks as `skpc._kernels.tasks` says
     levels : (n_levels + 1,) bounds of the tasks of each level, or the number of tasks of one
-    work : in multiplications; little is done by this thread alone, see `use_threads`
+    work : in multiplications, of all tasks; where it is little for the number of levels, this
+        thread does it alone
     """
     if isinstance(levels, int):
         levels = np.array([0, levels])
     queue = np.zeros(QUEUE_SIZE, np.int64)
-    n_threads = getattr(_context, "n_threads", None) or available_threads()
-    if work < _SERIAL_WORK:
-        n_threads = 1
-    n_threads = min(n_threads, int(np.diff(levels).max(initial=1)))
-    if n_threads <= 1:
+    n_threads = _worth_while(np.diff(levels), work)
+    if n_threads == 1:
         kernel(queue, levels, *args)
     else:
         _Team(kernel, queue, levels, *args).run(n_threads - 1)
+
+
+def _worth_while(n_tasks: np.ndarray, work: float) -> int:
+    """How many threads to use for levels of so many tasks.
+
+    Every level ends with a wait for whoever is last, which on a busy machine may be one that
+    does not run at all: what threads save must be as much in each level, on average, as in
+    the smallest work that is shared.
+    """
+    n_threads = min(
+        getattr(_context, "n_threads", None) or available_threads(), n_tasks.max(initial=0)
+    )
+    if n_threads <= 1:
+        return 1
+    share_saved = 1.0 - float((-(-n_tasks // n_threads)).sum() / n_tasks.sum())
+    return (
+        int(n_threads)
+        if work * share_saved >= 0.5 * _SERIAL_WORK * np.count_nonzero(n_tasks)
+        else 1
+    )
 
 
 @cache

@@ -181,13 +181,14 @@ def test_completions_of_groups_have_their_conditional_distribution():
         assert kstest(score, -log_likelihood(circuit, again)).pvalue > 1e-3
 
 
-def test_completions_do_not_depend_on_blocks_and_threads():
+def test_completions_do_not_depend_on_blocks_and_threads(monkeypatch):
     rng = np.random.default_rng(0)
     circuit = mixed_circuit(rng, random_tree(rng, 5), [3, -2, 2, 0, -1], 4)
     X = mixed_rows(rng, circuit, 300)
     reference = sample_given(circuit, X, 3, np.random.RandomState(0))
     small = sample_given(circuit, X, 3, np.random.RandomState(0), max_bytes=50_000)
     assert np.array_equal(small, reference)
+    monkeypatch.setattr("skpc._threads._SERIAL_WORK", 0)  # or one thread would do it all
     with use_threads(2):
         assert np.array_equal(sample_given(circuit, X, 3, np.random.RandomState(0)), reference)
     assert not np.array_equal(sample_given(circuit, X, 3, np.random.RandomState(1)), reference)

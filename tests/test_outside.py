@@ -251,7 +251,7 @@ def test_posteriors_of_several_trees(seed):
 
 
 @pytest.mark.parametrize("n_latents", [3, 20])
-def test_blocks_threads_and_order_leave_the_bits(n_latents):
+def test_blocks_threads_and_order_leave_the_bits(n_latents, monkeypatch):
     rng = np.random.default_rng(0)
     circuit = mixed_circuit(rng, random_tree(rng, 7), [3, -2, 2, 0, -1, 2, 4], n_latents)
     X = mixed_rows(rng, circuit, 700)
@@ -261,6 +261,7 @@ def test_blocks_threads_and_order_leave_the_bits(n_latents):
     order = rng.permutation(len(X))
     assert np.array_equal(contributions(circuit, X[order]), reference[order])
     assert np.array_equal(contributions(circuit, X[5:6]), reference[5:6])
+    monkeypatch.setattr("skpc._threads._SERIAL_WORK", 0)  # or one thread would do it all
     with use_threads(2):
         assert np.array_equal(contributions(circuit, X), reference)
         assert np.array_equal(posteriors(circuit, X, [0, 3]), states)
@@ -300,10 +301,10 @@ def test_memory_of_tables_is_bounded(monkeypatch):
     reference = contributions(circuit, X)
     sizes = []
 
-    def launch(kernel, levels, *args):
+    def launch(kernel, levels, *args, **options):
         if kernel is module.kernels.fill_table:
             sizes.append(sum(args[i].nbytes for i in (-1, -4, -5)))  # table, sums, products
-        original(kernel, levels, *args)
+        original(kernel, levels, *args, **options)
 
     original = module.launch
     monkeypatch.setattr(module, "launch", launch)

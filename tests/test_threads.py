@@ -15,14 +15,16 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import chain, random_circuit, random_rows, same_bits, star
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
 
 import skpc
 from skpc import SharpPCDensity, _threads
+from skpc._em import EStep
 from skpc._kernels.tasks import take, take_next
+from skpc._outside import contributions
 from skpc.curvature import hessian_trace
 
 # Every program starts with a small table, and with threads for the smallest of work.
@@ -319,6 +321,39 @@ atexit.register(late, "at exit")
 """
     out = run(program, NUMBA_NUM_THREADS="2")[0]
     assert sorted(out.splitlines()) == ["a child True", "a thread True", "at exit True"]
+
+
+# --- narrow levels ---------------------------------------------------------------------
+
+
+def threaded(monkeypatch, circuit, X):
+    """Names of the kernels that call for help in the passes over rows, of two threads."""
+    names = []
+    pool = ThreadPoolExecutor(1)
+
+    class Team(_threads._Team):
+        def run(self, n_helpers):
+            names.append(self._kernel.__name__)
+            super().run(n_helpers)
+
+    monkeypatch.setattr(_threads, "available_threads", lambda: 2)
+    monkeypatch.setattr(_threads, "_helpers", lambda: pool)
+    monkeypatch.setattr(_threads, "_Team", Team)
+    contributions(circuit, X)
+    hessian_trace(circuit, X)
+    EStep(circuit, circuit.inputs.encode(X), np.ones(len(X)))(circuit)
+    pool.shutdown()
+    return set(names)
+
+
+def test_levels_of_little_work_each_are_left_to_one_thread(monkeypatch):
+    """A wait at the end of a level takes longer than to do the level, if others use the core."""
+    rng = np.random.default_rng(0)
+    deep = random_circuit(rng, chain(300), np.full(300, 2), 8)
+    X = random_rows(rng, deep, 200)
+    assert threaded(monkeypatch, deep, X).isdisjoint({"upward", "downward", "fill_table"})
+    flat = random_circuit(rng, star(50), np.full(50, 30), 64)
+    assert threaded(monkeypatch, flat, random_rows(rng, flat, 3000)) >= {"upward", "downward"}
 
 
 # --- forked processes ------------------------------------------------------------------
