@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import joblib
+import numba
 import numpy as np
 import pytest
 from helpers import chain, random_circuit, random_rows, same_bits, star
@@ -23,6 +24,7 @@ from sklearn.preprocessing import Binarizer
 import skpc
 from skpc import SharpPCDensity, _threads
 from skpc._em import EStep
+from skpc._kernels import caching, njit
 from skpc._kernels.tasks import take, take_next
 from skpc._outside import contributions
 from skpc.curvature import hessian_trace
@@ -465,6 +467,98 @@ def test_kernels_are_compiled_once_and_kept():
     assert {name: misses for name, (_, misses) in first.items() if misses} == {}
     assert sum(n_signatures for n_signatures, _ in first.values()) > 10
     assert second == first
+
+
+def square(x):
+    return x * x
+
+
+def cube(x):
+    return x * x * x
+
+
+@pytest.fixture
+def kernel_of(monkeypatch, tmp_path):
+    """What makes a kernel of a function as a new process would, with a cache in `tmp_path`."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    return lambda function: njit(cache=True)(function)
+
+
+def is_loaded(kernel):
+    """Whether the cache had the kernel, whose result must be right in any case."""
+    assert kernel(3) == kernel.py_func(3)
+    return sum(kernel.stats.cache_hits.values()) == 1
+
+
+@pytest.fixture
+def files(kernel_of, tmp_path):
+    """Index and data of a kernel that has been compiled before."""
+    assert not is_loaded(kernel_of(square))
+    assert is_loaded(kernel_of(square))
+    (index,), (data,) = tmp_path.rglob("*.nbi"), tmp_path.rglob("*.nbc")
+    return {"index": index, "data": data}
+
+
+DAMAGES = {
+    "emptied": lambda content: b"",
+    "cut": lambda content: content[: len(content) // 2],
+    "cut by a byte": lambda content: content[:-1],
+    "garbage": lambda content: bytes(range(256)) * 20,
+    "text": lambda content: b"<html>404</html>",
+    "a bit flipped": lambda content: content[:-99] + bytes([content[-99] ^ 4]) + content[-98:],
+}
+
+
+@pytest.mark.parametrize("kind", ["index", "data"])
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_damaged_in_the_cache_is_compiled_anew_and_replaced(kernel_of, files, kind, damage):
+    files[kind].write_bytes(DAMAGES[damage](files[kind].read_bytes()))
+    assert not is_loaded(kernel_of(square))
+    assert is_loaded(kernel_of(square))
+
+
+def test_data_of_another_kernel_or_version_are_not_loaded(kernel_of, files, monkeypatch, tmp_path):
+    """As two processes on unlike processors may leave them that save at once."""
+    assert not is_loaded(kernel_of(cube))
+    (other,) = set(tmp_path.rglob("*.nbc")) - {files["data"]}
+    files["data"].write_bytes(other.read_bytes())
+    assert not is_loaded(kernel_of(square))
+    index = files["index"].read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(numba, "__version__", "0.1")
+        assert not is_loaded(kernel_of(square))
+        assert is_loaded(kernel_of(square))
+    files["index"].write_bytes(index)  # which names what the other version has left
+    assert not is_loaded(kernel_of(square))
+
+
+def test_an_edit_of_any_kernel_is_noticed(kernel_of, files, monkeypatch):
+    """Numba looks at the file of a kernel only, not at what it calls."""
+    with monkeypatch.context() as patch:
+        patch.setattr(caching, "_sources", lambda: "edited")
+        assert not is_loaded(kernel_of(square))
+    assert not is_loaded(kernel_of(square))
+
+
+def test_a_cache_directory_that_vanishes_is_made_again(kernel_of, files, tmp_path):
+    kernel = kernel_of(square)
+    shutil.rmtree(files["data"].parent)
+    assert not is_loaded(kernel)
+    assert is_loaded(kernel_of(square))
+
+
+@pytest.mark.parametrize("obstacle", ["directory", "index", "data"])
+def test_what_cannot_be_written_any_more_is_named(kernel_of, files, obstacle):
+    kernel = kernel_of(square)
+    if obstacle == "directory":
+        shutil.rmtree(files["data"].parent)
+        files["data"].parent.touch()
+    else:
+        files[obstacle].unlink()
+        (files[obstacle] / "in the way").mkdir(parents=True)
+    with pytest.warns(RuntimeWarning, match="cannot be kept") as caught:
+        assert not is_loaded(kernel)
+    assert str(files["data"].parent) in str(caught[0].message)
 
 
 @pytest.mark.slow

@@ -1,36 +1,42 @@
 """Numba kernels: arrays in, arrays out; no classes, no validation, no I/O."""
 
-import warnings
-from functools import cache
+from functools import wraps
 
 import numba
+import numpy as np
+
+from skpc._kernels.caching import Cache, warn_of_no_cache
 
 
-def njit(**options):
-    """Decorate as `numba.njit` does, without its cache where no directory can be written.
+def njit(*, cache=False, **options):
+    """Decorate as `numba.njit` does, with a cache that no damaged file nor directory upsets.
 
-    Numba refuses even to define a cached function there: in a read-only installation of a
-    user without a home directory nothing could be imported.
+    Numba refuses even to define a cached function where no directory can be written: in a
+    read-only installation of a user without a home directory nothing could be imported.
     """
 
     def decorate(function):
-        try:
-            return numba.njit(**options)(function)
-        except RuntimeError as error:
-            if "no locator available" not in str(error):
-                raise
-            _warn_of_no_cache()
-            return numba.njit(**{**options, "cache": False})(function)
+        if numba.config.DISABLE_JIT:
+            return _plain(function)
+        kernel = numba.njit(**options)(function)
+        if cache:
+            try:
+                kernel._cache = Cache(function)
+            except (OSError, RuntimeError):
+                warn_of_no_cache(
+                    "neither the package's directory nor the user's cache directory can be written"
+                )
+        return kernel
 
     return decorate
 
 
-@cache
-def _warn_of_no_cache():
-    warnings.warn(
-        "Compiled kernels cannot be kept: neither the package's directory nor the user's cache "
-        "directory can be written, so every process compiles them anew, for ten seconds. Set "
-        "the environment variable NUMBA_CACHE_DIR to a directory that can be written.",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+def _plain(function):
+    """A kernel as a Python function: it does not warn of what compiled arithmetic is silent of."""
+
+    @wraps(function)
+    def kernel(*arguments):
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+
+    return kernel
