@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._columns import Columns, column_name
+from skpc._shown import shown
 
 if TYPE_CHECKING:
     from skpc._circuit import Circuit
@@ -70,7 +71,7 @@ class AskingMixin:
         """
         check_is_fitted(self)
         if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1; got {n_samples!r}.")
+            raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
         from skpc._queries import sample, sample_given
 
         generator = check_random_state(random_state)
@@ -131,7 +132,9 @@ class AskingMixin:
                 return contributions(self.circuit_, X, max_bytes=working_bytes())
         from skpc._flows import log_likelihood
 
-        named = {name: self._positions(keys, f"groups[{name!r}]") for name, keys in groups.items()}
+        named = {
+            name: self._positions(keys, f"groups[{shown(name)}]") for name, keys in groups.items()
+        }
         X = _dense(X)
         out = np.zeros((len(X), len(named)))
         with self._threads(X):
@@ -385,10 +388,10 @@ class AskingMixin:
 
     def _positions(self, keys: Any, parameter: str) -> list[int]:
         """Column numbers of names or positions."""
-        if isinstance(keys, (str, Integral)) or not len(keys):
+        if isinstance(keys, str) or not isinstance(keys, Collection) or not len(keys):
             raise ValueError(
                 f"{parameter} must be a sequence of column names or positions, at least one; got "
-                f"{keys!r}."
+                f"{shown(keys)}."
             )
         return self._columns.positions(list(keys), parameter)
 
@@ -406,8 +409,8 @@ class AskingMixin:
         found = [r for r, columns in enumerate(circuit.features) if column in columns]
         if len(found) > 1:
             raise ValueError(
-                f"region {region!r} is observed once in each of {len(found)} trees: by the regions "
-                f"{found}. Give one of these numbers."
+                f"region {shown(region)} is observed once in each of {len(found)} trees: by the "
+                f"regions {found}. Give one of these numbers."
             )
         return found[0]
 

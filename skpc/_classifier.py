@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skpc._columns import Columns, column_name, take_rows
 from skpc._density import SharpPCDensity
 from skpc._links import DocumentedMixin
+from skpc._shown import shown
 from skpc._sklearn import StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
 
@@ -172,7 +173,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
                     f"estimator must have one mu; got a {type(template).__name__}. Search over "
                     "estimator__mu of a SharpPCDensity with GridSearchCV instead."
                 )
-            columns = Columns.learn(table, template.feature_types, template.max_categories)
+            columns = Columns.learn(table, template.feature_types, template.max_categories, weights)
             matrix = columns.to_matrix(table)
             estimators = self._learn(template, columns, matrix, weights, classes, codes)
         except BaseException:
@@ -195,10 +196,12 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         if priors.shape != totals.shape:
             raise ValueError(
                 f"priors must have one entry for each of the {len(totals)} classes; got "
-                f"{self.priors!r}."
+                f"{shown(self.priors)}."
             )
         if not (priors >= 0).all() or abs(priors.sum() - 1) > 1e-8:
-            raise ValueError(f"priors must be probabilities that sum to one; got {self.priors!r}.")
+            raise ValueError(
+                f"priors must be probabilities that sum to one; got {shown(self.priors)}."
+            )
         return priors / priors.sum()
 
     def _learn(
@@ -227,10 +230,10 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
             if empty is not None:
                 raise ValueError(
                     f"X has no value in {column_name(columns.names, empty)} in the rows of class "
-                    f"{label!r}: its density there cannot be learnt. Drop the column."
+                    f"{shown(label)}: its density there cannot be learnt. Drop the column."
                 )
             random_state = check_random_state(density.random_state)
-            with named(f"the rows of class {label!r}"):
+            with named(f"the rows of class {shown(label)}"):
                 early_stopping = density._check_early_stopping(
                     None, None, weights[rows], columns, random_state
                 )

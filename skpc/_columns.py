@@ -1,4 +1,4 @@
-"""From a table to numbers that the circuit can read, and back: the only file that knows frames.
+"""From a table to numbers that the circuit can read, and back.
 
 Inside, a table is a matrix: numbers as they are, labels as their position among the labels of
 their column, NaN where a value is missing.
@@ -6,40 +6,38 @@ their column, NaN where a value is missing.
 
 from __future__ import annotations
 
-import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral, Real
+from math import fsum
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
+from skpc import _frames as frames
+from skpc._frames import Cells, frame_module, names_of
 from skpc._levels import Levels
+from skpc._numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, first_inexact, is_whole
+from skpc._shown import shown
 
 CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
 TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
 
-_ORDERED = "category, ordered"
 _NEAR_LIMIT = 0.8, 1.25
 _MANY_LABELS = 1_000
 _MANY_LEVELS = 10_000
 _LARGEST = 1e150
+_LEAST_NAMES = 10
+_SHARE_OF_NAMES = 0.9
 
 
-def column_name(names: Sequence[str] | None, j: int) -> str:
+def column_name(names: Sequence[Any] | None, j: int) -> str:
     """How messages call column `j`."""
-    return f"column {j}" if names is None else f"column {str(names[j])!r}"
-
-
-def frame_module(X: Any) -> Any:
-    """The module of the frame library that X comes from, or None if it is no frame."""
-    for name in ("pandas", "polars"):
-        module = sys.modules.get(name)
-        if module is not None and isinstance(X, getattr(module, "DataFrame", ())):
-            return module
-    return None
+    if names is None:
+        return f"column {j}"
+    return f"column {shown(names[j] if isinstance(names[j], tuple) else str(names[j]))}"
 
 
 def _library(X: Any) -> str | None:
@@ -61,14 +59,23 @@ class Column:
         Sorted values in the matrix, `Levels` if it is binomial; None if the column is Gaussian.
     labels : (n_categories,) object array or None
         What the categories of a column of labels are called; None if they are numbers.
-    dtype : str
-        What the column was made of, to give the same back.
+    numbers : Numbers or None
+        Of what kind the numbers of the table are; None if they are labels.
+    dtype : tuple
+        What the column was made of, to give the same back: the plain form of `_frames`.
     """
 
     type: str
     categories: np.ndarray | None
     labels: np.ndarray | None
-    dtype: str
+    numbers: Numbers | None
+    dtype: tuple[Any, ...]
+
+    def restore(self, values: np.ndarray) -> np.ndarray:
+        """What values (n,) in the matrix, none of them missing, stand for."""
+        if self.labels is not None:
+            return self.labels[values.astype(np.intp)]
+        return values if self.numbers is None else self.numbers.restore(values)
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,15 @@ class Columns:
     Attributes
     ----------
     columns : tuple of Column
-    names : tuple of str or None
+    names : tuple or None
+    index : tuple or None
+        What index of pandas the names are, in the plain form of `_frames`.
     library : "pandas", "polars", "scipy.sparse", or None for arrays
     """
 
     columns: tuple[Column, ...]
     names: tuple[Any, ...] | None
+    index: tuple[Any, ...] | None
     library: str | None
 
     @classmethod
@@ -92,6 +102,7 @@ class Columns:
         X: Any,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
         max_categories: int = 32,
+        weights: np.ndarray | None = None,
     ) -> Columns:
         """Read the type, and the categories, of every column.
 
@@ -102,6 +113,8 @@ class Columns:
         feature_types : "auto", a sequence of d types, or a mapping from names or positions
         max_categories : int
             Columns of integers with at most so many distinct ones are categorical.
+        weights : (n,), default=None
+            How many rows each stands for; None means one.
 
         Raises
         ------
@@ -109,28 +122,27 @@ class Columns:
             If a column has no value, dates, or values of several kinds, or if
             `feature_types` does not fit.
         """
-        module = frame_module(X)
-        names = None if module is None else tuple(X.columns)
+        names = names_of(X)
         if issparse(X):  # columns are read one by one
             X = csc_array(X)
         wanted = _wanted_types(feature_types, names, X.shape[1])
         columns = []
-        for j in range(X.shape[1]):
+        for j, cells in enumerate(_read_columns(X, names)):
             name = column_name(names, j)
-            values, labels, dtype = _read_column(X, j, module, name)
-            columns.append(_learn_column(values, labels, dtype, wanted[j], max_categories, name))
-        return cls(tuple(columns), names, _library(X))
+            columns.append(_learn_column(cells, wanted[j], max_categories, name, weights))
+        return cls(tuple(columns), names, frames.read_index(X), _library(X))
 
     @property
     def categories(self) -> list[np.ndarray | None]:
         """Per column what the categories are called, in their order; None if continuous."""
-        called = (c.categories if c.labels is None else c.labels for c in self.columns)
-        return [None if values is None else np.asarray(values) for values in called]
+        return [
+            None if column.categories is None else column.restore(np.asarray(column.categories))
+            for column in self.columns
+        ]
 
     def fits(self, X: Any) -> bool:
         """Whether X is of the same kind, with the same columns."""
-        names = None if frame_module(X) is None else tuple(X.columns)
-        return _library(X) == self.library and names == self.names
+        return _library(X) == self.library and _are_same(names_of(X), self.names)
 
     def positions(self, keys: Sequence[Any], parameter: str) -> list[int]:
         """Column numbers of names or positions, for a parameter that refers to columns."""
@@ -158,7 +170,7 @@ class Columns:
             if isinstance(group, (str, Integral)):
                 raise ValueError(
                     "feature_groups must be a sequence of sequences of names or positions, such "
-                    f"as [['a', 'b']]; got the element {group!r}."
+                    f"as [['a', 'b']]; got the element {shown(group)}."
                 )
         groups = [
             _positions(group, self.names, n_columns, "feature_groups") for group in feature_groups
@@ -185,21 +197,25 @@ class Columns:
         ValueError
             If `handle_unknown` is "error" and a category is new.
         """
-        module = frame_module(X)
-        if module is None:
+        self._check_names(names_of(X))
+        if frame_module(X) is None:
             for j, column in enumerate(self.columns):
                 if column.labels is not None:
                     raise ValueError(
                         f"X is no frame, but fit saw labels in {column_name(self.names, j)}. Pass "
                         "a frame with the columns that fit saw."
                     )
-            matrix = csr_array(X) if issparse(X) else X
+            matrix = _as_float64(csr_array(X) if issparse(X) else X)
+            self._refuse_inexact(matrix)
         else:
             matrix = np.empty(X.shape, np.float64)
-            for j, column in enumerate(self.columns):
+            for j, (column, cells) in enumerate(
+                zip(self.columns, _read_columns(X, self.names), strict=True)
+            ):
                 name = column_name(self.names, j)
-                values, labels, _ = _read_column(X, j, module, name)
-                matrix[:, j] = _to_codes(values, labels, column, name)
+                if column.categories is not None and cells.exact is not None:
+                    _refuse_inexact(cells.exact, name)
+                matrix[:, j] = _to_codes(cells.values, cells.labels, column, name)
         _check_finite(matrix, self.names)
         if handle_unknown == "error":
             self.refuse_unknown(
@@ -213,7 +229,6 @@ class Columns:
         """Raise a ValueError that names the first category of X that fit did not see."""
         if issparse(matrix):  # columns are read one by one
             matrix = csc_array(matrix)
-        module = frame_module(X)
         for j, column in enumerate(self.columns):
             if column.categories is None:
                 continue
@@ -221,12 +236,11 @@ class Columns:
             unknown = ~np.isnan(values) & ~np.isin(values, column.categories)
             if unknown.any():
                 i = int(np.argmax(unknown))
-                value = values[i]
-                if module is not None:
-                    value = X[i, j] if module.__name__ == "polars" else X.iloc[i, j]
-                shown = f"{value:g}" if isinstance(value, Real) else repr(value)
+                value = values[i] if frame_module(X) is None else frames.cell(X, i, j)
+                if isinstance(value, (float, np.floating)) and is_whole(value):
+                    value = int(value)
                 raise ValueError(
-                    f"X has a category that the last fit did not see: {shown} in "
+                    f"X has a category that the last fit did not see: {shown(value)} in "
                     f"{column_name(self.names, j)}, row {i}. {remedy}"
                 )
 
@@ -252,43 +266,58 @@ class Columns:
         filled : (n, d)
             A matrix without NaN.
         """
-        module = frame_module(X)
-        if module is None:
-            return filled.astype(X.dtype)
-        out = X.clone() if module.__name__ == "polars" else X.copy()
+        if frame_module(X) is None:
+            out = np.array(X)
+            holes = np.isnan(matrix)
+            numbers = Numbers.of_dtype(out.dtype)
+            out[holes] = numbers.restore(filled[holes]).astype(out.dtype)
+            return out
+        out = frames.copy_frame(X)
         for j, column in enumerate(self.columns):
             rows = np.flatnonzero(np.isnan(matrix[:, j]))
-            if rows.size and module.__name__ == "polars":
-                series = _filled_polars(X.to_series(j), rows, filled[rows, j], column, module)
-                out = out.with_columns(series)
-            elif rows.size:
-                out.isetitem(j, _filled_pandas(X.iloc[:, j], rows, filled[rows, j], column, module))
+            if rows.size:
+                out = frames.filled_column(
+                    out, j, rows, filled[rows, j], column.labels, column.numbers, column.dtype
+                )
         return out
 
     def to_table(self, matrix: np.ndarray) -> Any:
         """The table that a complete matrix of values stands for: of the kind that fit saw."""
-        restored = [_restore(matrix[:, j], column) for j, column in enumerate(self.columns)]
         if self.library in (None, "scipy.sparse"):
-            array = np.stack(restored, axis=1).astype(self.columns[0].dtype)
+            restored = [column.restore(matrix[:, j]) for j, column in enumerate(self.columns)]
+            array = np.stack(restored, axis=1).astype(self.columns[0].dtype[1])
             return array if self.library is None else csr_array(array)
-        module = sys.modules.get(self.library) or __import__(self.library)
-        if self.library == "polars":
-            return module.DataFrame(
-                [
-                    module.Series(str(name), values.tolist(), dtype=_polars_dtype(module, column))
-                    for name, column, values in zip(
-                        self.names or (), self.columns, restored, strict=True
-                    )
-                ]
-            )
-        series = {}
-        for j, (column, values) in enumerate(zip(self.columns, restored, strict=True)):
-            if column.dtype.startswith("category"):
-                dtype = module.CategoricalDtype(column.labels, ordered=column.dtype == _ORDERED)
-                series[j] = module.Series(module.Categorical(values, dtype=dtype))
-            else:
-                series[j] = module.Series(values).astype(column.dtype)
-        return module.DataFrame(series).set_axis(list(self.names or ()), axis=1)
+        cells = []
+        for j, column in enumerate(self.columns):
+            is_coded = column.dtype[0] == "CategoricalDtype"
+            values = matrix[:, j] if is_coded else column.restore(matrix[:, j])
+            cells.append((column.dtype, values))
+        assert self.library is not None
+        return frames.make_frame(self.library, self.names or (), self.index, cells)
+
+    def _check_names(self, names: tuple[Any, ...] | None) -> None:
+        """Compare names that scikit-learn does not, as not all of them are strings."""
+        if names is None or self.names is None or _are_same(names, self.names):
+            return
+        shown_here, shown_in_fit = [*map(str, names)], [*map(str, self.names)]
+        is_reordered = shown_here != shown_in_fit and sorted(shown_here) == sorted(shown_in_fit)
+        if not is_reordered and (_are_strings(names) or _are_strings(self.names)):
+            return  # scikit-learn has compared them, or warned
+        j = [a == b for a, b in zip(names, self.names, strict=True)].index(False)
+        raise ValueError(
+            "The feature names should match those that were passed during fit, in the same order: "
+            f"X has {column_name(names, j)} where fit saw {column_name(self.names, j)}. Select "
+            "the columns by name, in the order of fit."
+        )
+
+    def _refuse_inexact(self, matrix: Any) -> None:
+        """Refuse integers in columns of categories of an array that float64 does not have."""
+        entries = matrix.data if issparse(matrix) else matrix
+        if matrix.dtype.kind not in "iu" or matrix.dtype.itemsize < 8 or _are_small(entries):
+            return
+        for j, column in enumerate(self.columns):
+            if column.categories is not None:
+                _refuse_inexact(_dense_column(matrix, j).tolist(), column_name(self.names, j))
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
@@ -301,9 +330,36 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     return X.loc[rows] if module is not None else X[rows]
 
 
+def _are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool:
+    """Whether names of columns are the same, in their order; NaN is like NaN."""
+    if names is None or others is None:
+        return names is others
+    pairs = zip(names, others, strict=False)
+    return len(names) == len(others) and all(a == b or (a != a and b != b) for a, b in pairs)
+
+
+def _are_strings(names: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) for name in names)
+
+
 def _dense_column(matrix: Any, j: int) -> np.ndarray:
     """Column `j` of an array or sparse matrix."""
     return matrix[:, [j]].toarray().ravel() if issparse(matrix) else matrix[:, j]
+
+
+def _are_small(integers: np.ndarray) -> bool:
+    """Whether float64 has all integers as large as these."""
+    if not integers.size:
+        return True
+    return bool(integers.max() < EXACT_LIMIT and integers.min() > -EXACT_LIMIT)
+
+
+def _as_float64(values: Any) -> Any:
+    """Floats that are wider as float64, infinite where they are too large; others as they are."""
+    if values.dtype.kind != "f" or values.dtype.itemsize <= 8:
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(np.float64)
 
 
 def _wanted_types(
@@ -330,143 +386,75 @@ def _wanted_types(
             )
     for kind in wanted:
         if kind not in allowed:
-            raise ValueError(f"feature_types must be among {allowed}; got {kind!r}.")
+            raise ValueError(f"feature_types must be among {allowed}; got {shown(kind)}.")
     return wanted
 
 
 def _positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
     """Column numbers of names or positions, for a parameter that refers to columns."""
     found = []
-    known = {} if names is None else {name: j for j, name in enumerate(names)}
+    known: dict[Any, list[int]] = {}
+    for j, name in enumerate(names or ()):
+        known.setdefault(name, []).append(j)
     for key in keys:
-        if key in known:
-            found.append(known[key])
+        places = known.get(key, []) if isinstance(key, Hashable) else []
+        if len(places) > 1:
+            raise ValueError(
+                f"{parameter} names {shown(key)}, which the columns {places} are all called. Give "
+                "them names of their own, or say which it is by its position."
+            )
+        if places:
+            found.append(places[0])
         elif isinstance(key, (int, np.integer)) and -n_columns <= key < n_columns:
             found.append(int(key) % n_columns)
         else:
             raise ValueError(
-                f"{parameter} names {key!r}, which is neither a column name nor a position "
+                f"{parameter} names {shown(key)}, which is neither a column name nor a position "
                 f"below {n_columns}."
             )
     return found
 
 
-def _read_column(X: Any, j: int, module: Any, name: str) -> tuple[np.ndarray, Any, str]:
-    """Values of a column, the labels it declares, and its dtype.
-
-    Values are numbers, or an object array of str (None missing); `labels` is None for
-    numbers, () for strings without declared categories.
-    """
-    if module is None:
-        return _dense_column(X, j), None, str(X.dtype)
-    if module.__name__ == "polars":
-        return _read_polars(X.to_series(j), module, name)
-    return _read_pandas(X.iloc[:, j], module, name)
-
-
-def _read_pandas(series: Any, pandas: Any, name: str) -> tuple[np.ndarray, Any, str]:
-    types = pandas.api.types
-    dtype = series.dtype
-    if isinstance(dtype, pandas.CategoricalDtype):
-        values = series.to_numpy(dtype=object)
-        values[series.isna().to_numpy()] = None
-        kind = _ORDERED if dtype.ordered else "category"
-        return values, dtype.categories.to_numpy(dtype=object), kind
-    if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
-        raise ValueError(no_dates(name, dtype))
-    if types.is_complex_dtype(dtype):
-        raise ValueError(f"Complex data not supported: {name} has dtype {dtype}.")
-    if types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype):
-        return series.to_numpy(dtype=np.float64, na_value=np.nan), None, str(dtype)
-    values = series.to_numpy(dtype=object)
-    missing = series.isna().to_numpy()
-    return (*_read_objects(values, missing, name), str(dtype))
-
-
-def _read_polars(series: Any, polars: Any, name: str) -> tuple[np.ndarray, Any, str]:
-    dtype = series.dtype
-    if dtype.is_temporal():
-        raise ValueError(no_dates(name, dtype))
-    if dtype.is_numeric() or dtype == polars.Boolean:
-        values = series.cast(polars.Float64).fill_null(float("nan")).to_numpy()
-        return np.array(values, np.float64), None, dtype.base_type().__name__
-    values = np.array(series.to_list(), dtype=object)
-    missing = series.is_null().to_numpy()
-    if type(dtype).__name__ == "Enum":
-        return values, np.array(dtype.categories.to_list(), dtype=object), "Enum"
-    return (*_read_objects(values, missing, name), str(dtype.base_type().__name__))
-
-
-def no_dates(name: str, dtype: Any) -> str:
-    """The message that refuses dates."""
-    return (
-        f"X holds dates in {name} (dtype {dtype}). Turn them into numbers, for instance days "
-        "since a fixed date, or drop the column."
-    )
-
-
-def _read_objects(values: np.ndarray, missing: np.ndarray, name: str) -> tuple[np.ndarray, Any]:
-    """An object column as strings with no declared labels, or as numbers."""
-    present = values[~missing]
-    if all(isinstance(value, str) for value in present):
-        values = values.copy()
-        values[missing] = None
-        return values, ()
-    for value in present:
-        if not isinstance(value, (bool, int, float, np.number, np.bool_)):
-            raise ValueError(
-                f"X holds values in {name} that are neither all numbers nor all strings, such as "
-                f"{value!r} of type {type(value).__name__}. Convert them."
-            )
-    numbers = np.full(len(values), np.nan)
-    numbers[~missing] = present.astype(np.float64)
-    return numbers, None
+def _read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
+    """What each column of a table holds."""
+    if frame_module(X) is not None:
+        for j in range(X.shape[1]):
+            yield frames.read_column(X, j, column_name(names, j))
+        return
+    numbers, dtype = Numbers.of_dtype(X.dtype), ("numpy", X.dtype.str)
+    is_wide = X.dtype.itemsize > (8 if numbers.kind == FLOAT else 4) and numbers.kind != BOOLEAN
+    for j in range(X.shape[1]):
+        values = _dense_column(X, j)
+        exact = None
+        if is_wide and numbers.kind == FLOAT:
+            exact, values = values[~np.isnan(values)], _as_float64(values)
+        elif is_wide and not _are_small(values):
+            exact = values.tolist()
+        yield Cells(values, None, numbers, dtype, exact)
 
 
 def _learn_column(
-    values: np.ndarray,
-    declared: Any,
-    dtype: str,
+    cells: Cells,
     wanted: str,
     max_categories: int,
     name: str,
+    weights: np.ndarray | None,
 ) -> Column:
     """Type and categories of one column."""
-    if declared is not None:
-        if wanted == GAUSSIAN:
-            raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
-        if wanted == BINOMIAL and dtype != _ORDERED:
-            raise ValueError(
-                f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "
-                "ordered categorical column, or number its levels."
-            )
-        present = [value for value in values if value is not None]
-        labels = declared if len(declared) else np.array(sorted(set(present)), dtype=object)
-        if not present:
-            raise ValueError(_no_value(name))
-        if len(labels) > _MANY_LABELS:
-            warnings.warn(
-                f"{name} has {len(labels)} different labels; memory grows with their square. "
-                "Drop the column if it only names rows, or merge rare labels.",
-                UserWarning,
-                stacklevel=2,
-            )
-        if wanted == BINOMIAL:
-            return Column(BINOMIAL, Levels.between(0, len(labels) - 1), labels, dtype)
-        return Column(CATEGORICAL, np.arange(float(len(labels))), labels, dtype)
+    if cells.labels is not None:
+        return _learn_labels(cells, wanted, name, weights)
+    values = cells.values
     if values.dtype.kind == "f":
         _refuse_infinity(values, name)
         values = values[~np.isnan(values)]
     if not values.size:
         raise ValueError(_no_value(name))
     distinct = np.unique(values).astype(np.float64)
-    if (np.diff(distinct) == 0).any():
-        raise ValueError(
-            f"X has integers beyond 2^53 in {name}, which float64 cannot tell apart. Encode them "
-            "as categories 0, 1, 2, ..., or subtract an offset."
-        )
+    assert cells.numbers is not None
+    if cells.exact is not None and len(set(cells.exact)) > len(np.unique(distinct)):
+        raise ValueError(_merged(cells.exact, name))
     is_integer = np.array_equal(distinct, np.floor(distinct))
-    if wanted == "auto" and dtype.lower().startswith("bool"):
+    if wanted == "auto" and cells.numbers.kind == BOOLEAN:
         wanted = CATEGORICAL
     if wanted == "auto":
         if is_integer and (
@@ -486,8 +474,74 @@ def _learn_column(
             f"in {name}. Rescale the column."
         )
     if wanted == BINOMIAL:
-        return Column(BINOMIAL, _levels(distinct, name), None, dtype)
-    return Column(wanted, distinct if wanted == CATEGORICAL else None, None, dtype)
+        return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
+    if wanted == GAUSSIAN:
+        return Column(GAUSSIAN, None, None, cells.numbers, cells.dtype)
+    if cells.exact is not None:
+        _refuse_inexact(cells.exact, name)
+    return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
+
+
+def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
+    """Type and categories of a column of labels."""
+    if wanted == GAUSSIAN:
+        raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
+    if wanted == BINOMIAL and not cells.is_ordered:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "
+            "ordered categorical column, or number its levels."
+        )
+    is_present = [value is not None for value in cells.values]
+    different = set(cells.values[is_present])
+    if not different:
+        raise ValueError(_no_value(name))
+    labels = cells.labels if len(cells.labels) else np.array(sorted(different), dtype=object)
+    if len(labels) > _MANY_LABELS:
+        warnings.warn(
+            f"{name} has {len(labels)} different labels; memory grows with their square. "
+            "Drop the column if it only names rows, or merge rare labels.",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif wanted == "auto" and not cells.is_ordered and len(different) >= _LEAST_NAMES:
+        total = sum(is_present) if weights is None else fsum(weights[is_present])
+        if len(different) > _SHARE_OF_NAMES * total:
+            warnings.warn(
+                f"{name} has {len(different)} different labels in {total:g} values: it names rows "
+                "rather than to describe them, and a new row will have a new label. Drop the "
+                "column, or say 'categorical' of it in feature_types if it is meant.",
+                UserWarning,
+                stacklevel=2,
+            )
+    if wanted == BINOMIAL:
+        return Column(BINOMIAL, Levels.between(0, len(labels) - 1), labels, None, cells.dtype)
+    return Column(CATEGORICAL, np.arange(float(len(labels))), labels, None, cells.dtype)
+
+
+def _merged(values: Iterable[Any], name: str) -> str:
+    """The message that refuses different numbers (n,) that are the same in float64."""
+    first: dict[float, Any] = {}
+    for value in values:
+        other = first.setdefault(float(value), value)
+        if other != value and not (is_whole(other) and is_whole(value)):
+            return (
+                f"X has numbers with more digits than float64 has in {name}, such as {other} and "
+                f"{value}, which it cannot tell apart. Round them, or subtract an offset."
+            )
+    return _too_large(name)
+
+
+def _too_large(name: str) -> str:
+    return (
+        f"X has integers beyond 2^53 in {name}, which float64 cannot tell apart. Encode them "
+        "as categories 0, 1, 2, ..., or subtract an offset."
+    )
+
+
+def _refuse_inexact(values: Iterable[Any], name: str) -> None:
+    """Refuse integers that float64 does not have."""
+    if first_inexact(values) is not None:
+        raise ValueError(_too_large(name))
 
 
 def _levels(distinct: np.ndarray, name: str) -> Levels:
@@ -497,6 +551,12 @@ def _levels(distinct: np.ndarray, name: str) -> Levels:
         raise ValueError(
             f"feature_types says 'binomial' of {name}, which has the value {fractions[0]:g}. "
             "Levels are integers: number them, or say 'gaussian'."
+        )
+    largest = max(distinct, key=abs)
+    if abs(largest) >= EXACT_LIMIT:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, which has the value {largest:g}: beyond "
+            "2^53 float64 cannot count levels. Subtract an offset, or say 'gaussian'."
         )
     if distinct[-1] - distinct[0] >= _MANY_LEVELS:
         raise ValueError(
@@ -525,68 +585,6 @@ def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.
     return np.array([code_of.get(value, unseen) for value in values], np.float64)
 
 
-def _restore(values: np.ndarray, column: Column) -> np.ndarray:
-    """Labels of codes; numbers stay, rounded to the range where the column held integers."""
-    if column.labels is not None:
-        return column.labels[values.astype(np.intp)]
-    dtype = column.dtype.lower()
-    if dtype.startswith(("int", "uint")):
-        limits = np.iinfo(dtype)
-        # float64 has no neighbour just inside the limits of 64 bits: stay well inside.
-        low, high = (max(limits.min, -(2**62)), min(limits.max, 2**62))
-        return np.clip(np.rint(values), low, high).astype(np.int64)
-    if dtype.startswith("bool"):
-        return values > 0.5
-    return values
-
-
-def _filled_pandas(
-    series: Any, rows: np.ndarray, values: np.ndarray, column: Column, pandas: Any
-) -> Any:
-    """A copy of a column with the values of these rows, of its own dtype where that can be."""
-    types = pandas.api.types
-    dtype = series.dtype
-    series = series.copy()
-    if column.labels is not None:
-        cells = column.labels[values.astype(np.intp)]
-        if isinstance(dtype, pandas.CategoricalDtype):
-            known = set(dtype.categories)
-            series = series.cat.add_categories([c for c in dict.fromkeys(cells) if c not in known])
-        elif types.is_numeric_dtype(dtype):  # all are missing: it was of no kind
-            series = series.astype(object)
-    elif isinstance(dtype, pandas.CategoricalDtype) or dtype.kind == "O":
-        present = series.dropna()
-        holds_booleans = len(present) and all(isinstance(x, (bool, np.bool_)) for x in present)
-        cells = values > 0.5 if holds_booleans else values
-        series = series.astype(object)
-    else:
-        kind = str(dtype).lower().split("[")[0]  # of NumPy, pandas and Arrow alike
-        cells = _restore(values, replace(column, dtype=kind))
-    series.iloc[rows] = cells
-    return series
-
-
-def _filled_polars(
-    series: Any, rows: np.ndarray, values: np.ndarray, column: Column, polars: Any
-) -> Any:
-    """See `_filled_pandas`."""
-    dtype = series.dtype
-    kind = str(dtype.base_type().__name__)
-    cells = _restore(values, replace(column, dtype=kind)).tolist()
-    out = series.to_list()
-    for row, cell in zip(rows, cells, strict=True):
-        out[row] = cell
-    if dtype == polars.Null or (column.labels is not None and dtype.is_numeric()):
-        dtype = _polars_dtype(polars, column)  # all are missing: it was of no kind
-    return polars.Series(series.name, out, dtype=dtype)
-
-
-def _polars_dtype(polars: Any, column: Column) -> Any:
-    if column.dtype == "Enum":
-        return polars.Enum(list(column.labels if column.labels is not None else ()))
-    return polars.Float64 if column.dtype == "Decimal" else getattr(polars, column.dtype)
-
-
 def explain_strings(X: Any, error: Exception) -> None:
     """Raise a ValueError that names the first cell of an array that is not a number.
 
@@ -606,6 +604,19 @@ def explain_strings(X: Any, error: Exception) -> None:
                     "categories, or encode them as integers with "
                     "sklearn.preprocessing.OrdinalEncoder."
                 ) from error
+
+
+def explain_integers(X: Any, table: Any) -> None:
+    """Raise a ValueError if X has integers that its validated form, of floats, does not have."""
+    if issparse(table) or table.dtype.kind != "f" or str(getattr(X, "dtype", "object")) != "object":
+        return
+    is_large = np.abs(table) >= EXACT_LIMIT
+    if not is_large.any():
+        return
+    cells = np.asarray(X, dtype=object)
+    for j in np.flatnonzero(is_large.any(axis=0)).tolist():
+        large = cells[is_large[:, j], j]
+        _refuse_inexact([v for v in large if isinstance(v, Integral)], column_name(None, j))
 
 
 def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:

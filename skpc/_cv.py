@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 
 from skpc._columns import take_rows
 from skpc._density import SharpPCDensity
+from skpc._shown import shown
 from skpc._sklearn import fit_context, safe_indexing
 from skpc._tables import check_weights, validate_table
 
@@ -357,7 +358,8 @@ class SharpPCDensityCV(SharpPCDensity):
         model = self._new_density()  # all that may fail is done to this one
         X = validate_table(model, X, reset=True)
         weights = check_weights(sample_weight, X)
-        columns = model._learn_columns(take_rows(X, weights > 0))
+        counts = weights > 0
+        columns = model._learn_columns(take_rows(X, counts), weights[counts])
         types = [column.type for column in columns.columns]
         model.set_params(feature_types=types)
         validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
@@ -379,7 +381,7 @@ class SharpPCDensityCV(SharpPCDensity):
             mus = np.asarray(self.mus, dtype=np.float64)
         except (ValueError, TypeError) as error:
             raise ValueError(
-                f"mus must be numbers, such as [0, 0.03, 0.1]; got {self.mus!r}."
+                f"mus must be numbers, such as [0, 0.03, 0.1]; got {shown(self.mus)}."
             ) from error
         if mus.ndim != 1 or not mus.size:
             raise ValueError(

@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpc._asking import AskingMixin, working_bytes
 from skpc._columns import TYPES, Columns, take_rows
 from skpc._links import DocumentedMixin
+from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table
 from skpc._version import __version__
@@ -486,7 +487,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
             X = validate_table(self, X, reset=True)
             weights = check_weights(sample_weight, X)
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
-            columns = self._learn_columns(X)
+            columns = self._learn_columns(X, weights)
             matrix = columns.to_matrix(X)
             random_state = check_random_state(self.random_state)
             early_stopping = self._check_early_stopping(
@@ -611,7 +612,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         columns = self._positions(features, "features")
         if len(set(columns)) < len(columns):
-            raise ValueError(f"features must name each column once; got {list(features)!r}.")
+            raise ValueError(f"features must name each column once; got {shown(list(features))}.")
         from skpc._queries import marginal
 
         parameters = self._density_parameters()
@@ -788,10 +789,10 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
 
-    def _learn_columns(self, X: Any) -> Columns:
+    def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
         """How to read the columns; with `warm_start`, as in the last fit."""
         if not self._continues():
-            return Columns.learn(X, self.feature_types, self.max_categories)
+            return Columns.learn(X, self.feature_types, self.max_categories, weights)
         remedy = "Set warm_start=False to start anew."
         if self.circuit_.n_latents != self.n_latents:
             raise ValueError(

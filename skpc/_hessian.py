@@ -12,6 +12,7 @@ from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._flows import DEFAULT_MAX_BYTES, Messages, pattern_blocks
 from skpc._parameters import ParameterVector, weighted_evidence, work_of
+from skpc._shown import shown
 from skpc._tangents import Buffers, Linearisation
 from skpc._threads import use_threads
 
@@ -432,7 +433,7 @@ def hessian_spectrum(
     True
     """
     if which not in ("LA", "LM"):
-        raise ValueError(f"which must be 'LA' or 'LM'; got {which!r}.")
+        raise ValueError(f"which must be 'LA' or 'LM'; got {shown(which)}.")
     operator = hessian_operator(
         circuit, X, sample_weight=sample_weight, include_inputs=include_inputs, n_jobs=n_jobs,
         max_bytes=max_bytes,
@@ -440,7 +441,7 @@ def hessian_spectrum(
     size = operator.shape[0]
     if not isinstance(k, Integral) or not 1 <= k <= size:
         raise ValueError(
-            f"k must be an integer from 1 to the number of parameters, {size}; got {k!r}."
+            f"k must be an integer from 1 to the number of parameters, {size}; got {shown(k)}."
         )
     if size <= max(2 * k + 1, 20):  # Lanczos would span the whole space
         eigenvalues, vectors = np.linalg.eigh(operator @ np.eye(size))

@@ -392,11 +392,11 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def _learn_columns(self, X: Any) -> Columns:
+    def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
         types = getattr(self, "_types_of_first_fit", None)
         if types is None or self._continues():
-            return super()._learn_columns(X)
-        return Columns.learn(X, types, self.max_categories)
+            return super()._learn_columns(X, weights)
+        return Columns.learn(X, types, self.max_categories, weights)
 
 
 def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:

@@ -7,6 +7,7 @@ from numbers import Integral
 
 import numpy as np
 
+from skpc._shown import shown
 from skpc._tree import depths_of
 
 
@@ -23,7 +24,7 @@ def given_parents(structure: Sequence[int] | np.ndarray, n_columns: int) -> np.n
     if len(given) != n_columns or not is_whole:
         raise ValueError(
             f"structure must be a name, or for each of the {n_columns} columns the number of its "
-            f"parent, an integer, -1 at the root; got {len(given)} entries: {structure!r}."
+            f"parent, an integer, -1 at the root; got {len(given)} entries: {shown(structure)}."
         )
     parents = np.array(given, np.int64)
     outside = np.flatnonzero((parents < -1) | (parents >= n_columns))

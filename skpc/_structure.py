@@ -12,6 +12,7 @@ from skpc._kernels import information as kernels
 from skpc._kernels.patterns import merge_codes
 from skpc._patterns import row_codes
 from skpc._regions import given_parents, random_regions
+from skpc._shown import shown
 from skpc._symbols import SparseSymbols, Symbols, dense_rows
 from skpc._threads import launch, one_blas_thread
 from skpc._tree import neighbours_of, rooted
@@ -68,7 +69,7 @@ class Structure:
                 remedy += " and choose the number of trees by n_repetitions"
             raise ValueError(
                 f"n_components={self.n_components} needs structure='chow-liu', with a tree of its "
-                f"own for each component; got structure={self.kind!r}. Set {remedy}."
+                f"own for each component; got structure={shown(self.kind)}. Set {remedy}."
             )
 
 

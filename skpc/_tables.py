@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from os import PathLike
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from skpc._columns import explain_strings, frame_module, no_dates
+from skpc._columns import explain_integers, explain_strings
+from skpc._frames import frame_module, no_dates
 from skpc._sklearn import check_sample_weight
 
 _SMALLEST_WEIGHT = 1e-100
+_WAYS_TO_FRAMES = "collect", "compute", "to_pandas", "toPandas", "to_dataframe"
 
 
 def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool = True) -> Any:
     """Check names and number of columns, and cells if X is no frame."""
+    _refuse_near_misses(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
     if frame_module(X) is not None:
@@ -25,7 +30,7 @@ def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool =
             return X
         X = np.empty(X.shape)  # whose emptiness is explained better
     try:
-        return validate_data(
+        table = validate_data(
             estimator,
             X,
             reset=reset,
@@ -36,6 +41,44 @@ def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool =
     except ValueError as error:
         explain_strings(X, error)
         raise
+    explain_integers(X, table)
+    return table
+
+
+def _refuse_near_misses(X: Any) -> None:
+    """Raise a ValueError that says how to make a table of what is nearly one."""
+    kind = type(X).__name__
+    remedy = None
+    if frame_module(X) is not None or issparse(X):
+        return
+    if X is None:
+        remedy = "Pass an array, or a pandas or polars frame"
+    elif isinstance(X, (str, bytes, PathLike)):
+        remedy = "Read the file first, for instance with pandas.read_csv(X)"
+    elif kind.endswith("GroupBy"):
+        remedy = "Take its frames one by one, such as [model.fit(frame) for _, frame in X]"
+    elif kind == "Series" and hasattr(X, "to_frame"):
+        remedy = "It is one column: pass X.to_frame(), or reshape a row to (1, n_features)"
+    elif isinstance(X, np.ma.MaskedArray):
+        if np.ma.is_masked(X):
+            remedy = "Mark what is masked with NaN: X.astype(float).filled(numpy.nan)"
+    elif isinstance(X, np.ndarray):
+        if X.dtype.names is not None:
+            remedy = "It has named fields: pass pandas.DataFrame(X)"
+    elif way := next((way for way in _WAYS_TO_FRAMES if callable(getattr(X, way, None))), None):
+        is_array = hasattr(X, "__array__") and not hasattr(X, "columns")
+        remedy = None if is_array else f"Pass X.{way}()"
+    elif isinstance(X, Mapping):
+        remedy = "Pass pandas.DataFrame(X), if these are its columns"
+    elif isinstance(X, Sequence) and len(X) and isinstance(X[0], Mapping):
+        remedy = "Pass pandas.DataFrame(X), if these are its rows"
+    elif isinstance(X, Iterable):
+        if not isinstance(X, Sequence) and not hasattr(X, "__array__"):
+            remedy = "Pass list(X), if these are its rows"
+    elif not (hasattr(X, "__array__") or np.isscalar(X)):
+        remedy = "Pass an array, or a pandas or polars frame"
+    if remedy is not None:
+        raise ValueError(f"X must be a table of two dimensions; got a {kind}. {remedy}.")
 
 
 def check_weights(sample_weight: Any, X: Any) -> np.ndarray:

@@ -25,6 +25,7 @@ LAYERS = [
     {"_density", "datasets"},
     {"_asking", "_tables"},
     {"_columns", "_learn"},
+    {"_frames"},
     {"_starts"},
     {"_clusters", "_completion", "_neighbourhoods", "_solvers"},
     {"_adam", "_em", "_queries", "_structure", "curvature"},
@@ -35,7 +36,8 @@ LAYERS = [
     {"_inputs", "_patterns"},
     {"_evidence", "_regions"},
     {"_binomial", "_gaussian", "_links", "_symbols", "_tree", "_sklearn"},
-    {"_levels", "_threads", "_version"},
+    {"_numbers"},
+    {"_levels", "_shown", "_threads", "_version"},
     {"_kernels"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skpc._shown import shown
 from skpc.plotting._base import (
     BLUE,
     GREEN,
@@ -167,7 +168,8 @@ class FitHistoryDisplay:
         steps = np.asarray(iterations)
         if steps.ndim != 1 or not steps.size or (np.diff(steps, prepend=0) < 1).any():
             raise ValueError(
-                f"iterations must be ascending and at least 1, such as [1, 10]; got {iterations!r}."
+                "iterations must be ascending and at least 1, such as [1, 10]; got "
+                f"{shown(iterations)}."
             )
         model = clone(estimator)
         if model.solver != "em" or isinstance(model.batch_size, Integral):

@@ -10,6 +10,7 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from skpc._circuit import Circuit
 from skpc._parameters import ParameterVector
+from skpc._shown import shown
 from skpc.curvature import directional_profile, hessian_operator
 from skpc.plotting._base import (
     COLOUR_MAP,
@@ -182,13 +183,13 @@ class LossLandscapeDisplay:
         for estimator in estimators.values():
             check_density(estimator, cls)
         if n_directions not in _LARGEST_STEP:
-            raise ValueError(f"n_directions must be 1 or 2; got {n_directions!r}.")
+            raise ValueError(f"n_directions must be 1 or 2; got {shown(n_directions)}.")
         bound = 0.5 / n_directions
         reach = _LARGEST_STEP[n_directions] if largest_step is None else largest_step
         if not 0.0 < reach < bound:
             raise ValueError(
                 f"largest_step must be between 0 and {bound}, where weights may become zero; got "
-                f"{reach!r}."
+                f"{shown(reach)}."
             )
         steps = np.linspace(-reach, reach, n_steps)
         rises, eigenvalues, sharpness = [], [], []

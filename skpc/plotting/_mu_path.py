@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
+from skpc._shown import shown
 from skpc.plotting._base import (
     BLUE,
     GREEN,
@@ -171,7 +172,7 @@ class MuPathDisplay:
             metric = search.refit if isinstance(search.refit, str) else "score"
         if f"mean_test_{metric}" not in results:
             known = [name[10:] for name in results if name.startswith("mean_test_")]
-            raise ValueError(f"metric must be one of {known}; got {metric!r}.")
+            raise ValueError(f"metric must be one of {known}; got {shown(metric)}.")
         best = results["params"][int(np.argmin(results[f"rank_test_{metric}"]))]
         rows = np.array(
             [

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skpc._dependence import edge_information
+from skpc._shown import shown
 from skpc._tree import tree_of_region
 from skpc.curvature import node_curvature
 from skpc.plotting._base import (
@@ -154,7 +155,7 @@ class StructureDisplay:
             if not members.size:
                 raise ValueError(
                     f"tree must be at least 0 and below the number of trees, "
-                    f"{len(circuit.roots)}; got {tree!r}."
+                    f"{len(circuit.roots)}; got {shown(tree)}."
                 )
         # A root, whose parent is -1, finds the last entry: -1 again.
         number = np.append(np.full(circuit.n_regions, -1), -1)

@@ -1,0 +1,134 @@
+"""The kinds of number that columns hold, and the way back to them from float64."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from fractions import Fraction
+from math import inf, isinf, nextafter
+from numbers import Integral, Rational, Real
+from typing import Any
+
+import numpy as np
+
+FLOAT, INTEGER, BOOLEAN, DECIMAL, FRACTION = "float", "integer", "boolean", "decimal", "fraction"
+EXACT_LIMIT = 2**53  # up to here float64 has all integers
+_LONGEST = 400  # digits of a float64 on either side of the point, with room
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A kind of number, and the limits of what a column of it can hold.
+
+    Attributes
+    ----------
+    kind : "float", "integer", "boolean", "decimal" or "fraction"
+    low, high : int or float
+    fineness : int
+        Digits after the point of decimals, the largest denominator of fractions.
+    """
+
+    kind: str
+    low: float = -inf
+    high: float = inf
+    fineness: int = 0
+
+    @classmethod
+    def of_dtype(cls, dtype: np.dtype) -> Numbers:
+        """What an array of booleans, integers or floats holds."""
+        if dtype.kind == "b":
+            return cls(BOOLEAN)
+        if dtype.kind in "iu":
+            return cls.of_integers(dtype.kind == "i", 8 * dtype.itemsize)
+        if dtype.kind == "f" and dtype.itemsize < 8:
+            largest = float(np.finfo(dtype).max)
+            return cls(FLOAT, -largest, largest)
+        return cls(FLOAT)
+
+    @classmethod
+    def of_integers(cls, is_signed: bool, n_bits: int) -> Numbers:
+        """Integers of so many bits."""
+        n_bits -= is_signed
+        return cls(INTEGER, -(2**n_bits) if is_signed else 0, 2**n_bits - 1)
+
+    @classmethod
+    def of_decimals(cls, precision: int, scale: int) -> Numbers:
+        """Decimals of so many digits, `scale` of them after the point."""
+        largest = Fraction(10**precision - 1, 10 ** max(scale, 0))
+        return cls(DECIMAL, -_below(largest), _below(largest), max(scale, 0))
+
+    @classmethod
+    def of_objects(cls, values: Collection[Any]) -> Numbers:
+        """What a column of Python's or NumPy's numbers holds, one of them at least."""
+        if all(isinstance(value, (bool, np.bool_)) for value in values):
+            return cls(BOOLEAN)
+        exact = (bool, np.bool_, Rational)
+        if all(isinstance(value, exact) for value in values):
+            denominators = [v.denominator for v in values if isinstance(v, Rational)]
+            largest = max(map(int, denominators))
+            has_fractions = any(not isinstance(value, (*exact[:2], Integral)) for value in values)
+            return cls(FRACTION, fineness=largest) if has_fractions else cls(INTEGER)
+        decimals = [value for value in values if isinstance(value, Decimal)]
+        if decimals and all(isinstance(value, (*exact[:2], Integral, Decimal)) for value in values):
+            finest = min(int(value.as_tuple().exponent) for value in decimals)
+            return cls(DECIMAL, fineness=min(max(-finest, 0), _LONGEST))
+        has_integers = any(isinstance(value, Integral) for value in values)
+        if has_integers and all(is_whole(value) for value in values):
+            return cls(INTEGER)
+        return cls(FLOAT)
+
+    def restore(self, values: np.ndarray) -> np.ndarray:
+        """The numbers (n,) of this kind that are next to these floats, none of them missing."""
+        if self.kind == BOOLEAN:
+            return values > 0.5
+        if self.kind == FRACTION:
+            return _objects(Fraction(v).limit_denominator(self.fineness) for v in values.tolist())
+        if self.kind == INTEGER:
+            values = np.rint(values)
+        if not (isinf(self.low) and isinf(self.high)):
+            values = np.clip(values, -_below(-self.low), _below(self.high))
+        if self.kind == DECIMAL:
+            context = Context(prec=_LONGEST + self.fineness)
+            step = Decimal((0, (1,), -self.fineness))
+            return _objects(
+                Decimal(repr(v)).quantize(step, context=context) for v in values.tolist()
+            )
+        if self.kind == INTEGER:
+            for dtype in np.int64, np.uint64:
+                limits = np.iinfo(dtype)
+                if limits.min <= self.low and self.high <= limits.max:
+                    return values.astype(dtype)
+            return _objects(map(int, values.tolist()))
+        return values
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a real number, or a boolean."""
+    return isinstance(value, (Real, Decimal, np.bool_))
+
+
+def is_whole(value: Any) -> bool:
+    """Whether a finite number has no fraction."""
+    return bool(value == int(value))
+
+
+def first_inexact(values: Iterable[Any]) -> Any:
+    """The first integer that float64 does not have, or None."""
+    for value in values:
+        if abs(value) >= EXACT_LIMIT and is_whole(value) and int(float(value)) != int(value):
+            return value
+    return None
+
+
+def _below(limit: Any) -> float:
+    """The largest float64 that is not above a number."""
+    nearest = float(limit)
+    return nextafter(nearest, -inf) if nearest > limit else nearest
+
+
+def _objects(values: Iterable[Any]) -> np.ndarray:
+    values = list(values)
+    out = np.empty(len(values), dtype=object)
+    out[:] = values
+    return out
