@@ -7,7 +7,7 @@ their column, NaN where a value is missing.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
 from math import fsum
 from numbers import Integral
@@ -19,7 +19,7 @@ from scipy.sparse import csc_array, csr_array, issparse
 from skpc import _frames as frames
 from skpc._frames import Cells, frame_module, names_of
 from skpc._levels import Levels
-from skpc._numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, first_inexact, is_whole
+from skpc._numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
 from skpc._shown import shown
 
 CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
@@ -197,7 +197,7 @@ class Columns:
         ValueError
             If `handle_unknown` is "error" and a category is new.
         """
-        self._check_names(names_of(X))
+        self.check_names(X)
         if frame_module(X) is None:
             for j, column in enumerate(self.columns):
                 if column.labels is not None:
@@ -214,7 +214,7 @@ class Columns:
             ):
                 name = column_name(self.names, j)
                 if column.categories is not None and cells.exact is not None:
-                    _refuse_inexact(cells.exact, name)
+                    _refuse_lost(cells.numbers, cells.exact, name)
                 matrix[:, j] = _to_codes(cells.values, cells.labels, column, name)
         _check_finite(matrix, self.names)
         if handle_unknown == "error":
@@ -295,15 +295,22 @@ class Columns:
         assert self.library is not None
         return frames.make_frame(self.library, self.names or (), self.index, cells)
 
-    def _check_names(self, names: tuple[Any, ...] | None) -> None:
-        """Compare names that scikit-learn does not, as not all of them are strings."""
+    def check_names(self, X: Any) -> None:
+        """Compare names that scikit-learn does not, as not all of them are strings.
+
+        Raises
+        ------
+        ValueError
+            If X has other names than fit saw, or in another order.
+        """
+        names = names_of(X)
         if names is None or self.names is None or _are_same(names, self.names):
             return
         shown_here, shown_in_fit = [*map(str, names)], [*map(str, self.names)]
         is_reordered = shown_here != shown_in_fit and sorted(shown_here) == sorted(shown_in_fit)
         if not is_reordered and (_are_strings(names) or _are_strings(self.names)):
             return  # scikit-learn has compared them, or warned
-        j = [a == b for a, b in zip(names, self.names, strict=True)].index(False)
+        j = [*map(_is_same, names, self.names)].index(False)
         raise ValueError(
             "The feature names should match those that were passed during fit, in the same order: "
             f"X has {column_name(names, j)} where fit saw {column_name(self.names, j)}. Select "
@@ -317,7 +324,9 @@ class Columns:
             return
         for j, column in enumerate(self.columns):
             if column.categories is not None:
-                _refuse_inexact(_dense_column(matrix, j).tolist(), column_name(self.names, j))
+                numbers = Numbers.of_dtype(matrix.dtype)
+                values = _dense_column(matrix, j).tolist()
+                _refuse_lost(numbers, values, column_name(self.names, j))
 
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
@@ -335,7 +344,13 @@ def _are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool
     if names is None or others is None:
         return names is others
     pairs = zip(names, others, strict=False)
-    return len(names) == len(others) and all(a == b or (a != a and b != b) for a, b in pairs)
+    return len(names) == len(others) and all(_is_same(name, other) for name, other in pairs)
+
+
+def _is_same(name: Any, other: Any) -> bool:
+    if isinstance(name, tuple) and isinstance(other, tuple):
+        return _are_same(name, other)
+    return bool(name == other or (name != name and other != other))
 
 
 def _are_strings(names: Sequence[Any]) -> bool:
@@ -393,18 +408,10 @@ def _wanted_types(
 def _positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
     """Column numbers of names or positions, for a parameter that refers to columns."""
     found = []
-    known: dict[Any, list[int]] = {}
-    for j, name in enumerate(names or ()):
-        known.setdefault(name, []).append(j)
+    known = {name: j for j, name in enumerate(names or ())}
     for key in keys:
-        places = known.get(key, []) if isinstance(key, Hashable) else []
-        if len(places) > 1:
-            raise ValueError(
-                f"{parameter} names {shown(key)}, which the columns {places} are all called. Give "
-                "them names of their own, or say which it is by its position."
-            )
-        if places:
-            found.append(places[0])
+        if isinstance(key, Hashable) and key in known:
+            found.append(known[key])
         elif isinstance(key, (int, np.integer)) and -n_columns <= key < n_columns:
             found.append(int(key) % n_columns)
         else:
@@ -478,7 +485,7 @@ def _learn_column(
     if wanted == GAUSSIAN:
         return Column(GAUSSIAN, None, None, cells.numbers, cells.dtype)
     if cells.exact is not None:
-        _refuse_inexact(cells.exact, name)
+        _refuse_lost(cells.numbers, cells.exact, name)
     return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
 
 
@@ -522,26 +529,28 @@ def _merged(values: Iterable[Any], name: str) -> str:
     """The message that refuses different numbers (n,) that are the same in float64."""
     first: dict[float, Any] = {}
     for value in values:
-        other = first.setdefault(float(value), value)
-        if other != value and not (is_whole(other) and is_whole(value)):
-            return (
-                f"X has numbers with more digits than float64 has in {name}, such as {other} and "
-                f"{value}, which it cannot tell apart. Round them, or subtract an offset."
-            )
-    return _too_large(name)
+        if first.setdefault(float(value), value) != value:
+            return _lost(value, name)
+    raise AssertionError("all are different in float64")
 
 
-def _too_large(name: str) -> str:
+def _lost(value: Any, name: str) -> str:
+    if not is_whole(value):
+        return (
+            f"X has numbers with more digits than float64 has in {name}, such as {value}: it "
+            "cannot tell apart such neighbours. Round them, or subtract an offset."
+        )
     return (
         f"X has integers beyond 2^53 in {name}, which float64 cannot tell apart. Encode them "
         "as categories 0, 1, 2, ..., or subtract an offset."
     )
 
 
-def _refuse_inexact(values: Iterable[Any], name: str) -> None:
-    """Refuse integers that float64 does not have."""
-    if first_inexact(values) is not None:
-        raise ValueError(_too_large(name))
+def _refuse_lost(numbers: Numbers | None, values: Iterable[Any], name: str) -> None:
+    """Refuse numbers of a kind that do not come back from float64."""
+    lost = None if numbers is None else numbers.first_lost(values)
+    if lost is not None:
+        raise ValueError(_lost(lost, name))
 
 
 def _levels(distinct: np.ndarray, name: str) -> Levels:
@@ -585,15 +594,24 @@ def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.
     return np.array([code_of.get(value, unseen) for value in values], np.float64)
 
 
-def explain_strings(X: Any, error: Exception) -> None:
+def explain_cells(X: Any, error: Exception) -> None:
     """Raise a ValueError that names the first cell of an array that is not a number.
 
     Returns if there is none: then `error`, from the validation of X, is the best there is.
     """
+    if isinstance(X, (list, tuple)) and all(isinstance(row, Sized) for row in X):
+        widths = [len(row) for row in X]
+        if len(set(widths)) > 1:
+            i = next(i for i, width in enumerate(widths) if width != widths[0])
+            raise ValueError(
+                f"The rows of X are not of one length: row 0 has {widths[0]} cells and row {i} "
+                f"has {widths[i]}. Mark what is missing with NaN."
+            ) from error
     cells = np.asarray(X)
     if cells.ndim != 2 or cells.dtype.kind not in "OUS":
         return
     for (i, j), value in np.ndenumerate(cells):
+        frames.refuse_time(value, f"row {i}, column {j}", cells.dtype)
         if isinstance(value, (str, bytes)):
             try:
                 float(value)
@@ -616,7 +634,7 @@ def explain_integers(X: Any, table: Any) -> None:
     cells = np.asarray(X, dtype=object)
     for j in np.flatnonzero(is_large.any(axis=0)).tolist():
         large = cells[is_large[:, j], j]
-        _refuse_inexact([v for v in large if isinstance(v, Integral)], column_name(None, j))
+        _refuse_lost(Numbers(FLOAT), large, column_name(None, j))
 
 
 def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:

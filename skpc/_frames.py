@@ -94,7 +94,7 @@ def read_index(X: Any) -> tuple[Any, ...] | None:
     if isinstance(index, module.MultiIndex):
         dtypes = tuple(_plain_pandas(level.dtype, module) for level in index.levels)
         return "MultiIndex", tuple(index.names), dtypes
-    return "Index", index.name, _plain_pandas(index.dtype, module)
+    return type(index).__name__, index.name, _plain_pandas(index.dtype, module)
 
 
 def make_frame(
@@ -168,6 +168,14 @@ def _no_times(name: str, dtype: Any) -> str:
     )
 
 
+def refuse_time(value: Any, name: str, dtype: Any) -> None:
+    """Raise a ValueError if a cell is a date, a time or a duration."""
+    if isinstance(value, (datetime.datetime, datetime.date, np.datetime64)):
+        raise ValueError(no_dates(name, dtype))
+    if isinstance(value, (datetime.time, datetime.timedelta, np.timedelta64)):
+        raise ValueError(_no_times(name, dtype))
+
+
 def _no_numbers(name: str, dtype: Any, value: Any) -> str:
     return (
         f"X holds values in {name} that are neither all numbers nor all strings, such as "
@@ -238,7 +246,7 @@ def _plain_pandas(dtype: Any, pandas: Any) -> Any:
     if isinstance(dtype, pandas.DatetimeTZDtype):
         return kind, dtype.unit, str(dtype.tz)
     if isinstance(dtype, pandas.PeriodDtype):
-        return kind, dtype.freq.freqstr
+        return kind, str(dtype)
     if hasattr(dtype, "pyarrow_dtype"):
         import pyarrow  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
@@ -272,6 +280,8 @@ def _of_pandas(plain: tuple[Any, ...], pandas: Any) -> Any:
 
         schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(rest[0]))
         return pandas.ArrowDtype(schema.field(0).type)
+    if kind == "PeriodDtype":
+        return pandas.api.types.pandas_dtype(rest[0])
     return getattr(pandas, kind)(*rest)
 
 
@@ -303,6 +313,11 @@ def _made_index(names: Sequence[Any], index: tuple[Any, ...] | None, pandas: Any
             for level, dtype in zip(levels, inner, strict=True)
         ]
         return pandas.MultiIndex.from_arrays(arrays, names=own_name)
+    if kind == "RangeIndex" and len(names) > 1:
+        step = names[1] - names[0]
+        made = pandas.RangeIndex(names[0], names[-1] + step, step, name=own_name)
+        if made.tolist() == list(names):  # not some of a range
+            return made
     dtype = None if inner is None else _of_pandas(inner, pandas)
     return pandas.Index(list(names), dtype=dtype, name=own_name, tupleize_cols=False)
 
@@ -318,7 +333,10 @@ def _filled_pandas(
     types = pandas.api.types
     dtype = series.dtype
     series = series.copy()
+    plain = _plain_pandas(dtype, pandas) or (None,)
+    is_categorical = plain[0] == "CategoricalDtype"  # even of booleans
     is_numeric = types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)
+    is_numeric = is_numeric and not is_categorical
     if labels is not None:
         of_no_kind = is_numeric or dtype == "null[pyarrow]"
         cells = labels[values.astype(np.intp)]
@@ -329,10 +347,9 @@ def _filled_pandas(
         elif not of_no_kind and len(present := series.dropna().tolist()):
             numbers = _numbers_of_objects(present)
         cells = values if numbers is None else numbers.restore(values)
-    plain = _plain_pandas(dtype, pandas) or (None,)
     if of_no_kind:  # all are missing
         series = series.astype(object)
-    elif plain[0] == "CategoricalDtype":
+    elif is_categorical:
         known = set(dtype.categories)
         series = series.cat.add_categories([c for c in dict.fromkeys(cells) if c not in known])
     elif plain[0] in ("SparseDtype", "ArrowDtype"):  # they take no items
@@ -462,10 +479,7 @@ def _read_objects(
         labels[~missing] = [str(value) for value in present]
         return Cells(labels, (), None, plain, None)
     for value in present:
-        if isinstance(value, (datetime.datetime, datetime.date, np.datetime64)):
-            raise ValueError(no_dates(name, dtype))
-        if isinstance(value, (datetime.time, datetime.timedelta, np.timedelta64)):
-            raise ValueError(_no_times(name, dtype))
+        refuse_time(value, name, dtype)
         if not is_number(value):
             raise ValueError(_no_numbers(name, dtype, value))
     numbers = np.full(len(values), np.nan)

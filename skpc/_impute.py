@@ -141,7 +141,8 @@ class SharpPCImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, Ba
         try:
             if isinstance(self.estimator, FrozenEstimator):
                 density = _frozen_density(self.estimator)
-                validate_table(density, X, reset=False, accept_sparse=False)
+                table = validate_table(density, X, reset=False, accept_sparse=False)
+                density._columns.check_names(table)
                 self.n_features_in_ = density.n_features_in_
                 self.__dict__.pop("feature_names_in_", None)
                 if hasattr(density, "feature_names_in_"):

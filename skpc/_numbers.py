@@ -78,6 +78,18 @@ class Numbers:
             return cls(INTEGER)
         return cls(FLOAT)
 
+    def first_lost(self, values: Iterable[Any]) -> Any:
+        """The first of these numbers that does not come back from float64, or None."""
+        if self.kind == BOOLEAN:
+            return None
+        distinct = list(dict.fromkeys(values))
+        if self.kind == FLOAT:  # of both: integers may be lost
+            distinct = [value for value in distinct if isinstance(value, Integral)]
+        numbers = Numbers(INTEGER) if self.kind == FLOAT else self
+        restored = numbers.restore(np.array([float(value) for value in distinct]))
+        pairs = zip(distinct, restored.tolist(), strict=True)
+        return next((value for value, back in pairs if value != back), None)
+
     def restore(self, values: np.ndarray) -> np.ndarray:
         """The numbers (n,) of this kind that are next to these floats, none of them missing."""
         if self.kind == BOOLEAN:
@@ -91,9 +103,7 @@ class Numbers:
         if self.kind == DECIMAL:
             context = Context(prec=_LONGEST + self.fineness)
             step = Decimal((0, (1,), -self.fineness))
-            return _objects(
-                Decimal(repr(v)).quantize(step, context=context) for v in values.tolist()
-            )
+            return _objects(_decimal(v).quantize(step, context=context) for v in values.tolist())
         if self.kind == INTEGER:
             for dtype in np.int64, np.uint64:
                 limits = np.iinfo(dtype)
@@ -113,12 +123,9 @@ def is_whole(value: Any) -> bool:
     return bool(value == int(value))
 
 
-def first_inexact(values: Iterable[Any]) -> Any:
-    """The first integer that float64 does not have, or None."""
-    for value in values:
-        if abs(value) >= EXACT_LIMIT and is_whole(value) and int(float(value)) != int(value):
-            return value
-    return None
+def _decimal(value: float) -> Decimal:
+    """The shortest decimal that is this float64; an integer as it is."""
+    return Decimal(int(value)) if abs(value) >= EXACT_LIMIT else Decimal(repr(value))
 
 
 def _below(limit: Any) -> float:

@@ -11,17 +11,18 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from skpc._columns import explain_integers, explain_strings
-from skpc._frames import frame_module, no_dates
+from skpc._columns import column_name, explain_cells, explain_integers
+from skpc._frames import frame_module, names_of, no_dates
 from skpc._sklearn import check_sample_weight
 
 _SMALLEST_WEIGHT = 1e-100
-_WAYS_TO_FRAMES = "collect", "compute", "to_pandas", "toPandas", "to_dataframe"
+_WAYS_TO_FRAMES = "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
 
 
 def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool = True) -> Any:
     """Check names and number of columns, and cells if X is no frame."""
     _refuse_near_misses(X)
+    _refuse_namesakes(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
     if frame_module(X) is not None:
@@ -38,11 +39,25 @@ def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool =
             accept_sparse=["csr", "csc"] if accept_sparse else False,
             ensure_all_finite=False,
         )
-    except ValueError as error:
-        explain_strings(X, error)
+        if table.dtype.kind == "O":  # of a list with None
+            table = table.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        explain_cells(X, error)
         raise
     explain_integers(X, table)
     return table
+
+
+def _refuse_namesakes(X: Any) -> None:
+    """Raise a ValueError if columns of a frame have the same name."""
+    names = names_of(X) or ()
+    if len(set(names)) < len(names):
+        first = {name: j for j, name in reversed([*enumerate(names)])}
+        j = next(j for j, name in enumerate(names) if first[name] < j)
+        raise ValueError(
+            f"X has the name of {column_name(names, j)} twice, at the positions {first[names[j]]} "
+            f"and {j}. Give every column a name of its own."
+        )
 
 
 def _refuse_near_misses(X: Any) -> None:
@@ -51,7 +66,7 @@ def _refuse_near_misses(X: Any) -> None:
     remedy = None
     if frame_module(X) is not None or issparse(X):
         return
-    if X is None:
+    if X is None or isinstance(X, type):
         remedy = "Pass an array, or a pandas or polars frame"
     elif isinstance(X, (str, bytes, PathLike)):
         remedy = "Read the file first, for instance with pandas.read_csv(X)"
@@ -66,11 +81,11 @@ def _refuse_near_misses(X: Any) -> None:
         if X.dtype.names is not None:
             remedy = "It has named fields: pass pandas.DataFrame(X)"
     elif way := next((way for way in _WAYS_TO_FRAMES if callable(getattr(X, way, None))), None):
-        is_array = hasattr(X, "__array__") and not hasattr(X, "columns")
-        remedy = None if is_array else f"Pass X.{way}()"
+        is_frame = hasattr(type(X), "columns") or isinstance(X, Mapping)
+        remedy = f"Pass X.{way}()" if is_frame or not hasattr(X, "__array__") else None
     elif isinstance(X, Mapping):
         remedy = "Pass pandas.DataFrame(X), if these are its columns"
-    elif isinstance(X, Sequence) and len(X) and isinstance(X[0], Mapping):
+    elif isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], Mapping):
         remedy = "Pass pandas.DataFrame(X), if these are its rows"
     elif isinstance(X, Iterable):
         if not isinstance(X, Sequence) and not hasattr(X, "__array__"):

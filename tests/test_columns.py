@@ -1,14 +1,28 @@
 """Tables of every kind: how columns are read, what is refused, and what comes back."""
 
+import datetime
 import warnings
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas
 import polars
+import pyarrow
 import pytest
+from sklearn.frozen import FrozenEstimator
 
-from skpc import SharpPCDensity
+from skpc import (
+    SharpPCClassifier,
+    SharpPCDensity,
+    SharpPCDensityCV,
+    SharpPCImputer,
+    SharpPCOutlierDetector,
+)
 from skpc._columns import Columns, take_rows
+
+DECIMAL_OF_ARROW = pandas.ArrowDtype(pyarrow.decimal128(38, 0))
 
 
 def learn(X, weights=None, **options):
@@ -637,7 +651,7 @@ def test_polars_decimals_are_numbers():
     frame = polars.DataFrame({"d": polars.Series([1.5, 2.25, 3.0] * 5).cast(polars.Decimal(10, 2))})
     model = fitted(frame)
     assert model.feature_types_ == ["gaussian"]
-    assert model.sample(3, random_state=0).schema == {"d": polars.Float64}
+    assert model.sample(3, random_state=0).schema == frame.schema
 
 
 def test_integers_that_float64_merges_are_refused():
@@ -648,6 +662,411 @@ def test_integers_that_float64_merges_are_refused():
 def test_values_too_large_to_square_are_refused():
     with pytest.raises(ValueError, match=r"too large to be squared: 1e\+160 in column 0"):
         fitted(np.array([[1e160], [0.5]] * 5))
+
+
+NEIGHBOURS = [2**60 + i for i in range(4)] * 10
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pandas.Series(NEIGHBOURS),
+        pandas.Series(NEIGHBOURS, dtype="uint64"),
+        pandas.Series([2**63 + value for value in NEIGHBOURS], dtype="uint64"),
+        pandas.Series([*NEIGHBOURS, None], dtype="Int64"),
+        pandas.Series([*NEIGHBOURS, None], dtype="UInt64"),
+        pandas.Series([*NEIGHBOURS, None], dtype="int64[pyarrow]"),
+        pandas.Series([*NEIGHBOURS, None], dtype=object),
+        pandas.Series([*NEIGHBOURS, np.nan], dtype=object),
+        pandas.Series(NEIGHBOURS, dtype=pandas.SparseDtype("int64")),
+        pandas.Series([Decimal(value) for value in NEIGHBOURS]),
+        pandas.Series([Decimal(value) for value in NEIGHBOURS], dtype=DECIMAL_OF_ARROW),
+        pandas.Series([Decimal(i) + Decimal("1e-20") * i for i in (1, 2)] + [Decimal(1)]),
+        pandas.Series([Fraction(1, 3), Fraction(10**30, 3 * 10**30 + 1)]),
+        polars.Series([*NEIGHBOURS, None]),
+        polars.Series([*NEIGHBOURS, None], dtype=polars.UInt64),
+        polars.Series([*NEIGHBOURS, None], dtype=polars.Int128),
+        polars.Series([Decimal(value) for value in NEIGHBOURS], dtype=polars.Decimal(38, 0)),
+        polars.Series(
+            [Decimal(1), Decimal("1.00000000000000000001")], dtype=polars.Decimal(38, 20)
+        ),
+    ],
+    ids=lambda column: f"{type(column).__module__.split('.')[0]} {column.dtype}",
+)
+@pytest.mark.parametrize("feature_types", ["auto", "gaussian", "categorical"])
+def test_numbers_of_frames_that_float64_merges_are_refused(column, feature_types):
+    module = pandas if isinstance(column, pandas.Series) else polars
+    frame = module.DataFrame({"id": column})
+    with pytest.raises(ValueError, match=r"in column 'id', .*cannot tell apart"):
+        fitted(frame, feature_types=feature_types)
+
+
+@pytest.mark.parametrize("convert", [list, lambda cells: np.array(cells, dtype=object)])
+def test_python_integers_beside_floats_are_refused_if_float64_has_them_not(convert):
+    cells = [[2**60 + i, 0.5] for i in range(4)]
+    with pytest.raises(ValueError, match=r"beyond 2\^53 in column 0"):
+        fitted(convert(cells))
+    assert fitted(convert([[2**60, 0.5], [2**61, None], [0, 1.5]])).n_features_in_ == 2
+
+
+def test_a_list_with_none_is_a_table_with_holes():
+    X = [[0, 1.5], [1, None], [None, 0.25], [0, 2.0]]
+    holes = np.array(X, dtype=float)
+    np.testing.assert_array_equal(fitted(X).score_samples(X), fitted(holes).score_samples(holes))
+
+
+@pytest.mark.parametrize("make", [np.array, lambda X: pandas.DataFrame(X)], ids=["array", "pandas"])
+def test_integers_that_float64_has_are_categories_and_others_no_query(make):
+    X = make([[2**60], [2**60 + 256], [2**60]])
+    model = fitted(X)
+    assert model.categories_[0].tolist() == [2**60, 2**60 + 256]
+    assert set(np.asarray(model.sample(20, random_state=0)).ravel()) == {2**60, 2**60 + 256}
+    with pytest.raises(ValueError, match=r"beyond 2\^53 in column '?0"):
+        model.score_samples(make([[2**60], [2**60 + 1]]))
+    with pytest.raises(ValueError, match=r"beyond 2\^53 in column '?0"):
+        fitted(make([[2**60 + 1]] * 5))
+
+
+def test_integers_far_apart_may_be_continuous_however_large():
+    X = pandas.DataFrame({"ns": 1_700_000_000_123_456_789 + 10**9 * np.arange(200)})
+    model = fitted(X, feature_types="gaussian")
+    assert np.isfinite(model.score_samples(X)).all()
+    drawn = model.sample(50, random_state=0)["ns"]
+    assert drawn.dtype == np.int64
+    assert abs(drawn.mean() - X["ns"].mean()) < 1e11
+
+
+@pytest.mark.parametrize("value", [2.0**53, -(2.0**53), 1e120])
+def test_binomial_levels_that_cannot_be_counted_are_refused(value):
+    X = np.column_stack([np.full(20, value), np.arange(20) % 2])
+    with pytest.raises(ValueError, match=r"'binomial' of column 0, .*beyond 2\^53.*Subtract"):
+        fitted(X, feature_types={0: "binomial"})
+    near = np.column_stack([np.full(20, np.copysign(2.0**53 - 2, value)), X[:, 1]])
+    assert fitted(near, feature_types={0: "binomial"}).categories_[0].tolist() == [near[0, 0]]
+
+
+# --- objects ---------------------------------------------------------------------------
+
+
+def objects(values):
+    return pandas.DataFrame({"it": pandas.Series(values, dtype=object)})
+
+
+@pytest.mark.parametrize(
+    ("values", "categories"),
+    [
+        ([1, 2, None] * 5, [1, 2]),
+        ([True, False, None] * 5, [False, True]),
+        ([np.int8(1), np.int64(2), np.nan] * 5, [1, 2]),
+        ([np.bool_(True), False, pandas.NA] * 5, [False, True]),
+        ([True, 2, None] * 5, [1, 2]),
+        ([1, 2.0, None] * 5, [1, 2]),
+        ([1.0, 2.0, None] * 5, [1.0, 2.0]),
+        ([Decimal("1.50"), Decimal(2), None] * 5, [Decimal("1.50"), Decimal("2.00")]),
+        ([Fraction(1, 2), Fraction(2), 3] * 5, [Fraction(1, 2), Fraction(2), Fraction(3)]),
+        ([1, 2.5, None] * 5, [1.0, 2.5]),
+    ],
+)
+def test_categories_of_objects_are_what_they_were(values, categories):
+    model = fitted(objects(values), feature_types="categorical")
+    found = model.categories_[0].tolist()
+    assert found == categories
+    assert [type(value) for value in found] == [type(value) for value in categories]
+    drawn = model.sample(30, random_state=0)["it"]
+    assert drawn.dtype == object
+    assert set(drawn) == set(categories)
+    assert {type(value) for value in drawn} == {type(value) for value in categories}
+
+
+@pytest.mark.parametrize(
+    ("kind", "step"), [(int, 1), (Decimal, Decimal("0.25")), (Fraction, Fraction(1, 3))]
+)
+def test_continuous_objects_come_back_as_fine_as_they_were(kind, step):
+    values = [kind(i) * step for i in range(100)]
+    drawn = fitted(objects(values)).sample(30, random_state=0)["it"]
+    assert all(type(value) is kind for value in drawn)
+    if kind is Decimal:
+        assert {value.as_tuple().exponent for value in drawn} == {-2}
+    else:
+        assert {value.denominator for value in drawn} <= ({1} if kind is int else {1, 2, 3})
+
+
+# --- arrays ----------------------------------------------------------------------------
+
+ARRAYS = [
+    *(np.dtype(f"{order}{kind}{size}") for order in "<>" for kind in "iu" for size in (1, 2, 4, 8)),
+    *(np.dtype(f"{order}f{size}") for order in "<>" for size in (2, 4, 8)),
+    np.dtype(np.longdouble),
+    np.dtype(bool),
+]
+
+
+@pytest.mark.parametrize("dtype", ARRAYS, ids=lambda dtype: dtype.str)
+@pytest.mark.parametrize("is_continuous", [False, True])
+def test_arrays_of_every_dtype_come_back(dtype, is_continuous):
+    X = (np.arange(120).reshape(60, 2) % (101 if is_continuous else 3)).astype(dtype)
+    X.setflags(write=False)
+    model = small(feature_types="gaussian" if is_continuous else "auto").fit(X)
+    drawn = model.sample(20, random_state=0)
+    assert drawn.dtype == dtype
+    assert np.isfinite(model.score_samples(X)).all()
+    if not is_continuous:
+        assert set(drawn.ravel()) <= set(X.ravel())
+    if dtype.kind in "iu":
+        expected = small(feature_types=model.feature_types_).fit(X.astype(float))
+        rounded = np.rint(expected.sample(20, random_state=0))
+        limits = np.iinfo(dtype)
+        np.testing.assert_array_equal(drawn, np.clip(rounded, limits.min, limits.max))
+
+
+def test_floats_of_16_bits_stay_in_their_range():
+    X = (np.random.default_rng(0).normal(size=(200, 1)) * 3e4).clip(-6e4, 6e4).astype(np.float16)
+    assert np.isfinite(fitted(X).sample(5000, random_state=0)).all()
+
+
+def test_longdoubles_that_float64_merges_are_refused():
+    one = np.longdouble(1)
+    if one + np.finfo(np.longdouble).eps > one + 2 * np.finfo(float).eps:
+        return  # it is float64 here
+    with pytest.raises(ValueError, match="more digits than float64 has in column 0"):
+        fitted(np.array([[one], [one + np.finfo(np.longdouble).eps]]))
+
+
+# --- nearly tables ---------------------------------------------------------------------
+
+
+def table_of_numbers():
+    return pandas.DataFrame({"a": [0, 1] * 10, "b": np.arange(20) / 7})
+
+
+NEARLY = {
+    "LazyFrame": (lambda X: polars.from_pandas(X).lazy(), r"LazyFrame.*X\.collect\(\)"),
+    "polars Series": (lambda X: polars.from_pandas(X)["a"], r"Series.*X\.to_frame\(\)"),
+    "pandas Series": (lambda X: X["a"], r"Series.*X\.to_frame\(\).*reshape"),
+    "pyarrow Table": (pyarrow.Table.from_pandas, r"Table.*X\.to_pandas\(\)"),
+    "pyarrow RecordBatch": (pyarrow.RecordBatch.from_pandas, r"RecordBatch.*X\.to_pandas\(\)"),
+    "dict": (lambda X: X.to_dict("list"), r"dict.*pandas\.DataFrame\(X\)"),
+    "list of dicts": (lambda X: X.to_dict("records"), r"pandas\.DataFrame\(X\)"),
+    "groups": (lambda X: X.groupby("a"), r"DataFrameGroupBy.*one by one"),
+    "groups of polars": (lambda X: polars.from_pandas(X).group_by("a"), r"GroupBy.*one by one"),
+    "generator": (lambda X: (row for row in X.to_numpy()), r"generator.*list\(X\)"),
+    "zip": (lambda X: zip(X["a"], X["b"], strict=True), r"zip.*list\(X\)"),
+    "set": (lambda X: set(X["a"]), r"set.*list\(X\)"),
+    "str": (lambda X: "table.csv", r"got a str.*pandas\.read_csv"),
+    "path": (lambda X: Path("table.csv"), r"Path.*pandas\.read_csv"),
+    "None": (lambda X: None, r"NoneType.*Pass an array"),
+    "a type": (lambda X: pandas.DataFrame, r"got a type.*Pass an array"),
+    "vector": (lambda X: X["b"].to_numpy(), r"reshape"),
+    "number": (lambda X: 3.0, r"reshape"),
+    "named fields": (lambda X: X.to_records(index=False), r"pandas\.DataFrame\(X\)"),
+    "masked": (lambda X: np.ma.masked_equal(X.to_numpy(), 0), r"MaskedArray.*filled\(numpy\.nan\)"),
+    "ragged": (lambda X: [[1, 2], [1]], r"row 0 has 2 cells and row 1 has 1"),
+    "list of dates": (lambda X: [[datetime.date(2020, 1, 1)]], r"dates in row 0, column 0"),
+    "list of times": (lambda X: [[datetime.time(1)]], r"times.*in row 0, column 0"),
+}
+
+
+@pytest.mark.parametrize(("make", "message"), NEARLY.values(), ids=NEARLY.keys())
+def test_what_is_nearly_a_table_is_refused_with_the_way_to_one(make, message):
+    X = table_of_numbers()
+    model = small().fit(X.to_numpy())
+    for ask in (
+        small().fit,
+        model.score_samples,
+        SharpPCImputer(small()).fit,
+        lambda X: model.sample(given=X),
+        lambda X: small().fit(table_of_numbers().to_numpy(), X_val=X),
+    ):
+        given = make(X)
+        if given is None and ask.__name__ == "<lambda>":
+            continue  # it means no rows there
+        with pytest.raises(ValueError, match=f"(?s){message}"):
+            ask(given)
+
+
+class FrameOfAnotherLibrary:
+    columns = ("a",)
+
+    def compute(self):
+        """Like dask's."""
+
+    def __array__(self, dtype=None, copy=None):
+        raise AssertionError("not to be read silently")
+
+
+def test_frames_of_other_libraries_are_refused_with_their_own_way():
+    with pytest.raises(ValueError, match=r"FrameOfAnotherLibrary. Pass X\.compute\(\)"):
+        small().fit(FrameOfAnotherLibrary())
+
+
+def test_a_masked_array_without_a_mask_is_an_array():
+    X = table_of_numbers().to_numpy()
+    np.testing.assert_array_equal(
+        small().fit(np.ma.array(X)).score_samples(X), small().fit(X).score_samples(X)
+    )
+
+
+# --- names -----------------------------------------------------------------------------
+
+NAMES = {
+    "numbers": pandas.Index([2019, 2020, 2021]),
+    "a range": pandas.RangeIndex(3),
+    "a range with a step": pandas.RangeIndex(4, 10, 2, name="year"),
+    "reals": pandas.Index([0.5, np.nan, 2.0]),
+    "dates": pandas.date_range("2020", periods=3, tz="UTC", name="when"),
+    "periods": pandas.period_range("2020", periods=3),
+    "intervals": pandas.interval_range(0, 3),
+    "categories": pandas.CategoricalIndex(["a", "b", "c"], ordered=True, name="what"),
+    "tuples": pandas.Index([("a", 1), ("a", 2), ("b", 1)], tupleize_cols=False),
+    "levels": pandas.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["site", None]),
+    "levels of dates": pandas.MultiIndex.from_product(
+        [["a"], pandas.date_range("2020", periods=3)]
+    ),
+    "levels with a hole": pandas.MultiIndex.from_tuples([("a", np.nan), ("a", 2.0), ("b", 1.0)]),
+    "a name": pandas.Index(["a", "b", "c"], name="what"),
+    "a name that is a tuple": pandas.Index(["a", "b", "c"], name=("what", 1)),
+    "nullable numbers": pandas.Index([10, 20, 30], dtype="Int8"),
+    "strings of Arrow": pandas.Index(["a", "b", "c"], dtype="string[pyarrow]"),
+    "objects": pandas.Index(["a", "b", "c"], dtype=object),
+}
+each_names = pytest.mark.parametrize("names", NAMES.values(), ids=NAMES.keys())
+
+
+def named_frame(names):
+    x = np.random.default_rng(0).normal([0, 10, 100], size=(30, 3))
+    return pandas.DataFrame(x, columns=names)
+
+
+@each_names
+def test_the_index_of_columns_comes_back(names):
+    X = named_frame(names)
+    model = small().fit(X)
+    holes = X.mask(X > 100)
+    imputer = SharpPCImputer(small()).fit(X)
+    for table in (model.sample(2), model.sample(given=holes), imputer.transform(holes)):
+        pandas.testing.assert_index_equal(
+            table.columns, names, exact=True, check_names=True, check_freq=False
+        )
+    if names.name != "year":  # whose names are positions of others
+        smaller = model.marginal([-1, 0]).sample(2).columns
+        pandas.testing.assert_index_equal(smaller, names[[2, 0]], exact=True, check_freq=False)
+
+
+@each_names
+def test_columns_in_another_order_are_refused_by_every_query(names):
+    X = named_frame(names)
+    model = small().fit(X)
+    other = X.iloc[:, [2, 1, 0]]
+    y = np.arange(len(X)) % 2
+    classifier = SharpPCClassifier(small()).fit(X, y)
+    for ask in (
+        model.score_samples,
+        model.score,
+        lambda other: model.sample(given=other),
+        lambda other: model.conditional(other, -1),
+        lambda other: model.log_conditional(X, other),
+        model.feature_contributions,
+        SharpPCImputer(small()).fit(X).transform,
+        SharpPCImputer(FrozenEstimator(model)).fit,
+        classifier.predict,
+        SharpPCOutlierDetector(2, max_iter=2, n_components=1).fit(X).predict,
+        lambda other: small().fit(X, X_val=other),
+    ):
+        with pytest.raises(ValueError, match="feature names should match"):
+            ask(other)
+
+
+def test_other_numbers_for_names_are_refused_and_arrays_are_not():
+    X = named_frame([2019, 2020, 2021])
+    model = small().fit(X)
+    with pytest.raises(ValueError, match="X has column '1999' where fit saw column '2019'"):
+        model.score_samples(X.rename(columns={2019: 1999}))
+    expected = model.score_samples(X)
+    np.testing.assert_array_equal(model.score_samples(X.to_numpy()), expected)
+    as_strings = X.rename(columns=str)
+    with pytest.warns(UserWarning, match="feature names"):
+        np.testing.assert_array_equal(model.score_samples(as_strings), expected)
+    with (
+        pytest.warns(UserWarning, match="feature names"),
+        pytest.raises(ValueError, match="names should match"),
+    ):
+        model.score_samples(as_strings[["2021", "2020", "2019"]])
+
+
+@pytest.mark.parametrize("names", [["a", "a", "b"], [1, 2, 1]])
+def test_two_columns_of_one_name_are_refused(names):
+    with pytest.raises(ValueError, match=r"name of column '[a1]' twice, at the positions 0 and"):
+        small().fit(named_frame(names))
+
+
+# --- labels that only name rows --------------------------------------------------------
+
+
+def people(n=50):
+    return pandas.DataFrame({"name": [f"person {i}" for i in range(n)], "x": np.arange(n) % 3})
+
+
+def warnings_of(act):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        act()
+    return [str(w.message) for w in caught if "different labels" in str(w.message)]
+
+
+@pytest.mark.parametrize(
+    "convert", [lambda X: X, polars.from_pandas, lambda X: X.astype("category")]
+)
+def test_labels_that_only_name_rows_are_a_warning(convert):
+    X = convert(people())
+    (message,) = warnings_of(lambda: small().fit(X))
+    assert "column 'name' has 50 different labels in 50 values" in message
+    assert "Drop the column" in message
+
+
+def test_labels_that_name_rows_are_counted_by_weights_as_repetitions():
+    X = people()
+    twice = np.full(50, 2)
+    assert not warnings_of(lambda: small().fit(X, sample_weight=twice))
+    assert not warnings_of(lambda: small().fit(pandas.concat([X, X])))
+    absent = np.arange(50) < 20
+    (message,) = warnings_of(lambda: small().fit(X, sample_weight=absent))
+    assert warnings_of(lambda: small().fit(X[:20])) == [message]
+    weights = np.random.default_rng(0).random(50)
+    order = np.random.default_rng(1).permutation(50)
+    (message,) = warnings_of(lambda: small().fit(X, sample_weight=weights))
+    shuffled = warnings_of(lambda: small().fit(X.iloc[order], sample_weight=weights[order]))
+    assert shuffled == [message]
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda X: SharpPCDensityCV(2, max_iter=2, mus=[0, 0.1], cv=3, random_state=0).fit(X),
+        lambda X: SharpPCOutlierDetector(2, max_iter=2, n_components=1).fit(X),
+        lambda X: SharpPCClassifier(small()).fit(X, np.arange(50) % 2),
+        lambda X: SharpPCImputer(small()).fit(X),
+    ],
+)
+def test_every_estimator_warns_once_of_labels_that_name_rows(fit):
+    assert len(warnings_of(lambda: fit(people()))) == 1
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        people(9),
+        people().assign(name=[f"person {i % 40}" for i in range(50)]),
+        people().assign(name=pandas.Categorical(people()["name"], ordered=True)),
+        people().assign(name=np.arange(50)),
+    ],
+    ids=["few rows", "some again", "ordered", "numbers"],
+)
+def test_other_columns_are_no_names_of_rows(X):
+    assert not warnings_of(lambda: small().fit(X))
+
+
+def test_names_of_rows_that_are_asked_for_are_no_reason_to_warn():
+    assert not warnings_of(lambda: small(feature_types={"name": "categorical"}).fit(people()))
 
 
 def test_many_labels_are_a_warning():
