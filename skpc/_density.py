@@ -216,8 +216,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     random_state : int, RandomState instance or None, default=None
         Decides the start, the mini-batches and the rows that early stopping holds out. With
-        an int the fitted model has the same bits each time, for any number of threads and any
-        order of the rows.
+        an int the fitted model has the same bits each time on one kind of processor, for any
+        number of threads and any order of the rows.
 
     dtype : {"float64", "float32"}, default="float64"
         Precision of the messages in training. "float32" halves their memory and takes about

@@ -100,12 +100,12 @@ class _Team:
                 self._stop()
                 self._error = error
         self._arguments = ()  # a helper may be called up to now, and would keep them alive
-        error, self._error = self._error, None
-        if error is not None:
+        reason, self._error = self._error, None
+        if reason is not None:
             try:
-                raise error
+                raise reason
             finally:
-                del error  # its traceback has this frame
+                del reason  # its traceback has this frame
 
     def _call(self, n_helpers: int) -> None:
         # Where no thread can be started, or none any more at the end of the interpreter.

@@ -55,7 +55,7 @@ def draw_states(
                 shares[r] = 0.0
                 for k in range(n_latents):
                     shares[r] += root_weights[r * n_latents + k] * sums[row, k]
-                shares[r] = math.ldexp(shares[r], np.int32(max(exponents[row] - exponent, -2000)))
+                shares[r] = math.ldexp(shares[r], int(max(exponents[row] - exponent, -2000)))
             # One number for tree and state: what is left of it after the tree is as uniform.
             tree = 0
             uniform = uniforms[i, patterns.roots[0]]

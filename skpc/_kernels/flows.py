@@ -175,7 +175,7 @@ def _mixture(patterns, t, root_weights, sums, exponents):
         part = 0.0
         for k in range(n_latents):
             part += root_weights[r * n_latents + k] * sums[row, k]
-        likelihood += math.ldexp(part, np.int32(max(exponents[row] - largest, -2000)))
+        likelihood += math.ldexp(part, int(max(exponents[row] - largest, -2000)))
     return likelihood, largest
 
 
@@ -192,7 +192,7 @@ def _root_task(
         square = 0.0
         for r in range(n_roots):
             row = patterns.row_start[patterns.roots[r]] + t
-            shift = np.int32(max(exponents[row] - exponent, -2000))
+            shift = int(max(exponents[row] - exponent, -2000))
             scale = math.ldexp(1.0, shift) / likelihood
             weight = patterns.weights[row]
             for k in range(n_latents):
@@ -355,7 +355,7 @@ def _row_task(
         for r in range(n_roots):
             root = patterns.roots[r]
             row = patterns.row_start[root] + t
-            shift = np.int32(max(exponents[row] - exponent, -2000))
+            shift = int(max(exponents[row] - exponent, -2000))
             scale = math.ldexp(1.0, shift) / likelihood
             for k in range(n_latents):
                 derivative = sums[row, k] * scale

@@ -206,7 +206,7 @@ def add_transposed_product(a, b, out, n_rows):
 if config.DISABLE_JIT:  # plain Python for coverage and debugging: no intrinsics there
 
     def multiply(a, b, out, n_rows):
-        """Plain NumPy twin of the compiled `multiply`: row by row, for the same bits in any block."""
+        """Plain NumPy twin of the compiled `multiply`; a row's bits are its own here too."""
         for row in range(n_rows):
             out[row] = a[row, : b.shape[0]] @ b
 

@@ -39,7 +39,7 @@ def _count_bits(row, bits, planes, first, out):
             total = np.uint64(0)
             for w in range(n_words):
                 total += _popcount(masked[w] & bits[other, w])
-            out[other] += math.ldexp(np.float64(total), np.int32(p))
+            out[other] += math.ldexp(np.float64(total), p)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

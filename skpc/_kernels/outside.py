@@ -134,7 +134,7 @@ def fill_table(
         n_rows = patterns.n_patterns[region] * m
         if patterns.children_start[region] == patterns.children_start[region + 1]:
             for t in range(n_rows):  # without its column nothing is left
-                scale = math.ldexp(1.0, np.int32(-exponents[first_row + t]))
+                scale = math.ldexp(1.0, int(-exponents[first_row + t]))
                 for k in range(n_latents):
                     message = sums[first_row + t, k]
                     table[start + t, k] = scale * message if is_inverse[region] else scale / message
