@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skpc._numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_number
+from skpc._numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, are_numbers
 from skpc._shown import shown
 
 _BITS_OF_POLARS = {
@@ -474,14 +474,14 @@ def _read_objects(
 ) -> Cells:
     """An object column as strings with no declared labels, or as numbers."""
     present = values[~missing].tolist()
-    if all(isinstance(value, str) for value in present):
+    if all(issubclass(kind, str) for kind in set(map(type, present))):
         labels = np.full(len(values), None, dtype=object)
         labels[~missing] = [str(value) for value in present]
         return Cells(labels, (), None, plain, None)
-    for value in present:
+    if not are_numbers(present):
+        value = next(value for value in present if not are_numbers([value]))
         refuse_time(value, name, dtype)
-        if not is_number(value):
-            raise ValueError(_no_numbers(name, dtype, value))
+        raise ValueError(_no_numbers(name, dtype, value))
     numbers = np.full(len(values), np.nan)
     try:
         numbers[~missing] = [float(value) for value in present]
@@ -493,4 +493,4 @@ def _read_objects(
 
 
 def _numbers_of_objects(present: list[Any]) -> Numbers:
-    return Numbers.of_objects(present) if all(map(is_number, present)) else Numbers(FLOAT)
+    return Numbers.of_objects(present) if are_numbers(present) else Numbers(FLOAT)

@@ -61,22 +61,20 @@ class Numbers:
     @classmethod
     def of_objects(cls, values: Collection[Any]) -> Numbers:
         """What a column of Python's or NumPy's numbers holds, one of them at least."""
-        if all(isinstance(value, (bool, np.bool_)) for value in values):
+        kinds = set(map(type, values))
+        if all(issubclass(kind, (bool, np.bool_)) for kind in kinds):
             return cls(BOOLEAN)
-        exact = (bool, np.bool_, Rational)
-        if all(isinstance(value, exact) for value in values):
-            denominators = [v.denominator for v in values if isinstance(v, Rational)]
-            largest = max(map(int, denominators))
-            has_fractions = any(not isinstance(value, (*exact[:2], Integral)) for value in values)
-            return cls(FRACTION, fineness=largest) if has_fractions else cls(INTEGER)
-        decimals = [value for value in values if isinstance(value, Decimal)]
-        if decimals and all(isinstance(value, (*exact[:2], Integral, Decimal)) for value in values):
+        integers = {kind for kind in kinds if issubclass(kind, (Integral, np.bool_))}
+        if kinds == integers:
+            return cls(INTEGER)
+        if all(issubclass(kind, Rational) for kind in kinds - integers):
+            fractions = (value for value in values if type(value) not in integers)
+            return cls(FRACTION, fineness=max(int(value.denominator) for value in fractions))
+        if all(issubclass(kind, Decimal) for kind in kinds - integers):
+            decimals = (value for value in values if type(value) not in integers)
             finest = min(int(value.as_tuple().exponent) for value in decimals)
             return cls(DECIMAL, fineness=min(max(-finest, 0), _LONGEST))
-        has_integers = any(isinstance(value, Integral) for value in values)
-        if has_integers and all(is_whole(value) for value in values):
-            return cls(INTEGER)
-        return cls(FLOAT)
+        return cls(INTEGER) if integers and all(map(is_whole, values)) else cls(FLOAT)
 
     def first_lost(self, values: Iterable[Any]) -> Any:
         """The first of these numbers that does not come back from float64, or None."""
@@ -113,9 +111,9 @@ class Numbers:
         return values
 
 
-def is_number(value: Any) -> bool:
-    """Whether it is a real number, or a boolean."""
-    return isinstance(value, (Real, Decimal, np.bool_))
+def are_numbers(values: Iterable[Any]) -> bool:
+    """Whether all are real numbers or booleans."""
+    return all(issubclass(kind, (Real, Decimal, np.bool_)) for kind in set(map(type, values)))
 
 
 def is_whole(value: Any) -> bool:
