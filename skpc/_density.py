@@ -243,7 +243,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         It has one root, or one for each component or repetition.
 
     categories_ : list of ndarray or None, one a column
-        The categories of each column, sorted; None where it is continuous.
+        The categories of each column, sorted, as they are in the table; None where it is
+        continuous.
 
     feature_types_ : list of str, one a column
         How each column was read: "categorical", "binomial" or "gaussian".
@@ -472,6 +473,9 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         ConvergenceWarning
             If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
             of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
+        UserWarning
+            If the type of a column is uncertain, if it has very many labels, or if its labels
+            only name rows.
 
         Examples
         --------

@@ -99,6 +99,17 @@ def test_only_one_file_knows_thread_counts():
             assert "threadpoolctl" not in text
 
 
+def test_only_one_file_knows_frames():
+    """But for what reads a file or returns a frame, which imports pandas where it does."""
+    for path in SOURCES:
+        if path.name in ("_cli.py", "_asking.py", "datasets.py"):
+            continue
+        names = {name.split(".")[0] for name in imports(path)}
+        assert path.name == "_frames.py" or not names & {"pandas", "polars", "pyarrow"}, path
+        dtypes = ("CategoricalDtype(", "polars.", "pyarrow.", "DatetimeTZDtype")
+        assert path.name == "_frames.py" or not any(d in path.read_text() for d in dtypes), path
+
+
 def run(program):
     return subprocess.run(
         [sys.executable, "-c", program], check=True, capture_output=True, text=True

@@ -254,6 +254,8 @@ def error_of(capsys, *arguments):
         (b"a,b\n1,2,3\n1,2,3\n", "more cells in its rows than names"),
         (b"a,b\n1,\n2,\n", "no value in column 'b'"),
         (b"a,b\n1,inf\n2,3\n", "infinity"),
+        (b"a,b\n1152921504606846976,1\n1152921504606846977,2\n", r"beyond 2\^53 in column 'a'"),
+        (b"a,b\n9223372036854775809,1\n9223372036854775810,\n", r"beyond 2\^53 in column 'a'"),
     ],
 )
 def test_files_that_are_no_tables(content, message, tmp_path, capsys):
