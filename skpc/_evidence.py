@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csc_array, issparse
 
 from skpc._kernels import evidence as kernels
-from skpc._symbols import SparseSymbols, Symbols, dense_rows, region_symbols
+from skpc._symbols import SparseSymbols, Symbols, dense_rows, distinct_columns, region_symbols
 from skpc._threads import launch
 
 _BLOCK_CELLS = 2**22
@@ -214,6 +214,6 @@ def _distinct_vectors(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     levels, codes = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
     if len(levels) == 1:
         return levels[0][:, None], codes[0]
-    distinct, inverse = np.unique(np.stack(codes, axis=1), axis=0, return_inverse=True)
-    vectors = np.stack([level[column] for level, column in zip(levels, distinct.T, strict=True)], 1)
-    return vectors, inverse.ravel()
+    distinct, inverse = distinct_columns(np.stack(codes))
+    vectors = np.stack([level[column] for level, column in zip(levels, distinct, strict=True)], 1)
+    return vectors, inverse

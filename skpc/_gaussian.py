@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from skpc._kernels import gaussian as kernels
+from skpc._symbols import distinct_columns
 from skpc._threads import launch
+from skpc._units import units_of
 
 VARIANCE_FLOOR = 1e-6
 """Smallest variance of a state along any direction, relative to the columns' variances."""
 
 _CONSTANT_SCALE = 1e-6
-_LEAST_LOG_DENSITY = -1e17  # so that exponents stay integers, however far away a row is
+_LEAST_LOG_DENSITY = -1e17  # of a column, so that exponents stay integers however far it is
 _LARGEST_DIFFERENCE = 1e6
 _PRIOR_ROWS = 0.1
+_MOST_DOUBLINGS = 250  # from one unit to another
+_LEAST_RATIO = 1e-12  # of variances of one state
+_FARTHEST = 1e200  # standard deviations: products with it are finite
+_LARGEST_VALUE = 1e150  # that a column may have
 _BLOCK_CELLS = 2**21
 
 
@@ -34,12 +41,32 @@ class Gaussian:
         Covariances are averaged with that of all states together as if that came from so
         many rows (and that one with the columns' variances, as if from a tenth of a row);
         zero is maximum likelihood.
+    units : (m,)
+        In which all of these are given; see `skpc._units.units_of`. By default
+        ones.
     """
 
     means: np.ndarray
     covariances: np.ndarray
     scales: np.ndarray
     shrinkage: float
+    units: np.ndarray | None = None
+
+    @property
+    def _units(self) -> np.ndarray:
+        return np.ones(self.means.shape[1]) if self.units is None else self.units
+
+    def _in_units(self, values: np.ndarray) -> np.ndarray:
+        """Values (n, m) in units, those very far away brought to where arithmetic is finite."""
+        with np.errstate(over="ignore"):
+            values = values / self._units
+            reach = _FARTHEST * self.scales
+            return np.clip(values, self.means.min(axis=0) - reach, self.means.max(axis=0) + reach)
+
+    def _from_units(self, values: np.ndarray, entries: Any = slice(None)) -> np.ndarray:
+        """Values of columns from what they are in units, none larger than a column may have."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.clip(values * self._units[entries], -_LARGEST_VALUE, _LARGEST_VALUE)
 
     @classmethod
     def random(
@@ -58,6 +85,8 @@ class Gaussian:
         weights : (n,)
         """
         centre, scales = centre_and_scales(values, weights)
+        units = units_of(scales)
+        values, centre, scales = values / units, centre / units, scales / units
         centred = np.where(np.isnan(values), 0.0, values - centre)
         standard = centred / scales  # missing entries sit at the mean
         means = np.empty((n_latents, values.shape[1]))
@@ -73,7 +102,7 @@ class Gaussian:
                 distances = np.ones(len(values))
         covariance = np.diag(scales**2) / n_latents ** (2 / values.shape[1])
         covariances = np.repeat(covariance[None], n_latents, axis=0)
-        return cls(means, covariances, scales, shrinkage)
+        return cls(means, covariances, scales, shrinkage, units)
 
     @property
     def n_parameters(self) -> int:
@@ -93,7 +122,8 @@ class Gaussian:
         -------
         (n, n_latents) float64
         """
-        values = np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+        values = self._in_units(np.asarray(X, dtype=np.float64).reshape(len(X), -1))
+        log_units = np.log(self._units)
         out = np.zeros((len(values), self.means.shape[0]))
         for rows, seen in _missingness(values):
             if not seen.any():
@@ -113,7 +143,9 @@ class Gaussian:
                 log_norms,
                 part,
             )
-            out[rows] = np.maximum(part, _LEAST_LOG_DENSITY)
+            # Of several columns so much less, as if they were independent: what is too far to tell
+            # says nothing of how they go together.
+            out[rows] = np.maximum(part, _LEAST_LOG_DENSITY * seen.sum()) - log_units[seen].sum()
         return out
 
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
@@ -135,6 +167,7 @@ class Gaussian:
         """
         log_prob = self.log_prob(X)
         out = np.repeat(log_prob[:, None], X.shape[1], axis=1)
+        values, log_units = self._in_units(X), np.log(self._units)
         for rows, seen in _missingness(X):
             if not seen.any():
                 continue
@@ -144,13 +177,13 @@ class Gaussian:
             launch(
                 kernels.subtract_conditionals,
                 -(-len(rows) // kernels.BLOCK_ROWS),
-                np.ascontiguousarray(X[rows][:, seen]),
+                np.ascontiguousarray(values[rows][:, seen]),
                 np.ascontiguousarray(self.means[:, seen].T),
                 np.ascontiguousarray(precision.transpose(1, 2, 0)),
                 0.5 * np.log(np.ascontiguousarray(own) / (2 * np.pi)),
                 part,
             )
-            out[rows[:, None], np.flatnonzero(seen)] = part
+            out[rows[:, None], np.flatnonzero(seen)] = part + log_units[seen, None]
         is_far = log_prob.min(axis=1) < -_LARGEST_DIFFERENCE
         for c in range(X.shape[1]) if is_far.any() else ():
             others = X[is_far]
@@ -171,6 +204,7 @@ class Gaussian:
         """
         n_latents, m = self.means.shape
         out = np.zeros((n_latents, 1 + m + m * m))
+        values = self._in_units(values)
         for rows, seen in _missingness(values):
             if seen.all():
                 launch(
@@ -280,11 +314,13 @@ class Gaussian:
         (n, n_latents, m)
         """
         out = np.repeat(values[:, None], len(self.means), axis=1)
+        values = self._in_units(values)
         for rows, seen in _missingness(values):
             if not seen.all():
                 regression, _ = self._regression(seen)
                 shown = values[rows][:, None, seen] - self.means[:, seen]
                 expected = self.means + np.einsum("kab,ikb->ika", regression, shown)
+                expected = self._from_units(expected)
                 out[rows[:, None], :, np.flatnonzero(~seen)] = expected[:, :, ~seen].transpose(
                     0, 2, 1
                 )
@@ -303,6 +339,7 @@ class Gaussian:
             Standard normal draws, of which those of missing entries are used.
         """
         out = values.copy()
+        values = self._in_units(values)
         for rows, seen in _missingness(values):
             if not seen.all():
                 hidden = np.flatnonzero(~seen)
@@ -312,7 +349,7 @@ class Gaussian:
                 shown = values[rows][:, seen] - self.means[k][:, seen]
                 expected = self.means[k] + np.einsum("iab,ib->ia", regression[k], shown)
                 noise = np.einsum("iab,ib->ia", factors[k], normals[rows][:, hidden])
-                out[rows[:, None], hidden] = expected[:, hidden] + noise
+                out[rows[:, None], hidden] = self._from_units(expected[:, hidden] + noise, hidden)
         return out
 
     def log_peak(self, values: np.ndarray) -> np.ndarray:
@@ -359,14 +396,18 @@ class Gaussian:
         """
         outer = self.scales[..., :, None] * self.scales[..., None, :]
         values, vectors = np.linalg.eigh(covariances / outer)
-        values = np.maximum(values, VARIANCE_FLOOR)
+        # Beside the variance of an outlier far off the floor would be lost to rounding.
+        floor = np.maximum(VARIANCE_FLOOR, _LEAST_RATIO * values[:, -1:])
+        values = np.maximum(values, floor)
         return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
 
     def sample(self, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
         """Draw one vector for each state in `states` (n,): (n, m)."""
         normals = random_state.standard_normal((len(states), self.means.shape[1]))
         factors = np.linalg.cholesky(self.covariances)
-        return self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
+        return self._from_units(
+            self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
+        )
 
     def conditional(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
         """Means and variances (n, K) of a missing entry, given each state and the rest.
@@ -379,6 +420,7 @@ class Gaussian:
         """
         means = np.empty((len(values), len(self.means)))
         variances = np.empty_like(means)
+        values, unit = self._in_units(values), self._units[entry]
         for rows, seen in _missingness(values):
             regression, conditional = self._regression(seen)
             shown = values[rows][:, None, seen] - self.means[:, seen]
@@ -386,7 +428,7 @@ class Gaussian:
                 "kb,ikb->ik", regression[:, entry], shown
             )
             variances[rows] = conditional[:, entry, entry]
-        return means, variances
+        return self._from_units(means, entry), unit * (unit * variances)
 
     def marginal(self, entries: np.ndarray) -> Gaussian:
         """The distribution of some of the columns, by their positions."""
@@ -395,7 +437,23 @@ class Gaussian:
             means=self.means[:, entries],
             covariances=self.covariances[:, entries][:, :, entries],
             scales=self.scales[entries],
+            units=self._units[entries],
         )
+
+    def with_scales(self, scales: np.ndarray) -> Gaussian:
+        """The same distribution, whose floor and shrinkage refer to these columns' scales (m,)."""
+        units = units_of(scales)
+        new = replace(self, scales=scales / units, units=units)
+        step = np.frexp(self._units)[1] - np.frexp(units)[1]
+        if not step.any():
+            return new
+        covariances = np.repeat(np.diag(new.scales**2)[None], len(self.means), axis=0)
+        if np.abs(step).max() <= _MOST_DOUBLINGS:  # else they are too wide or narrow for numbers
+            covariances = np.ldexp(self.covariances, step[:, None] + step)
+        with np.errstate(over="ignore"):
+            means = np.ldexp(self.means, step)
+        reach = _FARTHEST * new.scales
+        return replace(new, means=np.clip(means, -reach, reach), covariances=covariances)
 
 
 def stacked(gaussians: Sequence[Gaussian]) -> Gaussian:
@@ -418,9 +476,9 @@ def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if seen.all():
         yield np.arange(len(values)), np.ones(values.shape[1], bool)
         return
-    patterns, inverse = np.unique(seen, axis=0, return_inverse=True)
-    for p, pattern in enumerate(patterns):
-        yield np.flatnonzero(inverse.ravel() == p), pattern
+    patterns, inverse = distinct_columns(seen.T)
+    for p, pattern in enumerate(patterns.T):
+        yield np.flatnonzero(inverse == p), pattern
 
 
 def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -429,11 +487,16 @@ def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarr
     That of a constant column is tiny, but positive.
     """
     observed = ~np.isnan(values)
-    totals = (weights[:, None] * observed).sum(axis=0)
-    centre = (weights[:, None] * np.where(observed, values, 0.0)).sum(axis=0) / totals
+    units = units_of(np.fmax.reduce(np.abs(values), axis=0))
+    values = values / units
+    shares = weights[:, None] * observed
+    shares = shares / units_of(shares.max(axis=0))
+    totals = shares.sum(axis=0)
+    centre = (shares * np.where(observed, values, 0.0)).sum(axis=0) / totals
     centred = np.where(observed, values - centre, 0.0)
-    variances = (weights[:, None] * centred**2).sum(axis=0) / totals
+    variances = (shares * centred**2).sum(axis=0) / totals
     # A variance of no more than rounding is that of a constant column.
     is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
+    centre = units * centre
     constant = _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre))
-    return centre, np.where(is_constant, constant, np.sqrt(variances))
+    return centre, np.where(is_constant, constant, units * np.sqrt(variances))

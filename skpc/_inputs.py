@@ -179,11 +179,15 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         table[self.category_rows(evidence)] = self.probs
         ends = np.cumsum(evidence.n_symbols)
         discrete = np.array([vectors is None for vectors in evidence.values])
+        least = self._least_exponent
         table[ends[discrete] - 1] = self.unseen[discrete]
         for region, gaussian in self.gaussians.items():
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            log_prob = gaussian.log_prob(evidence.values[region])  # type: ignore[arg-type]
-            table[rows], exponents[rows] = _scaled(log_prob)
+            vectors = evidence.values[region]
+            assert vectors is not None
+            table[rows], exponents[rows] = _scaled(gaussian.log_prob(vectors))
+            n_seen = (~np.isnan(vectors)).sum(axis=1)
+            np.maximum(exponents[rows], least * n_seen, out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
@@ -212,11 +216,20 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
                 continue
             log_prob = gaussian.log_prob_of_others(vectors)
             table, shifts = _scaled(log_prob.reshape(n_symbols * m, -1))
+            is_seen = ~np.isnan(vectors)
+            n_seen = is_seen.sum(axis=1, keepdims=True) - is_seen
+            np.maximum(shifts, self._least_exponent * n_seen.ravel(), out=shifts)
             start[region] = n_rows - first[region] * m
             n_rows += n_symbols * m
             tables.append(table)
             exponents.append(shifts)
         return start, np.concatenate(tables), np.concatenate(exponents)
+
+    @property
+    def _least_exponent(self) -> int:
+        """Of the likelihood of a column, however far it is: all together are a number still."""
+        n_columns = sum(gaussian.means.shape[1] for gaussian in self.gaussians.values())
+        return -(2**62 // max(1, n_columns))
 
     def category_rows(self, evidence: Evidence) -> np.ndarray:
         """Rows of the table of symbols that stand for categories."""
@@ -335,7 +348,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             Standard deviation of each column; those of categories are not used.
         """
         gaussians = {
-            region: replace(gaussian, scales=scales[self.features[region]])
+            region: gaussian.with_scales(scales[self.features[region]])
             for region, gaussian in self.gaussians.items()
         }
         return self.replaced(gaussians=gaussians)

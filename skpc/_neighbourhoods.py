@@ -23,6 +23,7 @@ from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._symbols import take_rows
 from skpc._threads import launch
 from skpc._tree import depths_of
+from skpc._units import units_of
 
 _N_AXES = 6
 _DAMPING = 0.35
@@ -30,6 +31,8 @@ _SMOOTHING = 0.1
 _SMOOTHING_ROWS = 3.0
 _ROWS_PER_STATE = 32
 _FEWEST_ROWS = 2**10
+_LEAST_TOTAL = 1e-300
+_FARTHEST = 1e18  # standard deviations: sums of it are numbers in single precision
 
 
 def clustered_circuit(
@@ -122,17 +125,18 @@ def _projections(
     if vectors is None:
         table = random_state.standard_normal((_N_AXES, len(counts)))
         counts = counts[:-2]
-        mean = table[:, :-2] @ counts / max(counts.sum(), WEIGHT_FLOOR)
+        mean = table[:, :-2] @ counts / max(counts.sum(), _LEAST_TOTAL)
         table[:, :-2] -= mean[:, None]
         table[:, -2:] = 0.0
         return table.astype(np.float32)
     seen = ~np.isnan(vectors)
-    totals = np.maximum(counts @ seen, WEIGHT_FLOOR)
+    totals = np.maximum(counts @ seen, _LEAST_TOTAL)
     filled = np.where(seen, vectors, 0.0)
+    filled = filled / units_of(np.abs(filled).max(axis=0))
     centred = np.where(seen, filled - counts @ filled / totals, 0.0)
     deviations = np.sqrt(counts @ centred**2 / totals)
     axes = random_state.standard_normal((_N_AXES, vectors.shape[1]))
-    scaled = centred / np.where(deviations > 0, deviations, 1.0)
+    scaled = np.clip(centred / np.where(deviations > 0, deviations, 1.0), -_FARTHEST, _FARTHEST)
     return (scaled @ axes.T).T.astype(np.float32)
 
 
@@ -183,7 +187,7 @@ def _smoothed(counts: np.ndarray) -> np.ndarray:
     total = of_all.sum()
     # Where states have but few rows each a tenth of them would let EM start overfitted.
     n_rows = max(_SMOOTHING * total / len(counts), _SMOOTHING_ROWS)
-    return counts + n_rows / max(total, WEIGHT_FLOOR) * of_all
+    return counts + n_rows / max(total, _LEAST_TOTAL) * of_all
 
 
 def _normalised(weights: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from skpc._shown import shown
 from skpc._symbols import SparseSymbols, Symbols, dense_rows
 from skpc._threads import launch, one_blas_thread
 from skpc._tree import neighbours_of, rooted
+from skpc._units import units_of
 
 _BLOCK_CELLS = 2**24
 _ROOT_SAMPLE_ROWS = 4_000
@@ -193,15 +194,19 @@ def _squared_correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarra
     """Squared correlation of each pair of columns where both are observed, and its weight."""
     seen = ~np.isnan(X)
     shown = np.where(seen, X, 0.0)
+    shown = shown / units_of(np.abs(shown).max(axis=0))
+    unit = units_of(weights.max())
+    weights = weights / unit  # correlations do not mind, nor what shown is in
     totals = (weights[:, None] * seen).sum(axis=0)
-    centred = np.where(seen, X - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
+    centred = np.where(seen, shown - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
     weighted = weights[:, None] * seen
     with one_blas_thread():
         pairs = seen.T @ weighted
         cross = centred.T @ (weights[:, None] * centred)
         squares = (centred**2).T @ weighted  # of column i where j is observed too
     denominator = squares * squares.T
-    return np.divide(cross**2, denominator, out=np.zeros_like(cross), where=denominator > 0), pairs
+    squared = np.divide(cross**2, denominator, out=np.zeros_like(cross), where=denominator > 0)
+    return squared, unit * pairs
 
 
 def pairwise_mutual_information(

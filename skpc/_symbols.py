@@ -79,6 +79,21 @@ def region_symbols(symbols: Symbols, region: int) -> np.ndarray:
     return symbols[region]
 
 
+def distinct_columns(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct columns (m, n_distinct) of an array (m, n), and each column's number.
+
+    NumPy's `unique` sorts along an axis by comparing records, slowly, and such a comparison turns
+    an interrupt into a TypeError.
+    """
+    order = np.lexsort(codes[::-1])
+    ordered = codes[:, order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (ordered[:, 1:] != ordered[:, :-1]).any(axis=0)
+    inverse = np.empty(len(order), np.int64)
+    inverse[order] = np.cumsum(is_first) - 1
+    return ordered[:, is_first], inverse
+
+
 def pack(symbols: Symbols, n_symbols: np.ndarray) -> np.ndarray:
     """Pack the symbols of each row into few int64 words (n_words, n) that sort like them."""
     word_of, stride_of = _layout(n_symbols)

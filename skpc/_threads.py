@@ -37,7 +37,8 @@ def use_threads(n_jobs: int | None, work: float = math.inf) -> Iterator[None]:
 
     None and -1 mean all that are available, -2 all but one; more than there are means all.
     Little work, in multiplications, is done by one thread: waking others takes longer.
-    The former number is restored, whatever happens inside.
+    The former number is restored, whatever happens inside. Numbers too small for a float64
+    are zero there, silently, whatever `numpy.errstate` says: so unlikely things may be.
     """
     if n_jobs == 0:
         raise ValueError(
@@ -50,7 +51,8 @@ def use_threads(n_jobs: int | None, work: float = math.inf) -> Iterator[None]:
         wanted += available + 1
     _context.n_threads = 1 if work < _SERIAL_WORK else max(1, min(wanted, available))
     try:
-        yield
+        with np.errstate(under="ignore"):
+            yield
     finally:
         _context.n_threads = before
 

@@ -35,9 +35,9 @@ LAYERS = [
     {"_circuit"},
     {"_inputs", "_patterns"},
     {"_evidence", "_regions"},
-    {"_binomial", "_gaussian", "_links", "_symbols", "_tree", "_sklearn"},
+    {"_binomial", "_gaussian", "_links", "_tree", "_sklearn"},
     {"_numbers"},
-    {"_levels", "_shown", "_threads", "_version"},
+    {"_levels", "_shown", "_symbols", "_threads", "_units", "_version"},
     {"_kernels"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
@@ -181,3 +181,13 @@ def test_wheel_is_pure_python_and_complete(tmp_path):
     assert wheel.name.endswith("-py3-none-any.whl")
     names = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert names == {path.relative_to(root).as_posix() for path in SOURCES} | {"skpc/py.typed"}
+
+
+def test_no_rows_are_sorted_as_records():
+    """An interrupt within a comparison of records is a TypeError."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                is_unique = node.func.attr == "unique"
+                by_rows = any(keyword.arg == "axis" for keyword in node.keywords)
+                assert not (is_unique and by_rows), f"{path}, line {node.lineno}"

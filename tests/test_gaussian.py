@@ -418,3 +418,92 @@ def test_free_parameters_say_the_same():
     again = gaussian.with_free_parameters(*gaussian.free_parameters())
     np.testing.assert_allclose(again.means, gaussian.means, rtol=1e-12)
     np.testing.assert_allclose(again.covariances, gaussian.covariances, rtol=1e-12)
+
+
+# --- scale -------------------------------------------------------------------------------
+
+
+def in_units(gaussian, exponents):
+    """The Gaussian of the columns times powers of two: the same numbers in other units."""
+    return replace(gaussian, units=np.ldexp(1.0, exponents))
+
+
+def test_units_are_those_of_the_columns():
+    gaussian, X, counts = case(3, 3, missing=0.2)
+    exponents = np.array([-900, 3, 490])
+    other, scaled = in_units(gaussian, exponents), np.ldexp(X, exponents)
+    seen = ~np.isnan(X)
+    jacobian = np.where(seen, exponents, 0).sum(axis=1) * np.log(2.0)
+    # Log densities and Jacobians of up to 1e3 are rounded.
+    np.testing.assert_allclose(
+        other.log_prob(scaled) + jacobian[:, None], gaussian.log_prob(X), atol=1e-11
+    )
+    of_others = jacobian[:, None] - np.where(seen, exponents, 0) * np.log(2.0)
+    np.testing.assert_allclose(
+        other.log_prob_of_others(scaled) + of_others[:, :, None],
+        gaussian.log_prob_of_others(X),
+        atol=1e-11,
+    )
+    assert np.array_equal(other.summarize(scaled, counts), gaussian.summarize(X, counts))
+    assert np.array_equal(
+        other.completed(scaled), np.ldexp(gaussian.completed(X), exponents), equal_nan=True
+    )
+    states, normals = np.arange(len(X)) % 3, np.ones(X.shape)
+    assert np.array_equal(
+        other.sample_given(scaled, states, normals),
+        np.ldexp(gaussian.sample_given(X, states, normals), exponents),
+    )
+    X[:, 1] = scaled[:, 1] = np.nan
+    means, variances = other.conditional(scaled, 1)
+    expected_means, expected_variances = gaussian.conditional(X, 1)
+    assert np.array_equal(means, np.ldexp(expected_means, 3))
+    assert np.array_equal(variances, np.ldexp(expected_variances, 6))
+    marginal = other.marginal(np.array([2, 0]))
+    assert np.array_equal(marginal.units, other.units[[2, 0]])
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-200, 1e-31, 1.0, 1e31, 1e150])
+def test_a_start_and_its_scales_are_finite_at_any_scale(scale):
+    X = np.random.default_rng(0).normal(size=(30, 2)) * scale
+    with np.errstate(over="raise", divide="raise", invalid="raise"):
+        gaussian = Gaussian.random(X, np.ones(30), 3, 10.0, np.random.RandomState(0))
+        assert np.isfinite(gaussian.log_prob(X)).all()
+    assert ((gaussian.scales >= 2.0**-100) & (gaussian.scales <= 2.0**100)).all()
+    assert (np.diagonal(gaussian.covariances, axis1=1, axis2=2) > 0).all()
+
+
+def test_other_scales_in_other_units_leave_the_distribution():
+    gaussian, X, _ = case(3, 2)
+    other = in_units(gaussian, np.array([-600, 200]))
+    moved = other.with_scales(np.ldexp([1.5, 3.0], [-580, 190]))
+    assert np.array_equal(moved.units * moved.scales, np.ldexp([1.5, 3.0], [-580, 190]))
+    scaled = np.ldexp(X, [-600, 200])
+    # Logarithms of determinants and units, of up to 1e3, are rounded.
+    np.testing.assert_allclose(moved.log_prob(scaled), other.log_prob(scaled), atol=1e-11)
+
+
+def test_scales_too_different_for_numbers_start_anew():
+    gaussian, _, _ = case(3, 2)
+    with np.errstate(all="raise"):
+        moved = in_units(gaussian, np.array([400, 0])).with_scales(np.array([1e-300, 1.0]))
+    assert np.isfinite(moved.means).all()
+    assert np.array_equal(moved.covariances, np.repeat(np.diag(moved.scales**2)[None], 3, axis=0))
+
+
+@pytest.mark.parametrize("far", [1e9, 1e100, 1e160, 1e300])
+def test_densities_of_opposite_far_values_are_no_difference_of_infinities(far):
+    gaussian, _, _ = case(4, 3)
+    gaussian = replace(
+        gaussian, covariances=1e-40 * gaussian.covariances, scales=1e-20 * gaussian.scales
+    )
+    X = np.array([[far, -far, far], [-far, -far, np.nan], [0.0, far, 0.0]])
+    with np.errstate(all="raise", under="ignore"):
+        assert np.isfinite(gaussian.log_prob(X)).all()
+        assert np.isfinite(gaussian.log_prob_of_others(X)).all()
+
+
+def test_variances_beside_that_of_an_outlier_are_floored_to_what_rounding_leaves():
+    gaussian, _, _ = case(1, 2)
+    gaussian = replace(gaussian, scales=np.ones(2))
+    covariances = np.array([[[1e13, -1e13], [-1e13, 1e13]]])
+    assert np.isfinite(np.linalg.cholesky(gaussian._floored(covariances))).all()
