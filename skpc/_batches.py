@@ -16,11 +16,13 @@ from skpc._flows import (
     add_up,
     pattern_blocks,
     row_blocks,
+    weight_unit,
 )
 from skpc._patterns import Patterns, row_patterns
 from skpc._symbols import take_rows
 
 _MAX_BATCHES = 2**20
+_MAX_BATCHES_OF_FEW_ROWS = 2**14
 _MAX_PARTS = 2**24
 
 
@@ -66,6 +68,7 @@ class Batches:
     ) -> None:
         self._dealt = deal(weights, batch_size, random_state)
         self.weights = np.array([part.sum() for _, part in self._dealt])
+        self._unit = weight_unit(float(self.weights.sum()), dtype)
         self._evidence = evidence
         self._parents = circuit.parents
         self._by_row = by_row
@@ -81,7 +84,8 @@ class Batches:
         """What the symbols of each block of a batch stand for, and its patterns."""
         if batch in self._kept:
             return self._kept[batch]
-        blocks = self._find(*self._dealt[batch])
+        rows, weights = self._dealt[batch]
+        blocks = self._find(rows, weights / self._unit)
         size = sum(array.nbytes for _, patterns in blocks for array in patterns)
         if size <= self._bytes_left:
             self._bytes_left -= size
@@ -113,7 +117,10 @@ class Batches:
             self._messages.upward(circuit, evidence, patterns)
             return self._messages.downward(circuit, evidence, patterns, with_gate=with_gate)
 
-        return add_up(counts(*block) for block in self.blocks(batch))
+        total = add_up(counts(*block) for block in self.blocks(batch))
+        if self._unit != 1.0:
+            total.scale(self._unit)
+        return total
 
 
 def deal(
@@ -136,12 +143,12 @@ def deal(
         If there would be too many batches.
     """
     total_weight = float(weights.sum())
-    n_batches = max(1, round(total_weight / batch_size))
-    if n_batches > _MAX_BATCHES:
+    n_batches = max(1, round(total_weight / min(batch_size, total_weight)))
+    if n_batches > min(_MAX_BATCHES, max(_MAX_BATCHES_OF_FEW_ROWS, len(weights))):
         raise ValueError(
-            f"batch_size={batch_size:.0f} makes {n_batches} batches of rows whose weights sum to "
-            f"{total_weight:.6g}: rows are counted by sample_weight. Increase batch_size, or scale "
-            "the weights."
+            f"batch_size={batch_size:.0f} makes {n_batches} batches of {len(weights)} distinct "
+            f"rows whose weights sum to {total_weight:.6g}: rows are counted by sample_weight. "
+            "Increase batch_size, scale the weights, or set batch_size='auto'."
         )
     unit = max(1.0, total_weight / _MAX_PARTS)
     n_parts = np.clip(np.ceil(weights / unit), 1, n_batches).astype(np.int64)

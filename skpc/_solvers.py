@@ -23,6 +23,7 @@ _MANY_DISTINCT_ROWS = 500
 _EM_BATCH_SIZE = 100
 _MAX_BATCHES = 250
 _ADAM_BATCH_SIZE = 256
+_MAX_VISITS = 10
 _MAX_ITER = 500
 _MAX_EPOCHS = {"em": 100, "adam": 60}
 _MU = {"unit": 0.01, "exact": 1e-4}
@@ -90,13 +91,14 @@ class Solver:
             total = float(weights.sum())
             batch_size = None
             if self.kind == "adam":
-                batch_size = _ADAM_BATCH_SIZE
+                batch_size = max(_ADAM_BATCH_SIZE, total / _most_batches(weights))
             elif (
                 total >= _MANY_ROWS
                 and len(weights) >= _MANY_DISTINCT_ROWS
                 and not self.m_step.needs_moments
             ):
-                batch_size = max(_EM_BATCH_SIZE, total / _MAX_BATCHES)
+                n_batches = min(_MAX_BATCHES, _most_batches(weights))
+                batch_size = max(_EM_BATCH_SIZE, total / n_batches)
         is_full = self.kind == "em" and batch_size is None
         max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
         return replace(self, batch_size=batch_size, max_iter=max_iter)
@@ -158,3 +160,19 @@ class Solver:
             max_iter=self.max_iter,
             random_state=random_state,
         )
+
+
+def _most_batches(weights: np.ndarray) -> float:
+    """With how many batches an epoch visits distinct rows `_MAX_VISITS` times each on average.
+
+    A row of weight w is dealt to w batches, or to all of them: see `skpc._batches.deal`.
+    """
+    n_parts = np.sort(np.ceil(weights))
+    n_others = np.arange(len(weights), 0, -1)
+    n_visits = np.cumsum(n_parts) - n_parts  # of the rows before
+    allowed = float(_MAX_VISITS * len(weights))
+    is_too_much = n_visits + n_others * n_parts > allowed
+    if not is_too_much.any():
+        return np.inf
+    i = int(np.argmax(is_too_much))
+    return float((allowed - n_visits[i]) / n_others[i])

@@ -518,3 +518,13 @@ def test_a_batch_without_values_of_a_column_leaves_its_gaussian():
     assert np.array_equal(after.inputs.gaussians[0].means, before.means)
     assert np.array_equal(after.inputs.gaussians[0].covariances, before.covariances)
     after.check()
+
+
+def test_few_rows_are_not_dealt_to_far_more_batches_than_there_are_rows():
+    with pytest.raises(ValueError, match=r"makes 39062 batches of 2 distinct rows.*'auto'"):
+        dealt([5e6, 5e6], 256)
+    assert len(dealt(np.ones(20_000), 1)) == 20_000
+
+
+def test_a_batch_may_be_larger_than_any_number():
+    assert len(dealt([1.0, 2.0], 10**400)) == 1

@@ -362,3 +362,33 @@ def test_more_batches_than_can_be_gone_through_are_refused(solver, X):
     model = estimator(**SOLVERS[solver])
     with pytest.raises(ValueError, match=r"batch_size=20 makes \d+ batches"):
         model.fit(X, sample_weight=np.full(len(X), 1e9))
+
+
+@pytest.mark.parametrize("solver", ["em", "adam"])
+@pytest.mark.parametrize(("n_distinct", "total"), [(40, 1e9), (600, 1e9), (600, 6e5), (3, 1e6)])
+def test_batches_of_population_counts_visit_each_distinct_row_a_few_times(
+    solver, n_distinct, total
+):
+    weights = np.random.default_rng(0).gamma(0.5, size=n_distinct)
+    weights *= total / weights.sum()
+    batch_size = (
+        Solver(MStep(), None, 1e-4, kind=solver, batch_size="auto").resolved(weights).batch_size
+    )
+    if batch_size is not None:
+        batches = deal(weights, batch_size, np.random.RandomState(0))
+        assert 2 <= len(batches)
+        assert sum(len(rows) for rows, _ in batches) <= 10 * n_distinct
+
+
+@pytest.mark.parametrize(("solver", "expected"), [("em", 100), ("adam", 256)])
+def test_batches_of_mostly_distinct_rows_are_of_the_usual_size(solver, expected):
+    for n_copies in (1.0, 2.0, 10.0):
+        weights = np.full(int(8000 / n_copies), n_copies)
+        found = Solver(MStep(), None, 1e-4, kind=solver, batch_size="auto").resolved(weights)
+        assert found.batch_size == expected
+
+
+def test_epochs_on_population_counts_cost_what_those_on_rows_do():
+    X = np.random.default_rng(0).integers(0, 2, (40, 4)).astype(float)
+    model = estimator(solver="adam", max_iter=2).fit(X, sample_weight=np.full(40, 2.5e7))
+    assert np.isfinite(model.score(X))
