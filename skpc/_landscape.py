@@ -150,11 +150,38 @@ def directional_profile(
             f"got {outside[0]:.6g}. See admissible_steps."
         )
     X, weights = checked_rows(circuit, X, sample_weight)
-    share = weights / weights.sum()
-    with use_threads(n_jobs, work_of(circuit, X)):
+    return line_profile(
+        parameters, X, weights / weights.sum(), projected, steps, n_jobs=n_jobs, max_bytes=max_bytes
+    )
+
+
+def line_profile(
+    parameters: ParameterVector,
+    X: Any,
+    shares: np.ndarray,
+    direction: np.ndarray,
+    steps: np.ndarray,
+    *,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """What `directional_profile` gives for a direction that needs no projection.
+
+    Parameters
+    ----------
+    parameters : ParameterVector
+    X : (n, n_features) array or sparse matrix
+    shares : (n,)
+        Weights of the rows, summing to one.
+    direction : (P,)
+    steps : (n_steps,)
+        With which all parameters stay positive.
+    n_jobs, max_bytes : see `directional_profile`
+    """
+    with use_threads(n_jobs, work_of(parameters.circuit, X)):
         return np.array(
             [
-                -share @ log_likelihood(parameters.moved(step * projected), X, max_bytes=max_bytes)
+                -shares @ log_likelihood(parameters.moved(step * direction), X, max_bytes=max_bytes)
                 for step in steps
             ]
         )

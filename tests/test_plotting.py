@@ -1,6 +1,7 @@
 """Pictures: what is drawn is what was computed, where it should be, and can be read."""
 
 import sys
+from dataclasses import replace
 from itertools import combinations
 from unittest.mock import patch
 
@@ -681,3 +682,37 @@ def test_an_outlier_detector_can_be_explained(X):
     np.testing.assert_allclose(
         display.contributions, detector.feature_contributions(X[:1]), rtol=1e-12
     )
+
+
+def test_path_of_rows_that_are_certain_has_a_gap_and_no_warning():
+    model = SharpPCDensityCV(2, mus=[0.0, 0.1], cv=3, random_state=0)
+    display = MuPathDisplay.from_estimator(model.fit(np.zeros((3, 2))))
+    display.figure_.canvas.draw()
+    constant = MuPathDisplay(
+        np.array([0.0, 0.1]),
+        np.zeros((2, 2)),
+        overfitting=np.array([[np.inf, 1.0], [0.5, np.nan]]),
+        best_mu=0.1,
+    ).plot()
+    constant.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("mus", [[0.1, 1e300], [0.0, 1e-300, 1e300], [1e-320], [0.0, 1.7e308]])
+def test_penalties_of_any_strength_can_be_drawn(mus):
+    display = MuPathDisplay(np.array(mus), np.zeros((len(mus), 2)), best_mu=mus[-1]).plot()
+    display.figure_.canvas.draw()
+    assert np.isfinite(display.ax_.get_xlim()).all()
+
+
+@pytest.mark.parametrize("n_directions", [1, 2])
+def test_landscape_of_weights_that_are_almost_zero(n_directions, X):
+    model = density().fit(X)
+    circuit = model.circuit_
+    sums = circuit.sum_weights.copy()
+    tiny = np.array([1.0, 1e-10, 1e-30, 1e-20])[: sums.shape[-1]]
+    sums[circuit.parents >= 0] = tiny / tiny.sum()
+    model.circuit_ = replace(circuit, sum_weights=sums)
+    display = LossLandscapeDisplay.from_estimator(
+        model, X, n_steps=5, n_directions=n_directions, n_eigenvalues=0
+    )
+    assert np.isfinite(display.rises).all()

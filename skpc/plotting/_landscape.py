@@ -9,9 +9,10 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from skpc._circuit import Circuit
+from skpc._landscape import line_profile
 from skpc._parameters import ParameterVector
 from skpc._shown import shown
-from skpc.curvature import directional_profile, hessian_operator
+from skpc.curvature import hessian_operator
 from skpc.plotting._base import (
     COLOUR_MAP,
     COLOURS,
@@ -198,9 +199,7 @@ class LossLandscapeDisplay:
             rng = np.random.RandomState(random_state)
             directions = [_random_direction(circuit, rng) for _ in range(n_directions)]
             rises.append(_surface(circuit, matrix, directions, steps, n_jobs))
-            rises[-1] -= directional_profile(
-                circuit, matrix, directions[0], np.zeros(1), n_jobs=n_jobs
-            )
+            rises[-1] -= _surface(circuit, matrix, directions[:1], np.zeros(1), n_jobs)
             sharpness.append(estimator.sharpness(X))
             if n_eigenvalues:
                 eigenvalues.append(_top_eigenvalues(circuit, matrix, n_eigenvalues, n_jobs))
@@ -339,14 +338,13 @@ def _surface(
 ) -> np.ndarray:
     """The loss along one direction (n_steps,), or over the plane of two (n_steps, n_steps)."""
     first, *others = directions
-    if not others:
-        return directional_profile(circuit, X, first, steps, n_jobs=n_jobs)
     parameters = ParameterVector(circuit, False)
+    # Not projected: what that rounds away may be all there is of tiny weights.
+    if not others:
+        shares = np.full(X.shape[0], 1.0 / X.shape[0])
+        return line_profile(parameters, X, shares, first, steps, n_jobs=n_jobs)
     return np.array(
-        [
-            directional_profile(parameters.moved(step * others[0]), X, first, steps, n_jobs=n_jobs)
-            for step in steps
-        ]
+        [_surface(parameters.moved(step * others[0]), X, [first], steps, n_jobs) for step in steps]
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _CHARACTER = 0.022  # width of one in a label of a tick, as a share of that of the axes
+_WIDEST_STEP = 1e60
+_DRAWABLE = 1e-120, 1e120  # beyond which no penalty differs from the next
 
 
 class MuPathDisplay:
@@ -267,7 +269,11 @@ class MuPathDisplay:
 def _summary(
     values: np.ndarray, paired: bool, is_log: bool
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Means over folds (n_mus,), and lengths of error bars, of logarithms (2, n_mus)."""
+    """Means over folds (n_mus,), and lengths of error bars, of logarithms (2, n_mus).
+
+    NaN where a fold has none, such as the overfitting of rows that are certain.
+    """
+    values = np.where(np.isfinite(values), values, np.nan)
     if not is_log:
         return values.mean(axis=1), _errors(values, paired)
     logs = np.log(values)
@@ -293,13 +299,13 @@ def _errors(values: np.ndarray, paired: bool) -> np.ndarray | None:
 
 def _positions(mus: np.ndarray) -> np.ndarray:
     """Where values of mu are on a logarithmic axis: zero a typical step left of the others."""
-    positive = mus[mus > 0]
+    positive = np.clip(mus[mus > 0], *_DRAWABLE)
     if not positive.size:
         return np.ones_like(mus)
     step = 3.0
     if len(positive) > 1:
-        step = max(2.0, float(np.exp(np.median(np.diff(np.log(positive))))))
-    return np.where(mus > 0, mus, positive[0] / step)
+        step = np.clip(np.exp(np.median(np.diff(np.log(positive)))), 2.0, _WIDEST_STEP)
+    return np.where(mus > 0, np.clip(mus, *_DRAWABLE), positive[0] / step)
 
 
 def _mark(ax: Axes, mus: np.ndarray, at: np.ndarray) -> None:
