@@ -18,6 +18,7 @@ from skpc._tangents import Linearisation
 _DECAY_OF_MEAN = 0.9
 _DECAY_OF_SQUARE = 0.999
 _EPSILON = 1e-8
+_LARGEST_MU = 2.0**30
 
 
 def fit_adam(
@@ -43,6 +44,10 @@ def fit_adam(
     D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
     total_weight = float(batches.weights.sum())
+    # A step does not depend on the unit of what is descended on, and gradients are squared.
+    unit = 1.0
+    if mu > _LARGEST_MU:
+        mu, unit = _LARGEST_MU, float(_LARGEST_MU / min(mu, 1e300))
     parameters = free_parameters(circuit)
     means = [np.zeros_like(part) for part in parameters]
     squares = [np.zeros_like(part) for part in parameters]
@@ -52,7 +57,7 @@ def fit_adam(
         category_counts = np.zeros_like(circuit.inputs.probs)
         step = step_size * annealed(epoch / max_iter)
         for batch in random_state.permutation(len(batches)):
-            ascent, counts = _ascent(circuit, batches, batch, mu)
+            ascent, counts = _ascent(circuit, batches, batch, mu, unit)
             log_likelihood += counts.log_likelihood
             category_counts += counts.inputs[0]
             n_updates += 1
@@ -78,11 +83,14 @@ def annealed(progress: float) -> float:
 
 
 def _ascent(
-    circuit: Circuit, batches: Batches, batch: int, mu: float
+    circuit: Circuit, batches: Batches, batch: int, mu: float, unit: float
 ) -> tuple[list[np.ndarray], ExpectedCounts]:
-    """Gradient in `free_parameters` to ascend on a batch, and its expected counts."""
+    """Gradient in `free_parameters` to ascend on a batch, and its expected counts.
+
+    That of `unit` times the log-likelihood less the penalty.
+    """
     if mu > 0:
-        blocks = [_penalised(circuit, *block, mu) for block in batches.blocks(batch)]
+        blocks = [_penalised(circuit, *block, mu, unit) for block in batches.blocks(batch)]
         counts = add_up(counts for counts, _ in blocks)
         ascent = add_up(ascent for _, ascent in blocks)
     else:
@@ -97,18 +105,18 @@ def _ascent(
 
 
 def _penalised(
-    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float
+    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float, unit: float
 ) -> tuple[ExpectedCounts, ExpectedCounts]:
-    """Expected counts, and these less `mu` times what the gradient of the trace makes of them."""
+    """Expected counts, and `unit` times these less `mu` times those of the trace's gradient."""
     linearisation = Linearisation(circuit, evidence, patterns)
     counts = linearisation.counts
     tangent = linearisation.along_gradients(with_symbols=True)
     changes = circuit.inputs.summarize(evidence, tangent.symbols)
     ascent = replace(
         counts,
-        root=counts.root - 2.0 * mu * circuit.root_weights * tangent.root,
-        sums=counts.sums - 2.0 * mu * circuit.sum_weights * tangent.sums,
-        inputs=[a - 2.0 * mu * b for a, b in zip(counts.inputs, changes, strict=True)],
+        root=unit * counts.root - 2.0 * mu * circuit.root_weights * tangent.root,
+        sums=unit * counts.sums - 2.0 * mu * circuit.sum_weights * tangent.sums,
+        inputs=[unit * a - 2.0 * mu * b for a, b in zip(counts.inputs, changes, strict=True)],
     )
     return counts, ascent
 

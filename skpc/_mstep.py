@@ -21,6 +21,8 @@ from skpc._flows import ExpectedCounts
 from skpc._kernels import mstep as kernels
 from skpc._threads import launch
 
+_LARGEST_MU = 1e120  # beside which counts are nothing, and whose multiples are numbers
+
 _RULES = {
     ("quadratic", "unit"): kernels.QUADRATIC_UNIT,
     ("quadratic", "exact"): kernels.QUADRATIC_EXACT,
@@ -67,7 +69,7 @@ class MStep:
         """The circuit with its parameters updated from its own expected counts."""
         rule = _RULES[self.update if self.needs_moments else "quadratic", self.multiplier]
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
-        strengths = np.full((n_regions, n_latents), float(self.mu))
+        strengths = np.full((n_regions, n_latents), float(min(self.mu, _LARGEST_MU)))
         if self.needs_gate:
             assert counts.gate is not None
             strengths *= counts.gate / counts.gate.max()  # omega, eq. 6 of the gated form

@@ -365,3 +365,20 @@ def test_a_step_on_data_gives_a_valid_circuit(regularizer, update, multiplier):
         np.testing.assert_allclose(
             [d.probs.sum(axis=0) for d in circuit.inputs if d is not None], 1.0, rtol=1e-12
         )
+
+
+@pytest.mark.parametrize("multiplier", ["unit", "exact"])
+@pytest.mark.parametrize("update", ["quadratic", "cubic"])
+@pytest.mark.parametrize("regularizer", ["global", "gated"])
+@pytest.mark.parametrize("mu", [1e200, 1.7e308, 10**400])
+def test_a_penalty_beyond_measure_is_that_in_the_limit(multiplier, update, regularizer, mu):
+    circuit, X, weights = small_case(1)
+    options = {"multiplier": multiplier, "update": update, "regularizer": regularizer}
+    steps = [MStep(mu=strength, **options) for strength in (1e110, mu)]
+    counts = gather(
+        circuit, X, weights, with_gate=steps[0].needs_gate, with_moments=steps[0].needs_moments
+    )
+    limit, found = (step(circuit, counts) for step in steps)
+    found.check()
+    # Newton's steps end within rounding.
+    np.testing.assert_allclose(found.sum_weights, limit.sum_weights, rtol=1e-7, atol=1e-25)
