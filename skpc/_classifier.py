@@ -16,7 +16,7 @@ from skpc._density import SharpPCDensity
 from skpc._links import DocumentedMixin
 from skpc._shown import shown
 from skpc._sklearn import StrOptions, fit_context
-from skpc._tables import check_weights, named, validate_table
+from skpc._tables import check_weights, named, validate_table, warn_of_light
 
 
 class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
@@ -145,6 +145,9 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
 
         Warns
         -----
+        UserWarning
+            If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
+            are counts, not shares.
         ConvergenceWarning
             If EM still improved after `max_iter` iterations, for each such class.
 
@@ -163,6 +166,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
             table = validate_table(self, X, reset=True)
             labels = _check_labels(y, table)
             weights = check_weights(sample_weight, table)
+            warn_of_light(weights)
             counts = weights > 0
             table, labels, weights = take_rows(table, counts), labels[counts], weights[counts]
             classes, codes = np.unique(labels, return_inverse=True)
@@ -271,7 +275,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
                     weights,
                     template._structure(columns),
                     n_latents=template.n_latents,
-                    pseudocount=template.pseudocount,
+                    pseudocount=template._solver().m_step.pseudocount,
                     random_state=check_random_state(_drawn_seed(seeds) if seed is None else seed),
                 )
         return shared
@@ -331,7 +335,10 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         array([0])
         """
         joint = self.predict_joint_log_proba(X)
-        return joint - logsumexp(joint, axis=1, keepdims=True)
+        # Their sum would be lost in the rounding of log densities of -1e17.
+        joint = joint - joint.max(axis=1, keepdims=True)
+        with np.errstate(under="ignore"):
+            return joint - logsumexp(joint, axis=1, keepdims=True)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probability of each class given what a row shows.
@@ -356,7 +363,8 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         >>> model.predict_proba([[np.nan, np.nan, np.nan]])
         array([[0.5, 0.5]])
         """
-        return np.exp(self.predict_log_proba(X))
+        with np.errstate(under="ignore"):
+            return np.exp(self.predict_log_proba(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row.

@@ -19,7 +19,7 @@ from skpc._columns import take_rows
 from skpc._density import SharpPCDensity
 from skpc._shown import shown
 from skpc._sklearn import fit_context, safe_indexing
-from skpc._tables import check_weights, validate_table
+from skpc._tables import check_weights, validate_table, warn_of_light, warned_of_light
 
 _OWN = ("mus", "cv", "warm_path", "refit", "early_stopping_refit")
 _NOT_INHERITED = ("mu", "warm_start", "refit")
@@ -335,6 +335,9 @@ class SharpPCDensityCV(SharpPCDensity):
 
         Warns
         -----
+        UserWarning
+            If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
+            are counts, not shares.
         ConvergenceWarning
             If EM still improved after `max_iter` iterations.
 
@@ -358,18 +361,20 @@ class SharpPCDensityCV(SharpPCDensity):
         model = self._new_density()  # all that may fail is done to this one
         X = validate_table(model, X, reset=True)
         weights = check_weights(sample_weight, X)
+        warn_of_light(weights)
         counts = weights > 0
         columns = model._learn_columns(take_rows(X, counts), weights[counts])
         types = [column.type for column in columns.columns]
         model.set_params(feature_types=types)
         validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
         folds = self._folds(X, y, weights)
-        found = self._cross_validate(model, mus, X, weights, folds, validation)
-        mu = float(mus[np.argmax(found[0].mean(axis=1))])
-        if self.refit:
-            model.set_params(verbose=self.verbose)
-            for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
-                model.set_params(mu=float(step)).fit(X, sample_weight=weights, **validation)
+        with warned_of_light():
+            found = self._cross_validate(model, mus, X, weights, folds, validation)
+            mu = float(mus[np.argmax(found[0].mean(axis=1))])
+            if self.refit:
+                model.set_params(verbose=self.verbose)
+                for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
+                    model.set_params(mu=float(step)).fit(X, sample_weight=weights, **validation)
         self._take_over(model)
         self.mus_, self.mu_ = mus, mu
         self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found

@@ -19,7 +19,7 @@ from skpc._columns import TYPES, Columns, take_rows
 from skpc._links import DocumentedMixin
 from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
-from skpc._tables import check_weights, named, validate_table
+from skpc._tables import check_weights, named, validate_table, warn_of_light
 from skpc._version import __version__
 
 # The kernels' modules take half a second to import: they are imported where they are used.
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _LEAST_ROWS_TO_SPLIT = 10
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
+_ENDLESS = 1e120  # more makes no difference any more, and has no square
 _FITTED = (
     "mu_",
     "log_likelihoods_",
@@ -100,7 +101,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         average, and every batch ends with an M-step. That finds better optima on large tables,
         in some tens of epochs; see `step_size`. "auto" means 256 for "adam"; for EM 100, or
         what makes 250 batches if that is more, on 5,000 rows or more of which 500 are
-        distinct; and all at once on fewer, or where `update` needs that.
+        distinct; and all at once on fewer, or where `update` needs that. Where few distinct
+        rows have much weight both are as much more as lets an epoch visit each ten times at most.
 
     step_size : float or None, default=None
         Of a mini-batch, at most 1: how far EM's running average moves towards the counts of a
@@ -470,6 +472,9 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
         Warns
         -----
+        UserWarning
+            If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
+            are counts, not shares.
         ConvergenceWarning
             If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
             of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
@@ -490,6 +495,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         try:
             X = validate_table(self, X, reset=True)
             weights = check_weights(sample_weight, X)
+            warn_of_light(weights)
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X, weights)
             matrix = columns.to_matrix(X)
@@ -883,7 +889,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 n_latents=self.n_latents,
                 init=self.init,
                 n_init=self.n_init,
-                shrinkage=self.shrinkage,
+                shrinkage=min(self.shrinkage, _ENDLESS),
                 scales=scales,
                 random_state=random_state,
                 early_stopping=early_stopping,
@@ -919,9 +925,15 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 "gradient of the trace itself. Set regularizer='global', or solver='em'."
             )
         return Solver(
-            MStep(self.mu or 0.0, self.regularizer, self.multiplier, self.update, self.pseudocount),
+            MStep(
+                self.mu or 0.0,
+                self.regularizer,
+                self.multiplier,
+                self.update,
+                min(self.pseudocount, _ENDLESS),
+            ),
             self.max_iter,
-            self.tol,
+            min(self.tol, _ENDLESS),
             kind=self.solver,
             batch_size=self.batch_size,
             step_size=_STEP_SIZES[self.solver] if self.step_size is None else self.step_size,

@@ -10,7 +10,14 @@ from numpy.typing import DTypeLike
 from skpc._batches import Batches
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._flows import DEFAULT_MAX_BYTES, ExpectedCounts, Messages, add_up, pattern_blocks
+from skpc._flows import (
+    DEFAULT_MAX_BYTES,
+    ExpectedCounts,
+    Messages,
+    add_up,
+    pattern_blocks,
+    weight_unit,
+)
 from skpc._mstep import MStep
 from skpc._patterns import Patterns, row_codes
 from skpc._stopping import FitResult, Progress
@@ -52,10 +59,11 @@ class EStep:
         self._evidence = evidence if with_moments else None
         self.weights = weights
         self.with_gate = with_gate
+        self._unit = weight_unit(float(weights.sum()), dtype)
         self.blocks = pattern_blocks(
             circuit.parents,
             evidence,
-            weights,
+            weights / self._unit,
             Messages.bytes_per_row(circuit.n_latents, dtype),
             max_bytes,
         )
@@ -73,7 +81,10 @@ class EStep:
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts under `circuit`."""
-        return add_up(self._block_counts(circuit, *block) for block in self.blocks)
+        total = add_up(self._block_counts(circuit, *block) for block in self.blocks)
+        if self._unit != 1.0:
+            total.scale(self._unit)
+        return total
 
     def _block_counts(
         self, circuit: Circuit, rows: slice, evidence: Evidence, patterns: Patterns

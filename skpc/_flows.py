@@ -20,6 +20,7 @@ from skpc._threads import launch, table_work
 DEFAULT_MAX_BYTES = 2**30
 """Messages beyond this are computed in blocks of rows."""
 
+_USUAL_WEIGHTS = 2.0**-30, 2.0**30  # whose flows are numbers in single precision too
 _ROUNDING = 1e-6  # of a log-likelihood, at most
 _MAX_CODE_BYTES = 2**27
 _MOMENT_CHUNKS = 8
@@ -233,6 +234,14 @@ class Messages:
         sum_moments = total * circuit.sum_weights**2
         sum_moments[patterns.roots] = 0.0
         return traces, root_moments, sum_moments
+
+
+def weight_unit(total: float, dtype: DTypeLike) -> float:
+    """The power of two in which flows of so much weight are numbers of this type; mostly one."""
+    is_usual = _USUAL_WEIGHTS[0] <= total <= _USUAL_WEIGHTS[1]
+    if is_usual or np.dtype(dtype) != np.float32:
+        return 1.0
+    return float(2.0 ** np.frexp(total)[1])
 
 
 def row_blocks(n_rows: int, bytes_per_row: int, max_bytes: int) -> list[slice]:

@@ -12,7 +12,7 @@ from sklearn.base import OutlierMixin
 from skpc._columns import Columns
 from skpc._density import SharpPCDensity
 from skpc._sklearn import Interval, StrOptions, fit_context
-from skpc._tables import check_weights
+from skpc._tables import check_weights, warned_of_light
 
 _AUTO_CONTAMINATION = 0.1
 
@@ -300,7 +300,8 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
                 lowest_kept = weighted_quantile(scores, weights, self.trim)
                 kept = np.where(scores >= lowest_kept, weights, 0.0)
                 self._types_of_first_fit = self.feature_types_
-                super().fit(X, sample_weight=kept, **validation)
+                with warned_of_light():
+                    super().fit(X, sample_weight=kept, **validation)
                 del self._types_of_first_fit
                 scores = self._judge(self._validate(X))
             contamination = self.contamination

@@ -13,6 +13,7 @@ from skpc._circuit import Circuit
 from skpc._evidence import Evidence
 from skpc._patterns import distinct_rows
 from skpc._threads import table_work
+from skpc._units import units_of
 
 
 class ParameterVector:
@@ -141,6 +142,7 @@ def checked_rows(circuit: Circuit, X: Any, sample_weight: Any) -> tuple[Any, np.
             "sample_weight must be finite, not negative, and positive somewhere; got values "
             f"from {weights.min()} to {weights.max()}. Leave out rows that should not count."
         )
+    weights = weights / units_of(weights.max())  # a mean does not mind
     return (X, weights) if weights.all() else (X[weights > 0.0], weights[weights > 0.0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
@@ -14,9 +15,13 @@ from sklearn.utils.validation import validate_data
 from skpc._columns import column_name, explain_cells, explain_integers
 from skpc._frames import frame_module, names_of, no_dates
 from skpc._sklearn import check_sample_weight
+from skpc._units import countable
 
 _SMALLEST_WEIGHT = 1e-100
 _WAYS_TO_FRAMES = "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
+_FEW_ROWS = 10.0
+_FRACTION = 0.1
+_LIGHT = "sample_weight sums to"
 
 
 def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool = True) -> Any:
@@ -97,7 +102,7 @@ def _refuse_near_misses(X: Any) -> None:
 
 
 def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """The weights (n,) of the rows of X, not negative and not all zero."""
+    """The weights (n,) of the rows of X, not negative and not all zero; see `countable`."""
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         i = int(np.argmax(weights < 0))
@@ -117,7 +122,29 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
             "sample_weight is zero in every row, or almost: at least one row needs a positive "
             f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
         )
-    return weights
+    return countable(weights)
+
+
+def warn_of_light(weights: np.ndarray) -> None:
+    """Warn if weights that should count rows look like shares of them."""
+    total, n_rows = float(weights.sum()), np.count_nonzero(weights)
+    if total < min(_FEW_ROWS, _FRACTION * n_rows):
+        warnings.warn(
+            f"{_LIGHT} {total:.4g} over {n_rows} rows: weights count rows, so this is learnt as if "
+            f"there were no more than {total:.4g} of them, and penalties, pseudocounts and "
+            f"shrinkage outweigh the data. Multiply sample_weight by {n_rows / total:.4g}, so that "
+            "it sums to the number of rows.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+@contextmanager
+def warned_of_light() -> Iterator[None]:
+    """Fit what has these weights, or a part of them, without that warning again."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _LIGHT, UserWarning)
+        yield
 
 
 @contextmanager

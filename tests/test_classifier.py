@@ -344,3 +344,19 @@ def test_unknown_categories_can_be_refused(table):
     with pytest.raises(ValueError, match="did not see"):
         model.predict([[7.0, 0.0, 0.0, 1.0]])
     assert np.isfinite(classifier().fit(*table).predict_log_proba([[7.0, 0.0, 0.0, 1.0]])).all()
+
+
+@pytest.mark.parametrize(
+    "row", [[1e8, 1e8], [1e9, 1e9], [-1e12, 1e12], [1e150, 0.0], [1e300, -1e9]]
+)
+def test_probabilities_of_a_row_sum_to_one_however_far_it_is(row):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    model = classifier(feature_groups=None).fit(X, X[:, 0] > 0)
+    assert model.predict_proba([row]).sum() == pytest.approx(1.0, abs=1e-12)
+    assert logsumexp(model.predict_log_proba([row])) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_a_class_of_zero_prior_is_impossible_however_far_a_row_is():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    model = classifier(priors=[0.0, 1.0]).fit(X, X[:, 0] > 0)
+    assert np.array_equal(model.predict_proba([[1e12, 1e12], [0.0, 0.0]]), [[0.0, 1.0]] * 2)

@@ -351,3 +351,38 @@ def test_the_cubic_update_is_in_double_precision():
     double = SharpPCDensity(**parameters).fit(X)
     single = SharpPCDensity(**parameters, dtype="float32").fit(X)
     np.testing.assert_array_equal(single.log_likelihoods_, double.log_likelihoods_)
+
+
+def test_weights_that_are_shares_are_warned_of_with_the_remedy():
+    X = binary_rows()
+    with pytest.warns(UserWarning, match=r"sums to 1 over 60 rows.*Multiply.*by 60") as record:
+        small().fit(X, sample_weight=np.full(60, 1 / 60))
+    assert len(record) == 1
+
+
+@pytest.mark.parametrize(
+    "weights", [None, np.full(60, 0.11), np.append(np.zeros(59), 1.0), np.full(60, 1e200)]
+)
+def test_weights_that_may_be_counts_are_not_warned_of(weights):
+    # Any warning would be an error.
+    model = small().fit(binary_rows(), sample_weight=weights)
+    model.score(binary_rows(), sample_weight=np.full(60, 1e-3))
+    model.fit(binary_rows(), X_val=binary_rows(), sample_weight_val=np.full(60, 1e-3))
+
+
+def test_scores_of_many_columns_stay_negative_however_far_a_row_is():
+    X = np.random.default_rng(0).normal(size=(40, 90))
+    model = small(feature_groups=None, max_iter=1).fit(X)
+    far = np.full((1, 90), 1e150)
+    assert model.score_samples(far)[0] < -1e17
+    assert (model.feature_contributions(far) > 1e15).all()
+
+
+def test_a_row_too_far_to_tell_is_neither_typical_nor_contradictory():
+    X = np.random.default_rng(0).normal(size=(60, 1)) + 0.1 * np.ones((1, 3))
+    X += 0.1 * np.random.default_rng(1).normal(size=X.shape)
+    model = small().fit(X)
+    assert len(model.circuit_.features) == 1  # the columns are of one group
+    together, alone = model.pointwise_total_correlation([[1e20, 1e20, 1e20], [1e20, 0.0, 0.0]])
+    assert together == 0.0
+    assert alone < -1e16
