@@ -11,7 +11,7 @@ from sklearn.utils import Tags, assert_all_finite, check_consistent_length, chec
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skpc._columns import Columns, column_name, take_rows
+from skpc._columns import Columns, take_rows
 from skpc._density import SharpPCDensity
 from skpc._links import DocumentedMixin
 from skpc._shown import shown
@@ -31,7 +31,8 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
     categories are those of all classes together, and a category that a class never saw keeps a
     mass there (see `pseudocount` of the density). The scales of continuous columns, to
     which variances are floored and shrunk, are common too: a column that happens to be constant
-    in one class does not decide everything.
+    in one class does not decide everything. A column that is missing throughout a class
+    has, there, its mean and scale among the rows of all classes, or evenly spread categories.
 
     Parameters
     ----------
@@ -125,7 +126,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
-            As for :meth:`SharpPCDensity.fit`. Every column needs a value in every class.
+            As for :meth:`SharpPCDensity.fit`. Every column needs a value, but not in every class.
         y : array-like of shape (n_samples,)
             Labels of the classes.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -177,6 +178,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
                     f"estimator must have one mu; got a {type(template).__name__}. Search over "
                     "estimator__mu of a SharpPCDensity with GridSearchCV instead."
                 )
+            template = _checked(template, self)
             columns = Columns.learn(table, template.feature_types, template.max_categories, weights)
             matrix = columns.to_matrix(table)
             estimators = self._learn(template, columns, matrix, weights, classes, codes)
@@ -223,19 +225,9 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         estimators = []
         for code, label in enumerate(classes):
             rows = np.flatnonzero(codes == code)
-            density = clone(template)
-            density._validate_params()
-            for name in ("n_features_in_", "feature_names_in_"):
-                if hasattr(self, name):
-                    setattr(density, name, getattr(self, name))
+            density = _checked(template, self)
             if density.random_state is None:
                 density.random_state = _drawn_seed(seeds)
-            empty = columns.first_without_value(matrix[rows])
-            if empty is not None:
-                raise ValueError(
-                    f"X has no value in {column_name(columns.names, empty)} in the rows of class "
-                    f"{shown(label)}: its density there cannot be learnt. Drop the column."
-                )
             random_state = check_random_state(density.random_state)
             with named(f"the rows of class {shown(label)}"):
                 early_stopping = density._check_early_stopping(
@@ -256,12 +248,13 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         seeds: np.random.RandomState,
     ) -> dict[str, Any]:
         """What all densities are told of the rows of all classes."""
-        from skpc._learn import column_scales, learn_regions
+        from skpc._learn import column_margins, learn_regions
         from skpc._threads import table_work, use_threads
 
         categories = [column.categories for column in columns.columns]
         with use_threads(template.n_jobs, table_work(matrix.size, template.n_latents)):
-            shared: dict[str, Any] = {"scales": column_scales(matrix, categories, weights)}
+            margins = column_margins(matrix, categories, weights)
+            shared: dict[str, Any] = {"margins": margins, "share_scales": True}
             if self.share_structure:
                 if template.n_components > 1:
                     raise ValueError(
@@ -391,6 +384,17 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
         """
         best = self.predict_joint_log_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+
+def _checked(template: SharpPCDensity, classifier: SharpPCClassifier) -> SharpPCDensity:
+    """A density with the parameters of the template, once these are valid, for the same columns."""
+    density = clone(template)
+    density._validate_params()
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(classifier, name):
+            setattr(density, name, getattr(classifier, name))
+    density._refuse_inert(False)
+    return density
 
 
 def _drawn_seed(random_state: np.random.RandomState) -> int:

@@ -103,6 +103,8 @@ class Columns:
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
         max_categories: int = 32,
         weights: np.ndarray | None = None,
+        *,
+        whole: Columns | None = None,
     ) -> Columns:
         """Read the type, and the categories, of every column.
 
@@ -115,6 +117,8 @@ class Columns:
             Columns of integers with at most so many distinct ones are categorical.
         weights : (n,), default=None
             How many rows each stands for; None means one.
+        whole : Columns or None
+            Of a table that X is a part of: what holds where X has no value.
 
         Raises
         ------
@@ -129,6 +133,9 @@ class Columns:
         columns = []
         for j, cells in enumerate(_read_columns(X, names)):
             name = column_name(names, j)
+            if whole is not None and cells.has_no_value:
+                columns.append(whole.columns[j])
+                continue
             columns.append(_learn_column(cells, wanted[j], max_categories, name, weights))
         return cls(tuple(columns), names, frames.read_index(X), _library(X))
 
@@ -243,17 +250,6 @@ class Columns:
                     f"X has a category that the last fit did not see: {shown(value)} in "
                     f"{column_name(self.names, j)}, row {i}. {remedy}"
                 )
-
-    def first_without_value(self, matrix: Any) -> int | None:
-        """The first column of a matrix, or of some of its rows, in which all are missing."""
-        if matrix.dtype.kind != "f":
-            return None
-        if issparse(matrix):  # columns are read one by one
-            matrix = csc_array(matrix)
-        for j in range(matrix.shape[1]):
-            if np.isnan(_dense_column(matrix, j)).all():
-                return j
-        return None
 
     def fill(self, X: Any, matrix: np.ndarray, filled: np.ndarray) -> Any:
         """A copy of a table with its missing cells filled, all else as it is.

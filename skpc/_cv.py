@@ -8,18 +8,22 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skpc._columns import take_rows
+from skpc._columns import Columns, take_rows
 from skpc._density import SharpPCDensity
+from skpc._settings import defaults_of, refuse_inert
 from skpc._shown import shown
 from skpc._sklearn import fit_context, safe_indexing
 from skpc._tables import check_weights, validate_table, warn_of_light, warned_of_light
+
+if TYPE_CHECKING:
+    from skpc._learn import Margins
 
 _OWN = ("mus", "cv", "warm_path", "refit", "early_stopping_refit")
 _NOT_INHERITED = ("mu", "warm_start", "refit")
@@ -62,8 +66,9 @@ class SharpPCDensityCV(SharpPCDensity):
         :class:`SharpPCDensity`: that is `early_stopping_refit`.
 
     early_stopping_refit : bool, default=True
-        Whether early stopping, in every fit, is followed by learning the parameters anew from
-        training and validation rows together: the `refit` of :class:`SharpPCDensity`.
+        Whether early stopping that held out rows is followed, in every fit, by learning the
+        parameters anew from training and validation rows together: the `refit` of
+        :class:`SharpPCDensity`. Where no rows are held out it cannot be set.
 
     regularizer : {"global", "gated"}, default="global"
         As in :class:`SharpPCDensity`.
@@ -111,7 +116,9 @@ class SharpPCDensityCV(SharpPCDensity):
     feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
             default="auto"
         As in :class:`SharpPCDensity`. Types are decided once, on all rows, and hold in
-        every fold, so that held-out log-likelihoods can be compared.
+        every fold, so that held-out log-likelihoods can be compared. A column without a value
+        in the training rows of a fold has, there, its mean and scale among all rows, or evenly
+        spread categories.
 
     max_categories : int, default=32
         As in :class:`SharpPCDensity`.
@@ -176,10 +183,10 @@ class SharpPCDensityCV(SharpPCDensity):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
-    circuit_, categories_, feature_types_, log_likelihoods_, validation_log_likelihoods_
+    circuit_, categories_, feature_types_, log_likelihoods_, n_iter_, converged_
         Of the final fit, if `refit`; as in :class:`SharpPCDensity`.
 
-    best_iteration_, n_iter_, converged_, n_parameters
+    validation_log_likelihoods_, validation_run_log_likelihoods_, best_iteration_, n_parameters
         Of the final fit, if `refit`; as in :class:`SharpPCDensity`.
 
     See Also
@@ -360,25 +367,37 @@ class SharpPCDensityCV(SharpPCDensity):
             )
         model = self._new_density()  # all that may fail is done to this one
         X = validate_table(model, X, reset=True)
+        self._refuse_inert_in_fits(mus, X_val is not None, X.shape[1])
         weights = check_weights(sample_weight, X)
         warn_of_light(weights)
-        counts = weights > 0
-        columns = model._learn_columns(take_rows(X, counts), weights[counts])
-        types = [column.type for column in columns.columns]
-        model.set_params(feature_types=types)
+        table, of_table = take_rows(X, weights > 0), weights[weights > 0]
+        columns = model._learn_columns(table, of_table)
+        whole = columns, _margins(columns, columns.to_matrix(table), of_table)
         validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
         folds = self._folds(X, y, weights)
-        with warned_of_light():
-            found = self._cross_validate(model, mus, X, weights, folds, validation)
-            mu = float(mus[np.argmax(found[0].mean(axis=1))])
-            if self.refit:
-                model.set_params(verbose=self.verbose)
-                for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
-                    model.set_params(mu=float(step)).fit(X, sample_weight=weights, **validation)
+        found = self._cross_validate(model, mus, X, weights, folds, whole, validation)
+        mu = float(mus[np.argmax(found[0].mean(axis=1))])
+        if self.refit:
+            model.set_params(verbose=self.verbose)
+            for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
+                model.set_params(mu=float(step))._fit_part(table, of_table, *whole, **validation)
         self._take_over(model)
         self.mus_, self.mu_ = mus, mu
         self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found
         return self
+
+    def _refuse_inert_in_fits(
+        self, mus: np.ndarray, has_validation_rows: bool, n_columns: int
+    ) -> None:
+        """Refuse parameters that are set and cannot act in any fit, by the names they have here."""
+        settings = {
+            **self._density_parameters(),
+            "mu": mus[0],
+            "X_val": has_validation_rows,
+            "n_columns": n_columns,
+        }
+        names = {"refit": "early_stopping_refit", "warm_start": "warm_path"}
+        refuse_inert(settings, defaults_of(SharpPCDensity), names)
 
     def _check_mus(self) -> np.ndarray:
         """The grid: distinct strengths in ascending order."""
@@ -453,6 +472,7 @@ class SharpPCDensityCV(SharpPCDensity):
         X: Any,
         weights: np.ndarray,
         folds: list[tuple[np.ndarray, np.ndarray]],
+        whole: tuple[Columns, Margins],
         validation: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Held-out log-likelihood, sharpness and overfitting, each of (n_mus, n_folds)."""
@@ -465,12 +485,11 @@ class SharpPCDensityCV(SharpPCDensity):
             for i in reversed(range(len(mus))):
                 start = time.perf_counter()
                 with _in_fold(fold):
-                    density.set_params(mu=float(mus[i])).fit(
-                        rows[0], sample_weight=rows[1], **validation
-                    )
+                    density.set_params(mu=float(mus[i]))._fit_part(*rows, *whole, **validation)
                 if self.solver == "em" and not density.converged_:
                     n_unfinished += 1
-                    max_iter = density.n_iter_
+                    stopped = density.validation_run_log_likelihoods_
+                    max_iter = density.n_iter_ if stopped is None else len(stopped)
                 scores[i, fold] = density.score(held_out[0], sample_weight=held_out[1])
                 train_scores[i, fold] = density.score(rows[0], sample_weight=rows[1])
                 sharpness[i, fold] = density.sharpness(rows[0], sample_weight=rows[1])
@@ -497,10 +516,16 @@ class SharpPCDensityCV(SharpPCDensity):
         """Have what fit made of another estimator, and nothing of a former fit."""
         for name in [*vars(self)]:
             is_public = name.endswith("_") and not name.startswith("_")
-            if is_public or name in ("_columns", "_split_seed"):
+            if is_public or name in ("_columns", "_split_seed", "_start_settings"):
                 delattr(self, name)
         parameters = model.get_params(deep=False)
         self.__dict__.update({k: v for k, v in vars(model).items() if k not in parameters})
+
+
+def _margins(columns: Columns, matrix: Any, weights: np.ndarray) -> Margins:
+    from skpc._learn import column_margins
+
+    return column_margins(matrix, [column.categories for column in columns.columns], weights)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpc._asking import AskingMixin, working_bytes
 from skpc._columns import TYPES, Columns, take_rows
 from skpc._links import DocumentedMixin
+from skpc._settings import OF_THE_START, defaults_of, refuse_inert, same_setting
 from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._tables import check_weights, named, validate_table, warn_of_light
@@ -24,7 +26,7 @@ from skpc._version import __version__
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
-    from skpc._learn import EarlyStopping
+    from skpc._learn import EarlyStopping, Margins
     from skpc._solvers import Solver
     from skpc._stopping import FitResult
     from skpc._structure import Regions, Structure
@@ -37,6 +39,7 @@ _FITTED = (
     "mu_",
     "log_likelihoods_",
     "validation_log_likelihoods_",
+    "validation_run_log_likelihoods_",
     "best_iteration_",
     "n_iter_",
     "converged_",
@@ -55,6 +58,10 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
     scoring. The penalty `mu` on the curvature of the log-likelihood [1]_ keeps the model
     from sharp optima, which generalise badly when data are few.
 
+    A parameter that is set (to anything but its default) and cannot act beside the others is
+    refused by `fit`, and not ignored. A value at which another one loses its effect, such as a
+    `mu` of 0 or one latent state, refuses nothing: it is the end of a scale to search over.
+
     Columns may be categorical or continuous. Given its latent state a categorical column
     has its own table of probabilities, a continuous one a Gaussian; strongly correlated
     continuous columns share a latent variable and a Gaussian with full covariance.
@@ -72,19 +79,19 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         the validation rows; and 0 for ``solver="adam"``. `mu_` tells.
 
     regularizer : {"global", "gated"}, default="global"
-        Whether the penalty acts on all sum nodes alike, or on each in proportion to its
-        mean curvature relative to the largest [2]_.
+        Of ``solver="em"``: whether the penalty acts on all sum nodes alike, or on each in
+        proportion to its mean curvature relative to the largest [2]_.
 
     multiplier : {"unit", "exact"}, default="unit"
-        How the Lagrange multiplier of the M-step is chosen. "unit" sets it to one, on
-        counts summed over the data set, and normalises: `mu` is then measured in expected
+        Of ``solver="em"``: how the Lagrange multiplier of the M-step is chosen. "unit" sets it to
+        one, on counts summed over the data set, and normalises: `mu` is then measured in expected
         counts and fades as data grow. "exact" solves for the multiplier for which the
         weights sum to one: `mu` then does not depend on the number of rows, and useful
         values are far smaller, say 1e-5.
 
     update : {"quadratic", "cubic"}, default="quadratic"
-        Which stationarity condition the M-step solves: that of the penalty's gradient
-        surrogate (Theorem 2 of [1]_) or that of the penalty itself (Proposition 5),
+        Of ``solver="em"``: which stationarity condition the M-step solves: that of the penalty's
+        gradient surrogate (Theorem 2 of [1]_) or that of the penalty itself (Proposition 5),
         which needs the flows of single rows and is slower.
 
     solver : {"em", "adam"}, default="em"
@@ -92,8 +99,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         form, or by gradient: Adam on the mean negative log-likelihood plus `mu` times the mean
         trace of its Hessian, both with exact gradients. `mu` is then in units of that trace,
         which is often in the thousands: useful values are far smaller. Weights are softmaxes.
-        "adam" has no M-step: `multiplier` does not matter to it, nor `shrinkage` but for the
-        start, and `pseudocount` only for the tree and for categories never seen.
+        "adam" has no M-step: `regularizer`, `multiplier`, `update` and `shrinkage` cannot be set
+        with it, and `pseudocount` is only of the tree and of categories never seen.
 
     batch_size : int, "auto" or None, default="auto"
         Rows of a mini-batch, rows counted by their weights; None takes all rows at once. With
@@ -105,10 +112,11 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         rows have much weight both are as much more as lets an epoch visit each ten times at most.
 
     step_size : float or None, default=None
-        Of a mini-batch, at most 1: how far EM's running average moves towards the counts of a
-        batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam". EM's is
-        divided by 1 + t / 2 after t epochs, whatever `max_iter`; Adam's falls to a fiftieth
-        over `max_iter` epochs along half a cosine. EM on all rows has no steps.
+        Of mini-batches, or of Adam, at most 1: how far EM's running average moves towards the
+        counts of a batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam".
+        EM's is divided by 1 + t / 2 after t epochs, whatever `max_iter`; Adam's falls to a fiftieth
+        over `max_iter` epochs along half a cosine. It cannot be set for EM that `batch_size` or
+        `update` have take all rows at once.
 
     max_iter : int or None, default=None
         Largest number of iterations; of epochs, if there are mini-batches. None means 500
@@ -116,29 +124,30 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
 
     tol : float, default=1e-4
         Learning stops when the mean log-likelihood of the training rows changes by less than
-        this, in nats, from one iteration to the next. 0 runs all iterations. With early
-        stopping it is what the mean log-likelihood of the validation rows must gain instead.
+        this, in nats, from one iteration to the next; with early stopping, when that of the
+        validation rows has not gained more than this in `n_iter_no_change` iterations. 0 without
+        early stopping runs all iterations; whether there is early stopping it does not decide.
 
     early_stopping : bool or "auto", default="auto"
         Whether to hold out some of the rows, to stop when their likelihood no longer
-        improves, and to keep the circuit with the best. Rows that are passed to `fit` as
-        `X_val` are used like that in any case, and nothing is held out. "auto" does so where
-        it can be of use: unless `tol` is 0, `n_latents` is 1, `warm_start` is set, or there
-        are fewer than 10 rows.
+        improves, and to keep the circuit with the best; "auto" does so with 10 rows or more, by
+        their weights, unless there is one latent state, which leaves nothing to stop, or
+        `warm_start`. Rows that are passed to `fit` as `X_val` are used like that in any case, and
+        nothing is held out.
 
     validation_fraction : float, default=0.1
-        Share of the rows to hold out for early stopping, between 0 and 1. Ignored if
-        `X_val` is passed to `fit`.
+        Share of the rows to hold out for early stopping, between 0 and 1; where no rows are held
+        out, as with `X_val`, it cannot be set.
 
     n_iter_no_change : int, default=10
         Early stopping ends learning when the best validation log-likelihood is not more than `tol`
-        better than the best was so many iterations ago.
+        better than the best was so many iterations ago; without early stopping it cannot be set.
 
     refit : bool, default=True
         Whether early stopping that held out rows is followed by learning the parameters anew,
         from all rows, in the same tree and from the same start, in `best_iteration_`
-        iterations, at least one. Not with `warm_start`: the next fit would be validated on
-        rows that this one learnt from.
+        iterations, at least one; where no rows are held out it cannot be set. It is not with
+        `warm_start`: the next fit would be validated on rows that this one learnt from.
 
     pseudocount : float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
@@ -146,7 +155,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         category never seen in training has for a count, so that scores stay finite.
 
     init : {"random", "cluster"}, default="cluster"
-        How parameters start.
+        How parameters start, unless `warm_start` goes on from a circuit.
 
         - "random": drawn as exp(-2 u), u uniform on [0, 1), then normalised; Gaussians at rows
           far apart.
@@ -157,8 +166,9 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
           also overfits sooner, so stop early.
 
     n_init : int, default=1
-        Number of starts; the one with the highest training log-likelihood is kept, or with
-        the highest validation log-likelihood if there are validation rows.
+        Number of starts, unless `warm_start` goes on from a circuit; the one with the highest
+        training log-likelihood is kept, or with the highest validation log-likelihood if there
+        are validation rows.
 
     feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
             default="auto"
@@ -173,7 +183,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         comparing models that are fitted on different rows.
 
     max_categories : int, default=32
-        Most distinct integers of a column that "auto" reads as categorical.
+        Most distinct integers of a column that "auto" reads as categorical; it cannot be set if
+        `feature_types` names the type of every column.
 
     handle_unknown : {"ignore", "error"}, default="ignore"
         What to do with a category that fit did not see: give it the mass of a category
@@ -199,7 +210,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         from its own cluster. Goes with ``structure="chow-liu"`` only.
 
     n_repetitions : int, default=10
-        Number of random trees of ``structure="rat"``; not used otherwise.
+        Number of random trees of ``structure="rat"``; it cannot be set otherwise.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
         Continuous columns that share a latent variable and a full covariance: found from
@@ -207,13 +218,14 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         information criterion's price), given by names or positions, or none.
 
     shrinkage : float, default=10
-        Covariances are averaged with that of all states together, as if that came from so
-        many rows. 0 is maximum likelihood, which overfits where states have few rows. The
-        variance of a state is at least 1e-6 times that of the column, in every direction.
+        Of ``solver="em"``: covariances are averaged with that of all states together, as if that
+        came from so many rows. 0 is maximum likelihood, which overfits where states have few
+        rows. The variance of a state is at least 1e-6 times that of the column, in every direction.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the circuit of the last fit: same columns, trees, types,
-        groups, categories and shrinkage, its parameters as the start. Early stopping holds
+        Whether `fit` goes on from the circuit of the last fit, if there was one: same columns,
+        trees, types, groups, categories and shrinkage, its parameters as the start. What decides
+        these (from `structure` to `n_init`) cannot be changed in between. Early stopping holds
         out the same rows again.
 
     random_state : int, RandomState instance or None, default=None
@@ -222,10 +234,10 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         number of threads and any order of the rows.
 
     dtype : {"float64", "float32"}, default="float64"
-        Precision of the messages in training. "float32" halves their memory and takes about
-        0.6 times as long; likelihoods, counts and parameters are float64 in any case, and
-        scores are always computed in float64. ``update="cubic"`` always uses float64, and so
-        does ``solver="adam"`` with a penalty.
+        Precision of the messages in training; it cannot be set with ``update="cubic"``, nor with
+        a penalty and ``solver="adam"``, which use float64. "float32" halves their memory and
+        takes about 0.6 times as long; likelihoods, counts and parameters are float64 in any case,
+        and scores are always computed in float64.
 
     n_jobs : int or None, default=None
         Number of threads for fitting and scoring. None and -1 mean all cores that Numba may
@@ -236,7 +248,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
     verbose : int, default=0
         If positive, every that many iterations print one line: iteration, mean
         log-likelihood, its change, that of the validation rows, and seconds. Runs follow each
-        other: of several starts, of the values that None lets `mu` have, and the `refit`.
+        other: of several starts, of the values that None lets `mu` have, and last the `refit`,
+        which no rows validate.
 
     Attributes
     ----------
@@ -255,27 +268,32 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         Strength of the penalty: `mu`, or what None came to.
 
     log_likelihoods_ : ndarray of shape (`n_iter_`,)
-        Mean log-likelihood of the training rows before each iteration, in nats. With
-        mini-batches each row's is that before the update by its batch. Rows held out are not
-        among them.
+        Mean log-likelihood of the training rows before each iteration of the run that led to
+        `circuit_`, in nats: after a `refit`, of all rows in that one. With mini-batches each
+        row's is that before the update by its batch.
 
-    validation_log_likelihoods_ : ndarray of shape (`n_iter_` + 1,) or None
-        Mean log-likelihood of the validation rows before each iteration, and after the last
-        one. But for mini-batches, which change the circuit within an iteration, entry by
-        entry of the same circuit as `log_likelihoods_`. None without early stopping.
+    n_iter_ : int
+        Number of iterations (epochs, with mini-batches) of the run that led to `circuit_`: after
+        a `refit`, that many, `best_iteration_` or one; with early stopping and no `refit`, those
+        until it stopped, of which `circuit_` has had the first `best_iteration_`.
+
+    converged_ : bool
+        Whether the rule of `tol`, and not `max_iter`, decided how many iterations `circuit_` has
+        had: with early stopping, whether the validation log-likelihood had stopped improving.
+
+    validation_log_likelihoods_ : ndarray of shape (n + 1,) or None
+        Mean log-likelihood of the validation rows before each of the n iterations of the run
+        that they validated, and after the last one. None without early stopping.
+
+    validation_run_log_likelihoods_ : ndarray of shape (n,) or None
+        Mean log-likelihood of the training rows before each iteration of the run that was
+        validated: without the rows held out, if some were. It is `log_likelihoods_` unless a
+        `refit` followed. But for mini-batches, which change the circuit within an iteration, entry
+        by entry of the same circuit as `validation_log_likelihoods_`. None without early stopping.
 
     best_iteration_ : int or None
         Number of iterations after which the validation log-likelihood was best: those that
         `circuit_` has had (after `refit`, one at least). None without early stopping.
-
-    n_iter_ : int
-        Number of iterations (epochs, with mini-batches) of the best start, of which early
-        stopping keeps the first `best_iteration_`. Neither this nor the histories count what
-        `refit` adds.
-
-    converged_ : bool
-        Whether the best start met `tol`: with early stopping, whether the validation
-        log-likelihood had stopped improving before `max_iter` iterations.
 
     n_features_in_ : int
         Number of columns seen in fit.
@@ -467,8 +485,9 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter or the data cannot be used; the message names the parameter or
-            column, the value and the remedy. The estimator is then as it was before.
+            If a parameter or the data cannot be used, or a parameter is set that cannot act; the
+            message names the parameter or column, the value and the remedy. The estimator is
+            then as it was before.
 
         Warns
         -----
@@ -494,22 +513,65 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         former = dict(self.__dict__)
         try:
             X = validate_table(self, X, reset=True)
+            self._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, X)
             warn_of_light(weights)
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X, weights)
-            matrix = columns.to_matrix(X)
-            random_state = check_random_state(self.random_state)
-            early_stopping = self._check_early_stopping(
-                X_val, sample_weight_val, weights, columns, random_state
-            )
-            self._learn(matrix, weights, columns, random_state, early_stopping)
+            self._learn_matrix(columns.to_matrix(X), weights, columns, X_val, sample_weight_val)
         except BaseException:
             # Nothing half-fitted stays behind: what was fitted before still is.
             self.__dict__.clear()
             self.__dict__.update(former)
             raise
         return self
+
+    def _refuse_inert(self, has_validation_rows: bool) -> None:
+        """Refuse parameters that are set and cannot act."""
+        settings = {
+            **self._density_parameters(),
+            "X_val": has_validation_rows,
+            "n_columns": self.n_features_in_,
+        }
+        refuse_inert(settings, defaults_of(type(self)))
+
+    def _learn_matrix(
+        self,
+        matrix: Any,
+        weights: np.ndarray,
+        columns: Columns,
+        X_val: Any,
+        sample_weight_val: Any,
+        **prior: Any,
+    ) -> None:
+        """Learn from a matrix whose rows all have weight, and perhaps from validation rows."""
+        random_state = check_random_state(self.random_state)
+        early_stopping = self._check_early_stopping(
+            X_val, sample_weight_val, weights, columns, random_state
+        )
+        self._learn(matrix, weights, columns, random_state, early_stopping, **prior)
+
+    def _fit_part(
+        self,
+        X: Any,
+        weights: np.ndarray,
+        whole: Columns,
+        margins: Margins,
+        X_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> None:
+        """Learn from some rows, all of weight, of a table whose columns are known.
+
+        Categories are those of these rows; a column without a value in them is read as in the
+        whole table, and has its margin.
+        """
+        X = validate_table(self, X, reset=True)
+        columns = whole
+        if not self._continues():
+            types = [column.type for column in whole.columns]
+            columns = Columns.learn(X, types, self.max_categories, whole=whole)
+        matrix = columns.to_matrix(X)
+        self._learn_matrix(matrix, weights, columns, X_val, sample_weight_val, margins=margins)
 
     def _learn(
         self,
@@ -525,6 +587,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
             matrix, weights, columns, random_state, early_stopping, **prior
         )
         self._warn(result)
+        if not self._continues():
+            self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
         self.circuit_ = result.circuit
         self.categories_ = columns.categories
         self.feature_types_ = [column.type for column in columns.columns]
@@ -533,6 +597,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         self.n_iter_ = len(result.log_likelihoods)
         self.converged_ = result.converged
         self.validation_log_likelihoods_ = result.validation_log_likelihoods
+        self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
         self.best_iteration_ = result.best_iteration
         self._split_seed = None if early_stopping is None else early_stopping.seed
         self._columns = columns
@@ -564,10 +629,10 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         >>> model.score_samples([[0, 0, 1], [0, np.nan, np.nan]]).round(1)
         array([-1.4, -0.7])
         """
-        return self._score_samples(self._validate(X))
+        return self._judge(self._validate(X))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean log-likelihood of the rows, in nats.
+        """Mean score of the rows, in nats.
 
         Parameters
         ----------
@@ -581,8 +646,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         Returns
         -------
         float
-            Weighted mean of `score_samples`, as in scikit-learn's GaussianMixture. The score
-            of its KernelDensity is the sum instead.
+            Weighted mean of `score_samples`, whatever these are, as in scikit-learn's
+            GaussianMixture. The score of its KernelDensity is the sum instead.
 
         Examples
         --------
@@ -593,7 +658,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         >>> round(model.score(X), 1)
         -1.4
         """
-        return self._mean(self._score_samples, X, sample_weight)
+        return self._mean(self._judge, X, sample_weight)
 
     def marginal(self, features: Sequence[Any]) -> SharpPCDensity:
         """The model of some of the features: all others are summed out, exactly.
@@ -661,18 +726,21 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         check_is_fitted(self)
         return self.circuit_.n_parameters
 
-    def aic(self, X: Any) -> float:
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
         """Akaike information criterion on X; lower is better.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
             NaN is missing.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row: one of weight two is a row given twice.
 
         Returns
         -------
         float
-            -2 log-likelihood in all + 2 `n_parameters`.
+            -2 log-likelihood in all + 2 `n_parameters`. The log-likelihood is that of `circuit_`,
+            also where `score_samples` gives something else.
 
         Examples
         --------
@@ -683,22 +751,24 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         >>> bool(model.aic(X) < SharpPCDensity(n_latents=1).fit(X).aic(X))
         True
         """
-        check_is_fitted(self)
-        scores = self._score_samples(self._validate(X))
-        return float(-2.0 * scores.sum() + 2.0 * self.n_parameters)
+        log_likelihood, _ = self._total_log_likelihood(X, sample_weight)
+        return -2.0 * log_likelihood + 2.0 * self.n_parameters
 
-    def bic(self, X: Any) -> float:
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Bayesian information criterion on X; lower is better.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
             NaN is missing.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row: one of weight two is a row given twice.
 
         Returns
         -------
         float
-            -2 log-likelihood in all + `n_parameters` log n_samples.
+            -2 log-likelihood in all + `n_parameters` log n, where n is the total weight. The
+            log-likelihood is that of `circuit_`, also where `score_samples` gives something else.
 
         Examples
         --------
@@ -709,9 +779,14 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         >>> bool(model.bic(X) < SharpPCDensity(n_latents=1).fit(X).bic(X))
         True
         """
-        check_is_fitted(self)
-        scores = self._score_samples(self._validate(X))
-        return float(-2.0 * scores.sum() + self.n_parameters * np.log(len(scores)))
+        log_likelihood, n_rows = self._total_log_likelihood(X, sample_weight)
+        return -2.0 * log_likelihood + self.n_parameters * float(np.log(n_rows))
+
+    def _total_log_likelihood(self, X: Any, sample_weight: Any) -> tuple[float, float]:
+        """Log-likelihood of all rows under the circuit, and how many they are, by weight."""
+        matrix = self._validate(X)
+        weights = check_weights(sample_weight, matrix)
+        return float((weights * self._score_samples(matrix)).sum()), float(weights.sum())
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_skpc_version": __version__}
@@ -804,6 +879,13 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         if not self._continues():
             return Columns.learn(X, self.feature_types, self.max_categories, weights)
         remedy = "Set warm_start=False to start anew."
+        for name, former in getattr(self, "_start_settings", {}).items():
+            value = getattr(self, name)
+            if not same_setting(value, former):
+                raise ValueError(
+                    f"{name}={shown(value)} cannot act: the fit goes on from the circuit of the last "
+                    f"one, which was learnt with {name}={shown(former)}. {remedy}"
+                )
         if self.circuit_.n_latents != self.n_latents:
             raise ValueError(
                 f"n_latents={self.n_latents} differs from the {self.circuit_.n_latents} of the "
@@ -833,7 +915,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
             )
         is_auto = self.early_stopping == "auto"
-        is_useful = self.tol > 0 and self.n_latents > 1 and not self.warm_start
+        is_useful = self.n_latents > 1 and not self.warm_start
         is_useful = is_useful and sample_weight.sum() >= _LEAST_ROWS_TO_SPLIT
         if X_val is None and not (is_useful if is_auto else self.early_stopping):
             return None
@@ -872,7 +954,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         early_stopping: EarlyStopping | None,
         *,
         regions: Regions | None = None,
-        scales: np.ndarray | None = None,
+        margins: Margins | None = None,
+        share_scales: bool = False,
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learn import learn_circuit
@@ -890,7 +973,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 init=self.init,
                 n_init=self.n_init,
                 shrinkage=min(self.shrinkage, _ENDLESS),
-                scales=scales,
+                margins=margins,
+                share_scales=share_scales,
                 random_state=random_state,
                 early_stopping=early_stopping,
                 on_iteration=_reporter(self.verbose),
@@ -919,11 +1003,6 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 "update='cubic' needs EM on all rows at once. Set solver='em' and "
                 "batch_size=None, or update='quadratic'."
             )
-        if self.solver == "adam" and self.regularizer == "gated":
-            raise ValueError(
-                "regularizer='gated' is a form of EM's update: solver='adam' descends along the "
-                "gradient of the trace itself. Set regularizer='global', or solver='em'."
-            )
         return Solver(
             MStep(
                 self.mu or 0.0,
@@ -951,24 +1030,29 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                     f"validation log-likelihood still improves in n_iter_no_change="
                     f"{self.n_iter_no_change} iterations"
                 )
-            n_iter = len(result.log_likelihoods)
+            n_iter = len(result.stopped_run)
             warnings.warn(
                 f"Learning did not converge: after max_iter={n_iter} iterations the {what} by "
                 f"more than tol={self.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
-        changes = np.diff(result.log_likelihoods)
+        history = result.stopped_run
+        changes = np.diff(history)
         rounding = 1e-9 if self.dtype == "float64" else 1e-6
-        fell = changes < -rounding * np.maximum(1.0, np.abs(result.log_likelihoods[1:]))
+        fell = changes < -rounding * np.maximum(1.0, np.abs(history[1:]))
         is_plain = result.mu == 0 and self.pseudocount == 0 and not result.is_stepwise
         if is_plain and fell.any():
             warnings.warn(
                 f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
                 f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
+
+    def _judge(self, matrix: Any) -> np.ndarray:
+        """What `score_samples` gives for a matrix."""
+        return self._score_samples(matrix)
 
     def _score_samples(self, X: np.ndarray) -> np.ndarray:
         from skpc._flows import log_likelihood

@@ -47,6 +47,11 @@ class Cells(NamedTuple):
     exact: Sequence[Any] | None
 
     @property
+    def has_no_value(self) -> bool:
+        """Whether all values are missing."""
+        return all(value is None or value != value for value in self.values)
+
+    @property
     def is_ordered(self) -> bool:
         """Whether the labels have an order."""
         return self.dtype[0] == "CategoricalDtype" and bool(self.dtype[3])

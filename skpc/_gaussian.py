@@ -389,6 +389,19 @@ class Gaussian:
             covariances=np.where(has_flow[:, None, None], covariances, self.covariances),
         )
 
+    def with_margins(
+        self, entries: np.ndarray, centres: np.ndarray, scales: np.ndarray
+    ) -> Gaussian:
+        """The Gaussian with some entries (m,) independent, each state of one mean and scale."""
+        means, covariances = self.means.copy(), self.covariances.copy()
+        means[:, entries] = centres[entries]
+        covariances[:, entries] = 0.0
+        covariances[:, :, entries] = 0.0
+        i = np.flatnonzero(entries)
+        covariances[:, i, i] = scales[i] ** 2
+        scales = np.where(entries, scales, self.scales)
+        return replace(self, means=means, covariances=covariances, scales=scales)
+
     def _floored(self, covariances: np.ndarray) -> np.ndarray:
         """The nearest covariances whose directions all keep the variance floor.
 
@@ -484,14 +497,15 @@ def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means and standard deviations (m,) of weighted columns (n, m), NaN missing.
 
-    That of a constant column is tiny, but positive.
+    That of a constant column is tiny, but positive. A column without a value is like zeros.
     """
     observed = ~np.isnan(values)
-    units = units_of(np.fmax.reduce(np.abs(values), axis=0))
+    units = units_of(np.where(observed, np.abs(values), 0.0).max(axis=0))
     values = values / units
     shares = weights[:, None] * observed
     shares = shares / units_of(shares.max(axis=0))
     totals = shares.sum(axis=0)
+    totals = np.where(totals > 0, totals, 1.0)
     centre = (shares * np.where(observed, values, 0.0)).sum(axis=0) / totals
     centred = np.where(observed, values - centre, 0.0)
     variances = (shares * centred**2).sum(axis=0) / totals

@@ -353,6 +353,40 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         }
         return self.replaced(gaussians=gaussians)
 
+    def with_margins(self, is_empty: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> Inputs:
+        """The same distributions, but for columns of which training rows show nothing.
+
+        Of these every state has what much smoothing ends in: each category is as likely as
+        another, a continuous column has its mean and standard deviation. EM leaves it so.
+
+        Parameters
+        ----------
+        is_empty : (n_features,)
+        centres, scales : (n_features,)
+            Of continuous columns.
+        """
+        if not is_empty.any():
+            return self
+        probs, unseen, gaussians = self.probs.copy(), self.unseen.copy(), dict(self.gaussians)
+        even = np.repeat(1.0 / np.maximum(self.n_categories, 1), self.n_categories)
+        even = np.repeat(even[:, None], probs.shape[1], axis=1)
+        if len(self.binomials):
+            half = np.full((len(self.binomials), probs.shape[1]), 0.5)
+            even[self.binomials.rows] = self.binomials.masses(half)
+        for region, features in enumerate(self.features):
+            columns = np.asarray(features, np.int64)
+            if not is_empty[columns].any():
+                continue
+            if region in gaussians:
+                gaussians[region] = gaussians[region].with_margins(
+                    is_empty[columns], centres[columns], scales[columns]
+                )
+            else:
+                rows = slice(self.start[region], self.start[region + 1])
+                probs[rows] = even[rows]
+                unseen[region] = 1.0 / self.n_categories[region]
+        return self.replaced(probs=probs, unseen=unseen, gaussians=gaussians)
+
     def _reduced(
         self, operation: np.ufunc, per_category: np.ndarray
     ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,13 @@ class EarlyStopping:
     is_optional: bool = False
 
 
+class Margins(NamedTuple):
+    """Means and standard deviations (n_features,) of continuous columns; of others 0 and 1."""
+
+    centres: np.ndarray
+    scales: np.ndarray
+
+
 def learn_circuit(
     X: Any,
     categories: Sequence[np.ndarray | None],
@@ -63,7 +70,8 @@ def learn_circuit(
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
-    scales: np.ndarray | None = None,
+    margins: Margins | None = None,
+    share_scales: bool = False,
     early_stopping: EarlyStopping | None = None,
     on_iteration: Callable[[int, float, float | None], None] | None = None,
 ) -> FitResult:
@@ -80,16 +88,18 @@ def learn_circuit(
         `n_init` starts.
     structure : Structure
     n_latents, init, n_init, shrinkage, random_state : see `SharpPCDensity`
-    scales : (n_features,) or None
-        Standard deviations of the continuous columns, to which floor and shrinkage refer;
-        None takes those of these rows.
+    margins : Margins or None
+        Of a table of which X is a part: then columns may have no value in X, and every state has
+        these margins there, or as many of one category as of another. None: all have a value.
+    share_scales : bool
+        Whether floor and shrinkage refer to the scales of `margins`, not to those of X.
     early_stopping : EarlyStopping or None
         None goes by the training log-likelihood.
     on_iteration : see `skpc._stopping.Progress`
     """
-    (evidence, weights_left), held_out = _training_and_validation(
-        _distinct(X, categories, weights), categories, early_stopping
-    )
+    rows = _distinct(X, categories, weights)
+    (evidence, weights_left), held_out = _training_and_validation(rows, categories, early_stopping)
+    is_empty = _without_value(*rows)
     trees = [] if start is not None else learn_trees(
         evidence, weights_left, categories, structure, solver, n_latents=n_latents,
         shrinkage=shrinkage, random_state=random_state,
@@ -102,8 +112,10 @@ def learn_circuit(
             evidence, trees, categories, candidate, n_latents=n_latents, init=init,
             n_init=n_init, shrinkage=shrinkage, random_state=random_state,
         )  # fmt: skip
-        if scales is not None:
-            starts = [replace(c, inputs=c.inputs.with_scales(scales)) for c in starts]
+        if margins is not None and start is None:
+            if share_scales:
+                starts = [replace(c, inputs=c.inputs.with_scales(margins.scales)) for c in starts]
+            starts = [replace(c, inputs=c.inputs.with_margins(is_empty, *margins)) for c in starts]
         result, best = _learn_parameters(
             starts, candidate, (evidence, weights_left), held_out, early_stopping,
             random_state, on_iteration,
@@ -120,7 +132,7 @@ def learn_circuit(
         start=start, structure=structure, n_latents=n_latents, init="random",
         n_init=1, shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
     )  # fmt: skip
-    return replace(result, circuit=refitted.circuit)
+    return replace(result, circuit=refitted.circuit, log_likelihoods=refitted.log_likelihoods)
 
 
 def _learn_parameters(
@@ -169,16 +181,26 @@ def learn_regions(
     return learn_structure(evidence, weights, structure, n_latents, pseudocount, random_state)
 
 
-def column_scales(
-    X: Any, categories: Sequence[np.ndarray | None], weights: np.ndarray
-) -> np.ndarray:
-    """Standard deviation (n_features,) of each continuous column of X; of others one."""
+def column_margins(X: Any, categories: Sequence[np.ndarray | None], weights: np.ndarray) -> Margins:
+    """Mean and standard deviation of each continuous column of X."""
     evidence, weights = _distinct(X, categories, weights)
-    scales = np.ones(len(categories))
+    margins = Margins(np.zeros(len(categories)), np.ones(len(categories)))
     for j, vectors in enumerate(evidence.values):
         if vectors is not None:
-            scales[j] = centre_and_scales(vectors, evidence.weights_of(j, weights))[1][0]
-    return scales
+            centre, scale = centre_and_scales(vectors, evidence.weights_of(j, weights))
+            margins.centres[j], margins.scales[j] = centre[0], scale[0]
+    return margins
+
+
+def _without_value(evidence: Evidence, weights: np.ndarray) -> np.ndarray:
+    """Which regions (n_regions,), of one column each, show nothing in any row."""
+    is_empty = np.zeros(len(evidence.n_symbols), bool)
+    for j, vectors in enumerate(evidence.values):
+        if vectors is None:
+            is_empty[j] = not evidence.weights_of(j, weights)[:-2].any()
+        else:
+            is_empty[j] = np.isnan(vectors).all()
+    return is_empty
 
 
 def _training_and_validation(

@@ -20,13 +20,16 @@ class FitResult:
     ----------
     circuit : Circuit
     log_likelihoods : (n_iter,)
-        Mean training log-likelihood before each update, in nats.
+        Mean training log-likelihood before each update of the run that led to `circuit`, in nats.
     converged : bool
-        Whether the rule to stop was met.
-    validation_log_likelihoods : (n_iter + 1,) or None
-        Mean validation log-likelihood before each update and, last, after all of them.
+        Whether the rule to stop decided how many updates there were.
+    validation_log_likelihoods : (n + 1,) or None
+        Mean validation log-likelihood before each of the n updates of the run that was validated
+        and, last, after all of them.
+    validation_run_log_likelihoods : (n,) or None
+        Mean training log-likelihood in that run: `log_likelihoods`, unless another run followed.
     best_iteration : int or None
-        Number of updates that `circuit` has had: where the former is largest.
+        Number of updates after which the validation log-likelihood is largest.
     is_stepwise : bool
         Whether single mini-batches moved the circuit: the training log-likelihood may then
         fall also without a penalty.
@@ -40,10 +43,18 @@ class FitResult:
     log_likelihoods: np.ndarray
     converged: bool
     validation_log_likelihoods: np.ndarray | None = None
+    validation_run_log_likelihoods: np.ndarray | None = None
     best_iteration: int | None = None
     is_stepwise: bool = False
     has_schedule: bool = False
     mu: float = 0.0
+
+    @property
+    def stopped_run(self) -> np.ndarray:
+        """Mean training log-likelihood before each update of the run that the rule could stop."""
+        if self.validation_run_log_likelihoods is None:
+            return self.log_likelihoods
+        return self.validation_run_log_likelihoods
 
     @property
     def score(self) -> float:
@@ -131,7 +142,12 @@ class Progress:
         if self._validation is None:
             return FitResult(self._circuit, history, self._converged)
         return FitResult(
-            self._circuit, history, self._converged, np.array(self._scores), self._best_iteration
+            self._circuit,
+            history,
+            self._converged,
+            validation_log_likelihoods=np.array(self._scores),
+            validation_run_log_likelihoods=history,
+            best_iteration=self._best_iteration,
         )
 
 
@@ -159,11 +175,7 @@ def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndar
     ValueError
         If there is only one unit.
     """
-    # Powers of two keep sums exact; the unit exceeds one for some 10^8 rows only.
-    unit = 2.0 ** max(0, int(np.frexp(weights.sum())[1]) - _MAX_TOTAL_BITS)
-    n_whole = np.floor(weights / unit)
-    rest = weights - n_whole * unit
-    n_units = np.concatenate([n_whole, rest > 0]).astype(np.int64)
+    n_units, sizes = _units(weights)
     n_all = int(n_units.sum())
     if n_all < 2:
         raise ValueError(
@@ -175,5 +187,47 @@ def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndar
     drawn = np.random.default_rng(seed).multivariate_hypergeometric(
         n_units, n_drawn, method="marginals"
     )
-    whole, part = np.split(drawn, 2)
-    return whole * unit + part * rest
+    whole, part = np.split(drawn * sizes, 2)
+    return whole + part
+
+
+def fold_weights(weights: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Split each row's weight over folds, which have as many units each, or one more.
+
+    Units are those of `held_out_weights`: on integers it is a random partition of rows, however
+    these were written down. There are as many folds as units if these are fewer.
+
+    Parameters
+    ----------
+    weights : (n,) positive
+        Of distinct rows in canonical order.
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    (n_folds, n)
+    """
+    left, sizes = _units(weights)
+    n_all = int(left.sum())
+    ends = np.linspace(0, n_all, min(n_folds, n_all) + 1).astype(np.int64)
+    generator = np.random.default_rng(seed)
+    folds = []
+    for n_drawn in np.diff(ends)[:-1]:
+        drawn = generator.multivariate_hypergeometric(left, n_drawn, method="marginals")
+        folds.append(drawn)
+        left = left - drawn
+    return (np.stack([*folds, left]) * sizes).reshape(-1, 2, len(weights)).sum(axis=1)
+
+
+def _units(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many units weights consist of, and their sizes, (2 n,) each.
+
+    Whole ones first, then for each row the smaller one that is left, if any.
+    """
+    # Powers of two keep sums exact; the unit exceeds one for some 10^8 rows only.
+    unit = 2.0 ** max(0, int(np.frexp(weights.sum())[1]) - _MAX_TOTAL_BITS)
+    n_whole = np.floor(weights / unit)
+    rest = weights - n_whole * unit
+    n_units = np.concatenate([n_whole, rest > 0]).astype(np.int64)
+    return n_units, np.concatenate([np.full(len(weights), unit), rest])

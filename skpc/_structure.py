@@ -149,7 +149,8 @@ def _discretized(evidence: Evidence, weights: np.ndarray) -> tuple[Symbols, np.n
         if values is not None:
             missing = np.isnan(values[:, 0])
             counts = np.where(missing, 0.0, evidence.weights_of(j, weights))
-            middle = (np.cumsum(counts) - 0.5 * counts) / counts.sum()
+            total = counts.sum() or 1.0  # of a column without a value
+            middle = (np.cumsum(counts) - 0.5 * counts) / total
             table = np.minimum(middle * _N_BINS, _N_BINS - 1).astype(np.int32)
             table[missing] = _N_BINS
             n_categories[j] = _N_BINS
@@ -198,6 +199,7 @@ def _squared_correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarra
     unit = units_of(weights.max())
     weights = weights / unit  # correlations do not mind, nor what shown is in
     totals = (weights[:, None] * seen).sum(axis=0)
+    totals = np.where(totals > 0, totals, 1.0)
     centred = np.where(seen, shown - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
     weighted = weights[:, None] * seen
     with one_blas_thread():

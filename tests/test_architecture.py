@@ -23,7 +23,7 @@ LAYERS = [
     {"_cv"},
     {"_classifier", "_impute", "_outliers"},
     {"_density", "datasets"},
-    {"_asking", "_tables"},
+    {"_asking", "_settings", "_tables"},
     {"_columns", "_learn"},
     {"_frames"},
     {"_starts"},

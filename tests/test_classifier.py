@@ -166,7 +166,10 @@ def test_a_shared_structure(table):
 def test_shared_structures_of_all_kinds_and_groups(structure, table):
     X, y = table
     model = classifier(
-        share_structure=True, structure=structure, n_repetitions=2, feature_groups=[[1, 2]]
+        share_structure=True,
+        structure=structure,
+        n_repetitions=2 if structure == "rat" else 10,
+        feature_groups=[[1, 2]],
     ).fit(X, y)
     first = model.estimators_[0].circuit_
     assert [1, 2] in [columns.tolist() for columns in first.features]
@@ -308,13 +311,62 @@ def test_bad_parameters(parameters, message, table):
     assert np.array_equal(model.predict_proba(table[0]), before)  # what was fitted still is
 
 
-def test_a_column_without_a_value_in_a_class(table):
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"feature_groups": None},
+        {"feature_groups": [[1, 2]]},
+        {"share_structure": True},
+        {"n_components": 2, "init": "random"},
+        {"pseudocount": 0.0, "early_stopping": False},
+        {"solver": "adam", "feature_groups": [[1, 2]]},
+        {"solver": "adam", "mu": 1e-4},
+        {"structure": "rat", "n_repetitions": 2},
+    ],
+)
+@pytest.mark.parametrize("kind", ["categorical", "binomial"])
+def test_a_column_without_a_value_in_a_class(kind, parameters, table):
+    """The class takes it for independent of all else: as in all rows, or evenly spread."""
     X, y = table[0].copy(), table[1]
-    X[y == "b", 1] = np.nan
-    with pytest.raises(ValueError, match=r"no value in column 1 in the rows of class .*'b'"):
+    X[y == "b", :2] = np.nan
+    model = classifier(feature_types={0: kind}, **parameters).fit(X, y)
+    rows = X[y != "b"]
+    known = X[~np.isnan(X[:, 1]), 1]
+    z = (rows[:, 1] - known.mean()) / known.std()
+    of_number = np.nan_to_num(-0.5 * z**2 - np.log(known.std() * np.sqrt(2 * np.pi)))
+    even = np.log([1 / 3] * 3 if kind == "categorical" else [1 / 4, 1 / 2, 1 / 4])
+    of_category = np.array([0.0 if np.isnan(x) else even[int(x)] for x in rows[:, 0]])
+    density = model.estimators_[1]
+    hidden = rows.copy()
+    hidden[:, :2] = np.nan
+    expected = density.score_samples(hidden) + of_number + of_category
+    np.testing.assert_allclose(density.score_samples(rows), expected, rtol=1e-9, atol=1e-9)
+    assert np.isfinite(model.predict_log_proba(X)).all()
+
+
+def test_a_column_of_labels_without_a_value_in_a_class(table):
+    X, y = frame_of(table[0]), table[1]
+    X.loc[y == "b", ["colour", "x"]] = None
+    model = classifier().fit(X, y)
+    assert model.estimators_[1].categories_[0].tolist() == ["blue", "green", "red"]
+    assert np.isfinite(model.predict_log_proba(X)).all()
+    X["x"] = np.nan
+    with pytest.raises(ValueError, match="no value in column 'x'"):
         classifier().fit(X, y)
-    with pytest.raises(ValueError, match=r"no value in column 'x' in the rows of class .*'b'"):
-        classifier().fit(frame_of(X), y)
+
+
+@pytest.mark.parametrize("share_structure", [False, True])
+@pytest.mark.parametrize(
+    "parameters", [{"n_components": None}, {"n_jobs": "two"}, {"max_categories": -1}]
+)
+def test_parameters_of_the_density_are_checked_before_they_are_used(
+    share_structure, parameters, table
+):
+    (name,) = parameters
+    with pytest.raises(ValueError, match=f"The '{name}' parameter of SharpPCDensity"):
+        classifier(share_structure=share_structure, **parameters).fit(*table)
+    with pytest.raises(ValueError, match=r"n_repetitions=3 is of random trees"):
+        classifier(share_structure=share_structure, n_repetitions=3).fit(*table)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +387,7 @@ def test_bad_labels(y, message, table):
 
 def test_what_a_class_cannot_learn_names_it():
     X = np.array([[0.5, 1.5], [0.25, 2.5], [1.5, 3.5], [0.1, 0.2], [0.3, 0.7]])
-    with pytest.raises(ValueError, match=r"class .*1.*validation_fraction"):
+    with pytest.raises(ValueError, match=r"class 1 .*validation_fraction"):
         classifier(early_stopping=True, feature_types="gaussian").fit(X, [0, 0, 0, 0, 1])
 
 

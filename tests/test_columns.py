@@ -43,7 +43,14 @@ def read(series, **options):
 
 def small(**parameters):
     return SharpPCDensity(
-        **{"n_latents": 2, "max_iter": 4, "tol": 0.0, "random_state": 0, **parameters}
+        **{
+            "n_latents": 2,
+            "max_iter": 4,
+            "tol": 0.0,
+            "early_stopping": False,
+            "random_state": 0,
+            **parameters,
+        }
     )
 
 

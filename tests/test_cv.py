@@ -346,7 +346,7 @@ def test_a_failed_fit_leaves_the_model_as_it_was(monkeypatch):
     X = binary_rows()
     model = chosen().fit(X)
     before = dict(vars(model))
-    fit, n_fits = SharpPCDensity.fit, 0
+    fit, n_fits = SharpPCDensity._fit_part, 0
 
     def fails_at_last(self, *args, **kwargs):
         nonlocal n_fits
@@ -355,7 +355,7 @@ def test_a_failed_fit_leaves_the_model_as_it_was(monkeypatch):
             raise MemoryError
         return fit(self, *args, **kwargs)
 
-    monkeypatch.setattr(SharpPCDensity, "fit", fails_at_last)
+    monkeypatch.setattr(SharpPCDensity, "_fit_part", fails_at_last)
     with pytest.raises(MemoryError):
         model.fit(binary_rows(60, 3))
     assert vars(model) == before
@@ -543,10 +543,23 @@ def test_errors_name_parameter_value_and_remedy(parameter, value, message):
         chosen(**{parameter: value}).fit(binary_rows())
 
 
-def test_a_column_that_a_fold_knows_nothing_of_is_named():
-    X = binary_rows()
-    X[40:, 3] = np.nan
-    with pytest.raises(ValueError, match=r"no value in column 3.*fold 0 of cv"):
+def test_a_column_without_a_value_in_a_fold_has_its_margin_there():
+    """What trains without it takes it for independent: its values may change places."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([binary_rows(), rng.normal(3.0, 2.0, 90), rng.integers(0, 3, 90)])
+    X[45:, 5:] = np.nan
+    moved = X.copy()
+    moved[:45, 5:] = rng.permuted(X[:45, 5:], axis=0)
+    first, second = (chosen(cv=2).fit(rows).cv_log_likelihoods_ for rows in (X, moved))
+    np.testing.assert_allclose(first[:, 0], second[:, 0], rtol=1e-12)
+    assert np.abs(first[:, 1] - second[:, 1]).max() > 1e-4
+    assert np.isfinite(first).all()
+
+
+def test_a_column_without_any_value_is_named():
+    X = binary_rows() * 1.0
+    X[:, 3] = np.nan
+    with pytest.raises(ValueError, match="no value in column 3"):
         chosen(cv=2).fit(X)
 
 

@@ -220,13 +220,14 @@ def test_no_convergence_is_a_warning():
 def test_all_iterations_asked_for_is_no_reason_to_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert small(max_iter=3, tol=0.0).fit(binary_rows()).n_iter_ == 3
+        assert small(max_iter=3, tol=0.0, early_stopping=False).fit(binary_rows()).n_iter_ == 3
 
 
 def test_more_starts_are_never_worse_on_the_training_rows():
     X = binary_rows(200, 8)
     one, five = (
-        small(n_init=n, max_iter=30, mu=0.0, tol=0.0, init="random").fit(X) for n in (1, 5)
+        small(n_init=n, max_iter=30, mu=0.0, tol=0.0, early_stopping=False, init="random").fit(X)
+        for n in (1, 5)
     )
     assert five.log_likelihoods_[-1] >= one.log_likelihoods_[-1]
     assert not np.array_equal(five.log_likelihoods_, one.log_likelihoods_)
@@ -234,7 +235,7 @@ def test_more_starts_are_never_worse_on_the_training_rows():
 
 def test_warm_start_goes_on_where_it_stopped():
     X = binary_rows()
-    whole = small(max_iter=10, tol=0.0).fit(X)
+    whole = small(max_iter=10, tol=0.0, early_stopping=False).fit(X)
     parts = small(max_iter=6, tol=0.0, warm_start=True).fit(X)
     parts.set_params(max_iter=4).fit(X)
     assert np.array_equal(parts.circuit_.sum_weights, whole.circuit_.sum_weights)
@@ -256,7 +257,7 @@ def test_warm_start_refuses_another_problem(parameters, X, message):
 
 
 def test_verbose_prints_one_line_an_iteration(capsys):
-    model = small(max_iter=4, tol=0.0, verbose=1).fit(binary_rows())
+    model = small(max_iter=4, tol=0.0, early_stopping=False, verbose=1).fit(binary_rows())
     lines = capsys.readouterr().out.splitlines()
     printed = [float(re.search(r"log-likelihood (\S+)", line)[1]) for line in lines]
     np.testing.assert_allclose(printed, model.log_likelihoods_, rtol=0, atol=5e-7)
@@ -285,6 +286,7 @@ def test_n_parameters_counts_free_parameters():
 def test_every_penalty_lowers_the_sharpness_of_plain_em(parameters):
     X = binary_rows(80, 10)
     common = {"n_latents": 6, "max_iter": 200, "tol": 0.0, "init": "random"}
+    common["early_stopping"] = False
     plain = small(**common, mu=0.0).fit(X)
     model = small(**common, mu=0.05).set_params(**parameters).fit(X)
     assert model.sharpness(X) < plain.sharpness(X)
@@ -329,7 +331,7 @@ def test_rows_however_far_away_have_finite_scores(distance):
 
 
 def test_verbose_begins_anew_with_each_start(capsys):
-    small(max_iter=2, tol=0.0, verbose=1, n_init=2).fit(binary_rows())
+    small(max_iter=2, tol=0.0, early_stopping=False, verbose=1, n_init=2).fit(binary_rows())
     changes = re.findall(r"change +(\S+)", capsys.readouterr().out)
     assert [change == "nan" for change in changes] == [True, False, True, False]
 
@@ -337,6 +339,7 @@ def test_verbose_begins_anew_with_each_start(capsys):
 def test_single_precision_training_is_near_double():
     X = binary_rows(300, 6)
     parameters = {"n_latents": 4, "max_iter": 30, "tol": 0.0, "random_state": 0}
+    parameters["early_stopping"] = False
     double = SharpPCDensity(**parameters).fit(X)
     single = SharpPCDensity(**parameters, dtype="float32").fit(X)
     difference = np.abs(single.log_likelihoods_ - double.log_likelihoods_)
@@ -345,12 +348,22 @@ def test_single_precision_training_is_near_double():
     assert np.abs(single.score_samples(X) - double.score_samples(X)).max() < 1e-3
 
 
+def test_a_row_of_weight_two_is_a_row_twice_for_information_criteria():
+    X, weights = binary_rows(), np.arange(60) % 3
+    model = small().fit(X)
+    repeated = np.repeat(X, weights, axis=0)
+    scores = model.score_samples(repeated)
+    aic = -2 * scores.sum() + 2 * model.n_parameters
+    bic = -2 * scores.sum() + model.n_parameters * np.log(len(repeated))
+    for rows in {"X": repeated}, {"X": X, "sample_weight": weights}:
+        assert model.aic(**rows) == pytest.approx(aic, rel=1e-12)
+        assert model.bic(**rows) == pytest.approx(bic, rel=1e-12)
+
+
 def test_the_cubic_update_is_in_double_precision():
-    X = binary_rows(100, 4)
-    parameters = {"n_latents": 3, "max_iter": 5, "update": "cubic", "random_state": 0}
-    double = SharpPCDensity(**parameters).fit(X)
-    single = SharpPCDensity(**parameters, dtype="float32").fit(X)
-    np.testing.assert_array_equal(single.log_likelihoods_, double.log_likelihoods_)
+    model = SharpPCDensity(n_latents=3, max_iter=5, update="cubic", random_state=0)
+    with pytest.raises(ValueError, match="dtype='float32' is not for update='cubic'"):
+        model.set_params(dtype="float32").fit(binary_rows(100, 4))
 
 
 def test_weights_that_are_shares_are_warned_of_with_the_remedy():

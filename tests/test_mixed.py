@@ -308,7 +308,8 @@ def frame(n_rows=150, seed=0):
 
 
 def model_of(X, sample_weight=None, **parameters):
-    options = {"n_latents": 4, "max_iter": 8, "tol": 0.0, "random_state": 2, **parameters}
+    options = {"n_latents": 4, "max_iter": 8, "tol": 0.0, "random_state": 2}
+    options |= {"early_stopping": False, **parameters}
     return SharpPCDensity(**options).fit(X, sample_weight=sample_weight)
 
 

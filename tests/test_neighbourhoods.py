@@ -39,6 +39,7 @@ def structured(seed, n_rows=600, n_columns=12, n_kinds=6):
 
 def model(**parameters):
     defaults = {"n_latents": 6, "init": "cluster", "max_iter": 1, "tol": 0.0, "random_state": 0}
+    defaults["early_stopping"] = False
     return SharpPCDensity(**{**defaults, **parameters})
 
 

@@ -195,10 +195,12 @@ def test_history_is_that_of_the_fit(X):
     model = density(early_stopping=True, max_iter=40).fit(X)
     display = FitHistoryDisplay.from_estimator(model)
     train, validation = display.lines_
-    assert np.array_equal(train.get_ydata(), model.log_likelihoods_)
-    assert np.array_equal(train.get_xdata(), np.arange(model.n_iter_))
+    n_iter = len(model.validation_run_log_likelihoods_)
+    assert n_iter > model.n_iter_
+    assert np.array_equal(train.get_ydata(), model.validation_run_log_likelihoods_)
+    assert np.array_equal(train.get_xdata(), np.arange(n_iter))
     assert np.array_equal(validation.get_ydata(), model.validation_log_likelihoods_)
-    assert np.array_equal(validation.get_xdata(), np.arange(model.n_iter_ + 1))
+    assert np.array_equal(validation.get_xdata(), np.arange(n_iter + 1))
     assert [line.get_xdata()[0] for line in display.ax_.lines[2:]] == [model.best_iteration_]
     assert display.sharpness_ax_ is None
 

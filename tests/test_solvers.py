@@ -26,7 +26,9 @@ plain_solver = pytest.mark.parametrize("solver", ["em", "adam"])
 
 
 def estimator(**parameters):
-    return SharpPCDensity(**{"n_latents": 3, "tol": 0.0, "random_state": 0, **parameters})
+    return SharpPCDensity(
+        **{"n_latents": 3, "tol": 0.0, "early_stopping": False, "random_state": 0, **parameters}
+    )
 
 
 def table(n_rows=90, seed=0):
@@ -121,7 +123,8 @@ def test_a_sparse_table_gives_the_bits_of_the_dense_one(solver, X):
 @each_solver
 @pytest.mark.parametrize("structure", ["chow-liu", "rat"])
 def test_all_worlds_sum_to_one_and_missing_is_summed_out(solver, structure, X):
-    model = estimator(structure=structure, n_repetitions=2, **solver).fit(X[:, :3])
+    n_repetitions = 2 if structure == "rat" else 10
+    model = estimator(structure=structure, n_repetitions=n_repetitions, **solver).fit(X[:, :3])
     model.circuit_.check()
     worlds = np.array(list(product([0, 1], [0, 1, 2], [0, 1])), float)
     probabilities = np.exp(model.score_samples(worlds))
@@ -189,26 +192,27 @@ def test_a_fall_between_epochs_is_no_reason_to_warn(solver, X):
 
 
 @each_solver
-@pytest.mark.parametrize("refit", [False, True])
-def test_early_stopping_keeps_the_best(solver, refit, X):
+def test_early_stopping_keeps_the_best(solver, X):
     X_val = table(60, seed=1)
     X_val[0, 1] = 7.0  # never seen in training
     settings = {**solver, "max_iter": 40}
-    model = estimator(feature_types=TYPES, refit=refit, **settings).set_params(tol=1e-3)
+    model = estimator(feature_types=TYPES, **settings).set_params(tol=1e-3)
     model.fit(X, X_val=X_val)
     scores = model.validation_log_likelihoods_
     assert len(scores) == model.n_iter_ + 1
     assert model.best_iteration_ == np.argmax(scores) > 0
-    if not refit:
-        assert model.score(X_val) == pytest.approx(scores.max(), rel=1e-12)
+    assert model.score(X_val) == pytest.approx(scores.max(), rel=1e-12)
 
 
 @each_solver
 def test_rows_are_held_out(solver, X):
     model = estimator(feature_types=TYPES, early_stopping=True, **solver).fit(X)
-    assert len(model.validation_log_likelihoods_) == model.n_iter_ + 1
+    n_iter = len(model.validation_run_log_likelihoods_)
+    assert len(model.validation_log_likelihoods_) == n_iter + 1
+    assert model.n_iter_ == len(model.log_likelihoods_) == max(1, model.best_iteration_)
     whole = estimator(feature_types=TYPES, **solver).fit(X)
-    assert not np.array_equal(model.log_likelihoods_, whole.log_likelihoods_)
+    parts = model.validation_run_log_likelihoods_, whole.log_likelihoods_
+    assert not np.array_equal(*parts)
 
 
 @plain_solver
@@ -222,7 +226,8 @@ def test_float32_messages_change_little(solver, X):
 
 def test_adam_with_a_penalty_has_float64_messages(X):
     model = estimator(feature_types=TYPES, **SOLVERS["adam with penalty"])
-    assert same_fit(clone(model).fit(X), clone(model).set_params(dtype="float32").fit(X))
+    with pytest.raises(ValueError, match="dtype='float32' is not for solver='adam' with a pen"):
+        clone(model).set_params(dtype="float32").fit(X)
 
 
 @each_solver

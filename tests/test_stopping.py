@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skpc import SharpPCDensity
-from skpc._stopping import Progress, held_out_weights
+from skpc._stopping import Progress, fold_weights, held_out_weights
 
 # --- which rows ------------------------------------------------------------------------
 
@@ -68,6 +68,34 @@ def test_holding_out_is_drawing_rows_without_replacement():
     first = [held_out_weights(np.array([3.0, 3.0]), 1 / 3, seed)[0] for seed in range(3000)]
     shares = np.bincount(np.array(first, int), minlength=3) / 3000
     np.testing.assert_allclose(shares, [3 / 15, 9 / 15, 3 / 15], atol=0.04)
+
+
+@kinds
+@pytest.mark.parametrize("n_folds", [2, 5])
+def test_folds_make_up_each_weight(kind, n_folds):
+    weights = weights_of_kind(kind)
+    folds = fold_weights(weights, n_folds, 0)
+    assert folds.shape == (n_folds, 40)
+    assert (folds >= 0).all()
+    np.testing.assert_allclose(folds.sum(axis=0), weights, rtol=1e-12)
+    assert (folds.sum(axis=1) > 0).all()
+
+
+def test_folds_are_a_partition_of_rows():
+    """As many units each, or one more; each unit of a row in any fold with equal chances."""
+    weights = weights_of_kind("integer")
+    folds = np.array([fold_weights(weights, 5, seed) for seed in range(500)])
+    assert np.array_equal(folds, np.floor(folds))
+    assert np.ptp(folds.sum(axis=2)) <= 1
+    assert not np.array_equal(folds[0], folds[1])
+    # Five standard errors of the mean of binomial draws with a chance of one fifth.
+    error = 5 * np.sqrt(0.16 * weights / 500)
+    assert (np.abs(folds.mean(axis=0) - weights / 5) < error).all()
+
+
+def test_there_are_no_more_folds_than_units():
+    assert fold_weights(np.array([2.0, 1.0]), 5, 0).shape == (3, 2)
+    assert fold_weights(np.array([0.5]), 5, 0).tolist() == [[0.5]]
 
 
 def test_the_seed_decides_what_is_held_out():
@@ -166,6 +194,11 @@ def stopped(**parameters):
     return SharpPCDensity(**{**defaults, **parameters})
 
 
+def validated(**parameters):
+    """For rows that are given to validate on, or a warm start: nothing is held out to refit on."""
+    return stopped(**{"refit": True, **parameters})
+
+
 def same_fit(a, b):
     return (
         same_bits(a.circuit_, b.circuit_)
@@ -191,20 +224,19 @@ def test_weights_are_repetitions_and_order_does_not_matter(X, refit):
     assert same_fit(stopped(refit=refit).fit(X[order], sample_weight=weights[order]), model)
 
 
-@refits
-def test_weights_of_validation_rows_are_repetitions_too(refit):
+def test_weights_of_validation_rows_are_repetitions_too():
     X, X_val = mixed_rows(), mixed_rows(40, seed=1)
     weights = np.random.default_rng(1).integers(0, 4, len(X_val))
-    model = stopped(refit=refit).fit(X, X_val=X_val, sample_weight_val=weights)
+    model = validated().fit(X, X_val=X_val, sample_weight_val=weights)
     repeated = np.repeat(X_val, weights, axis=0)[::-1]
-    assert same_fit(stopped(refit=refit).fit(X, X_val=repeated), model)
-    assert not same_fit(stopped(refit=refit).fit(X, X_val=X_val), model)
+    assert same_fit(validated().fit(X, X_val=repeated), model)
+    assert not same_fit(validated().fit(X, X_val=X_val), model)
 
 
 @tables
 def test_the_model_is_the_best_of_those_that_were_scored(X):
     X_val = X[::3]
-    model = stopped(max_iter=60, mu=0.0).fit(X[1::3], X_val=X_val)
+    model = validated(max_iter=60, mu=0.0).fit(X[1::3], X_val=X_val)
     scores = model.validation_log_likelihoods_
     assert len(scores) == model.n_iter_ + 1 == len(model.log_likelihoods_) + 1
     assert model.best_iteration_ == np.argmax(scores)
@@ -214,20 +246,20 @@ def test_the_model_is_the_best_of_those_that_were_scored(X):
 
 @tables
 def test_histories_are_of_the_same_circuits(X):
-    full = stopped(max_iter=8, tol=0.0, n_iter_no_change=50).fit(X, X_val=X)
+    full = validated(max_iter=8, tol=0.0, n_iter_no_change=50).fit(X, X_val=X)
     # The training rows again: the same likelihoods, but for the circuit behind the last update.
     np.testing.assert_allclose(
         full.validation_log_likelihoods_[:-1], full.log_likelihoods_, rtol=1e-12
     )
     for n_iter in 1, 4:
-        plain = stopped(max_iter=n_iter, tol=0.0, early_stopping=False).fit(X)
+        plain = validated(max_iter=n_iter, tol=0.0, early_stopping=False).fit(X)
         assert full.validation_log_likelihoods_[n_iter] == pytest.approx(plain.score(X), rel=1e-12)
 
 
 def test_validation_weights_weigh():
     X, X_val = binary_rows(), binary_rows(30, seed=1)
     weights = np.linspace(0, 2, 30)
-    model = stopped().fit(X, X_val=X_val, sample_weight_val=weights)
+    model = validated().fit(X, X_val=X_val, sample_weight_val=weights)
     expected = model.score(X_val, sample_weight=weights)
     assert model.validation_log_likelihoods_.max() == pytest.approx(expected, rel=1e-12)
     assert abs(model.score(X_val) - expected) > 1e-3
@@ -235,9 +267,9 @@ def test_validation_weights_weigh():
 
 def test_validation_in_blocks_is_the_same():
     X, X_val = mixed_rows(400), mixed_rows(300, seed=1)
-    model = stopped(max_iter=5).fit(X, X_val=X_val)
+    model = validated(max_iter=5).fit(X, X_val=X_val)
     with config_context(working_memory=0.02):
-        blocks = stopped(max_iter=5).fit(X, X_val=X_val)
+        blocks = validated(max_iter=5).fit(X, X_val=X_val)
     np.testing.assert_allclose(
         blocks.validation_log_likelihoods_, model.validation_log_likelihoods_, rtol=1e-9
     )
@@ -289,9 +321,45 @@ def test_refit_learns_from_all_rows_as_long_as_was_best(n_init):
     assert np.array_equal(model.validation_log_likelihoods_, kept.validation_log_likelihoods_)
     if n_init == 1:
         plain = {"early_stopping": False, "tol": 0.0, "max_iter": model.best_iteration_}
-        plain |= {"structure": CHAIN, "random_state": after_the_split(0)}
+        plain |= {"structure": CHAIN, "random_state": after_the_split(0), "refit": True}
         assert same_bits(model.circuit_, stopped(**plain).fit(X).circuit_)
     assert not same_bits(model.circuit_, kept.circuit_)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"batch_size": 20, "max_iter": 30}, {"n_init": 2}])
+def test_after_a_refit_histories_are_of_the_run_that_led_to_the_circuit(parameters):
+    X = binary_rows(100)
+    kept = stopped(**parameters, structure=CHAIN).fit(X)
+    model = stopped(**parameters, structure=CHAIN, refit=True).fit(X)
+    run, scores = model.validation_run_log_likelihoods_, model.validation_log_likelihoods_
+    assert np.array_equal(run, kept.log_likelihoods_)
+    assert len(run) == len(scores) - 1 == kept.n_iter_
+    assert kept.validation_run_log_likelihoods_ is kept.log_likelihoods_
+    assert model.n_iter_ == max(1, model.best_iteration_) < kept.n_iter_
+    assert model.log_likelihoods_.shape == (model.n_iter_,)
+    assert model.converged_ == kept.converged_
+    if not parameters:
+        # One more update from there would begin with the likelihood of the circuit.
+        longer = validated(
+            early_stopping=False, tol=0.0, max_iter=model.n_iter_ + 1, structure=CHAIN,
+            random_state=after_the_split(0),
+        ).fit(X)  # fmt: skip
+        assert np.array_equal(model.log_likelihoods_, longer.log_likelihoods_[:-1])
+        assert model.score(X) == pytest.approx(longer.log_likelihoods_[-1], rel=1e-12)
+
+
+def test_without_early_stopping_no_run_is_validated():
+    assert (
+        validated(early_stopping=False).fit(binary_rows()).validation_run_log_likelihoods_ is None
+    )
+
+
+def test_tol_does_not_decide_on_early_stopping_nor_on_the_penalty():
+    X = binary_rows(100)
+    parameters = {"early_stopping": "auto", "mu": None, "refit": True, "max_iter": 60}
+    exact, default = (stopped(**parameters, tol=tol).fit(X) for tol in (0.0, 1e-4))
+    assert exact.best_iteration_ is not None
+    assert exact.mu_ == default.mu_ == 0.0
 
 
 def test_refit_takes_the_start_that_was_best():
@@ -300,7 +368,7 @@ def test_refit_takes_the_start_that_was_best():
         parameters = {"random_state": seed, "n_init": 3, "structure": CHAIN}
         model = stopped(**parameters, refit=True).fit(X)
         plain = {"early_stopping": False, "tol": 0.0, "max_iter": max(1, model.best_iteration_)}
-        plain |= {"structure": CHAIN, "random_state": after_the_split(seed)}
+        plain |= {"structure": CHAIN, "random_state": after_the_split(seed), "refit": True}
         # Categorical starts are drawn alike, whatever the rows: so which one it was shows.
         again = [stopped(**plain).fit(X).circuit_ for _ in range(3)]
         same = [same_bits(model.circuit_, circuit) for circuit in again]
@@ -311,19 +379,21 @@ def test_refit_takes_the_start_that_was_best():
 
 def test_rows_given_to_validate_on_are_never_learnt_from():
     X, X_val = binary_rows(), binary_rows(40, seed=1)
-    models = [stopped(refit=refit).fit(X, X_val=X_val) for refit in (True, False)]
-    assert same_bits(models[0].circuit_, models[1].circuit_)
+    model = validated().fit(X, X_val=X_val)
+    assert model.score(X_val) == pytest.approx(max(model.validation_log_likelihoods_), rel=1e-12)
+    assert model.validation_run_log_likelihoods_ is model.log_likelihoods_
 
 
 def test_auto_stops_early_where_it_can_be_of_use():
     def stops(n_rows=60, **parameters):
-        model = stopped(early_stopping="auto", max_iter=3, **parameters).fit(binary_rows(n_rows))
+        parameters = {"early_stopping": "auto", "max_iter": 3, "refit": True, **parameters}
+        model = stopped(**parameters).fit(binary_rows(n_rows))
         return model.best_iteration_ is not None
 
     assert stops()
     assert stops(10)
     assert not stops(9)
-    assert not stops(tol=0.0)
+    assert stops(tol=0.0)
     assert not stops(n_latents=1)
     assert not stops(warm_start=True)
 
@@ -344,10 +414,10 @@ def test_the_start_that_is_best_on_validation_wins():
     parameters = {"max_iter": 40, "n_latents": 6, "mu": 0.0}
     random_state = np.random.RandomState(0)
     single = [
-        stopped(**parameters, random_state=random_state).fit(X, X_val=X_val) for _ in range(5)
+        validated(**parameters, random_state=random_state).fit(X, X_val=X_val) for _ in range(5)
     ]
     scores = [model.validation_log_likelihoods_.max() for model in single]
-    model = stopped(**parameters, n_init=5).fit(X, X_val=X_val)
+    model = validated(**parameters, n_init=5).fit(X, X_val=X_val)
     assert same_fit(model, single[int(np.argmax(scores))])
     in_training = [model.log_likelihoods_[-1] for model in single]
     assert np.argmax(scores) != np.argmax(in_training)
@@ -397,7 +467,7 @@ def test_few_rows_are_penalised_unless_the_validation_rows_lose(given, parameter
 )
 def test_the_penalty_if_there_is_no_choice(n_rows, parameters, expected):
     X = binary_rows(n_rows)
-    model = stopped(max_iter=3, **{"mu": None, **parameters})
+    model = validated(max_iter=3, **{"mu": None, **parameters})
     assert clone(model).fit(X).mu_ == expected
     assert same_bits(
         clone(model).fit(X).circuit_, clone(model).set_params(mu=expected).fit(X).circuit_
@@ -416,7 +486,7 @@ def test_early_stopping_keeps_a_large_model_from_overfitting():
     X = (rng.random((1100, 30)) < probs[latent]).astype(int)
     train, test = X[:100], X[100:]
     parameters = {"n_latents": 16, "mu": 0.0, "tol": 0.0, "max_iter": 500}
-    plain = stopped(**parameters, early_stopping=False).fit(train)
+    plain = validated(**parameters, early_stopping=False).fit(train)
     model = stopped(**parameters).fit(train)
     assert model.n_iter_ < 100
     assert model.score(test) > plain.score(test) + 2.0
@@ -425,15 +495,15 @@ def test_early_stopping_keeps_a_large_model_from_overfitting():
 
 def test_validation_rows_turn_early_stopping_on():
     X, X_val = binary_rows(), binary_rows(40, seed=1)
-    off = stopped(early_stopping=False, validation_fraction=0.5)
-    assert same_fit(off.fit(X, X_val=X_val), stopped().fit(X, X_val=X_val))
+    off = validated(early_stopping=False)
+    assert same_fit(off.fit(X, X_val=X_val), validated().fit(X, X_val=X_val))
     assert off.fit(X, X_val=X_val).log_likelihoods_[0] == pytest.approx(
         clone(off).fit(X).log_likelihoods_[0], rel=1e-12
     )  # nothing was held out
 
 
 def test_without_early_stopping_there_is_no_validation():
-    model = stopped(early_stopping=False).fit(binary_rows(), X_val=binary_rows(20))
+    model = validated(early_stopping=False).fit(binary_rows(), X_val=binary_rows(20))
     model.fit(binary_rows())
     assert model.validation_log_likelihoods_ is None
     assert model.best_iteration_ is None
@@ -442,23 +512,23 @@ def test_without_early_stopping_there_is_no_validation():
 @pytest.mark.parametrize("form", [np.float32, np.int64, list, csr_array, "F"])
 def test_the_form_of_validation_rows_does_not_matter(form):
     X, X_val = binary_rows(), binary_rows(30, seed=1)
-    expected = stopped(refit=True).fit(X, X_val=X_val)
+    expected = validated().fit(X, X_val=X_val)
     if form is list:
         given = X_val.tolist()
     elif form == "F":
         given = np.asfortranarray(X_val)
     else:
         given = csr_array(X_val) if form is csr_array else X_val.astype(form)
-    assert same_fit(stopped(refit=True).fit(X, X_val=given), expected)
-    assert same_fit(stopped(refit=True).fit(csr_array(X), X_val=given), expected)
+    assert same_fit(validated().fit(X, X_val=given), expected)
+    assert same_fit(validated().fit(csr_array(X), X_val=given), expected)
 
 
 def test_validation_rows_with_missing_values_and_new_categories():
     X, X_val = mixed_rows(), mixed_rows(40, seed=1)
     X_val[3, 0], X_val[4] = 7, np.nan
-    model = stopped(refit=False).fit(X, X_val=X_val)
+    model = validated().fit(X, X_val=X_val)
     assert model.validation_log_likelihoods_.max() == pytest.approx(model.score(X_val), rel=1e-12)
-    refitted = stopped(refit=True).fit(X, X_val=X_val)
+    refitted = validated().fit(X, X_val=X_val)
     assert np.isfinite(refitted.score(X_val))
     assert np.array_equal(refitted.categories_[0], [0.0, 1.0])
 
@@ -472,13 +542,13 @@ def label_frame(n_rows, seed):
 
 def test_validation_frames():
     frame, other = label_frame(60, 0), label_frame(30, 1)
-    model = stopped(refit=False).fit(frame, X_val=other)
+    model = validated().fit(frame, X_val=other)
     assert model.validation_log_likelihoods_.max() == pytest.approx(model.score(other), rel=1e-12)
     other.loc[0, "a"] = "perhaps"
     with pytest.raises(ValueError, match=r"^X_val.*did not see: 'perhaps' in column 'a'"):
-        stopped(handle_unknown="error").fit(frame, X_val=other)
+        validated(handle_unknown="error").fit(frame, X_val=other)
     with pytest.raises(ValueError, match=r"^X_val.*feature names"):
-        stopped().fit(frame, X_val=other[["b", "a", "c"]])
+        validated().fit(frame, X_val=other[["b", "a", "c"]])
 
 
 @pytest.mark.parametrize(
@@ -495,7 +565,7 @@ def test_validation_frames():
     ],
 )
 def test_errors_name_the_validation_rows(X_val, weights, message):
-    model = stopped().fit(binary_rows())
+    model = validated().fit(binary_rows())
     before = dict(vars(model))
     with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
         model.fit(binary_rows(90), X_val=X_val, sample_weight_val=weights)
@@ -506,8 +576,8 @@ def test_validation_rows_of_weight_zero_are_not_looked_at():
     X, X_val = binary_rows(), binary_rows(20, seed=1)
     strange = np.vstack([X_val, np.full((1, 5), np.inf)])
     weights = np.append(np.ones(20), 0.0)
-    model = stopped().fit(X, X_val=strange, sample_weight_val=weights)
-    assert same_fit(model, stopped().fit(X, X_val=X_val))
+    model = validated().fit(X, X_val=strange, sample_weight_val=weights)
+    assert same_fit(model, validated().fit(X, X_val=X_val))
 
 
 @pytest.mark.parametrize(
@@ -532,7 +602,7 @@ def test_a_single_row_cannot_be_split():
         stopped().fit([[1, 2, 3]])
     stopped().fit([[1, 2, 3]] * 2)
     stopped().fit([[1, 2, 3]], sample_weight=[2.0])
-    stopped().fit([[1, 2, 3]], X_val=[[1, 2, 3]])
+    validated().fit([[1, 2, 3]], X_val=[[1, 2, 3]])
 
 
 def test_a_continuous_column_keeps_its_only_values_in_training():
@@ -604,9 +674,9 @@ def test_verbose_prints_the_validation_score(capsys):
 def test_warm_start_goes_on_where_it_stopped(split):
     X = binary_rows(600, 8)
     rows = {} if split else {"X_val": binary_rows(200, 8, seed=1)}
-    whole = stopped(max_iter=9, n_iter_no_change=50).fit(X, **rows)
+    whole = stopped(max_iter=9, n_iter_no_change=50, refit=not split).fit(X, **rows)
     assert whole.best_iteration_ == 9
-    parts = stopped(max_iter=6, n_iter_no_change=50, warm_start=True).fit(X, **rows)
+    parts = validated(max_iter=6, n_iter_no_change=50, warm_start=True).fit(X, **rows)
     for n_iter in 1, 2:
         parts.set_params(max_iter=n_iter).fit(X, **rows)
     assert same_bits(parts.circuit_, whole.circuit_)
@@ -615,7 +685,7 @@ def test_warm_start_goes_on_where_it_stopped(split):
 
 def test_warm_start_holds_out_the_same_rows_without_a_seed():
     X = binary_rows(120, 8)
-    model = stopped(max_iter=3, warm_start=True, random_state=None).fit(X)
+    model = validated(max_iter=3, warm_start=True, random_state=None).fit(X)
     last = model.validation_log_likelihoods_[model.best_iteration_]
     for _ in range(3):
         assert model.fit(X).validation_log_likelihoods_[0] == last
@@ -624,7 +694,7 @@ def test_warm_start_holds_out_the_same_rows_without_a_seed():
 
 def test_warm_start_keeps_a_start_that_nothing_improves():
     X, X_val = binary_rows(), binary_rows(40, seed=1)
-    model = stopped(warm_start=True, mu=0.0, tol=0.0).fit(X, X_val=X_val)
+    model = validated(warm_start=True, mu=0.0, tol=0.0).fit(X, X_val=X_val)
     circuit = model.circuit_
     model.fit(X, X_val=X_val)
     assert model.best_iteration_ == 0
@@ -633,8 +703,7 @@ def test_warm_start_keeps_a_start_that_nothing_improves():
 
 def test_warm_starts_are_not_refitted():
     X = binary_rows()
-    models = [stopped(refit=refit, warm_start=True).fit(X) for refit in (True, False)]
-    assert same_bits(models[0].circuit_, models[1].circuit_)
+    assert same_fit(validated(warm_start=True).fit(X), stopped().fit(X))
 
 
 def test_the_generator_of_the_user_is_not_wound_back():
@@ -650,7 +719,7 @@ def test_the_generator_of_the_user_is_not_wound_back():
 def test_fit_leaves_validation_rows_alone():
     X_val, weights = mixed_rows(30), np.arange(30.0)
     before = X_val.copy()
-    stopped().fit(mixed_rows(), X_val=X_val, sample_weight_val=weights)
+    validated().fit(mixed_rows(), X_val=X_val, sample_weight_val=weights)
     assert np.array_equal(X_val, before, equal_nan=True)
     assert np.array_equal(weights, np.arange(30.0))
 
@@ -658,7 +727,7 @@ def test_fit_leaves_validation_rows_alone():
 def test_validation_rows_go_through_pipelines_and_searches():
     X, X_val = mixed_rows(), mixed_rows(30, seed=1)
     with config_context(enable_metadata_routing=True):
-        model = stopped().set_fit_request(X_val=True, sample_weight=True, sample_weight_val=True)
+        model = validated().set_fit_request(X_val=True, sample_weight=True, sample_weight_val=True)
         pipeline = make_pipeline(
             StandardScaler().set_fit_request(sample_weight=False),
             model,
@@ -667,15 +736,15 @@ def test_validation_rows_go_through_pipelines_and_searches():
         weights, weights_val = np.arange(60.0), np.arange(30.0)
         pipeline.fit(X, X_val=X_val, sample_weight=weights, sample_weight_val=weights_val)
         scaler = StandardScaler().fit(X)
-        expected = stopped().fit(
+        expected = validated().fit(
             scaler.transform(X),
             sample_weight=weights,
             X_val=scaler.transform(X_val),
             sample_weight_val=weights_val,
         )
         assert same_fit(pipeline[-1], expected)
-        search = GridSearchCV(stopped().set_fit_request(X_val=True), {"mu": [0.0, 0.1]}, cv=3).fit(
-            X, X_val=X_val
-        )
+        search = GridSearchCV(
+            validated().set_fit_request(X_val=True), {"mu": [0.0, 0.1]}, cv=3
+        ).fit(X, X_val=X_val)
     assert search.best_estimator_.best_iteration_ > 0
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()

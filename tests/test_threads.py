@@ -37,7 +37,8 @@ from skpc import SharpPCDensity, _threads
 _threads._SERIAL_WORK = 0
 
 def estimator(n_latents=4, **parameters):
-    return SharpPCDensity(n_latents, max_iter=5, tol=0, random_state=0, **parameters)
+    settings = {"max_iter": 5, "tol": 0, "early_stopping": False, "random_state": 0}
+    return SharpPCDensity(n_latents, **settings, **parameters)
 
 X = np.random.default_rng(0).integers(0, 2, (200, 20))
 """

@@ -66,6 +66,7 @@ def new_model(mu: float, seed: int, **parameters: Any) -> SharpPCDensity:
             "mu": mu,
             "max_iter": 100,
             "tol": 0.0,
+            "early_stopping": False,
             "feature_types": "gaussian",
             "feature_groups": None,
             "random_state": seed,

@@ -89,7 +89,13 @@ def measure(case: str) -> None:
     before = peak_gigabytes()
     start = time.perf_counter()
     SharpPCDensity(
-        n_latents, max_iter=n_iter, tol=0, batch_size=batch_size, init="random", random_state=0
+        n_latents,
+        max_iter=n_iter,
+        tol=0,
+        early_stopping=False,
+        batch_size=batch_size,
+        init="random",
+        random_state=0,
     ).fit(X)
     seconds = time.perf_counter() - start
     shape = f"{X.shape[0]:,} x {X.shape[1]:,}"

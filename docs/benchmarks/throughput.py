@@ -181,7 +181,14 @@ def one_over_two_threads(X: np.ndarray, repeats: int) -> float:
 
     def fit(n_jobs: int) -> None:
         SharpPCDensity(
-            64, max_iter=20, tol=0, batch_size=None, init="random", random_state=0, n_jobs=n_jobs
+            64,
+            max_iter=20,
+            tol=0,
+            early_stopping=False,
+            batch_size=None,
+            init="random",
+            random_state=0,
+            n_jobs=n_jobs,
         ).fit(X)
 
     return seconds(lambda: fit(1), repeats) / seconds(lambda: fit(2), repeats)

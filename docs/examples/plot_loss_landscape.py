@@ -8,7 +8,7 @@ training rows and in rows never seen.
 """
 
 # %%
-# Two circuits of the same 300 digits, 200 iterations each (`tol=0`: no early stopping), without
+# Two circuits of the same 300 digits, 200 iterations each (`tol=0`, and no early stopping), without
 # and with the penalty.
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,9 @@ from skpc.plotting import LossLandscapeDisplay
 X = (load_digits().data > 7.5).astype(float)
 train, test = X[:300], X[300:]
 models = {
-    f"mu = {mu}": SharpPCDensity(n_latents=8, mu=mu, max_iter=200, tol=0, random_state=0).fit(train)
+    f"mu = {mu}": SharpPCDensity(
+        n_latents=8, mu=mu, max_iter=200, tol=0, early_stopping=False, random_state=0
+    ).fit(train)
     for mu in (0, 0.3)
 }
 for name, model in models.items():

@@ -35,7 +35,7 @@ def sharpness(pipeline, X, y=None):
 
 pipeline = make_pipeline(
     Binarizer(threshold=7.5),
-    SharpPCDensity(n_latents=12, max_iter=60, tol=0, random_state=0),
+    SharpPCDensity(n_latents=12, max_iter=60, tol=0, early_stopping=False, random_state=0),
 )
 mus = [0, 0.01, 0.03, 0.1, 0.3, 1]
 search = GridSearchCV(

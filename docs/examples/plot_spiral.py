@@ -37,7 +37,6 @@ models = {
         max_iter=120,
         tol=0,
         n_iter_no_change=120,
-        refit=False,
         init="random",
         feature_types="gaussian",
         feature_groups=None,

@@ -22,7 +22,9 @@ wine.columns = [name.split("_of_dil")[0].replace("_", " ") for name in wine]
 bins = KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf")
 X = bins.set_output(transform="pandas").fit_transform(wine)
 models = {
-    mu: SharpPCDensity(n_latents=8, mu=mu, max_iter=200, tol=0, random_state=0).fit(X)
+    mu: SharpPCDensity(
+        n_latents=8, mu=mu, max_iter=200, tol=0, early_stopping=False, random_state=0
+    ).fit(X)
     for mu in (0, 0.3)
 }
 

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
+from skpc._density import SharpPCDensity
 from skpc._shown import shown
 from skpc.plotting._base import (
     BLUE,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
+
+
+_OF_STOPPING_AND_STEPS = "validation_fraction", "n_iter_no_change", "refit", "step_size"
 
 
 class FitHistoryDisplay:
@@ -102,7 +106,8 @@ class FitHistoryDisplay:
         Parameters
         ----------
         estimator : SharpPCDensity
-            Fitted. With mini-batches a training value is a mean over the epoch that follows.
+            Fitted. With mini-batches a training value is a mean over the epoch that follows. With
+            early stopping the run is drawn that was validated, not the `refit`.
         ax : Axes or None, default=None
             Where to draw; None makes a figure.
         **kwargs
@@ -114,8 +119,9 @@ class FitHistoryDisplay:
         """
         check_matplotlib(cls)
         check_is_fitted(estimator)
+        train = estimator.validation_run_log_likelihoods_
         display = cls(
-            estimator.log_likelihoods_,
+            estimator.log_likelihoods_ if train is None else train,
             validation=estimator.validation_log_likelihoods_,
             best_iteration=estimator.best_iteration_,
         )
@@ -135,11 +141,11 @@ class FitHistoryDisplay:
     ) -> FitHistoryDisplay:
         """Learn in stages, look at the circuit after each, and draw.
 
-        A clone is fitted to all of `X` by EM on all rows at once, without early stopping and
-        `tol`, and goes on (`warm_start`) from one of `iterations` to the next. In all that is
-        one fit of the largest number of iterations, in the same steps; each stage adds the
-        preparation of patterns, a pass over `X_val`, and one over the distinct rows of `X` for
-        the exact trace. With `n_init` the first stage alone chooses among starts.
+        A density with the same parameters is fitted to all of `X` by EM on all rows at once,
+        without early stopping and `tol`, and goes on (`warm_start`) from one of `iterations` to
+        the next. In all that is one fit of the largest number of iterations, in the same steps;
+        each stage adds the preparation of patterns, a pass over `X_val`, and one over the distinct
+        rows of `X` for the exact trace. With `n_init` the first stage alone chooses among starts.
 
         Parameters
         ----------
@@ -171,13 +177,20 @@ class FitHistoryDisplay:
                 "iterations must be ascending and at least 1, such as [1, 10]; got "
                 f"{shown(iterations)}."
             )
-        model = clone(estimator)
+        model = clone(SharpPCDensity(**estimator._density_parameters()))
         if model.solver != "em" or isinstance(model.batch_size, Integral):
             raise ValueError(
                 "from_fits needs EM on all rows, where a fit is the beginning of a longer one. Set "
                 "solver='em' and batch_size=None, or use from_estimator."
             )
-        model.set_params(warm_start=True, early_stopping=False, tol=0, batch_size=None)
+        defaults = SharpPCDensity().get_params()
+        model.set_params(
+            **{name: defaults[name] for name in _OF_STOPPING_AND_STEPS},
+            warm_start=True,
+            early_stopping=False,
+            tol=0,
+            batch_size=None,
+        )
         train, sharpness, validation = [], [], []
         for n_more in np.diff(steps, prepend=0):
             model.set_params(max_iter=int(n_more)).fit(X, sample_weight=sample_weight)
