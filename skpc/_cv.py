@@ -20,7 +20,7 @@ from skpc._density import SharpPCDensity
 from skpc._settings import defaults_of, refuse_inert
 from skpc._shown import shown
 from skpc._sklearn import fit_context, safe_indexing
-from skpc._tables import check_weights, validate_table, warn_of_light, warned_of_light
+from skpc._tables import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
     from skpc._learn import Margins

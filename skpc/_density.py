@@ -883,8 +883,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
             value = getattr(self, name)
             if not same_setting(value, former):
                 raise ValueError(
-                    f"{name}={shown(value)} cannot act: the fit goes on from the circuit of the last "
-                    f"one, which was learnt with {name}={shown(former)}. {remedy}"
+                    f"{name}={shown(value)} cannot act: the fit goes on from the circuit of the "
+                    f"last one, which was learnt with {name}={shown(former)}. {remedy}"
                 )
         if self.circuit_.n_latents != self.n_latents:
             raise ValueError(

@@ -21,7 +21,6 @@ _SMALLEST_WEIGHT = 1e-100
 _WAYS_TO_FRAMES = "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
 _FEW_ROWS = 10.0
 _FRACTION = 0.1
-_LIGHT = "sample_weight sums to"
 
 
 def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool = True) -> Any:
@@ -130,21 +129,13 @@ def warn_of_light(weights: np.ndarray) -> None:
     total, n_rows = float(weights.sum()), np.count_nonzero(weights)
     if total < min(_FEW_ROWS, _FRACTION * n_rows):
         warnings.warn(
-            f"{_LIGHT} {total:.4g} over {n_rows} rows: weights count rows, so this is learnt as if "
-            f"there were no more than {total:.4g} of them, and penalties, pseudocounts and "
+            f"sample_weight sums to {total:.4g} over {n_rows} rows: weights count rows, so this is "
+            f"learnt as if there were no more than {total:.4g} of them, and penalties, pseudocounts and "
             f"shrinkage outweigh the data. Multiply sample_weight by {n_rows / total:.4g}, so that "
             "it sums to the number of rows.",
             UserWarning,
             stacklevel=4,
         )
-
-
-@contextmanager
-def warned_of_light() -> Iterator[None]:
-    """Fit what has these weights, or a part of them, without that warning again."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", _LIGHT, UserWarning)
-        yield
 
 
 @contextmanager
