@@ -583,3 +583,32 @@ print(skpc.__file__, np.isfinite(estimator().fit(X).score(X)))
     assert out.split() == [str(tmp_path / "skpc" / "__init__.py"), "True"]
     assert err.count("RuntimeWarning: Compiled kernels cannot be kept") == 1
     assert "NUMBA_CACHE_DIR" in err
+
+
+# --- kernels that are not compiled -----------------------------------------------------
+
+
+def test_plain_python_gives_the_same_answers_without_a_warning():
+    program = """
+import warnings
+import numpy as np
+from skpc import SharpPCDensity
+
+rng = np.random.default_rng(0)
+table = np.hstack([rng.integers(0, 2, (60, 8)), rng.normal(size=(60, 2))])
+table[rng.random(table.shape) < 0.1] = np.nan
+model = SharpPCDensity(3, max_iter=5, tol=0, random_state=0, regularizer="gated", n_jobs=2)
+with warnings.catch_warnings():
+    warnings.simplefilter("error", RuntimeWarning)
+    model.fit(table, sample_weight=1 + np.arange(60) % 3)
+    answers = np.concatenate([
+        model.score_samples(table), model.hessian_trace(table),
+        model.feature_contributions(table).ravel(), model.sample(4, random_state=0).ravel(),
+    ])
+"""
+    printed, _ = run(program + "print(*answers)", NUMBA_DISABLE_JIT="1")
+    compiled = {}
+    exec(program, compiled)
+    # Five steps of EM from one start, whose sums are ordered otherwise.
+    plain = [float(word) for word in printed.split()]
+    np.testing.assert_allclose(plain, compiled["answers"], rtol=1e-7, atol=1e-9)
