@@ -411,6 +411,8 @@ def _plain_polars(dtype: Any) -> tuple[Any, ...]:
     if kind == "Decimal":
         return kind, dtype.precision, dtype.scale
     named = getattr(dtype, "categories", None)
+    if kind == "Categorical" and named is None and hasattr(dtype, "ordering"):
+        return kind, dtype.ordering  # before polars 1.32
     if kind == "Categorical" and named is not None and not named.is_global():
         physical = str(named.physical().base_type().__name__)
         return kind, named.name(), named.namespace(), physical
@@ -422,7 +424,7 @@ def _of_polars(plain: tuple[Any, ...], polars: Any) -> Any:
     kind, *rest = plain
     if kind == "Enum":
         return polars.Enum(rest[0].tolist())
-    if kind == "Categorical" and rest:
+    if kind == "Categorical" and len(rest) == 3:
         name, namespace, physical = rest
         return polars.Categorical(polars.Categories(name, namespace, getattr(polars, physical)))
     return getattr(polars, kind)(*rest)

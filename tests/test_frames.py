@@ -56,8 +56,9 @@ def pandas_columns():
     for dtype in "float16", "float32", "float64", "Float32", "Float64":
         yield dtype, holed(REALS), float
     yield "longdouble", holed(REALS), np.longdouble
-    for dtype in "halffloat[pyarrow]", "float[pyarrow]", "double[pyarrow]":
+    for dtype in "float[pyarrow]", "double[pyarrow]":
         yield dtype, holed(REALS), float
+    yield "halffloat[pyarrow]", holed([np.float16(value) for value in REALS]), float
     yield "bool", BOOLEANS, bool
     yield "boolean", holed(BOOLEANS), bool
     yield "bool[pyarrow]", holed(BOOLEANS), bool
