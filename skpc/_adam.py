@@ -83,7 +83,7 @@ def annealed(progress: float) -> float:
 
 
 def _ascent(
-    circuit: Circuit, batches: Batches, batch: int, mu: float, unit: float
+    circuit: Circuit, batches: Batches, batch: int, mu: float, unit: float = 1.0
 ) -> tuple[list[np.ndarray], ExpectedCounts]:
     """Gradient in `free_parameters` to ascend on a batch, and its expected counts.
 
@@ -105,7 +105,7 @@ def _ascent(
 
 
 def _penalised(
-    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float, unit: float
+    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float, unit: float = 1.0
 ) -> tuple[ExpectedCounts, ExpectedCounts]:
     """Expected counts, and `unit` times these less `mu` times those of the trace's gradient."""
     linearisation = Linearisation(circuit, evidence, patterns)

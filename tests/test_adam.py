@@ -442,3 +442,26 @@ def test_light_and_heavy_rows_weigh_what_they_weigh():
     expected = differences(circuit, X, heavy, 0.01)
     scale = max(1.0, np.abs(expected).max())
     np.testing.assert_allclose(total / heavy.sum() / scale, expected / scale, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "mu", [1e100, 1e300, 1.7e308, 10**400], ids=["1e100", "1e300", "the largest float", "an int"]
+)
+def test_a_penalty_beyond_measure_is_that_in_the_limit(mu):
+    circuit, X, weights = small_case(1)
+
+    def learnt(strength):
+        batches = Batches(
+            circuit, circuit.inputs.encode(X), weights, np.inf, np.random.RandomState(0),
+            by_row=True,
+        )  # fmt: skip
+        progress = Progress(circuit, tol=0.0)
+        return fit_adam(
+            circuit, progress, batches, strength, 0.0, 0.05, 3, np.random.RandomState(0)
+        ).circuit
+
+    with np.errstate(all="raise", under="ignore"):
+        found, limit = learnt(mu), learnt(1e60)
+    # What is left of the likelihood beside the limit is 1e-60 of the penalty.
+    np.testing.assert_allclose(found.sum_weights, limit.sum_weights, rtol=1e-6)
+    assert not np.allclose(found.sum_weights, circuit.sum_weights)

@@ -370,7 +370,7 @@ def test_a_step_on_data_gives_a_valid_circuit(regularizer, update, multiplier):
 @pytest.mark.parametrize("multiplier", ["unit", "exact"])
 @pytest.mark.parametrize("update", ["quadratic", "cubic"])
 @pytest.mark.parametrize("regularizer", ["global", "gated"])
-@pytest.mark.parametrize("mu", [1e200, 1.7e308, 10**400])
+@pytest.mark.parametrize("mu", [1e200, 1.7e308, 10**400], ids=["1e200", "the largest", "an int"])
 def test_a_penalty_beyond_measure_is_that_in_the_limit(multiplier, update, regularizer, mu):
     circuit, X, weights = small_case(1)
     options = {"multiplier": multiplier, "update": update, "regularizer": regularizer}
