@@ -128,7 +128,7 @@ def table_of_kind(kind, n_rows, n_columns, rng):
     ("kind", "n_rows", "n_columns", "n_seeds"),
     [
         *((kind, 60, 2, 12) for kind in ("gaussian", "correlated", "mixed")),
-        ("binary", 60, 5, 12),  # of two columns four scores could be told apart
+        ("binary", 120, 5, 12),  # the fewer rows can differ, the more their scores tie
         *((kind, 60, 10, 12) for kind in KINDS),
         *((kind, 200, 5, 6) for kind in KINDS),
         *((kind, 2000, 10, 1) for kind in KINDS),
