@@ -58,8 +58,7 @@ def test_an_iteration_is_one_pass_up_one_down_and_one_m_step(launched):
 def test_a_fit_goes_down_once_an_iteration_and_up_once_more_to_validate(launched):
     X = np.random.default_rng(0).integers(0, 2, (300, 5))
     settings = {"n_latents": 3, "mu": 0.01, "max_iter": 7, "tol": 0, "random_state": 0}
-    settings["early_stopping"] = False
-    SharpPCDensity(**settings).fit(X)
+    SharpPCDensity(**settings, early_stopping=False).fit(X)
     assert launched.count("upward") == launched.count("downward") == 7
     launched.clear()
     SharpPCDensity(**settings, early_stopping=True, refit=False, n_iter_no_change=99).fit(X)

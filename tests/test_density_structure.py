@@ -150,11 +150,13 @@ def test_grid_search_over_components():
 
 
 def test_grid_search_over_structures():
-    grid = {"structure": ["chow-liu", "rat", [1, -1, 1, 2, 2]], "n_repetitions": [2, 4]}
+    grid = [
+        {"structure": ["chow-liu", [1, -1, 1, 2, 2]]},
+        {"structure": ["rat"], "n_repetitions": [2, 4]},
+    ]
     search = GridSearchCV(model(), grid, cv=3).fit(rows())
     scores = search.cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
-    assert scores[0] == scores[3]  # Chow-Liu, with 2 and with 4 repetitions
     assert len(set(scores)) == 4
 
 
