@@ -154,7 +154,13 @@ class Messages:
         likelihoods = np.empty(patterns.n_patterns[patterns.roots[0]])
         exponents = np.empty(len(likelihoods), np.int64)
         kernels.root_likelihoods(
-            patterns, circuit.root_weights, self.sums, self.exponents, likelihoods, exponents
+            patterns.roots,
+            patterns.row_start,
+            circuit.root_weights,
+            self.sums,
+            self.exponents,
+            likelihoods,
+            exponents,
         )
         return np.log(likelihoods) + exponents * np.log(2.0)
 

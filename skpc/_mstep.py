@@ -24,7 +24,6 @@ from skpc._threads import launch
 _LARGEST_MU = 1e120  # beside which counts are nothing, and whose multiples are numbers
 
 _RULES = {
-    ("quadratic", "unit"): kernels.QUADRATIC_UNIT,
     ("quadratic", "exact"): kernels.QUADRATIC_EXACT,
     ("cubic", "unit"): kernels.CUBIC_UNIT,
     ("cubic", "exact"): kernels.CUBIC_EXACT,
@@ -67,28 +66,43 @@ class MStep:
 
     def __call__(self, circuit: Circuit, counts: ExpectedCounts) -> Circuit:
         """The circuit with its parameters updated from its own expected counts."""
-        rule = _RULES[self.update if self.needs_moments else "quadratic", self.multiplier]
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
         strengths = np.full((n_regions, n_latents), float(min(self.mu, _LARGEST_MU)))
         if self.needs_gate:
             assert counts.gate is not None
             strengths *= counts.gate / counts.gate.max()  # omega, eq. 6 of the gated form
         sum_weights = circuit.sum_weights.copy()
-        unused = np.zeros((n_regions, 1, 1))
-        launch(
-            kernels.update_weights, n_regions, counts.sums,
-            unused if counts.sum_moments is None else counts.sum_moments,
-            strengths, self.pseudocount, rule, sum_weights,
-        )  # fmt: skip
         root_weights = circuit.root_weights.copy()
-        launch(
-            kernels.update_weights, 1, counts.root[None, None],
-            unused[:1] if counts.root_moments is None else counts.root_moments[None, None],
-            strengths[circuit.roots[:1], :1], self.pseudocount, rule, root_weights[None, None],
-        )  # fmt: skip
+        self._update(counts.sums, counts.sum_moments, strengths, sum_weights)
+        self._update(
+            counts.root[None, None],
+            None if counts.root_moments is None else counts.root_moments[None, None],
+            strengths[circuit.roots[:1], :1],
+            root_weights[None, None],
+        )
         return replace(
             circuit,
             root_weights=root_weights,
             sum_weights=sum_weights,
             inputs=circuit.inputs.updated(counts.inputs, self.pseudocount),
         )
+
+    def _update(
+        self,
+        counts: np.ndarray,
+        moments: np.ndarray | None,
+        strengths: np.ndarray,
+        weights: np.ndarray,
+    ) -> None:
+        """Overwrite `weights` (n_regions, nodes, children) of sum nodes."""
+        n_regions = len(weights)
+        rule = _RULES.get((self.update if self.needs_moments else "quadratic", self.multiplier))
+        if rule is None:
+            launch(kernels.update_weights, n_regions, counts, strengths, self.pseudocount, weights)
+            return
+        if moments is None:
+            moments = np.zeros((n_regions, 1, 1))
+        launch(
+            kernels.solve_weights, n_regions, counts, moments, strengths, self.pseudocount, rule,
+            weights,
+        )  # fmt: skip

@@ -470,6 +470,21 @@ def test_kernels_are_compiled_once_and_kept():
     assert second == first
 
 
+@pytest.mark.slow
+def test_the_first_fit_compiles_no_more_functions_than_it_needs(tmp_path):
+    """A count, with what Numba compiles for calls of NumPy's; it was 75 before any was saved."""
+    program = """
+from numba.core import event
+from sklearn.datasets import load_iris
+
+with event.install_recorder("numba:compile") as recorder:
+    SharpPCDensity().fit(load_iris().data)
+print(sum(e.is_start for _, e in recorder.buffer))
+"""
+    out, _ = run(program, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_OPT="0")
+    assert 10 < int(out) <= 48
+
+
 def square(x):
     return x * x
 

@@ -11,9 +11,14 @@ from skpc._kernels.caching import Cache, warn_of_no_cache
 def njit(*, cache=False, **options):
     """Decorate as `numba.njit` does, with a cache that no damaged file nor directory upsets.
 
+    All kernels have the same error model, so that they share what Numba compiles for a call of
+    NumPy's, and none has a wrapper for callers in C: the first fit waits for all of that.
+    Helpers of one or two kernels say ``inline="always"``, and are compiled with them, once.
+
     Numba refuses even to define a cached function where no directory can be written: in a
     read-only installation of a user without a home directory nothing could be imported.
     """
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True, **options}
 
     def decorate(function):
         if numba.config.DISABLE_JIT:

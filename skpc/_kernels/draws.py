@@ -12,7 +12,7 @@ TASK_ROWS = 256
 """Rows of one task."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _draw(weights, messages, uniform):
     """Draw k with a probability proportional to weights[k] * messages[k]."""
     total = 0.0
@@ -30,7 +30,7 @@ def _draw(weights, messages, uniform):
     return last
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def draw_states(
     queue, levels, patterns, rows, uniforms, root_weights, sum_weights, products, sums, exponents,
     states,
@@ -49,7 +49,9 @@ def draw_states(
     while task < levels[-1]:
         for i in range(task * TASK_ROWS, min((task + 1) * TASK_ROWS, rows.shape[0])):
             t = rows[i]
-            _, exponent = _mixture(patterns, t, root_weights, sums, exponents)
+            _, exponent = _mixture(
+                patterns.roots, patterns.row_start, t, root_weights, sums, exponents
+            )
             for r in range(n_roots):
                 row = patterns.row_start[patterns.roots[r]] + t
                 shares[r] = 0.0
@@ -93,7 +95,7 @@ def draw_states(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def draw_symbols(
     topdown, parents, root_weights, sum_weights, probs, start, uniforms, states, symbols
 ):

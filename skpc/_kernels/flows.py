@@ -25,7 +25,7 @@ _SMALL = 2.0**-500
 _LARGE = 2.0**500
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _multiply_children(patterns, region, s, sums, exponents, product, steps):
     """Multiply `product` (float64) by the sums of all children; return their exponents.
 
@@ -69,7 +69,7 @@ def _multiply_children(patterns, region, s, sums, exponents, product, steps):
     return exponent
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _pack(sum_weights, weights, weights_t):
     """Copy the sum weights (K, K) of a region, and their transpose, to padded rows."""
     n_latents = sum_weights.shape[0]
@@ -81,7 +81,7 @@ def _pack(sum_weights, weights, weights_t):
             weights_t[j, k] = sum_weights[k, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _scale_of(bits):
     """The power of two that brings the largest of some float64 to [0.5, 1), and what undoes it.
 
@@ -97,7 +97,7 @@ def _scale_of(bits):
     return biased - 1022, scale.view(np.float64)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def upward(
     queue, levels, patterns, table, table_exponents, sum_weights, weights, weights_t, products,
     sums, exponents,
@@ -151,27 +151,29 @@ def upward(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def root_likelihoods(patterns, root_weights, sums, exponents, likelihoods, root_exponents):
+@njit(cache=True, nogil=True)
+def root_likelihoods(roots, row_start, root_weights, sums, exponents, likelihoods, root_exponents):
     """Write p (U_root,) as a number times two to an exponent (U_root,); call after `upward`.
 
     root_weights (n_roots * K,), root after root. O(n_roots K U_root).
     """
     for t in range(likelihoods.shape[0]):
-        likelihoods[t], root_exponents[t] = _mixture(patterns, t, root_weights, sums, exponents)
+        likelihood, exponent = _mixture(roots, row_start, t, root_weights, sums, exponents)
+        likelihoods[t] = likelihood
+        root_exponents[t] = exponent
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _mixture(patterns, t, root_weights, sums, exponents):
+@njit(cache=True, nogil=True)
+def _mixture(roots, row_start, t, root_weights, sums, exponents):
     """Likelihood of pattern t of all roots, as a number and an exponent of two."""
-    n_roots = patterns.roots.shape[0]
+    n_roots = roots.shape[0]
     n_latents = root_weights.shape[0] // n_roots
-    largest = exponents[patterns.row_start[patterns.roots[0]] + t]
+    largest = exponents[row_start[roots[0]] + t]
     for r in range(1, n_roots):
-        largest = max(largest, exponents[patterns.row_start[patterns.roots[r]] + t])
+        largest = max(largest, exponents[row_start[roots[r]] + t])
     likelihood = 0.0
     for r in range(n_roots):
-        row = patterns.row_start[patterns.roots[r]] + t
+        row = row_start[roots[r]] + t
         part = 0.0
         for k in range(n_latents):
             part += root_weights[r * n_latents + k] * sums[row, k]
@@ -179,22 +181,23 @@ def _mixture(patterns, t, root_weights, sums, exponents):
     return likelihood, largest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _root_task(
-    patterns, start, stop, root_weights, sums, exponents, log_likelihoods, counts, gate
+    roots, row_start, row_weights, start, stop, root_weights, sums, exponents, log_likelihoods,
+    counts, gate,
 ):  # fmt: skip
     """Turn the roots' products into weighted flows; see `downward`."""
-    n_roots = patterns.roots.shape[0]
+    n_roots = roots.shape[0]
     n_latents = root_weights.shape[0] // n_roots
     for t in range(start, stop):
-        likelihood, exponent = _mixture(patterns, t, root_weights, sums, exponents)
+        likelihood, exponent = _mixture(roots, row_start, t, root_weights, sums, exponents)
         log_likelihoods[t] = math.log(likelihood) + exponent * math.log(2.0)
         square = 0.0
         for r in range(n_roots):
-            row = patterns.row_start[patterns.roots[r]] + t
+            row = row_start[roots[r]] + t
             shift = int(max(exponents[row] - exponent, -2000))
             scale = math.ldexp(1.0, shift) / likelihood
-            weight = patterns.weights[row]
+            weight = row_weights[row]
             for k in range(n_latents):
                 derivative = sums[row, k] * scale
                 square += weight * derivative * derivative
@@ -205,7 +208,7 @@ def _root_task(
             gate[0] += square
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _downward_task(patterns, region, start, stop, weights, products, sums, ratios, counts, gate):
     n_padded = sums.shape[1]
     parent_row = patterns.row_start[patterns.parents[region]]
@@ -244,7 +247,7 @@ def _downward_task(patterns, region, start, stop, weights, products, sums, ratio
                 flows[i, k] *= block[i, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _collect(first, last, partial_counts, partial_gate, weights, counts, gate):
     """Add up the partial results `first` to `last` of a region, in their order."""
     n_latents = counts.shape[0]
@@ -259,7 +262,7 @@ def _collect(first, last, partial_counts, partial_gate, weights, counts, gate):
             gate[k] += partial_gate[offset, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def downward(
     queue, levels, patterns, root_weights, weights, products, sums, exponents, partial_counts,
     partial_gate, n_left, log_likelihoods, root_counts, root_gate, counts, gate, symbol_counts,
@@ -286,8 +289,9 @@ def downward(
             start = task * TASK_ROWS
             root_counts[task] = 0.0
             _root_task(
-                patterns, start, min(start + TASK_ROWS, log_likelihoods.shape[0]), root_weights,
-                sums, exponents, log_likelihoods, root_counts[task], root_gate[task],
+                patterns.roots, patterns.row_start, patterns.weights, start,
+                min(start + TASK_ROWS, log_likelihoods.shape[0]), root_weights, sums, exponents,
+                log_likelihoods, root_counts[task], root_gate[task],
             )  # fmt: skip
         elif task < n_tasks:
             region, start, stop = patterns.down_tasks[task - n_root_tasks]
@@ -310,7 +314,7 @@ def downward(
         task, level = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def blend(queue, levels, into, other, keep, gain):
     """Overwrite `into` (n_regions, K, K) by ``keep * into + gain * other``. Tasks: regions."""
     region, _ = take(queue, levels)
@@ -322,7 +326,7 @@ def blend(queue, levels, into, other, keep, gain):
         region, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _add_symbol_flows(patterns, region, flows, counts):
     """Add the flows into a region to its symbols, which no other region has."""
     for row in range(
@@ -333,7 +337,7 @@ def _add_symbol_flows(patterns, region, flows, counts):
             count[k] += flows[row, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _row_task(
     patterns, codes, start, stop, root_weights, row_weights, weights, products, sums, exponents,
     traces, moments,
@@ -350,7 +354,9 @@ def _row_task(
     n_latents = root_weights.shape[0] // n_roots
     for i in range(n_block):
         t = np.int64(codes[patterns.roots[0], start + i])
-        likelihood, exponent = _mixture(patterns, t, root_weights, sums, exponents)
+        likelihood, exponent = _mixture(
+            patterns.roots, patterns.row_start, t, root_weights, sums, exponents
+        )
         traces[start + i] = 0.0
         for r in range(n_roots):
             root = patterns.roots[r]
@@ -393,7 +399,7 @@ def _row_task(
             add_transposed_product(ratios, products_block, moments[region], n_block)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def row_curvature(
     queue, levels, patterns, codes, root_weights, row_weights, weights, products, sums, exponents,
     rows_per_block, traces, moments,

@@ -9,7 +9,7 @@ BLOCK_ROWS = 256
 """Rows of a task of the first two."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _centre(row, means, centred):
     """Write a row (m,) less each state's means (m, K) to `centred` (m, K)."""
     for a in range(means.shape[0]):
@@ -17,7 +17,7 @@ def _centre(row, means, centred):
             centred[a, k] = row[a] - means[a, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def log_density(queue, levels, values, means, whitening, log_norms, out):
     """Write log N(values[i]; state k), in nats, to `out` (n, K).
 
@@ -46,7 +46,7 @@ def log_density(queue, levels, values, means, whitening, log_norms, out):
         block, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def subtract_conditionals(queue, levels, values, means, precision, log_norms, out):
     """Subtract log N(column a given the others; state k) from `out` (n, m, K).
 
@@ -72,7 +72,7 @@ def subtract_conditionals(queue, levels, values, means, precision, log_norms, ou
         block, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def moments(queue, levels, values, counts, origins, out):
     """Add the moments of complete rows, about each state's origin, to `out` (K, 1 + m + m^2).
 

@@ -20,7 +20,7 @@ def _popcount(typingctx, word):
     return types.uint64(types.uint64), codegen
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _count_bits(row, bits, planes, first, out):
     """Write the weight of the rows that columns `row` and c share to ``out[c]``, c >= first.
 
@@ -42,7 +42,7 @@ def _count_bits(row, bits, planes, first, out):
             out[other] += math.ldexp(np.float64(total), p)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _pair_information(counts, column_start, column_stop, mask, i, j, pseudocount, table):
     """Mutual information from `counts` of the columns of i, its mask last, with all others."""
     n_i = column_stop[i] - column_start[i] + 1
@@ -90,7 +90,7 @@ def _pair_information(counts, column_start, column_stop, mask, i, j, pseudocount
     return max(information / total, 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def mutual_information(
     queue, levels, counts, bits, planes, column_start, column_stop, mask, pseudocount, out
 ):

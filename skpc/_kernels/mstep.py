@@ -10,7 +10,7 @@ from skpc._kernels.tasks import take, take_next
 WEIGHT_FLOOR = 1e-30
 """Smallest weight: positive also in float32, and far below the 1e-12 that sums may miss."""
 
-QUADRATIC_UNIT, QUADRATIC_EXACT, CUBIC_UNIT, CUBIC_EXACT = range(4)
+QUADRATIC_EXACT, CUBIC_UNIT, CUBIC_EXACT = range(3)
 
 _MAX_STEPS = 200
 _SUMS = {"reassoc", "nsz"}  # sums then run on vectors; infinities and NaN stay what they are
@@ -110,55 +110,77 @@ def _cubic_exact(counts, moments, strength, weights):
         multiplier = new
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def update_node(counts, moments, strength, rule, weights):
-    """M-step of one sum node: overwrite `weights` (K,), or leave them if nothing flowed."""
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def _smooth(counts, share, smoothed):
+    """Write what a node counted, and a share more, to `smoothed` if anything flowed."""
     total = 0.0
     for c in range(counts.shape[0]):
-        total += counts[c]
+        total += max(counts[c], 0.0)
     if not total > 0.0:
-        return
-    if strength == 0.0:  # plain EM: every rule then takes the counts themselves
-        for c in range(counts.shape[0]):
-            weights[c] = counts[c]
-    elif rule == QUADRATIC_UNIT:
-        for c in range(counts.shape[0]):
-            count = counts[c]
-            # Not the root of the product: it underflows for counts below 1e-154.
-            weights[c] = 0.5 * (count + math.sqrt(count) * math.sqrt(count + 4.0 * strength))
-    elif rule == QUADRATIC_EXACT:
-        _quadratic_exact(counts, strength, weights)
-    elif rule == CUBIC_UNIT:
-        _cubic_sum(1.0, counts, moments, strength, weights)
-    else:
-        _cubic_exact(counts, moments, strength, weights)
+        return False
+    for c in range(counts.shape[0]):
+        smoothed[c] = max(counts[c], 0.0) + share
+    return True
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def _normalise(weights):
     total = 0.0
-    for c in range(counts.shape[0]):
+    for c in range(weights.shape[0]):
         total += weights[c]
-    for c in range(counts.shape[0]):
+    for c in range(weights.shape[0]):
         weights[c] = max(weights[c] / total, WEIGHT_FLOOR)
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_SUMS)
-def update_weights(queue, levels, counts, moments, strengths, pseudocount, rule, weights):
-    """M-step of all sum nodes: overwrite `weights` (n_regions, nodes, children).
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def update_weights(queue, levels, counts, strengths, pseudocount, weights):
+    """M-step of all sum nodes by the quadratic with multiplier 1: overwrite `weights`.
 
-    counts like weights; moments like weights, or (n_regions, 1, 1) where `rule` needs
-    none; strengths (n_regions, nodes): mu times gate. Nodes without flow keep their
-    weights. Tasks: regions. O(size of weights).
+    counts and weights (n_regions, nodes, children); strengths (n_regions, nodes): mu times
+    gate, 0 for plain EM. Nodes without flow keep their weights. Tasks: regions. O(size of
+    weights). Apart from `solve_weights`, since it is what the first fit waits for.
     """
-    n_children = counts.shape[2]
-    share = pseudocount / n_children
-    smoothed = np.empty(n_children)
+    share = pseudocount / counts.shape[2]
     region, _ = take(queue, levels)
     while region < levels[-1]:
         for k in range(counts.shape[1]):
-            total = 0.0
-            for j in range(n_children):
-                total += max(counts[region, k, j], 0.0)
-            if total > 0.0:
-                for j in range(n_children):
-                    smoothed[j] = max(counts[region, k, j], 0.0) + share
+            node = weights[region, k]
+            if _smooth(counts[region, k], share, node):
+                strength = strengths[region, k]
+                if strength > 0.0:
+                    for c in range(node.shape[0]):
+                        count = node[c]
+                        # Not the root of the product: it underflows for counts below 1e-154.
+                        radical = math.sqrt(count) * math.sqrt(count + 4.0 * strength)
+                        node[c] = 0.5 * (count + radical)
+                _normalise(node)
+        region, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def solve_weights(queue, levels, counts, moments, strengths, pseudocount, rule, weights):
+    """`update_weights` by another `rule`.
+
+    moments like weights, or (n_regions, 1, 1) where `rule` needs none.
+    """
+    n_children = counts.shape[2]
+    share = pseudocount / n_children
+    smoothed = np.empty(n_children, np.float64)
+    region, _ = take(queue, levels)
+    while region < levels[-1]:
+        for k in range(counts.shape[1]):
+            node = weights[region, k]
+            if _smooth(counts[region, k], share, smoothed):
+                strength = strengths[region, k]
                 moment = moments[region, k if moments.shape[1] > 1 else 0]
-                update_node(smoothed, moment, strengths[region, k], rule, weights[region, k])
+                if strength == 0.0:  # plain EM: every rule then takes the counts themselves
+                    for c in range(n_children):
+                        node[c] = smoothed[c]
+                elif rule == QUADRATIC_EXACT:
+                    _quadratic_exact(smoothed, strength, node)
+                elif rule == CUBIC_UNIT:
+                    _cubic_sum(1.0, smoothed, moment, strength, node)
+                else:
+                    _cubic_exact(smoothed, moment, strength, node)
+                _normalise(node)
         region, _ = take_next(queue, levels)

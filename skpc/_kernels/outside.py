@@ -32,7 +32,7 @@ _REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums in vectors, always of the 
 # Loops over rows, not functions of a row: a view of an array costs more than a sum over it.
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATE)
+@njit(cache=True, nogil=True, fastmath=_REASSOCIATE)
 def _sums_of_products(a, b, rows, n_rows, n, out):
     """Write sum_k a[i, k] b[rows[i], k] to `out`."""
     for i in range(n_rows):
@@ -43,7 +43,7 @@ def _sums_of_products(a, b, rows, n_rows, n, out):
         out[i] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath=_REASSOCIATE)
+@njit(cache=True, nogil=True, fastmath=_REASSOCIATE)
 def _sums_of_ratios(a, b, rows, n_rows, n, out):
     """Write sum_k a[i, k] / b[rows[i], k] to `out`."""
     for i in range(n_rows):
@@ -54,7 +54,7 @@ def _sums_of_ratios(a, b, rows, n_rows, n, out):
         out[i] = total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _multiply(a, b, rows, n_rows, n, out):
     for i in range(n_rows):
         row = rows[i]
@@ -62,7 +62,7 @@ def _multiply(a, b, rows, n_rows, n, out):
             out[i, k] = a[i, k] * b[row, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _divide(a, sums, is_inverse, rows, n_rows, n, out):
     """Write a / S; see `invert`."""
     if is_inverse:
@@ -74,7 +74,7 @@ def _divide(a, sums, is_inverse, rows, n_rows, n, out):
             out[i, k] = a[i, k] / sums[row, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def invert(queue, levels, patterns, regions, sums, n_latents):
     """Overwrite S of these regions by 1 / S: rows that share a pattern share a division."""
     task, _ = take(queue, levels)
@@ -86,7 +86,7 @@ def invert(queue, levels, patterns, regions, sums, n_latents):
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _factor_row(
     patterns, region, t, position, has_own, n_below, table_start, reciprocal_start, n_table
 ):  # fmt: skip
@@ -108,7 +108,7 @@ def _factor_row(
     return table_start[child] + code * n_below[child] + position
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def fill_table(
     queue, levels, patterns, regions, has_own, n_below, table_start, reciprocals,
     reciprocal_start, weights_t, products, sums, is_inverse, exponents, table,
@@ -160,7 +160,7 @@ def fill_table(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _descend(
     patterns, region, parent, tree, first, n_block, root_weights, weights, products, sums,
     is_inverse, codes, message_rows, parent_flows, flows, ratios, outside,
@@ -193,12 +193,14 @@ def _descend(
     _multiply(outside, products, message_rows, n_block, n_padded, flows)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares):
     """Write log p(tree | row) (n_block, n_roots), for patterns of the roots."""
     n_latents = root_weights.shape[0] // log_shares.shape[1]
     for i in range(n_block):
-        likelihood, exponent = _mixture(patterns, first + i, root_weights, sums, exponents)
+        likelihood, exponent = _mixture(
+            patterns.roots, patterns.row_start, first + i, root_weights, sums, exponents
+        )
         for r in range(log_shares.shape[1]):
             row = patterns.row_start[patterns.roots[r]] + first + i
             part = 0.0
@@ -208,7 +210,7 @@ def _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_sha
             log_shares[i, r] = math.log(part / likelihood) + shift * math.log(2.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _store(ratios, shifts, log_shares, tree, line, first, n_block):
     """Set a line of `values` to ratios times two to `shifts`; see `contributions`."""
     for i in range(n_block):
@@ -221,7 +223,7 @@ def _store(ratios, shifts, log_shares, tree, line, first, n_block):
         line[first + i] = value
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def contributions(
     queue, levels, patterns, order, parent_of, source, has_own, column_start, columns, n_below,
     below_start, below, table_start, table, reciprocals, reciprocal_start, others_start, others,
@@ -334,7 +336,7 @@ def contributions(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def posteriors(
     queue, levels, patterns, order, parent_of, slots, root_weights, weights, products, sums,
     is_inverse, exponents, rows_per_task, out,

@@ -18,7 +18,9 @@ def _merge_two(codes, n_codes, other, n_other, merged, first_rows):
     n_rows = codes.shape[0]
     n_pairs = 0
     if n_codes * n_other <= 4 * n_rows + 1024:
-        table = np.full(n_codes * n_other, np.int32(-1), np.int32)
+        table = np.empty(n_codes * n_other, np.int32)
+        for key in range(n_codes * n_other):
+            table[key] = -1
         for i in range(n_rows):
             key = np.int64(codes[i]) * n_other + other[i]
             if table[key] < 0:
@@ -33,7 +35,9 @@ def _merge_two(codes, n_codes, other, n_other, merged, first_rows):
     mask = np.uint64((1 << n_bits) - 1)
     shift = np.uint64(64 - n_bits)
     keys = np.empty(1 << n_bits, np.int64)
-    table = np.full(1 << n_bits, np.int32(-1), np.int32)
+    table = np.empty(1 << n_bits, np.int32)
+    for place in range(1 << n_bits):
+        table[place] = -1
     for i in range(n_rows):
         key = np.int64(codes[i]) * n_other + other[i]
         slot = (np.uint64(key) * _FIBONACCI) >> shift
@@ -56,11 +60,13 @@ def merge_codes(symbols, n_symbols, regions, codes, n_patterns, merged, first_ro
     with number t. O(n) time and memory for each region.
     """
     if regions.shape[0] == 0:
-        nothing = np.zeros(symbols.shape[0], np.int32)
-        return _merge_two(symbols, n_symbols, nothing, np.int64(1), merged, first_rows)
+        for i in range(symbols.shape[0]):
+            merged[i] = 0
+        return _merge_two(symbols, n_symbols, merged, np.int64(1), merged, first_rows)
     first = regions[0]
     n_merged = _merge_two(symbols, n_symbols, codes[first], n_patterns[first], merged, first_rows)
-    for region in regions[1:]:
+    for position in range(1, regions.shape[0]):
+        region = regions[position]
         n_merged = _merge_two(
             merged, n_merged, codes[region], n_patterns[region], merged, first_rows
         )
@@ -89,7 +95,7 @@ def code_regions(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _link_region(
     region, parent, symbols, symbol_start, codes, n_patterns, first_rows, row_start, code_start,
     pattern_symbols, child_codes, member_start, members,

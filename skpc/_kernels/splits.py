@@ -46,24 +46,29 @@ def _cut(points, weights, order, first, last, spare, masses):
     return middle
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _split_region(points, weights, groups, masses):
     n_axes, n_rows = points.shape
     n_groups = masses.shape[0]
-    order = np.arange(n_rows).astype(np.int32)
+    order = np.empty(n_rows, np.int32)
     spare = np.empty(n_rows, np.int32)
-    start = np.zeros(n_groups, np.int64)
-    stop = np.zeros(n_groups, np.int64)
-    depth = np.zeros(n_groups, np.int64)
-    is_uniform = np.zeros(n_groups, np.bool_)
-    parts = np.empty(2)
+    start = np.empty(n_groups, np.int64)
+    stop = np.empty(n_groups, np.int64)
+    depth = np.empty(n_groups, np.int64)  # -1: all rows are equal
+    parts = np.empty(2, np.float64)
+    total = 0.0
+    for i in range(n_rows):
+        order[i] = i
+        total += weights[i]
+    start[0] = 0
     stop[0] = n_rows
-    masses[0] = weights.sum()
+    depth[0] = 0
+    masses[0] = total
     n_found = 1
     while n_found < n_groups:
         group = -1
         for g in range(n_found):
-            if not is_uniform[g] and (group < 0 or masses[g] > masses[group]):
+            if depth[g] >= 0 and (group < 0 or masses[g] > masses[group]):
                 group = g
         if group < 0:
             break
@@ -75,11 +80,13 @@ def _split_region(points, weights, groups, masses):
             if middle > start[group]:
                 break
         if middle == start[group]:
-            is_uniform[group] = True
+            depth[group] = -1
             continue
-        start[n_found], stop[n_found] = middle, stop[group]
+        start[n_found] = middle
+        stop[n_found] = stop[group]
         stop[group] = middle
-        masses[group], masses[n_found] = parts
+        masses[group] = parts[0]
+        masses[n_found] = parts[1]
         depth[group] += 1
         depth[n_found] = depth[group]
         n_found += 1

@@ -22,7 +22,7 @@ from skpc._kernels.tasks import fetch_add, take, take_next
 _OWN = -1
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _input_tangent(table, symbol, k, flow, weight, per_row):
     """Of a symbol, dB / B; see `upward`."""
     if per_row:
@@ -30,7 +30,7 @@ def _input_tangent(table, symbol, k, flow, weight, per_row):
     return table[symbol, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _gather_terms(
     patterns, region, t, n_latents, flows, table, per_row, sum_tangents, tops, rests, origins
 ):  # fmt: skip
@@ -59,7 +59,7 @@ def _gather_terms(
                 rest[k] += message[k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _ratios(patterns, region, t, flows, sums, ratio):
     """Write a = (flow into the sum nodes) / S of pattern t of a region; zero where S is."""
     row = patterns.row_start[region] + t
@@ -76,7 +76,7 @@ def _ratios(patterns, region, t, flows, sums, ratio):
         ratio[k] = ratio[k] / sums[row, k] if sums[row, k] > 0.0 else 0.0
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def upward(
     queue, levels, patterns, weights_t, products, sums, flows, directions, per_row, table,
     packed, packed_t, sum_tangents, tops, rests, origins,
@@ -148,7 +148,7 @@ def upward(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _root_task(
     patterns, start, stop, root_weights, root_direction, per_row, flows, tops, rests,
     remainders, out,
@@ -175,7 +175,7 @@ def _root_task(
                 out[r * n_latents + k] += gradient * (tops[row, k] + rests[row, k] - of_log)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _downward_task(
     patterns, region, start, stop, weights, products, sums, flows, packed, per_row,
     is_constant, is_needed, sum_tangents, tops, rests, origins, remainders, scratch, out,
@@ -235,7 +235,7 @@ def _downward_task(
                     remainders[row, k] = block[i, k] * (below[i, k] + along[i, k])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
 def _collect(first, last, partials, out):
     """Add up the partial results `first` to `last` of a region, in their order."""
     n_latents = out.shape[0]
@@ -245,7 +245,7 @@ def _collect(first, last, partials, out):
                 out[k, j] += partials[offset, k, j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def _add_symbol_tangents(
     patterns, region, flows, table, per_row, tops, rests, origins, remainders, out
 ):  # fmt: skip
@@ -265,7 +265,7 @@ def _add_symbol_tangents(
             out[symbol, k] += flows[row, k] * others + remainders[row, k]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True)
 def downward(
     queue, levels, patterns, root_weights, root_direction, weights, products, sums, flows,
     packed, per_row, table, sum_tangents, tops, rests, origins, remainders, partials, n_left,
