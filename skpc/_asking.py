@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from skpc._circuit import Circuit
     from skpc._queries import ConditionalMoments
 
+_MAX_BYTES = 2**34  # what the pairs of two columns' categories may take
+
 
 class AskingMixin:
     """Exact answers of a fitted circuit beyond the likelihood."""
 
     if TYPE_CHECKING:
+        categories_: list[np.ndarray | None]
         circuit_: Circuit
         n_features_in_: int
         n_jobs: int | None
@@ -324,8 +327,18 @@ class AskingMixin:
                     f"{column_name(self._columns.names, j)} is continuous. Leave such columns out "
                     "with marginal(features)."
                 )
-        from skpc._dependence import mutual_information
+        from skpc._dependence import mutual_information, pair_table_bytes
 
+        n_categories = [0 if known is None else len(known) for known in self.categories_]
+        widest = int(np.argmax(n_categories))
+        n_bytes = pair_table_bytes(self.circuit_)
+        if n_bytes > _MAX_BYTES:
+            raise ValueError(
+                f"{column_name(self._columns.names, widest)} has "
+                f"{n_categories[widest]} categories, and the joint distribution of their "
+                f"pairs would take {n_bytes / 2**30:.0f} GiB, more than the {_MAX_BYTES >> 30} GiB "
+                "that are allowed. Leave such columns out with marginal(features)."
+            )
         return mutual_information(self.circuit_, self.n_features_in_)
 
     def structure_frame(self) -> Any:

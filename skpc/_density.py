@@ -16,7 +16,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._asking import AskingMixin, working_bytes
-from skpc._columns import TYPES, Columns, take_rows
+from skpc._columns import TYPES, Columns, column_name, take_rows
 from skpc._links import DocumentedMixin
 from skpc._settings import OF_THE_START, defaults_of, refuse_inert, same_setting
 from skpc._shown import shown
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 
 _LEAST_ROWS_TO_SPLIT = 10
+_MAX_BYTES = 2**34  # what the tables of a column's categories may take
+_PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages
+_MANY_CATEGORIES = 1_000
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 _ENDLESS = 1e120  # more makes no difference any more, and has no square
 _FITTED = (
@@ -961,6 +964,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         from skpc._learn import learn_circuit
         from skpc._threads import table_work, use_threads
 
+        structure = self._structure(columns, regions)
+        self._refuse_cost(columns, weights, structure)
         with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
             return learn_circuit(
                 matrix,
@@ -968,7 +973,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 weights,
                 self._solver(),
                 start=self.circuit_ if self._continues() else None,
-                structure=self._structure(columns, regions),
+                structure=structure,
                 n_latents=self.n_latents,
                 init=self.init,
                 n_init=self.n_init,
@@ -979,6 +984,29 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 early_stopping=early_stopping,
                 on_iteration=_reporter(self.verbose),
             )
+
+    def _refuse_cost(self, columns: Columns, weights: np.ndarray, structure: Structure) -> None:
+        """Raise ValueError, before anything is allocated, if categories need too much memory."""
+        from skpc._structure import bins_of, pair_bytes
+
+        n_categories = np.array([bins_of(column.categories) for column in columns.columns])
+        widest = int(n_categories.argmax())
+        costs = {
+            "their parameters": _PARAMETER_TABLES * 8 * int(n_categories.sum()) * self.n_latents
+        }
+        remedy = "Drop the column if it only names rows, merge rare labels, or lower n_latents"
+        if structure.needs_pairs and len(n_categories) > 1 and not self._continues():
+            costs["counting their pairs with those of other columns"] = pair_bytes(
+                n_categories, weights
+            )
+            remedy += " or, for the pairs, set structure='chain'"
+        for what, n_bytes in costs.items():
+            if n_bytes > _MAX_BYTES and n_categories[widest] > _MANY_CATEGORIES:
+                raise ValueError(
+                    f"{column_name(columns.names, widest)} has {n_categories[widest]} different "
+                    f"categories, and {what} would take {n_bytes / 2**30:.0f} GiB, more than the "
+                    f"{_MAX_BYTES >> 30} GiB that are allowed. {remedy}."
+                )
 
     def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:
         """Which trees to learn."""

@@ -39,7 +39,7 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
             probabilities[cells] += circuit.inputs[region].probs @ marginals[region]
     out = np.zeros((n_columns, n_columns))
     observed = np.flatnonzero(np.diff(start))
-    bytes_per_cell = 8 * (circuit.n_regions * circuit.n_latents + 3 * start[-1])
+    bytes_per_cell = _bytes_per_cell(circuit, start[-1])
     with one_blas_thread():
         for block in _blocks(observed, np.diff(start)[observed] * bytes_per_cell):
             cells = slice(start[block[0]], start[block[-1] + 1])
@@ -55,6 +55,17 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     surprise = -np.log(np.where(probabilities > 0.0, probabilities, 1.0))
     out[observed, observed] = np.add.reduceat(probabilities * surprise, start[observed])
     return out
+
+
+def pair_table_bytes(circuit: Circuit) -> int:
+    """Memory of `mutual_information`, about: one column is taken at a time at least."""
+    n_categories = [0 if known is None else len(known) for known in circuit.inputs.categories]
+    return max(n_categories) * _bytes_per_cell(circuit, sum(n_categories))
+
+
+def _bytes_per_cell(circuit: Circuit, n_cells: int) -> int:
+    """Memory of one category's joint distribution with latent variables and all categories."""
+    return 8 * (circuit.n_regions * circuit.n_latents + 3 * int(n_cells))
 
 
 def pointwise_total_correlation(

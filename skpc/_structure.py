@@ -14,7 +14,7 @@ from skpc._patterns import row_codes
 from skpc._regions import given_parents, random_regions
 from skpc._shown import shown
 from skpc._symbols import SparseSymbols, Symbols, dense_rows
-from skpc._threads import launch, one_blas_thread
+from skpc._threads import available_threads, launch, one_blas_thread
 from skpc._tree import neighbours_of, rooted
 from skpc._units import units_of
 
@@ -73,6 +73,11 @@ class Structure:
                 f"own for each component; got structure={shown(self.kind)}. Set {remedy}."
             )
 
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether it is learnt from the mutual information of pairs of columns."""
+        return self.regions is None and self.kind in ("chow-liu", "star")
+
 
 def learn_structure(
     evidence: Evidence,
@@ -115,7 +120,7 @@ def learn_structure(
     features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
     if kind == "rat":
         return random_regions(features, structure.n_repetitions, random_state)
-    if kind == "chain":
+    if kind == "chain" or len(features) == 1:  # one region makes no pair
         edges = np.stack([np.arange(len(features) - 1), np.arange(1, len(features))], axis=1)
     else:
         columns, n_categories = _discretized(evidence, weights)
@@ -236,8 +241,7 @@ def pairwise_mutual_information(
     """
     n_features, n_rows = symbols.shape
     weights = np.asarray(weights, np.float64)
-    # Integers are counted bit by bit, which is exact; others need products.
-    is_integer = np.array_equal(weights, np.floor(weights)) and weights.sum() < 2**53
+    is_integer = _counts_rows(weights)
     has_missing = _has_missing(symbols, n_categories)
     # One indicator a category but the last, one "is observed" mask a feature with holes,
     # and column 0, all ones, as the mask of the others.
@@ -270,6 +274,26 @@ def pairwise_mutual_information(
         mask, float(pseudocount), information, work=n_columns**2 * n_rows / 64,
     )  # fmt: skip
     return information
+
+
+def bins_of(categories: np.ndarray | None) -> int:
+    """Into how many categories a column is cut before it is paired; None is continuous."""
+    return _N_BINS if categories is None else len(categories)
+
+
+def pair_bytes(n_categories: np.ndarray, weights: np.ndarray) -> int:
+    """Memory of `pairwise_mutual_information` of columns without missing values, about."""
+    n_columns = int(n_categories.sum()) + 1
+    largest = int(n_categories.max()) + 1
+    n_threads = min(len(n_categories), available_threads())
+    n_words = -(-len(weights) // 64)
+    counts = n_columns * (n_words if _counts_rows(weights) else n_columns)
+    return 8 * (counts + n_threads * largest * (n_columns + largest))
+
+
+def _counts_rows(weights: np.ndarray) -> bool:
+    """Whether these are integers: counted bit by bit, exactly; others need products."""
+    return np.array_equal(weights, np.floor(weights)) and float(weights.sum()) < 2**53
 
 
 def _has_missing(symbols: Symbols, n_categories: np.ndarray) -> np.ndarray:

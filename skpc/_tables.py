@@ -129,10 +129,10 @@ def warn_of_light(weights: np.ndarray) -> None:
     total, n_rows = float(weights.sum()), np.count_nonzero(weights)
     if total < min(_FEW_ROWS, _FRACTION * n_rows):
         warnings.warn(
-            f"sample_weight sums to {total:.4g} over {n_rows} rows: weights count rows, so this is "
-            f"learnt as if there were {total:.4g} of them, and penalties, pseudocounts and shrinkage "
-            f"outweigh the data. Multiply sample_weight by {n_rows / total:.4g}, so that it sums to "
-            "the number of rows.",
+            f"sample_weight sums to {total:.4g} over {n_rows} rows: weights count rows, so this "
+            f"is learnt as if there were {total:.4g} of them, and penalties, pseudocounts and "
+            f"shrinkage outweigh the data. Multiply sample_weight by {n_rows / total:.4g}, so "
+            "that it sums to the number of rows.",
             UserWarning,
             stacklevel=4,
         )

@@ -671,6 +671,46 @@ def test_values_too_large_to_square_are_refused():
         fitted(np.array([[1e160], [0.5]] * 5))
 
 
+@pytest.fixture(scope="module")
+def names_of_rows():
+    return pandas.DataFrame({"name": [f"row {i}" for i in range(200_000)]})
+
+
+def few_states(**parameters):
+    return SharpPCDensity(
+        1, mu=0, batch_size=None, early_stopping=False, random_state=0, **parameters
+    )
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_one_column_of_very_many_labels_has_no_pairs_to_count(names_of_rows):
+    """By the symmetry of its labels, each of one row, they are as likely."""
+    model = few_states(max_iter=1, pseudocount=0).fit(names_of_rows)
+    np.testing.assert_allclose(
+        model.score_samples(names_of_rows[:9]), -np.log(200_000), rtol=1e-12
+    )  # sums of 200,000 equal numbers round
+    with pytest.raises(ValueError, match=r"column 'name' has 200000 categories.*GiB.*marginal"):
+        model.mutual_information()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("weights", [None, 0.5], ids=["counted", "weighted"])
+def test_labels_whose_pairs_would_fill_the_memory_are_refused(names_of_rows, weights):
+    X = names_of_rows.assign(other=np.arange(200_000) % 3)
+    if weights is not None:
+        weights = np.full(200_000, weights)
+    model = few_states()
+    with pytest.raises(ValueError, match=r"column 'name' has 200000 .*pairs.*\d{3,} GiB.*merge"):
+        model.fit(X, sample_weight=weights)
+    assert not hasattr(model, "circuit_")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_labels_whose_parameters_would_fill_the_memory_are_refused(names_of_rows):
+    with pytest.raises(ValueError, match=r"'name' has 200000 .*parameters.*GiB.*lower n_latents"):
+        SharpPCDensity(4_000).fit(names_of_rows)
+
+
 NEIGHBOURS = [2**60 + i for i in range(4)] * 10
 
 
