@@ -71,7 +71,7 @@ def fit_adam(
             circuit = with_free_parameters(circuit, parameters)
             parameters = free_parameters(circuit)  # no further than where the floors are
         inputs = circuit.inputs.with_unseen(category_counts, pseudocount)
-        circuit = replace(circuit, inputs=inputs)
+        circuit = circuit.replaced(inputs=inputs)
         if progress.update(circuit, log_likelihood / total_weight):
             break
     return replace(progress.result(), is_stepwise=True, has_schedule=True)
@@ -138,8 +138,7 @@ def with_free_parameters(circuit: Circuit, parameters: list[np.ndarray]) -> Circ
     root, below, *inputs = parameters
     sum_weights = circuit.sum_weights.copy()
     sum_weights[circuit.parents >= 0] = _softmax(below)
-    return replace(
-        circuit,
+    return circuit.replaced(
         root_weights=_softmax(root),
         sum_weights=sum_weights,
         inputs=circuit.inputs.with_free_parameters(inputs),

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import compress
-
 import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 
 from skpc._kernels.mstep import WEIGHT_FLOOR
-from skpc._levels import Levels
 
 
 class Binomials:
@@ -17,9 +13,11 @@ class Binomials:
 
     Parameters
     ----------
-    categories : per region, its sorted categories, `Levels` where it is binomial, or None
+    is_binomial : (n_regions,) bool
+        Whether the categories of a region are levels: consecutive integers, of which a state takes
+        the one at position s with the probability of s successes in n - 1 trials.
     start : (n_regions + 1,)
-        Where the categories of each region start; None has none.
+        Where the categories of each region start.
 
     Attributes
     ----------
@@ -27,9 +25,8 @@ class Binomials:
         Which of the categories are levels.
     """
 
-    def __init__(self, categories: Sequence[np.ndarray | None], start: np.ndarray) -> None:
-        is_binomial = [isinstance(levels, Levels) for levels in categories]
-        n_levels = np.array([len(c) for c in compress(categories, is_binomial)], np.int64)  # type: ignore[arg-type]
+    def __init__(self, is_binomial: np.ndarray, start: np.ndarray) -> None:
+        n_levels = np.diff(start)[is_binomial]
         self._start = np.cumsum(n_levels) - n_levels
         self._n_levels = n_levels
         self._successes = (np.arange(n_levels.sum()) - self._spread(self._start))[:, None]

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from skpc._evidence import Evidence
 from skpc._inputs import Inputs
+from skpc._stored import attributes, check_finite, checked_array, reading
 from skpc._tree import depths_of, tree_of_region
+
+_ROUNDING = 1e-8  # of sums of weights
 
 
 @dataclass(frozen=True)
@@ -65,48 +69,98 @@ class Circuit:
         n_weights = len(self.root_weights) - 1 + n_nodes * (self.n_latents - 1)
         return n_weights + self.inputs.n_parameters
 
-    def check(self) -> None:
-        """Raise ValueError if this is not a smooth, decomposable, normalised circuit."""
-        n_regions, n_latents = self.n_regions, self.n_latents
-        if self.sum_weights.shape != (n_regions, n_latents, n_latents):
+    def __post_init__(self) -> None:
+        self._check_arrays()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("circuit"):
+            vars(self).update(attributes(state, tuple(self.__dataclass_fields__)))
+            self.check()
+
+    def replaced(self, **changes: Any) -> Circuit:
+        """The same circuit but for these parameters.
+
+        Unlike with `dataclasses.replace` nothing is checked: learning makes one every mini-batch.
+        """
+        circuit = object.__new__(type(self))
+        vars(circuit).update(vars(self), **changes)
+        return circuit
+
+    def _check_arrays(self) -> None:
+        """Raise ValueError if arrays are not such that kernels stay within them."""
+        parents = checked_array(self.parents, "parents", int, (None,))
+        n_regions = len(parents)
+        sum_weights = checked_array(self.sum_weights, "sum_weights", float, (None, None, None))
+        n_latents = sum_weights.shape[1]
+        if sum_weights.shape != (n_regions, n_latents, n_latents) or not n_latents:
             raise ValueError(
                 f"sum_weights must have shape {(n_regions, n_latents, n_latents)} for "
-                f"{n_regions} regions and {n_latents} latent states; got "
-                f"{self.sum_weights.shape}."
+                f"{n_regions} regions and {n_latents} latent states, at least one; got "
+                f"{sum_weights.shape}."
             )
+        if not isinstance(self.inputs, Inputs):
+            raise ValueError(f"inputs must be Inputs; got {type(self.inputs).__name__}.")
         if len(self.features) != n_regions or len(self.inputs) != n_regions:
             raise ValueError(
                 f"features and inputs need one entry for each of the {n_regions} regions; "
                 f"got {len(self.features)} and {len(self.inputs)}."
             )
-        roots = self.roots
-        if self.root_weights.shape != (len(roots) * n_latents,):
+        if self.inputs.probs.shape[1] != n_latents:
             raise ValueError(
-                f"root_weights must have shape {(len(roots) * n_latents,)} for {len(roots)} "
-                f"roots and {n_latents} latent states; got {self.root_weights.shape}."
+                f"inputs must have the {n_latents} latent states of sum_weights; got "
+                f"{self.inputs.probs.shape[1]}."
             )
-        if not roots.size or (depths_of(self.parents) >= n_regions).any():
+        n_roots = int(np.count_nonzero(parents < 0))
+        root_weights = checked_array(self.root_weights, "root_weights", float, (None,))
+        if root_weights.shape != (n_roots * n_latents,):
             raise ValueError(
-                f"parents must describe trees, each with a root (-1); got {self.parents}."
+                f"root_weights must have shape {(n_roots * n_latents,)} for {n_roots} "
+                f"roots and {n_latents} latent states; got {root_weights.shape}."
             )
-        tree_of = tree_of_region(self.parents)
-        scopes = []
-        for tree in range(len(roots)):
-            scope = np.sort(
-                np.concatenate([self.features[r] for r in np.flatnonzero(tree_of == tree)])
-            )
-            if (scope[1:] == scope[:-1]).any():
-                raise ValueError("features must be disjoint: a column can have only one region.")
-            scopes.append(scope)
-        if any(not np.array_equal(scope, scopes[0]) for scope in scopes):
-            raise ValueError("features of each tree must be the same columns.")
-        for name, weights in ("root_weights", self.root_weights), ("sum_weights", self.sum_weights):
-            if name == "sum_weights":
-                weights = weights[self.parents >= 0]
+        is_tree = n_roots > 0 and parents.min() >= -1 and parents.max() < n_regions
+        if not is_tree or (depths_of(parents) >= n_regions).any():
+            raise ValueError(f"parents must describe trees, each with a root (-1); got {parents}.")
+        features = tuple(
+            checked_array(columns, f"features of region {region}", int, (None,))
+            for region, columns in enumerate(self.features)
+        )
+        _check_scopes(parents, features)
+        pairs = zip(features, self.inputs.features, strict=True)
+        if any(own is not other and not np.array_equal(own, other) for own, other in pairs):
+            raise ValueError("features must be those of inputs.")
+        vars(self).update(
+            parents=parents, features=features, root_weights=root_weights, sum_weights=sum_weights
+        )
+
+    def check(self) -> None:
+        """Raise ValueError if this is not a smooth, decomposable, normalised circuit."""
+        self._check_arrays()
+        below = self.sum_weights[self.parents >= 0]
+        check_finite(self.sum_weights, "sum_weights")
+        if self.sum_weights.min() < 0 or self.sum_weights.max() > 1 + _ROUNDING:  # a root's too
+            raise ValueError("sum_weights must be strictly positive, and at most 1.")
+        for name, weights in ("root_weights", self.root_weights), ("sum_weights", below):
             if not (weights > 0).all():
                 raise ValueError(f"{name} must be strictly positive.")
-            if weights.size and abs(weights.sum(axis=-1) - 1).max() > 1e-12:
+            if weights.size and abs(weights.sum(axis=-1) - 1).max() > _ROUNDING:
                 raise ValueError(f"{name} must sum to one over its last axis.")
+        self.inputs.check()
+
+
+def _check_scopes(parents: np.ndarray, features: Sequence[np.ndarray]) -> None:
+    """Raise ValueError if trees do not have the same columns, each of them once."""
+    tree_of = tree_of_region(parents)
+    scopes = []
+    for tree in range(len(np.unique(tree_of))):
+        regions = np.flatnonzero(tree_of == tree).tolist()
+        scope = np.sort(np.concatenate([features[region] for region in regions]))
+        if (scope[1:] == scope[:-1]).any():
+            raise ValueError("features must be disjoint: a column can have only one region.")
+        scopes.append(scope)
+    if any(not np.array_equal(scope, scopes[0]) for scope in scopes):
+        raise ValueError("features of each tree must be the same columns.")
+    if not np.array_equal(scopes[0], np.arange(len(scopes[0]))):
+        raise ValueError("features must be all columns from 0 to the last, each once.")
 
 
 def random_circuit(
@@ -119,6 +173,7 @@ def random_circuit(
     random_state: np.random.RandomState,
     *,
     shrinkage: float = 0.0,
+    is_binomial: np.ndarray | None = None,
 ) -> Circuit:
     """Draw all weights as ``exp(-2 u)``, u uniform on [0, 1), and normalise them.
 
@@ -134,8 +189,9 @@ def random_circuit(
     sum_weights = draw(parents.shape[0], n_latents, n_latents)
     sum_weights[parents < 0] = np.eye(n_latents)
     inputs = Inputs.random(
-        features, categories, evidence, weights, n_latents, random_state, shrinkage=shrinkage
-    )
+        features, categories, evidence, weights, n_latents, random_state,
+        shrinkage=shrinkage, is_binomial=is_binomial,
+    )  # fmt: skip
     circuit = Circuit(parents, tuple(features), root_weights, sum_weights, inputs)
     circuit.check()
     return circuit
@@ -152,7 +208,7 @@ def mixture(circuits: Sequence[Circuit], shares: np.ndarray) -> Circuit:
     """
     if len(circuits) == 1:
         return circuits[0]
-    offsets = np.cumsum([0, *(circuit.n_regions for circuit in circuits[:-1])])
+    offsets = np.cumsum([0, *(circuit.n_regions for circuit in circuits[:-1])]).tolist()
     pairs = list(zip(circuits, offsets, strict=True))
     root_weights = np.concatenate(
         [share * circuit.root_weights for circuit, share in zip(circuits, shares, strict=True)]
@@ -163,6 +219,7 @@ def mixture(circuits: Sequence[Circuit], shares: np.ndarray) -> Circuit:
         np.concatenate([circuit.inputs.probs for circuit in circuits]),
         np.concatenate([circuit.inputs.unseen for circuit in circuits]),
         {offset + r: g for circuit, offset in pairs for r, g in circuit.inputs.gaussians.items()},
+        np.concatenate([circuit.inputs.is_binomial for circuit in circuits]),
     )
     mixed = Circuit(
         np.concatenate([np.where(c.parents < 0, -1, c.parents + offset) for c, offset in pairs]),

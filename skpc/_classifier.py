@@ -16,10 +16,11 @@ from skpc._density import SharpPCDensity
 from skpc._links import DocumentedMixin
 from skpc._shown import shown
 from skpc._sklearn import StrOptions, fit_context
+from skpc._stored import StoredMixin, checked_array, is_fitted
 from skpc._tables import check_weights, named, validate_table, warn_of_light
 
 
-class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
+class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstimator):
     """Classifier by Bayes' rule from one :class:`SharpPCDensity` a class.
 
     The probability of a class given a row is in proportion to its prior times the density
@@ -273,6 +274,26 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, BaseEstimator):
                 )
         return shared
 
+    def _check_state(self) -> None:
+        names = "classes_", "class_prior_", "estimators_", "_columns", "n_features_in_"
+        if not is_fitted(self, names):
+            return
+        if not isinstance(self._columns, Columns):
+            raise ValueError(f"_columns must be Columns; got {type(self._columns).__name__}.")
+        self._columns.check_estimator(self)
+        n_classes = len(self.estimators_)
+        is_array = type(self.classes_) in (np.ndarray, np.memmap)
+        if not is_array or self.classes_.shape != (n_classes,) or not _are_distinct(self.classes_):
+            raise ValueError(f"classes_ must be {n_classes} distinct labels, sorted.")
+        prior = checked_array(self.class_prior_, "class_prior_", float, (n_classes,))
+        if not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-8:
+            raise ValueError(f"class_prior_ must be probabilities that sum to one; got {prior}.")
+        for density in self.estimators_:
+            if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
+                raise ValueError("estimators_ must be fitted SharpPCDensity.")
+            self._columns.check_circuit(density.circuit_)
+            self._columns.check_categories(density.categories_)
+
     def predict_joint_log_proba(self, X: Any) -> np.ndarray:
         """Log of prior times density, log p(x, y), of each row and class.
 
@@ -395,6 +416,11 @@ def _checked(template: SharpPCDensity, classifier: SharpPCClassifier) -> SharpPC
             setattr(density, name, getattr(classifier, name))
     density._refuse_inert(False)
     return density
+
+
+def _are_distinct(labels: np.ndarray) -> bool:
+    """Whether labels (n,) are sorted, each once."""
+    return bool((labels[1:] > labels[:-1]).all())
 
 
 def _drawn_seed(random_state: np.random.RandomState) -> int:

@@ -28,6 +28,7 @@ def soft_clusters(
     pseudocount: float,
     shrinkage: float,
     max_bytes: int,
+    is_binomial: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probability that each row is of each cluster (n_clusters, n), columns summing to one.
 
@@ -47,6 +48,7 @@ def soft_clusters(
         See `SharpPCDensity`.
     max_bytes : int
         Bound on the memory of messages.
+    is_binomial : see `learn_circuit`
     """
     n_columns = len(categories)
     features = [*(np.array([j]) for j in range(n_columns)), np.empty(0, np.int64)]
@@ -55,6 +57,7 @@ def soft_clusters(
     circuit = random_circuit(
         parents, features, [*categories, np.empty(0)], evidence, weights, n_clusters, random_state,
         shrinkage=shrinkage,
+        is_binomial=None if is_binomial is None else np.append(is_binomial, False),
     )  # fmt: skip
     e_step = EStep(circuit, evidence, weights, max_bytes=max_bytes)
     m_step = MStep(pseudocount=pseudocount)

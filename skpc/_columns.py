@@ -11,16 +11,19 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Siz
 from dataclasses import dataclass, replace
 from math import fsum
 from numbers import Integral
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
 from skpc import _frames as frames
 from skpc._frames import Cells, frame_module, names_of
-from skpc._levels import Levels
 from skpc._numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
 from skpc._shown import shown
+from skpc._stored import attributes, checked_array, reading
+
+if TYPE_CHECKING:
+    from skpc._circuit import Circuit
 
 CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
 TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
@@ -56,7 +59,8 @@ class Column:
     ----------
     type : "categorical", "binomial" or "gaussian"
     categories : (n_categories,) float64 or None
-        Sorted values in the matrix, `Levels` if it is binomial; None if the column is Gaussian.
+        Sorted values in the matrix, consecutive integers if it is binomial; None if the column is
+        Gaussian.
     labels : (n_categories,) object array or None
         What the categories of a column of labels are called; None if they are numbers.
     numbers : Numbers or None
@@ -77,6 +81,25 @@ class Column:
             return self.labels[values.astype(np.intp)]
         return values if self.numbers is None else self.numbers.restore(values)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("column"):
+            vars(self).update(
+                attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
+            )
+            if self.type not in TYPES or not isinstance(self.dtype, tuple):
+                raise ValueError(f"its type is {shown(self.type)}, made of {shown(self.dtype)}.")
+            if not isinstance(self.numbers, Numbers if self.labels is None else type(None)):
+                raise ValueError("it must have either labels or a kind of numbers.")
+            if (self.categories is None) != (self.type == GAUSSIAN):
+                raise ValueError("it must have categories just if it is not Gaussian.")
+            if self.categories is not None:
+                categories = checked_array(self.categories, "categories", float, (None,))
+                vars(self).update(categories=categories)
+            if self.labels is not None:
+                n_categories = None if self.categories is None else len(self.categories)
+                labels = checked_array(self.labels, "labels", object, (n_categories,))
+                vars(self).update(labels=labels)
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -95,6 +118,23 @@ class Columns:
     names: tuple[Any, ...] | None
     index: tuple[Any, ...] | None
     library: str | None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("set of columns"):
+            vars(self).update(attributes(state, ("columns", "names", "index", "library")))
+            if self.library not in (None, "pandas", "polars", "scipy.sparse"):  # it is imported
+                raise ValueError(f"its library must be one of frames; got {shown(self.library)}.")
+            if not isinstance(self.columns, tuple) or not self.columns:
+                raise ValueError("it must have a tuple of columns, at least one.")
+            for column in self.columns:
+                if not isinstance(column, Column):
+                    raise ValueError(f"it has a {type(column).__name__} among its columns.")
+            is_frame = self.library in ("pandas", "polars")
+            n_names = len(self.names) if isinstance(self.names, tuple) else None
+            if n_names != (len(self.columns) if is_frame else None):
+                raise ValueError("it must have a name for each column of a frame, and no others.")
+            if not is_frame and any(column.labels is not None for column in self.columns):
+                raise ValueError("only columns of a frame have labels.")
 
     @classmethod
     def learn(
@@ -146,6 +186,48 @@ class Columns:
             None if column.categories is None else column.restore(np.asarray(column.categories))
             for column in self.columns
         ]
+
+    def check_circuit(self, circuit: Circuit) -> None:
+        """Raise ValueError if a circuit does not observe just these columns, as they are read."""
+        features, inputs = circuit.features, circuit.inputs
+        if {j for own in features for j in own.tolist()} != {*range(len(self.columns))}:
+            raise ValueError(f"its circuit does not observe the {len(self.columns)} columns.")
+        for region, columns in enumerate(features):
+            known, is_binomial = inputs.categories[region], bool(inputs.is_binomial[region])
+            for j in columns:
+                column = self.columns[j]
+                is_same = (known is None) == (column.categories is None)
+                if not is_same or (
+                    known is not None and not np.array_equal(known, column.categories)
+                ):
+                    raise ValueError(f"categories of column {j} are not those of its circuit.")
+                if is_binomial != (column.type == BINOMIAL):
+                    raise ValueError(f"column {j} is {column.type}, but not in its circuit.")
+
+    def check_estimator(self, estimator: Any) -> None:
+        """Raise ValueError if an estimator counts or names other columns than these."""
+        n_columns = len(self.columns)
+        if estimator.n_features_in_ != n_columns:
+            raise ValueError(
+                f"n_features_in_ must be its number of columns, {n_columns}; got "
+                f"{shown(estimator.n_features_in_)}."
+            )
+        names = self.names or ()
+        expected = list(names) if all(isinstance(name, str) for name in names) else []
+        given = getattr(estimator, "feature_names_in_", np.empty(0, object))
+        checked_array(given, "feature_names_in_", object, (len(expected),))
+        if given.tolist() != expected:
+            raise ValueError(f"feature_names_in_ must be those of its columns, {expected}.")
+
+    def check_categories(self, categories: Any) -> None:
+        """Raise ValueError if categories (one array or None a column) are called otherwise."""
+        for called, values in zip(self.categories, categories, strict=True):
+            if called is None or values is None:
+                is_same = called is values
+            else:
+                is_same = type(values) in (np.ndarray, np.memmap) and np.array_equal(called, values)
+            if not is_same:
+                raise ValueError("categories_ must be those of its columns.")
 
     def fits(self, X: Any) -> bool:
         """Whether X is of the same kind, with the same columns."""
@@ -516,9 +598,8 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
                 UserWarning,
                 stacklevel=2,
             )
-    if wanted == BINOMIAL:
-        return Column(BINOMIAL, Levels.between(0, len(labels) - 1), labels, None, cells.dtype)
-    return Column(CATEGORICAL, np.arange(float(len(labels))), labels, None, cells.dtype)
+    kind = BINOMIAL if wanted == BINOMIAL else CATEGORICAL
+    return Column(kind, np.arange(float(len(labels))), labels, None, cells.dtype)
 
 
 def _merged(values: Iterable[Any], name: str) -> str:
@@ -549,7 +630,7 @@ def _refuse_lost(numbers: Numbers | None, values: Iterable[Any], name: str) -> N
         raise ValueError(_lost(lost, name))
 
 
-def _levels(distinct: np.ndarray, name: str) -> Levels:
+def _levels(distinct: np.ndarray, name: str) -> np.ndarray:
     """All integers from the least to the greatest of these values."""
     fractions = distinct[distinct != np.floor(distinct)]
     if fractions.size:
@@ -568,7 +649,7 @@ def _levels(distinct: np.ndarray, name: str) -> Levels:
             f"feature_types says 'binomial' of {name}, whose values reach from {distinct[0]:g} to "
             f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'gaussian'."
         )
-    return Levels.between(distinct[0], distinct[-1])
+    return np.arange(distinct[0], distinct[-1] + 1.0)
 
 
 def _no_value(name: str) -> str:

@@ -20,6 +20,7 @@ from skpc._density import SharpPCDensity
 from skpc._settings import defaults_of, refuse_inert
 from skpc._shown import shown
 from skpc._sklearn import fit_context, safe_indexing
+from skpc._stored import check_finite, checked_array, is_fitted
 from skpc._tables import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
@@ -385,6 +386,15 @@ class SharpPCDensityCV(SharpPCDensity):
         self.mus_, self.mu_ = mus, mu
         self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found
         return self
+
+    def _check_state(self) -> None:
+        if hasattr(self, "circuit_"):  # not without refit
+            super()._check_state()
+        if is_fitted(self, ("mus_", "cv_log_likelihoods_", "cv_sharpness_", "cv_overfitting_")):
+            mus = checked_array(self.mus_, "mus_", float, (None,))
+            check_finite(mus, "mus_")
+            for name in "cv_log_likelihoods_", "cv_sharpness_", "cv_overfitting_":
+                checked_array(getattr(self, name), name, float, (len(mus), None))
 
     def _refuse_inert_in_fits(
         self, mus: np.ndarray, has_validation_rows: bool, n_columns: int

@@ -16,11 +16,12 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._asking import AskingMixin, working_bytes
-from skpc._columns import TYPES, Columns, column_name, take_rows
+from skpc._columns import BINOMIAL, TYPES, Columns, column_name, take_rows
 from skpc._links import DocumentedMixin
 from skpc._settings import OF_THE_START, defaults_of, refuse_inert, same_setting
 from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
+from skpc._stored import StoredMixin, check_finite, checked_array, is_fitted, reading
 from skpc._tables import check_weights, named, validate_table, warn_of_light
 from skpc._version import __version__
 
@@ -38,6 +39,7 @@ _PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages,
 _MANY_CATEGORIES = 1_000
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 _ENDLESS = 1e120  # more makes no difference any more, and has no square
+_LEARNT = ("circuit_", "categories_", "feature_types_", "n_features_in_", "_columns")
 _FITTED = (
     "mu_",
     "log_likelihoods_",
@@ -50,7 +52,7 @@ _FITTED = (
 )  # what marginal models share with the one that they are taken from
 
 
-class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
+class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, StoredMixin, BaseEstimator):
     """Density of a table by a probabilistic circuit, learnt by sharpness-aware EM.
 
     The model is a hidden Chow-Liu tree: a Chow-Liu tree [3]_ is learnt over the columns,
@@ -795,6 +797,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
         return {**super().__getstate__(), "_skpc_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading(type(self).__name__):
+            state = dict(state)
         version = state.pop("_skpc_version", "unknown")
         if version != __version__:
             warnings.warn(
@@ -804,6 +808,37 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 stacklevel=2,
             )
         super().__setstate__(state)
+
+    def _check_state(self) -> None:
+        """Raise ValueError if what fit left behind does not fit together."""
+        fitted = vars(self)
+        if not is_fitted(self, (*_LEARNT, *_FITTED)):
+            return
+        if not isinstance(self._columns, Columns):
+            raise ValueError(f"_columns must be Columns; got {type(self._columns).__name__}.")
+        self._columns.check_estimator(self)
+        self._columns.check_circuit(self.circuit_)
+        if self.feature_types_ != [column.type for column in self._columns.columns]:
+            raise ValueError("feature_types_ must be those of the columns.")
+        self._columns.check_categories(self.categories_)
+        if not 0 <= self.mu_ < np.inf or self.converged_ not in (True, False):
+            raise ValueError(
+                f"mu_ and converged_ are {shown(self.mu_)} and {shown(self.converged_)}."
+            )
+        histories = {
+            "log_likelihoods_": self.n_iter_,
+            "validation_log_likelihoods_": None,
+            "validation_run_log_likelihoods_": None,
+        }
+        for name, length in histories.items():
+            if fitted[name] is not None or length is not None:
+                check_finite(checked_array(fitted[name], name, float, (length,)), name)
+        for name in "best_iteration_", "_split_seed":
+            value = fitted[name]
+            if value is not None and not (isinstance(value, Integral) and int(value) >= 0):
+                raise ValueError(
+                    f"{name} must be None or an integer of at least 0; got {shown(value)}."
+                )
 
     def hessian_trace(self, X: Any) -> np.ndarray:
         """Trace of the Hessian of the negative log-likelihood of each row.
@@ -981,6 +1016,7 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, BaseEstimator):
                 margins=margins,
                 share_scales=share_scales,
                 random_state=random_state,
+                is_binomial=np.array([column.type == BINOMIAL for column in columns.columns]),
                 early_stopping=early_stopping,
                 on_iteration=_reporter(self.verbose),
             )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from skpc._kernels import gaussian as kernels
+from skpc._stored import attributes, check_finite, checked_array, reading
 from skpc._symbols import distinct_columns
 from skpc._threads import launch
 from skpc._units import units_of
@@ -19,6 +20,8 @@ VARIANCE_FLOOR = 1e-6
 _CONSTANT_SCALE = 1e-6
 _LEAST_LOG_DENSITY = -1e17  # of a column, so that exponents stay integers however far it is
 _LARGEST_DIFFERENCE = 1e6
+_LARGEST = 1e154  # what can be squared
+_ASYMMETRY = 1e-6  # of covariances, relative to the product of standard deviations
 _PRIOR_ROWS = 0.1
 _MOST_DOUBLINGS = 250  # from one unit to another
 _LEAST_RATIO = 1e-12  # of variances of one state
@@ -67,6 +70,66 @@ class Gaussian:
         """Values of columns from what they are in units, none larger than a column may have."""
         with np.errstate(over="ignore", under="ignore"):
             return np.clip(values * self._units[entries], -_LARGEST_VALUE, _LARGEST_VALUE)
+
+    def __post_init__(self) -> None:
+        arrays = self.means, self.covariances, self.scales
+        shapes: list[tuple[int, ...]] = [getattr(values, "shape", ()) for values in arrays]
+        means, covariances, scales = shapes
+        is_matrix = len(means) == 2 and covariances == (*means, means[1])
+        if not is_matrix or scales not in (means, means[1:]):
+            raise ValueError(
+                "means, covariances and scales of a Gaussian must be arrays of shapes "
+                f"(n_latents, m), (n_latents, m, m) and (m,); got {means}, {covariances} and "
+                f"{scales}."
+            )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("Gaussian"):
+            vars(self).update(
+                attributes(state, ("means", "covariances", "scales", "shrinkage", "units"))
+            )
+            self.__post_init__()
+            self.check_arrays(*self.means.shape)
+            self.check()
+
+    def check_arrays(self, n_latents: int, n_columns: int) -> None:
+        """Raise ValueError if arrays are not as so many states and columns need them."""
+        shape = n_latents, n_columns
+        vars(self).update(
+            means=checked_array(self.means, "means of a Gaussian", float, shape),
+            covariances=checked_array(
+                self.covariances, "covariances of a Gaussian", float, (*shape, n_columns)
+            ),
+            scales=checked_array(self.scales, "scales of a Gaussian", float, (n_columns,)),
+        )
+        if self.units is not None:
+            units = checked_array(self.units, "units of a Gaussian", float, (n_columns,))
+            vars(self).update(units=units)
+
+    def check(self) -> None:
+        """Raise ValueError if these are no normal distributions."""
+        for name in ("means", "covariances", "scales", "shrinkage"):
+            check_finite(np.asarray(getattr(self, name), np.float64), f"{name} of a Gaussian")
+        if np.abs(self.means).max(initial=0.0) > _LARGEST:
+            raise ValueError(f"means of a Gaussian must not be beyond {_LARGEST}.")
+        if self.units is not None:
+            check_finite(self.units, "units of a Gaussian")
+            if not (np.frexp(self.units)[0] == 0.5).all():
+                raise ValueError("units of a Gaussian must be powers of two.")
+        if not (self.scales > 0).all() or not self.shrinkage >= 0:
+            raise ValueError("scales of a Gaussian must be positive, and shrinkage at least 0.")
+        variances = np.diagonal(self.covariances, axis1=1, axis2=2)
+        if not (variances > 0).all():
+            raise ValueError("covariances of a Gaussian must have a positive diagonal.")
+        deviations = np.sqrt(variances)
+        standard = self.covariances / deviations[:, :, None] / deviations[:, None, :]
+        if (np.abs(standard - standard.transpose(0, 2, 1)) > _ASYMMETRY).any():
+            raise ValueError("covariances of a Gaussian must be symmetric.")
+        try:
+            np.linalg.cholesky(self.covariances)
+            np.linalg.inv(self.covariances)
+        except np.linalg.LinAlgError as error:
+            raise ValueError("covariances of a Gaussian must be positive definite.") from error
 
     @classmethod
     def random(

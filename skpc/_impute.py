@@ -14,10 +14,13 @@ from skpc._asking import working_bytes
 from skpc._density import SharpPCDensity
 from skpc._links import DocumentedMixin
 from skpc._sklearn import StrOptions, fit_context
+from skpc._stored import StoredMixin, is_fitted
 from skpc._tables import validate_table
 
 
-class SharpPCImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class SharpPCImputer(
+    DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, StoredMixin, BaseEstimator
+):
     """Fill missing values given the others of their row, exactly under a :class:`SharpPCDensity`.
 
     No rounds of regressions, no neighbours: one density of all columns, learnt from rows with
@@ -162,6 +165,13 @@ class SharpPCImputer(DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, Ba
             raise
         self.density_ = density
         return self
+
+    def _check_state(self) -> None:
+        if not is_fitted(self, ("density_", "n_features_in_")):
+            return
+        if not isinstance(self.density_, SharpPCDensity) or not hasattr(self.density_, "circuit_"):
+            raise ValueError("density_ must be a fitted SharpPCDensity.")
+        self.density_._columns.check_estimator(self)
 
     def transform(self, X: Any) -> Any:
         """Fill the missing cells.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from typing import Any
@@ -15,6 +14,10 @@ from skpc._binomial import Binomials
 from skpc._evidence import Evidence, encode, symbols_of
 from skpc._gaussian import Gaussian, stacked
 from skpc._kernels.mstep import WEIGHT_FLOOR
+from skpc._stored import attributes, check_finite, checked_array, reading
+
+_STATE = ("features", "categories", "probs", "unseen", "gaussians", "is_binomial")
+_ROUNDING = 1e-8  # of sums of probabilities; those of thousands of levels are off by 1e-11
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,24 @@ class Categorical:
     categories: np.ndarray
     probs: np.ndarray
     unseen: np.ndarray
+
+    def __post_init__(self) -> None:
+        n_categories, n_latents = np.shape(self.probs)
+        if np.shape(self.categories) != (n_categories,) or np.shape(self.unseen) != (n_latents,):
+            raise ValueError(
+                f"categories and unseen must have the shapes {(n_categories,)} and {(n_latents,)} "
+                f"that go with probs; got {np.shape(self.categories)} and {np.shape(self.unseen)}."
+            )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("distribution of categories"):
+            state = attributes(state, ("categories", "probs", "unseen"))
+            alone = Inputs(
+                [np.zeros(1, np.int64)], [state["categories"]], state["probs"],
+                state["unseen"][None], {},
+            )  # fmt: skip
+            alone.check()
+            vars(self).update(vars(alone[0]))
 
     def log_prob(self, X: np.ndarray) -> np.ndarray:
         """Log mass of each row for each latent state, in nats.
@@ -75,12 +96,19 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     Parameters
     ----------
     features : per region, the columns it observes
-    categories : per region, its sorted values, `Levels` if it is binomial; None where it is
-        continuous
+    categories : per region, its sorted values; None where it is continuous
     probs : (sum of the numbers of categories, n_latents)
     unseen : (n_regions, n_latents)
     gaussians : dict
         Of the continuous regions.
+    is_binomial : (n_regions,) bool or None
+        Whether the categories of a region are levels, consecutive integers, and its distributions
+        binomial; None if none are.
+
+    Raises
+    ------
+    ValueError
+        If arrays are not of the dtypes and shapes that go together.
     """
 
     def __init__(
@@ -90,19 +118,104 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         probs: np.ndarray,
         unseen: np.ndarray,
         gaussians: dict[int, Gaussian],
+        is_binomial: np.ndarray | None = None,
     ) -> None:
+        if is_binomial is None:
+            is_binomial = np.zeros(len(categories), bool)
         self.features = tuple(features)
         self.categories = tuple(categories)
         self.probs = probs
         self.unseen = unseen
         self.gaussians = gaussians
-        self.n_categories, self.start = _layout(categories)
-        self.binomials = Binomials(categories, self.start)
+        self.is_binomial = is_binomial
+        self._lay_out()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _STATE}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("set of input distributions"):
+            vars(self).update(attributes(state, _STATE))
+            self._lay_out()
+            self.check()
+
+    def _lay_out(self) -> None:
+        """Make sure that arrays fit together, and find where the categories of a region start."""
+        n_regions = len(self.categories)
+        if len(self.features) != n_regions:
+            raise ValueError(
+                f"features must have one entry for each of the {n_regions} regions of categories; "
+                f"got {len(self.features)}."
+            )
+        self.features = tuple(
+            checked_array(columns, f"features of region {region}", int, (None,))
+            for region, columns in enumerate(self.features)
+        )
+        self.categories = tuple(
+            None
+            if values is None
+            else checked_array(values, f"categories of region {region}", float, (None,))
+            for region, values in enumerate(self.categories)
+        )
+        self.is_binomial = checked_array(self.is_binomial, "is_binomial", bool, (n_regions,))
+        self.n_categories, self.start = _layout(self.categories)
+        self.probs = checked_array(self.probs, "probs", float, (int(self.start[-1]), None))
+        n_latents = self.probs.shape[1]
+        self.unseen = checked_array(self.unseen, "unseen", float, (n_regions, n_latents))
+        for region, columns in enumerate(self.features):
+            self._check_region(region, len(columns), n_latents)
+        continuous = {region for region, known in enumerate(self.categories) if known is None}
+        if not isinstance(self.gaussians, dict) or {*self.gaussians} != continuous:
+            raise ValueError(
+                f"gaussians must be a dict of those of the continuous regions, {continuous}."
+            )
+        if (self.is_binomial & (self.n_categories == 0)).any():
+            raise ValueError("is_binomial must be False in regions without categories.")
+        self.binomials = Binomials(self.is_binomial, self.start)
+
+    def _check_region(self, region: int, n_columns: int, n_latents: int) -> None:
+        """Raise ValueError if what a region has is not what goes with so many columns."""
+        if self.features[region].min(initial=0) < 0:
+            raise ValueError(f"features of region {region} must not be negative.")
+        if self.categories[region] is None:
+            gaussian = self.gaussians.get(region)
+            if not isinstance(gaussian, Gaussian) or not n_columns:
+                raise ValueError(
+                    f"region {region} has no categories: it needs columns and a Gaussian; got "
+                    f"{n_columns} columns and a {type(gaussian).__name__}."
+                )
+            gaussian.check_arrays(n_latents, n_columns)
+        elif n_columns > 1 or (self.n_categories[region] > 0) != (n_columns == 1):
+            raise ValueError(
+                f"region {region} has {n_columns} columns and {self.n_categories[region]} "
+                "categories: one column needs at least one category, no column has none."
+            )
+
+    def check(self) -> None:
+        """Raise ValueError if these are no distributions over sorted categories and vectors."""
+        flat = np.concatenate([np.empty(0), *(c for c in self.categories if c is not None)])
+        check_finite(flat, "categories")
+        steps, is_first, is_level = np.diff(flat), *np.zeros((2, len(flat)), bool)
+        is_first[self.start[:-1][self.n_categories > 0]] = True
+        is_level[self.binomials.rows] = True
+        if not ((steps > 0) | is_first[1:]).all():
+            raise ValueError("categories must be sorted and distinct.")
+        if not ((steps == 1) | is_first[1:] | ~is_level[1:]).all():
+            raise ValueError("categories of binomial regions must be consecutive integers.")
+        for name, values in ("probs", self.probs), ("unseen", self.unseen):
+            check_finite(values, name)
+            if not ((values > 0) & (values <= 1 + _ROUNDING)).all():
+                raise ValueError(f"{name} must be above 0 and at most 1.")
+        totals, _ = self._reduced(np.add, self.probs)
+        if (np.abs(totals - 1) > _ROUNDING).any():
+            raise ValueError("probs must sum to one over the categories of a region.")
+        for gaussian in self.gaussians.values():
+            gaussian.check()
 
     def replaced(self, **changes: Any) -> Inputs:
-        """The same inputs, but for these attributes, none of them the layout."""
-        inputs = copy(self)
-        vars(inputs).update(changes)
+        """The same inputs, but for these attributes, none of them the layout; unchecked."""
+        inputs = object.__new__(type(self))
+        vars(inputs).update(vars(self), **changes)
         return inputs
 
     @classmethod
@@ -116,6 +229,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         random_state: np.random.RandomState,
         *,
         shrinkage: float = 0.0,
+        is_binomial: np.ndarray | None = None,
     ) -> Inputs:
         """Draw categorical distributions as ``exp(-2 u)``, u uniform, normalised.
 
@@ -127,8 +241,8 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         probs = np.exp(-2.0 * random_state.random_sample((start[-1], n_latents)))
         for first, last in pairwise(start):
             probs[first:last] /= probs[first:last].sum(axis=0)
-        binomials = Binomials(categories, start)
-        if len(binomials):
+        if is_binomial is not None and is_binomial.any():
+            binomials = Binomials(is_binomial, start)
             success = 0.1 + 0.8 * random_state.random_sample((len(binomials), n_latents))
             probs[binomials.rows] = binomials.masses(success)
         unseen = np.full((len(categories), n_latents), WEIGHT_FLOOR)
@@ -139,7 +253,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
                 gaussians[region] = Gaussian.random(
                     vectors, counts, n_latents, shrinkage, random_state
                 )
-        return cls(features, categories, probs, unseen, gaussians)
+        return cls(features, categories, probs, unseen, gaussians, is_binomial)
 
     def __len__(self) -> int:
         return len(self.categories)
@@ -324,8 +438,14 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             for i, (region, positions) in enumerate(zip(regions.tolist(), kept, strict=True))
             if region in self.gaussians and len(positions)
         }
+        is_observed = np.array([len(positions) > 0 for positions in kept])
         return Inputs(
-            features, categories, np.concatenate(probs), self.unseen[regions].copy(), gaussians
+            features,
+            categories,
+            np.concatenate(probs),
+            self.unseen[regions].copy(),
+            gaussians,
+            self.is_binomial[regions] & is_observed,
         )
 
     def recentred(self, summary: list[np.ndarray], former: Inputs) -> list[np.ndarray]:

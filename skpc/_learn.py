@@ -70,6 +70,7 @@ def learn_circuit(
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
+    is_binomial: np.ndarray | None = None,
     margins: Margins | None = None,
     share_scales: bool = False,
     early_stopping: EarlyStopping | None = None,
@@ -88,6 +89,8 @@ def learn_circuit(
         `n_init` starts.
     structure : Structure
     n_latents, init, n_init, shrinkage, random_state : see `SharpPCDensity`
+    is_binomial : (n_features,) bool or None
+        Whether the categories of a column are levels; None if none are.
     margins : Margins or None
         Of a table of which X is a part: then columns may have no value in X, and every state has
         these margins there, or as many of one category as of another. None: all have a value.
@@ -102,7 +105,7 @@ def learn_circuit(
     is_empty = _without_value(*rows)
     trees = [] if start is not None else learn_trees(
         evidence, weights_left, categories, structure, solver, n_latents=n_latents,
-        shrinkage=shrinkage, random_state=random_state,
+        shrinkage=shrinkage, random_state=random_state, is_binomial=is_binomial,
     )  # fmt: skip
     before = random_state.get_state()
     found = []
@@ -111,6 +114,7 @@ def learn_circuit(
         starts = [start] if start is not None else draw_starts(
             evidence, trees, categories, candidate, n_latents=n_latents, init=init,
             n_init=n_init, shrinkage=shrinkage, random_state=random_state,
+            is_binomial=is_binomial,
         )  # fmt: skip
         if margins is not None and start is None:
             if share_scales:
@@ -130,7 +134,8 @@ def learn_circuit(
         X, categories, weights,
         replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0),
         start=start, structure=structure, n_latents=n_latents, init="random",
-        n_init=1, shrinkage=shrinkage, random_state=random_state, on_iteration=on_iteration,
+        n_init=1, shrinkage=shrinkage, random_state=random_state, is_binomial=is_binomial,
+        on_iteration=on_iteration,
     )  # fmt: skip
     return replace(result, circuit=refitted.circuit, log_likelihoods=refitted.log_likelihoods)
 

@@ -12,7 +12,7 @@ lambda theta^3 - N_c theta^2 - 2 mu omega S_c = 0 with second moments S_c of the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,8 +80,7 @@ class MStep:
             strengths[circuit.roots[:1], :1],
             root_weights[None, None],
         )
-        return replace(
-            circuit,
+        return circuit.replaced(
             root_weights=root_weights,
             sum_weights=sum_weights,
             inputs=circuit.inputs.updated(counts.inputs, self.pseudocount),

@@ -46,6 +46,7 @@ def clustered_circuit(
     *,
     pseudocount: float = 0.0,
     shrinkage: float = 0.0,
+    is_binomial: np.ndarray | None = None,
 ) -> Circuit:
     """Count states, and the values they show, in clusters of the rows.
 
@@ -65,10 +66,12 @@ def clustered_circuit(
     random_state : RandomState
     pseudocount, shrinkage : float
         Of the input distributions; see `SharpPCDensity`.
+    is_binomial : (n_regions,) bool or None
+        See `Inputs`.
     """
     circuit = random_circuit(
         parents, features, categories, evidence, weights, n_latents, random_state,
-        shrinkage=shrinkage,
+        shrinkage=shrinkage, is_binomial=is_binomial,
     )  # fmt: skip
     n_sampled = max(_FEWEST_ROWS, _ROWS_PER_STATE * n_latents)
     evidence, weights = _sampled(evidence, weights, n_sampled, random_state)

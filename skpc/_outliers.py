@@ -15,7 +15,9 @@ from sklearn.utils import check_random_state
 
 from skpc._columns import Columns
 from skpc._density import SharpPCDensity
+from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
+from skpc._stored import check_finite, checked_array, is_fitted
 
 if TYPE_CHECKING:
     from skpc._learn import Margins
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 _AUTO_CONTAMINATION = 0.1
 _N_FOLDS = 5
 _BLOCK_CELLS = 2**20
+_KEY_DTYPE = np.dtype("S16")
 
 
 class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
@@ -406,6 +409,22 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             scores[judged] += share * self._judged_by(density, rows[judged])
         return scores
 
+    def _check_state(self) -> None:
+        super()._check_state()
+        if not is_fitted(self, ("circuit_", "offset_", "_known_rows")):
+            return
+        if not isinstance(self.offset_, Real) or not np.isfinite(self.offset_):
+            raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
+        if self._known_rows is not None:
+            keys, scores = self._known_rows
+            scores = checked_array(scores, "scores of the rows learnt from", float, (None,))
+            check_finite(scores, "scores of the rows learnt from")
+            is_array = type(keys) in (np.ndarray, np.memmap)
+            if not is_array or keys.dtype != _KEY_DTYPE or keys.shape != scores.shape:
+                raise ValueError("the rows learnt from must be known by as many keys as scores.")
+            if (keys[1:] <= keys[:-1]).any():
+                raise ValueError("keys of the rows learnt from must be sorted, each once.")
+
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each row is: the log-likelihood, or what `criterion` says.
 
@@ -506,7 +525,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
 def row_keys(matrix: Any) -> np.ndarray:
     """A digest (n,) of 16 bytes of what each row shows; NaN is like NaN."""
     step = max(1, _BLOCK_CELLS // max(1, matrix.shape[1]))
-    keys = np.empty(matrix.shape[0], "S16")
+    keys = np.empty(matrix.shape[0], _KEY_DTYPE)
     for start in range(0, matrix.shape[0], step):
         part = matrix[start : start + step]
         block = np.array(part.toarray() if issparse(part) else part, "<f8", order="C")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -77,8 +76,7 @@ class ParameterVector:
         circuit, old = self.circuit, self.circuit.inputs
         root, sums, probs = self.split(step)
         inputs = old if probs is None else old.replaced(probs=old.probs + probs)
-        return replace(
-            circuit,
+        return circuit.replaced(
             root_weights=circuit.root_weights + root,
             sum_weights=circuit.sum_weights + sums,
             inputs=inputs,

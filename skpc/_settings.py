@@ -60,7 +60,7 @@ def _names_all_types(settings: Settings) -> bool:
 
 
 _M_STEP = "is of EM's M-step, which solver='adam' does without"
-_NOT_STOPPED = "needs validation rows: early_stopping={value_of[early_stopping]!r}{also} has none"
+_NOT_STOPPED = "needs validation rows: early_stopping={value_of[early_stopping]}{also} has none"
 
 INERT = (
     Inert(
@@ -150,7 +150,7 @@ def refuse_inert(
     is_auto = isinstance(settings["early_stopping"], str)
     fields = {
         **called,
-        "value_of": settings,
+        "value_of": {name: shown(value) for name, value in settings.items()},
         "also": f" and {called['warm_start']}=True" if is_auto else "",
     }
     for parameter, when, reason, remedy in INERT:
@@ -158,7 +158,7 @@ def refuse_inert(
         if not same_setting(value, default) and when(settings):
             raise ValueError(
                 f"{called[parameter]}={shown(value)} {reason.format(**fields)}; so it cannot act. "
-                f"{remedy.format(**fields)}, or leave {called[parameter]} at {default!r}."
+                f"{remedy.format(**fields)}, or leave {called[parameter]} at {shown(default)}."
             )
 
 

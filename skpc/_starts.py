@@ -46,6 +46,7 @@ def learn_trees(
     n_latents: int,
     shrinkage: float,
     random_state: np.random.RandomState,
+    is_binomial: np.ndarray | None = None,
 ) -> list[Tree]:
     """Learn the structure, one tree a component.
 
@@ -62,7 +63,7 @@ def learn_trees(
     structure : Structure
     solver : Solver
         Of training: its pseudocount and its bound on memory.
-    n_latents, shrinkage, random_state : see `learn_circuit`
+    n_latents, shrinkage, random_state, is_binomial : see `learn_circuit`
     """
     pseudocount = solver.m_step.pseudocount
     clusters = weights[None]
@@ -71,6 +72,7 @@ def learn_trees(
         clusters = weights * soft_clusters(
             evidence, weights, categories, structure.n_components, random_state,
             pseudocount=pseudocount, shrinkage=shrinkage, max_bytes=solver.max_bytes,
+            is_binomial=is_binomial,
         )  # fmt: skip
         clusters = np.maximum(clusters, _LEAST_SHARE * weights)
         of_trees = clusters + _COMMON_ROWS / weights.sum() * weights
@@ -94,6 +96,7 @@ def draw_starts(
     n_init: int,
     shrinkage: float,
     random_state: np.random.RandomState,
+    is_binomial: np.ndarray | None = None,
 ) -> list[Circuit]:
     """Draw `n_init` circuits with these trees.
 
@@ -108,24 +111,27 @@ def draw_starts(
     categories : per column, its sorted categories, or None if it is continuous
     solver : Solver
         Of training.
-    n_latents, init, n_init, shrinkage, random_state : see `learn_circuit`
+    n_latents, init, n_init, shrinkage, random_state, is_binomial : see `learn_circuit`
     """
     m_step = solver.m_step
+    if is_binomial is None:
+        is_binomial = np.zeros(len(categories), bool)
     starts = []
     for _ in range(n_init):
         circuits = []
         for features, parents, cluster in trees:
             grouped = evidence.grouped(features)
             of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
+            has_levels = np.array([len(f) > 0 and bool(is_binomial[f[0]]) for f in features])
             if init == "cluster":
                 circuit = clustered_circuit(
                     parents, features, of_regions, grouped, cluster, n_latents, random_state,
-                    pseudocount=m_step.pseudocount, shrinkage=shrinkage,
+                    pseudocount=m_step.pseudocount, shrinkage=shrinkage, is_binomial=has_levels,
                 )  # fmt: skip
             else:
                 circuit = random_circuit(
                     parents, features, of_regions, grouped, cluster, n_latents, random_state,
-                    shrinkage=shrinkage,
+                    shrinkage=shrinkage, is_binomial=has_levels,
                 )  # fmt: skip
             if len(trees) > 1:
                 e_step = solver.new_e_step(circuit, grouped, cluster)

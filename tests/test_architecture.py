@@ -37,7 +37,7 @@ LAYERS = [
     {"_evidence", "_regions"},
     {"_binomial", "_gaussian", "_links", "_tree", "_sklearn"},
     {"_numbers"},
-    {"_levels", "_shown", "_symbols", "_threads", "_units", "_version"},
+    {"_shown", "_stored", "_symbols", "_threads", "_units", "_version"},
     {"_kernels"},
 ]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}

@@ -9,22 +9,16 @@ from skpc import SharpPCDensity
 from skpc._binomial import Binomials
 from skpc._evidence import Evidence
 from skpc._inputs import Inputs
-from skpc._levels import Levels
 
 SIZES = [4, 1, 7, 2]  # levels of four binomial regions, with others between them
 K = 3
 
 
-def regions():
-    """Categories of six regions, four of them binomial."""
-    four, one, seven, two = (Levels.between(low, low + n - 1) for low, n in enumerate(SIZES))
-    return [four, np.arange(3.0), one, None, seven, two]
-
-
 def binomials():
-    categories = regions()
-    start = np.append(0, np.cumsum([0 if c is None else len(c) for c in categories]))
-    return Binomials(categories, start)
+    """Six regions, four of them binomial, one of three categories, and one without any."""
+    four, one, seven, two = SIZES
+    is_binomial = np.array([True, False, True, False, True, True])
+    return Binomials(is_binomial, np.cumsum([0, four, 3, one, 0, seven, two]))
 
 
 def segments():
@@ -93,9 +87,12 @@ def test_gradient_is_that_of_differences():
 
 def discrete_inputs(rng):
     """Random inputs of a binomial and a categorical column."""
-    categories = [Levels.between(2, 6), np.arange(3.0)]
+    categories = [np.arange(2.0, 7.0), np.arange(3.0)]
     evidence = Evidence(np.zeros((2, 1), np.int32), np.array([7, 5]), (None, None))
-    return Inputs.random([np.array([0]), np.array([1])], categories, evidence, np.ones(1), K, rng)
+    return Inputs.random(
+        [np.array([0]), np.array([1])], categories, evidence, np.ones(1), K, rng,
+        is_binomial=np.array([True, False]),
+    )  # fmt: skip
 
 
 def test_inputs_stay_binomial_when_they_learn():
