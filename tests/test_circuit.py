@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import random_circuit as any_circuit
-from helpers import random_tree
+from helpers import random_tree, same_bits
 
-from skpc._circuit import random_circuit
+from skpc._circuit import Circuit, random_circuit
 from skpc._evidence import encode
 
 
@@ -55,9 +55,52 @@ def test_check_says_what_is_wrong(name, change, message):
         replace(good, **{name: change(getattr(good, name))}).check()
 
 
-def test_check_refuses_a_cycle():
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("parents", lambda p: changed(p, 0, 4), "trees, each with a root"),
+        ("parents", lambda p: changed(p, 0, -2), "for 2 roots"),
+        ("parents", lambda p: p.astype(float), "parents must be an array of int64"),
+        ("parents", lambda p: p.tolist(), "parents must be an array of int64; got list"),
+        ("sum_weights", lambda w: w.astype(np.float32), "array of float64; got one of float32"),
+        ("sum_weights", lambda w: w[0], "shape"),
+        ("features", lambda f: (f[0] + 100, *f[1:]), "from 0 to the last"),
+        ("features", lambda f: (f[3], f[1], f[2], f[0]), "those of inputs"),
+        ("inputs", lambda inputs: list(inputs), "inputs must be Inputs"),
+        ("inputs", lambda inputs: circuit(2).inputs, "3 latent states of sum_weights; got 2"),
+    ],
+)
+def test_a_circuit_that_kernels_would_read_out_of_bounds_cannot_be_made(name, change, message):
+    good = circuit()
+    with pytest.raises(ValueError, match=message):
+        replace(good, **{name: change(getattr(good, name))})
+
+
+def test_arrays_in_another_layout_are_put_right():
+    good = circuit()
+    other = replace(
+        good,
+        parents=good.parents.astype(">i2"),
+        sum_weights=np.asfortranarray(good.sum_weights),
+        root_weights=np.repeat(good.root_weights, 2)[::2],
+    )
+    assert same_bits(other, good)
+    assert other.parents.dtype == np.int64
+    assert other.sum_weights.flags.c_contiguous
+    assert other.root_weights.flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", ["root_weights", "sum_weights", "parents", "features", "inputs"])
+def test_a_state_without_one_of_the_attributes_is_refused(name):
+    state = vars(circuit()).copy()
+    del state[name]
+    with pytest.raises(ValueError, match=f"circuit cannot be read: it has no {name}"):
+        object.__new__(Circuit).__setstate__(state)
+
+
+def test_a_cycle_is_refused():
     with pytest.raises(ValueError, match="trees, each with a root"):
-        replace(circuit(), parents=np.array([2, -1, 0, 1])).check()
+        replace(circuit(), parents=np.array([2, -1, 0, 1]))
 
 
 def test_check_refuses_trees_over_other_columns():

@@ -1,5 +1,6 @@
 """Gaussian inputs: densities, expected moments and their M-step against direct formulas."""
 
+import pickle
 from dataclasses import replace
 from itertools import product
 
@@ -507,3 +508,46 @@ def test_variances_beside_that_of_an_outlier_are_floored_to_what_rounding_leaves
     gaussian = replace(gaussian, scales=np.ones(2))
     covariances = np.array([[[1e13, -1e13], [-1e13, 1e13]]])
     assert np.isfinite(np.linalg.cholesky(gaussian._floored(covariances))).all()
+
+
+# --- what is refused --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("means", np.zeros((2, 2))),
+        ("means", np.zeros(3)),
+        ("covariances", np.ones((2, 3))),
+        ("scales", np.ones(2)),
+    ],
+)
+def test_shapes_that_do_not_go_together_are_refused(name, value):
+    with pytest.raises(ValueError, match="of a Gaussian must be arrays of shapes"):
+        replace(random_gaussian(np.random.default_rng(0), 2, 3), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("means", lambda v: v * np.nan, "means of a Gaussian must be finite"),
+        ("means", lambda v: v * 1e300, "must not be beyond"),
+        (
+            "means",
+            lambda v: v.astype(np.float32),
+            "means of a Gaussian must be an array of float64",
+        ),
+        ("covariances", lambda v: -v, "positive diagonal"),
+        ("covariances", lambda v: v * np.array([1.0, 2.0, 1.0]), "symmetric"),
+        ("covariances", lambda v: np.ones_like(v), "positive definite"),
+        ("scales", lambda v: v * 0, "scales of a Gaussian must be positive"),
+        ("shrinkage", lambda v: -1.0, "shrinkage at least 0"),
+        ("shrinkage", lambda v: np.inf, "shrinkage of a Gaussian must be finite"),
+    ],
+)
+def test_a_stored_gaussian_is_checked(name, change, message):
+    good = random_gaussian(np.random.default_rng(0), 2, 3)
+    assert np.array_equal(pickle.loads(pickle.dumps(good)).covariances, good.covariances)
+    bad = replace(good, **{name: change(getattr(good, name))})
+    with pytest.raises(ValueError, match=f"Gaussian cannot be read: .*{message}"):
+        pickle.loads(pickle.dumps(bad))

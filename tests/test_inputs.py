@@ -1,5 +1,7 @@
 """Categorical inputs: what a value is worth, and how counts become distributions."""
 
+import pickle
+
 import numpy as np
 import pytest
 from helpers import positive
@@ -199,3 +201,66 @@ def test_rounding_below_zero_counts_as_zero():
     np.testing.assert_array_equal(
         updated(one, negative, 0.1).probs, updated(one, counts, 0.1).probs
     )
+
+
+# --- what is refused --------------------------------------------------------------------
+
+
+def made(**changes):
+    """The inputs above, made anew with other parts."""
+    old = inputs()
+    names = "features", "categories", "probs", "unseen", "gaussians", "is_binomial"
+    return Inputs(**{name: changes.get(name, getattr(old, name)) for name in names})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("features", lambda f: f[:-1], "features must have one entry for each of the 4 regions"),
+        ("features", lambda f: (f[0] - 9, *f[1:]), "features of region 0 must not be negative"),
+        (
+            "features",
+            lambda f: (f[0] + 0.5, *f[1:]),
+            "features of region 0 must be an array of int",
+        ),
+        ("features", lambda f: (f[0], f[0], *f[2:]), "region 1 has 1 columns and 0 categories"),
+        ("categories", lambda c: (None, *c[1:]), "probs must have shape"),
+        ("categories", lambda c: (np.arange(9.0), *c[1:]), r"probs must have shape \(12, any\)"),
+        ("categories", lambda c: (c[0].astype(int), *c[1:]), "categories of region 0"),
+        ("probs", lambda p: p[:, :2], "unseen must have shape"),
+        ("unseen", lambda u: u[:-1], "unseen must have shape"),
+        ("gaussians", lambda g: {0: None}, "gaussians must be a dict"),
+        ("is_binomial", lambda b: b[:2], "is_binomial must have shape"),
+        ("is_binomial", lambda b: ~b, "False in regions without categories"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(name, change, message):
+    with pytest.raises(ValueError, match=message):
+        made(**{name: change(getattr(inputs(), name))})
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("categories", lambda c: (c[0][::-1], *c[1:]), "sorted and distinct"),
+        ("categories", lambda c: (c[0] + np.inf, *c[1:]), "categories must be finite"),
+        ("probs", lambda p: p * 2, "at most 1|sum to one"),
+        ("probs", lambda p: -p, "above 0"),
+        ("probs", lambda p: p * np.nan, "probs must be finite"),
+        ("unseen", lambda u: u * 0, "unseen must be above 0"),
+        ("is_binomial", lambda b: np.arange(4) == 0, "must be consecutive integers"),
+    ],
+)
+def test_check_says_what_is_no_distribution(name, change, message):
+    with pytest.raises(ValueError, match=message):
+        made(**{name: change(getattr(inputs(), name))}).check()
+
+
+def test_a_categorical_is_checked_alone():
+    good = inputs()[0]
+    assert np.array_equal(pickle.loads(pickle.dumps(good)).probs, good.probs)
+    with pytest.raises(ValueError, match="shapes"):
+        Categorical(good.categories[:-1], good.probs, good.unseen)
+    vars(good)["probs"] = good.probs[:-1]
+    with pytest.raises(ValueError, match="distribution of categories cannot be read"):
+        pickle.loads(pickle.dumps(good))
