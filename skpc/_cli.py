@@ -7,8 +7,12 @@ error and the exit code 2.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import os
+import stat
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -28,25 +32,47 @@ class _UsageError(Exception):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = _parser().parse_args(arguments)
-    if options.command == "demo":
-        from skpc._demo import run
-
-        return run(options.output, smoke=options.smoke)
-    command: Callable[[argparse.Namespace], None] = options.run
+    try:
+        options = _parser().parse_args(arguments)
+    except SystemExit:  # with a usage or help that nobody may read
+        _forget_output()
+        raise
+    command: Callable[[argparse.Namespace], int | None] = options.run
     with warnings.catch_warnings():
-        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        if command is not _demo:
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
         try:
-            command(options)
+            code = command(options)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+            return code or 0
         except _UsageError as error:
             _say(f"error: {_one_line(error)}")
             return 2
+        except MemoryError as error:
+            _say(f"error: there is not enough memory: {_one_line(error)}")
+            return 2
         except BrokenPipeError:  # whoever read our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_output()
+            return 0
+        except OSError as error:
+            _forget_output()
+            _say(f"error: {_one_line(error)}")
+            return 2
         except KeyboardInterrupt:
             _say("interrupted")
             return 130
-    return 0
+
+
+def _forget_output() -> None:
+    """Let what is still to be written to a broken standard output go nowhere, without an error."""
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except AttributeError:  # there is none
+            continue
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -110,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="learn the digits that scikit-learn ships, compare, and draw a picture"
     )
+    demo.set_defaults(run=_demo)
     demo.add_argument("-o", "--output", type=Path, default=Path("skpc-demo.png"))
     demo.add_argument("--smoke", action="store_true", help="a small run that only shows it works")
     return parser
@@ -128,13 +155,21 @@ def _mu(text: str) -> float | str:
     return mu
 
 
+def _demo(options: argparse.Namespace) -> int:
+    """``demo``: learn the digits, and draw a picture."""
+    from skpc._demo import run
+
+    _check_output(options.output)
+    return run(options.output, smoke=options.smoke)
+
+
 def _fit(options: argparse.Namespace) -> None:
     """``fit``: learn a model and write it."""
     import joblib
 
     from skpc import SharpPCDensity
 
-    _check_directory(options.output)
+    _check_output(options.output)
     frame = _read_table(options.data)
     weights = _take_weights(frame, options.weight)
     types: dict[str, str] = {}
@@ -170,10 +205,7 @@ def _fit(options: argparse.Namespace) -> None:
         f"{time.perf_counter() - start:.1f} s, mean log-likelihood "
         f"{model.score(frame, sample_weight=weights):.4f} nats"
     )
-    try:
-        joblib.dump(model, options.output)
-    except OSError as error:
-        raise _UsageError(f"cannot write {options.output}: {error.strerror}.") from error
+    _write(options.output, lambda target: joblib.dump(model, target))
     _say(f"model: {options.output}")
 
 
@@ -224,6 +256,8 @@ def _score(options: argparse.Namespace) -> None:
     """``score``: write the log-likelihood of each row, and what each feature adds."""
     import pandas
 
+    if options.output is not None:
+        _check_output(options.output)
     model = _read_model(options.model)
     names = _names(model)
     labels = {
@@ -240,8 +274,6 @@ def _score(options: argparse.Namespace) -> None:
         scores = model.score_samples(frame)
         out = pandas.DataFrame({_SCORE: scores})
         if options.explain:
-            if not hasattr(model, "feature_contributions"):
-                raise _UsageError("this version of skpc cannot explain scores.")
             contributions = np.asarray(model.feature_contributions(frame))
             explained = pandas.DataFrame(contributions, columns=names)
             out = pandas.concat([out, explained], axis=1)
@@ -255,11 +287,13 @@ def _sample(options: argparse.Namespace) -> None:
     """``sample``: write rows drawn from a model."""
     import pandas
 
+    if options.output is not None:
+        _check_output(options.output)
     model = _read_model(options.model)
     try:
         rows = model.sample(options.n_samples, random_state=options.seed)
-    except ValueError as error:
-        raise _UsageError(str(error)) from error
+    except (ValueError, TypeError, OverflowError, ImportError) as error:
+        raise _UsageError(f"cannot draw {options.n_samples} rows: {error}") from error
     if not hasattr(rows, "to_csv"):  # learnt elsewhere, from something else
         dense = rows.toarray() if hasattr(rows, "toarray") else rows
         rows = pandas.DataFrame(np.asarray(dense), columns=_names(model))
@@ -287,7 +321,11 @@ def _read_table(path: str, dtype: dict[str, type[str]] | None = None) -> Any:
         )
     except OSError as error:
         raise _UsageError(f"cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, pandas.errors.ParserError) as error:  # no text, or no table
+    except ImportError as error:  # of a compressed file, or one elsewhere
+        raise _UsageError(f"cannot read {path}: {error}") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # whatever unpacking and reading other bytes does
         raise _UsageError(f"{path} is no CSV file that can be read: {error}") from error
     if frame.empty:
         raise _UsageError(f"{path} has no rows.")
@@ -298,15 +336,68 @@ def _read_table(path: str, dtype: dict[str, type[str]] | None = None) -> Any:
 
 def _write_table(frame: Any, path: Path | None) -> None:
     if path is not None:
-        _check_directory(path)
+        _write(path, lambda target: frame.to_csv(target, index=False))
+        return
+    if sys.stdout is None:
+        raise _UsageError("standard output is closed: name a file with --output.")
     try:
-        frame.to_csv(sys.stdout if path is None else path, index=False)
-        if path is None:
-            sys.stdout.flush()
+        frame.to_csv(sys.stdout, index=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except UnicodeError as error:
+        raise _UsageError(
+            f"cannot write all labels to standard output: {error}. Set PYTHONIOENCODING=utf-8, or "
+            "name a file with --output."
+        ) from error
+    except OSError as error:
+        _forget_output()
+        raise _UsageError(f"cannot write to standard output: {error.strerror}.") from error
+
+
+def _write(path: Path, write: Callable[[Any], Any]) -> None:
+    """Have a file written beside the old one, which it then replaces, or not at all.
+
+    Links are followed, and the permissions of an old file kept. What is no file, such as a pipe or
+    ``/dev/stdout``, is written to as it is.
+
+    Parameters
+    ----------
+    path : Path
+    write : callable
+        Is given a path to write to, of the same name, or an open file of bytes.
+    """
+    try:
+        if _is_special(path):
+            buffer = io.BytesIO()  # what writes models seeks
+            write(buffer)
+            with open(path, "ab", buffering=0) as file:  # the shell has emptied it, or not
+                view = memoryview(buffer.getvalue())
+                while view:
+                    view = view[file.write(view) :]
+            return
+        target = Path(os.path.realpath(path))
+        with tempfile.TemporaryDirectory(prefix=".skpc-", dir=target.parent) as directory:
+            new = Path(directory) / target.name
+            write(str(new))
+            if target.exists():
+                new.chmod(stat.S_IMODE(target.stat().st_mode))
+            new.replace(target)
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _UsageError(f"cannot write {path}: {error.strerror}.") from error
+        raise _UsageError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def _is_special(path: Path) -> bool:
+    """Whether a path leads to a device or pipe, or to an open file by way of its number."""
+    for _ in range(40):  # as many links as the system follows
+        if path.absolute().parts[1:2] in [("dev",), ("proc",)]:
+            return True
+        if not path.is_symlink():
+            break
+        path = path.parent / path.readlink()
+    return path.exists() and not path.is_file()
 
 
 def _read_model(path: str) -> Any:
@@ -326,12 +417,17 @@ def _read_model(path: str) -> Any:
     return model
 
 
-def _check_directory(path: Path) -> None:
+def _check_output(path: Path) -> None:
     """Say before any work that a file cannot be written."""
-    if not path.parent.is_dir():
-        raise _UsageError(f"cannot write {path}: there is no directory {path.parent}.")
+    directory = Path(os.path.realpath(path)).parent
     if path.is_dir():
         raise _UsageError(f"cannot write {path}: it is a directory.")
+    if _is_special(path):
+        return
+    if not directory.is_dir():
+        raise _UsageError(f"cannot write {path}: there is no directory {directory}.")
+    if not os.access(directory, os.W_OK):
+        raise _UsageError(f"cannot write {path}: no file can be made in {directory}.")
 
 
 def _check_names(frame: Any, names: list[str]) -> None:
@@ -342,7 +438,9 @@ def _check_names(frame: Any, names: list[str]) -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # nobody reads it
+            print(line, file=sys.stderr, flush=True)
 
 
 def _one_line(error: object) -> str:

@@ -1,6 +1,8 @@
 """Command line: fit, score and sample on CSV files."""
 
+import os
 import re
+import stat
 import subprocess
 import sys
 
@@ -12,10 +14,6 @@ from sklearn.preprocessing import StandardScaler
 
 from skpc import SharpPCDensity
 from skpc.__main__ import main
-
-explains = pytest.mark.skipif(
-    not hasattr(SharpPCDensity, "feature_contributions"), reason="scores cannot be explained"
-)
 
 
 def table(n=120):
@@ -159,7 +157,6 @@ def test_labels_that_look_like_numbers_and_empty_columns(tmp_path, capsys):
     np.testing.assert_allclose(np.exp(scores), [0.4, 0.2], atol=0.005)
 
 
-@explains
 def test_explained_scores(model, data, tmp_path):
     output = tmp_path / "scores.csv"
     assert run("score", model, data, "-o", output, "--explain") == 0
@@ -167,14 +164,6 @@ def test_explained_scores(model, data, tmp_path):
     assert list(scores) == ["log_likelihood", *table()]
     expected = np.asarray(as_fitted().feature_contributions(table()))
     np.testing.assert_allclose(scores[list(table())], expected, rtol=1e-9)
-
-
-def test_scores_that_cannot_be_explained_say_so(model, data, monkeypatch, capsys):
-    for base in SharpPCDensity.__mro__:
-        if "feature_contributions" in vars(base):
-            monkeypatch.delattr(base, "feature_contributions")
-    assert run("score", model, data, "--explain") == 2
-    assert "cannot explain" in capsys.readouterr().err
 
 
 # --- sample ------------------------------------------------------------------------------
@@ -228,6 +217,117 @@ def test_a_reader_that_has_seen_enough(model):
     assert done.stderr == ""
 
 
+def shell(line, **environment):
+    """A line of the shell, in which SKPC stands for the command; fails if a traceback is shown."""
+    done = subprocess.run(
+        ["bash", "-c", line.replace("SKPC", f"{sys.executable} -m skpc")],
+        capture_output=True, text=True, check=False, env={**os.environ, **environment},
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "SKPC sample MODEL -n 5 | true; exit ${PIPESTATUS[0]}",
+        "SKPC sample MODEL -n 50000 | true; exit ${PIPESTATUS[0]}",
+        "SKPC --help | true; exit ${PIPESTATUS[0]}",
+        "SKPC sample MODEL 2>&-",
+    ],
+)
+def test_readers_that_close_a_stream_are_no_error(line, model):
+    assert shell(line.replace("MODEL", str(model))).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("SKPC sample MODEL >&-", "standard output is closed"),
+        ("SKPC sample MODEL > /dev/full", "cannot write to standard output: No space left"),
+        ("SKPC sample MODEL -n 9999 > /dev/full", "cannot write to standard output: No space left"),
+        ("SKPC sample MODEL -o /dev/full", "cannot write /dev/full: No space left"),
+    ],
+)
+def test_outputs_that_cannot_be_written_are_one_line(line, message, model):
+    done = shell(line.replace("MODEL", str(model)))
+    assert done.returncode == 2
+    (error,) = done.stderr.splitlines()
+    assert error.startswith(f"error: {message}")
+
+
+def test_labels_that_the_terminal_cannot_show(tmp_path):
+    (tmp_path / "data.csv").write_text("a\n" + "caf\u00e9\nth\u00e9\n" * 9, encoding="utf-8")
+    fit = f"SKPC fit {tmp_path}/data.csv -o {tmp_path}/m --n-latents 1 --max-iter 2"
+    assert shell(fit).returncode == 0
+    done = shell(f"SKPC sample {tmp_path}/m", PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert "Set PYTHONIOENCODING=utf-8" in done.stderr
+    assert (
+        shell(f"SKPC sample {tmp_path}/m -o {tmp_path}/o", PYTHONIOENCODING="ascii").returncode == 0
+    )
+
+
+@pytest.mark.parametrize("target", ["-o /dev/stdout", "-o /dev/fd/1", "-o PIPE & cat PIPE; wait"])
+def test_devices_and_pipes_are_written_to_as_they_are(target, model, tmp_path):
+    expected = shell(f"SKPC sample {model} --seed 1 -n 4").stdout
+    os.mkfifo(tmp_path / "pipe")
+    command = f"SKPC sample {model} --seed 1 -n 4 {target}".replace("PIPE", str(tmp_path / "pipe"))
+    assert shell(command).stdout == expected
+    assert shell(f"echo before > {tmp_path}/out; ({command}) >> {tmp_path}/out").returncode == 0
+    assert (tmp_path / "out").read_text() == "before\n" + expected
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_model_is_written_to_standard_output(data, tmp_path):
+    fit = f"SKPC fit {data} --n-latents 2 --max-iter 2"
+    assert shell(f"{fit} -o /dev/stdout > {tmp_path}/a && {fit} -o {tmp_path}/b").returncode == 0
+    scores = [joblib.load(tmp_path / name).score_samples(table()) for name in "ab"]
+    assert np.array_equal(*scores)
+
+
+# --- files that are replaced -----------------------------------------------------------------
+
+
+def test_a_write_that_fails_leaves_the_old_file(model, data, tmp_path, monkeypatch, capsys):
+    def fail(*arguments, **options):
+        with open(arguments[-1], "wb") as file:
+            file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    old = tmp_path / "old"
+    old.write_bytes(b"precious")
+    monkeypatch.setattr(joblib, "dump", fail)
+    monkeypatch.setattr(pandas.DataFrame, "to_csv", lambda frame, path, **_: fail(path))
+    options = "--n-latents", 2, "--max-iter", 2
+    for arguments in (["fit", data, *options], ["score", model, data], ["sample", model]):
+        assert run(*arguments, "-o", old) == 2
+        assert f"cannot write {old}: No space left on device" in capsys.readouterr().err
+        assert old.read_bytes() == b"precious"
+        assert list(tmp_path.iterdir()) == [old]
+
+
+def test_a_replaced_file_keeps_its_permissions_and_links(model, tmp_path):
+    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
+    real.write_text("old")
+    real.chmod(0o640)
+    link.symlink_to(real.name)
+    assert run("sample", model, "-n", 3, "-o", link) == 0
+    assert link.is_symlink()
+    assert len(real.read_text().splitlines()) == 4
+    assert stat.S_IMODE(real.stat().st_mode) == 0o640
+    assert run("sample", model, "-n", 3, "-o", tmp_path / "new.csv") == 0
+    (tmp_path / "made").touch()  # with the permissions of any new file
+    assert (tmp_path / "new.csv").stat().st_mode == (tmp_path / "made").stat().st_mode
+
+
+def test_names_still_ask_for_compression(model, data, tmp_path):
+    assert run("sample", model, "-n", 3, "-o", tmp_path / "rows.csv.gz") == 0
+    assert (tmp_path / "rows.csv.gz").read_bytes()[:2] == b"\x1f\x8b"
+    assert len(pandas.read_csv(tmp_path / "rows.csv.gz")) == 3
+
+
 # --- what a user can do wrong ----------------------------------------------------------------
 
 
@@ -256,6 +356,8 @@ def error_of(capsys, *arguments):
         (b"a,b\n1,inf\n2,3\n", "infinity"),
         (b"a,b\n1152921504606846976,1\n1152921504606846977,2\n", r"beyond 2\^53 in column 'a'"),
         (b"a,b\n9223372036854775809,1\n9223372036854775810,\n", r"beyond 2\^53 in column 'a'"),
+        ("caf\u00e9\n1\n".encode("latin-1"), "no CSV file"),
+        (b"\n\n\n", "no CSV file"),
     ],
 )
 def test_files_that_are_no_tables(content, message, tmp_path, capsys):
@@ -264,6 +366,33 @@ def test_files_that_are_no_tables(content, message, tmp_path, capsys):
         path.write_bytes(content)
     assert re.search(message, error_of(capsys, "fit", path, "-o", tmp_path / "model.joblib"))
     assert not (tmp_path / "model.joblib").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["bad.csv.gz", "bad.csv.xz", "bad.csv.zip", "bad.csv.bz2", "d.csv"]
+)
+def test_tables_that_cannot_be_unpacked(name, tmp_path, capsys):
+    path = tmp_path / name
+    path.mkdir() if name == "d.csv" else path.write_bytes(b"\x1f\x8b\x08\x00 no archive" * 9)
+    assert str(path) in error_of(capsys, "fit", path, "-o", tmp_path / "model.joblib")
+
+
+def test_tables_of_places_that_nothing_reads(tmp_path, capsys):
+    error = error_of(capsys, "fit", "s3://nowhere/data.csv", "-o", tmp_path / "model.joblib")
+    assert "cannot read s3://nowhere/data.csv" in error
+
+
+def test_damaged_models(model, data, tmp_path, capsys):
+    damaged = tmp_path / "damaged.joblib"
+    good = joblib.load(model)
+    vars(good.circuit_)["parents"] = good.circuit_.parents * 0
+    joblib.dump(good, damaged)
+    assert "The file is damaged" in error_of(capsys, "score", damaged, data)
+    content = model.read_bytes()
+    for n_bytes in 1, 100, len(content) // 2, len(content) - 1:
+        damaged.write_bytes(content[:n_bytes])
+        assert "no model that can be read" in error_of(capsys, "sample", damaged)
+    assert "Is a directory" in error_of(capsys, "sample", tmp_path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"colour,x\nred,1\n", b"\x80\x04\x95junk"])
@@ -296,6 +425,8 @@ def test_files_of_something_else(other, data, tmp_path, capsys):
         (["--continuous", "colour"], "holds labels"),
         (["--n-latents", "0"], "'n_latents' parameter"),
         (["--n-jobs", "0"], "n_jobs=0"),
+        (["--seed", "-1"], "'random_state' parameter"),
+        (["--drop", "colour", "count", "x", "flag"], "0 feature"),
     ],
 )
 def test_options_that_cannot_be_used(arguments, message, data, tmp_path, capsys):
@@ -339,6 +470,14 @@ def test_bad_usage_exits_with_two(arguments, capsys):
 
 def test_no_samples(model, capsys):
     assert "n_samples" in error_of(capsys, "sample", model, "-n", 0)
+    assert "eed" in error_of(capsys, "sample", model, "--seed", -1)
+
+
+def test_more_samples_than_there_is_memory(model, capsys):
+    for n_samples in 10**15, 10**30:
+        assert run("sample", model, "-n", n_samples) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
 
 
 def test_a_missing_pandas_is_one_line(data, tmp_path, monkeypatch, capsys):
