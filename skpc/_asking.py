@@ -89,6 +89,7 @@ class AskingMixin:
             matrix = sample_given(
                 self.circuit_, X, int(n_samples), generator, max_bytes=working_bytes()
             )
+        del X  # the table needs as much
         return self._columns.to_table(matrix)
 
     def feature_contributions(

@@ -13,7 +13,7 @@ from skpc._inputs import Inputs
 from skpc._stored import attributes, check_finite, checked_array, reading
 from skpc._tree import depths_of, tree_of_region
 
-_ROUNDING = 1e-8  # of sums of weights
+_ROUNDING = 1e-12  # of sums of weights
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
 
 _NEAR_LIMIT = 0.8, 1.25
 _MANY_LABELS = 1_000
+_READ_ROWS = 2**14
 _MANY_LEVELS = 10_000
 _LARGEST = 1e150
 _LEAST_NAMES = 10
@@ -298,13 +299,19 @@ class Columns:
             self._refuse_inexact(matrix)
         else:
             matrix = np.empty(X.shape, np.float64)
-            for j, (column, cells) in enumerate(
-                zip(self.columns, _read_columns(X, self.names), strict=True)
-            ):
-                name = column_name(self.names, j)
-                if column.categories is not None and cells.exact is not None:
-                    _refuse_lost(cells.numbers, cells.exact, name)
-                matrix[:, j] = _to_codes(cells.values, cells.labels, column, name)
+            # Labels become objects for a while, and a block of rows looks up all that are known.
+            n_labels = (
+                0 if column.labels is None else len(column.labels) for column in self.columns
+            )
+            n_block = max(_READ_ROWS, *n_labels)
+            for first in range(0, len(X), n_block):
+                rows = slice(first, first + n_block)
+                parts = _read_columns(frames.part_of(X, rows), self.names)
+                for j, (column, cells) in enumerate(zip(self.columns, parts, strict=True)):
+                    name = column_name(self.names, j)
+                    if column.categories is not None and cells.exact is not None:
+                        _refuse_lost(cells.numbers, cells.exact, name)
+                    matrix[rows, j] = _to_codes(cells.values, cells.labels, column, name)
         _check_finite(matrix, self.names)
         if handle_unknown == "error":
             self.refuse_unknown(
@@ -321,17 +328,22 @@ class Columns:
         for j, column in enumerate(self.columns):
             if column.categories is None:
                 continue
-            values = _dense_column(matrix, j).astype(np.float64)
-            unknown = ~np.isnan(values) & ~np.isin(values, column.categories)
-            if unknown.any():
-                i = int(np.argmax(unknown))
-                value = values[i] if frame_module(X) is None else frames.cell(X, i, j)
-                if isinstance(value, (float, np.floating)) and is_whole(value):
-                    value = int(value)
-                raise ValueError(
-                    f"X has a category that the last fit did not see: {shown(value)} in "
-                    f"{column_name(self.names, j)}, row {i}. {remedy}"
-                )
+            values = _dense_column(matrix, j)
+            for first in range(0, len(values), _READ_ROWS):
+                part = values[first : first + _READ_ROWS].astype(np.float64)
+                unknown = ~np.isnan(part) & ~np.isin(part, column.categories)
+                if unknown.any():
+                    break
+            else:
+                continue
+            i = first + int(np.argmax(unknown))
+            value = values[i] if frame_module(X) is None else frames.cell(X, i, j)
+            if isinstance(value, (float, np.floating)) and is_whole(value):
+                value = int(value)
+            raise ValueError(
+                f"X has a category that the last fit did not see: {shown(value)} in "
+                f"{column_name(self.names, j)}, row {i}. {remedy}"
+            )
 
     def fill(self, X: Any, matrix: np.ndarray, filled: np.ndarray) -> Any:
         """A copy of a table with its missing cells filled, all else as it is.
@@ -362,15 +374,20 @@ class Columns:
     def to_table(self, matrix: np.ndarray) -> Any:
         """The table that a complete matrix of values stands for: of the kind that fit saw."""
         if self.library in (None, "scipy.sparse"):
-            restored = [column.restore(matrix[:, j]) for j, column in enumerate(self.columns)]
-            array = np.stack(restored, axis=1).astype(self.columns[0].dtype[1])
+            array = np.empty(matrix.shape, self.columns[0].dtype[1])
+            for j, column in enumerate(self.columns):
+                array[:, j] = column.restore(matrix[:, j])
             return array if self.library is None else csr_array(array)
-        cells = []
-        for j, column in enumerate(self.columns):
-            is_coded = column.dtype[0] == "CategoricalDtype"
-            values = matrix[:, j] if is_coded else column.restore(matrix[:, j])
-            cells.append((column.dtype, values))
         assert self.library is not None
+        cells = (  # one by one: labels of all columns at once would be many objects
+            (
+                column.dtype,
+                matrix[:, j]
+                if column.dtype[0] == "CategoricalDtype"
+                else column.restore(matrix[:, j]),
+            )
+            for j, column in enumerate(self.columns)
+        )
         return frames.make_frame(self.library, self.names or (), self.index, cells)
 
     def check_names(self, X: Any) -> None:

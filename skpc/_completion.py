@@ -9,7 +9,7 @@ import numpy as np
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
+from skpc._flows import DEFAULT_MAX_BYTES, Messages, pass_bytes, row_blocks
 from skpc._gaussian import Gaussian
 from skpc._inputs import Categorical
 from skpc._outside import posterior_blocks
@@ -145,9 +145,9 @@ class _Block:
 
 def _max_product(circuit: Circuit, X: np.ndarray, max_bytes: int) -> np.ndarray:
     """Rows with the most probable missing cells and latent states together."""
-    of_region = 2 * Messages.bytes_per_row(circuit.n_latents) + 32
+    of_region = 2 * Messages.bytes_per_row(circuit.n_latents)  # of maxima and choices
     largest_group = max(map(len, circuit.features))
-    bytes_per_row = circuit.n_regions * of_region + X.shape[1] * 32
+    bytes_per_row = pass_bytes(circuit) + circuit.n_regions * of_region + X.shape[1] * 32
     bytes_per_row += 24 * circuit.n_latents * largest_group
     out = np.empty_like(X)
     for rows in row_blocks(len(X), bytes_per_row, max_bytes):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._circuit import Circuit
-from skpc._flows import DEFAULT_MAX_BYTES, log_likelihood
+from skpc._flows import DEFAULT_MAX_BYTES, log_likelihood, row_blocks
 from skpc._threads import one_blas_thread
 from skpc._tree import levels_of
 
@@ -73,19 +73,29 @@ def pointwise_total_correlation(
 ) -> np.ndarray:
     """What each row (n, n_features) shows: log p(x) - sum_i log p(x_i), in nats."""
     scores = log_likelihood(circuit, X, max_bytes=max_bytes)
+    half = max(1, max_bytes // 2)
+    for rows in row_blocks(len(X), 48 * X.shape[1], half):
+        _subtract_marginals(circuit, X[rows], scores[rows], half)
+    return scores
+
+
+def _subtract_marginals(
+    circuit: Circuit, X: np.ndarray, scores: np.ndarray, max_bytes: int
+) -> None:
+    """Subtract sum_i log p(x_i) of each row from its score."""
     n_columns = X.shape[1]
     levels, places = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
     n_levels = np.array([len(values) for values in levels])
     # Different values, each in a row of its own, of as many columns at a time as fit.
-    for columns in _blocks(np.arange(n_columns), n_levels * 8 * n_columns):
+    room = min(_BLOCK_BYTES, max(1, max_bytes // 2))
+    for columns in _blocks(np.arange(n_columns), n_levels * 8 * n_columns, room):
         start = np.cumsum(n_levels[columns]) - n_levels[columns]
         alone = np.full((n_levels[columns].sum(), n_columns), np.nan)
         for column, first in zip(columns, start, strict=True):
             alone[first : first + n_levels[column], column] = levels[column]
-        of_values = log_likelihood(circuit, alone, max_bytes=max_bytes)
+        of_values = log_likelihood(circuit, alone, max_bytes=max(1, max_bytes // 2))
         for column, first in zip(columns, start, strict=True):
             scores -= of_values[first + places[column]]
-    return scores
 
 
 def edge_information(circuit: Circuit) -> np.ndarray:
@@ -101,14 +111,16 @@ def edge_information(circuit: Circuit) -> np.ndarray:
     return out
 
 
-def _blocks(columns: np.ndarray, n_bytes: np.ndarray) -> list[list[int]]:
+def _blocks(
+    columns: np.ndarray, n_bytes: np.ndarray, max_bytes: int = _BLOCK_BYTES
+) -> list[list[int]]:
     """Consecutive columns taken together while what they need, each so many bytes, fits."""
     blocks: list[list[int]] = [[]]
-    room = _BLOCK_BYTES
+    room = max_bytes
     for column, needed in zip(columns.tolist(), n_bytes.tolist(), strict=True):
         if blocks[-1] and needed > room:
             blocks.append([])
-            room = _BLOCK_BYTES
+            room = max_bytes
         blocks[-1].append(column)
         room -= needed
     return blocks

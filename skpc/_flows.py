@@ -257,6 +257,21 @@ def row_blocks(n_rows: int, bytes_per_row: int, max_bytes: int) -> list[slice]:
     return [slice(first, last) for first, last in pairwise(bounds)]
 
 
+def pass_bytes(circuit: Circuit, *, upward_only: bool = False) -> int:
+    """Memory of a row in a pass, at most: where it shares no pattern with other rows."""
+    n_latents, n_padded = circuit.n_latents, padded(circuit.n_latents, np.float64)
+    of_message = Messages.bytes_per_row(n_latents)
+    if upward_only:
+        of_message -= 8 * n_padded
+    # Each region's symbol, codes, links and weight, and its part of the dense row.
+    of_region = of_message + CODE_BYTES + 36
+    sizes = [len(circuit.features[region]) for region in circuit.inputs.gaussians]
+    # Every value of a continuous column is a symbol: a row of a table and of its copy.
+    of_symbols = sum(16 * n_padded + 16 * m + 32 for m in sizes)
+    of_one = max((32 * n_latents + 64 * m for m in sizes), default=0)  # while it is made
+    return circuit.n_regions * of_region + of_symbols + of_one
+
+
 def log_likelihood(
     circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> np.ndarray:
@@ -276,7 +291,7 @@ def log_likelihood(
     """
     n_regions, n_latents = circuit.n_regions, circuit.n_latents
     out = np.empty(X.shape[0])
-    bytes_per_row = n_regions * (Messages.bytes_per_row(n_latents) // 2 + 12)
+    bytes_per_row = pass_bytes(circuit, upward_only=True)
     for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
         evidence = circuit.inputs.encode(X[rows])
         patterns = build_patterns(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +85,11 @@ def read_column(X: Any, j: int, name: str) -> Cells:
     return _read_pandas(X.iloc[:, j], module, name)
 
 
+def part_of(X: Any, rows: slice) -> Any:
+    """Some rows of a frame."""
+    return X[rows] if frame_module(X).__name__ == "polars" else X.iloc[rows]
+
+
 def cell(X: Any, i: int, j: int) -> Any:
     """One cell of a frame."""
     return X[i, j] if frame_module(X).__name__ == "polars" else X.iloc[i, j]
@@ -106,7 +111,7 @@ def make_frame(
     library: str,
     names: Sequence[Any],
     index: tuple[Any, ...] | None,
-    columns: Sequence[tuple[tuple[Any, ...], np.ndarray]],
+    columns: Iterable[tuple[tuple[Any, ...], np.ndarray]],
 ) -> Any:
     """A frame of columns, each of a dtype in plain form and of cells (n,)."""
     module = sys.modules.get(library) or __import__(library)
@@ -118,7 +123,10 @@ def make_frame(
             ]
         )
     series = {j: _made_pandas(cells, dtype, module) for j, (dtype, cells) in enumerate(columns)}
-    return module.DataFrame(series).set_axis(_made_index(names, index, module), axis=1)
+    # Nobody else has the columns: a copy would double the memory.
+    frame = module.DataFrame(series, copy=False)
+    frame.columns = _made_index(names, index, module)
+    return frame
 
 
 def copy_frame(X: Any) -> Any:
@@ -294,7 +302,8 @@ def _made_pandas(cells: np.ndarray, dtype: tuple[Any, ...], pandas: Any) -> Any:
     """A series of these cells, None missing; positions of categories, -1 missing."""
     made = _of_pandas(dtype, pandas)
     if isinstance(made, pandas.CategoricalDtype):
-        return pandas.Series(pandas.Categorical.from_codes(cells.astype(np.intp), dtype=made))
+        codes = cells.astype(np.min_scalar_type(-1 - len(made.categories)))
+        return pandas.Series(pandas.Categorical.from_codes(codes, dtype=made))
     if isinstance(made, pandas.SparseDtype):
         return pandas.Series(cells).astype(made)
     if dtype[0] == "ArrowDtype":

@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 
 from skpc._circuit import Circuit
 from skpc._evidence import Evidence
-from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
+from skpc._flows import DEFAULT_MAX_BYTES, Messages, pass_bytes, row_blocks
 from skpc._kernels import draws
 from skpc._kernels import outside as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
@@ -57,7 +57,7 @@ def contributions(
     is_inverse &= (has_own | (np.diff(column_start) == 0))[circuit.parents]
     inverted = np.flatnonzero(is_inverse)
     n_others = sum(len(part) for part in circuit.features if len(part) > 1)
-    bytes_per_row = 8 * (n_others * (n_latents + n_padded) + X.shape[1])
+    bytes_per_row = 8 * (n_others * (3 * n_latents + n_padded) + 2 * X.shape[1])
     is_mixture = len(circuit.roots) > 1
     is_ratio = np.zeros((X.shape[1], 1), bool)
     is_ratio[columns[np.repeat(has_own, np.diff(column_start))]] = True
@@ -168,7 +168,8 @@ def posterior_blocks(
     slot_of[regions] = np.arange(len(regions))
     inverted = order[parent_of >= 0]
     is_inverse = np.isin(np.arange(circuit.n_regions), inverted)
-    bytes_per_row += 8 * len(regions) * circuit.n_latents
+    # The kernels' tasks write flows to them, and a caller looks at as many again.
+    bytes_per_row += 16 * len(regions) * circuit.n_latents
     for rows, block, _, patterns, messages in blocks_after_upward(
         circuit, X, bytes_per_row, max_bytes
     ):
@@ -197,7 +198,7 @@ def blocks_after_upward(
     """
     n_regions, n_latents = circuit.n_regions, circuit.n_latents
     of_message = Messages.bytes_per_row(n_latents)
-    bytes_at_most = bytes_per_row + n_regions * (of_message + 12)
+    bytes_at_most = bytes_per_row + pass_bytes(circuit)
     todo = row_blocks(X.shape[0], bytes_at_most, max_bytes)
     while todo:
         rows = todo.pop(0)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._circuit import Circuit
-from skpc._flows import DEFAULT_MAX_BYTES, Messages, row_blocks
+from skpc._flows import DEFAULT_MAX_BYTES, Messages, pass_bytes, row_blocks
 from skpc._hessian import (
     HessianSpectrum,
     gradient,
@@ -133,7 +133,7 @@ def hessian_trace(
     X, _ = checked_rows(circuit, X, None)
     n_latents = circuit.n_latents
     traces = np.empty(X.shape[0])
-    bytes_per_row = circuit.n_regions * (Messages.bytes_per_row(n_latents) + 16)
+    bytes_per_row = pass_bytes(circuit)
     with use_threads(n_jobs, table_work(X.size, n_latents)):
         for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
             evidence = circuit.inputs.encode(X[rows])

@@ -1,11 +1,14 @@
 """Conditionals, marginals, completions and dependence, by enumeration of all joint rows."""
 
 import pickle
+import tracemalloc
+from functools import partial
 
 import numpy as np
 import oracle
 import pandas
 import pytest
+import sklearn
 from helpers import (
     as_mixed_model,
     as_model,
@@ -20,10 +23,12 @@ from helpers import (
 from scipy.special import logsumexp
 from scipy.stats import chisquare, kstest
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from test_mixture import case as mixture_case
 
-from skpc import SharpPCDensity, SharpPCOutlierDetector
+from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer, SharpPCOutlierDetector
 from skpc._circuit import mixture
+from skpc._completion import STRATEGIES
 from skpc._dependence import edge_information, mutual_information
 from skpc._flows import log_likelihood
 from skpc._queries import conditional, marginal, sample_given
@@ -512,3 +517,83 @@ def test_mean_of_the_pointwise_total_correlation_is_that_of_the_model():
     worlds = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
     mean = np.exp(model.score_samples(worlds)) @ model.pointwise_total_correlation(worlds)
     assert mean == pytest.approx(model.mutual_information()[0, 1], abs=1e-12)
+
+
+# --- memory ------------------------------------------------------------------------------
+
+
+def mixed_table(n_rows):
+    """Numbers, strings and categories, of several megabytes if there are many rows."""
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(n_rows, 4))
+    shift = (numbers[:, 0] > 0).astype(int)
+    labels = np.array([f"label {i}" for i in range(12)], object)
+    drawn = [labels[rng.integers(0, 11, n_rows) + shift] for _ in range(4)]
+    columns = {f"number{i}": numbers[:, i] + shift for i in range(4)}
+    columns |= {f"label{i}": pandas.Series(drawn[i], dtype=object) for i in range(2)}
+    columns |= {f"category{i}": pandas.Categorical(drawn[2 + i]) for i in range(2)}
+    X = pandas.DataFrame(columns)
+    X.loc[rng.random(n_rows) < 0.1, ["number0", "label0"]] = np.nan
+    return X
+
+
+@pytest.fixture(scope="module")
+def of_mixed():
+    """A density, an imputer of each strategy, a classifier and a detector."""
+    X = mixed_table(1_000)
+    density = SharpPCDensity(8, max_iter=2, tol=0, random_state=0)
+    models = {"density": density.fit(X)}
+    for strategy in STRATEGIES:
+        models[strategy] = SharpPCImputer(FrozenEstimator(density), strategy=strategy).fit(X)
+        models[strategy].random_state = 0
+    models["classifier"] = SharpPCClassifier(density).fit(X, X["number1"] > 0)
+    models["detector"] = SharpPCOutlierDetector(8, n_components=2, max_iter=2, random_state=0).fit(
+        X
+    )
+    return models
+
+
+QUERIES = {
+    "score_samples": lambda of, X: of["density"].score_samples(X),
+    "hessian_trace": lambda of, X: of["density"].hessian_trace(X),
+    "feature_contributions": lambda of, X: of["density"].feature_contributions(X),
+    "conditional of labels": lambda of, X: of["density"].conditional(X, "label1"),
+    "conditional of numbers": lambda of, X: of["density"].conditional(X, "number1"),
+    "latent_posterior": lambda of, X: of["density"].latent_posterior(X, 0),
+    "log_conditional": lambda of, X: of["density"].log_conditional(X, X.assign(number1=np.nan)),
+    "pointwise_total_correlation": lambda of, X: of["density"].pointwise_total_correlation(X),
+    "sample": lambda of, X: of["density"].sample(len(X), random_state=0),
+    "sample given": lambda of, X: of["density"].sample(1, random_state=0, given=X),
+    "sample given one": lambda of, X: of["density"].sample(len(X), random_state=0, given=X[:1]),
+    "predict_proba": lambda of, X: of["classifier"].predict_proba(X),
+    "detector": lambda of, X: of["detector"].decision_function(X),
+    **{
+        f"imputer {strategy}": lambda of, X, strategy=strategy: of[strategy].transform(X)
+        for strategy in STRATEGIES
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_is_bounded_by_the_working_memory(of_mixed, query):
+    """It needs that and at most three times the data, and has the same bits however little."""
+    ask = partial(QUERIES[query], of_mixed)
+    X = mixed_table(30_000)
+    n_bytes = X.size * 8 * (2 if query == "log_conditional" else 1)  # that asks of two tables
+    ask(X[:50])  # compiles
+    with sklearn.config_context(working_memory=1):
+        tracemalloc.start()
+        try:
+            little = ask(X)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert peak < 3 * n_bytes + 2**20
+    with sklearn.config_context(working_memory=1024):
+        much = ask(X)
+    for a, b in zip(*(x if isinstance(x, tuple) else [x] for x in (little, much)), strict=True):
+        if isinstance(a, pandas.DataFrame):
+            pandas.testing.assert_frame_equal(a, b, check_exact=True)
+        else:
+            np.testing.assert_array_equal(a, b)
