@@ -100,6 +100,10 @@ class Column:
                 n_categories = None if self.categories is None else len(self.categories)
                 labels = checked_array(self.labels, "labels", object, (n_categories,))
                 vars(self).update(labels=labels)
+                if not np.array_equal(self.categories, np.arange(len(labels))):
+                    raise ValueError("its categories must be the positions of its labels.")
+            if not frames.fit_together(self.dtype, self.labels):
+                raise ValueError(f"its labels are not those of its dtype, {self.dtype[0]}.")
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
 from skpc._stored import StoredMixin, check_finite, checked_array, is_fitted, reading
 from skpc._tables import check_weights, named, validate_table, warn_of_light
-from skpc._version import __version__
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
@@ -794,9 +793,13 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, StoredMixin, Ba
         return float((weights * self._score_samples(matrix)).sum()), float(weights.sum())
 
     def __getstate__(self) -> dict[str, Any]:
+        from skpc import __version__
+
         return {**super().__getstate__(), "_skpc_version": __version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        from skpc import __version__
+
         with reading(type(self).__name__):
             state = dict(state)
         version = state.pop("_skpc_version", "unknown")

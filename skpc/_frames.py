@@ -129,6 +129,13 @@ def make_frame(
     return frame
 
 
+def fit_together(dtype: tuple[Any, ...], labels: np.ndarray | None) -> bool:
+    """Whether a column of a dtype in plain form may have these labels."""
+    if dtype[0] != "CategoricalDtype":
+        return True
+    return labels is not None and np.array_equal(dtype[1], labels)
+
+
 def copy_frame(X: Any) -> Any:
     """A copy of a frame, whose columns can be replaced."""
     return X.clone() if frame_module(X).__name__ == "polars" else X.copy()

@@ -250,6 +250,7 @@ def test_more_components_than_rows():
     fitted.circuit_.check()
 
 
+@pytest.mark.filterwarnings("ignore:sample_weight sums to")
 @each_structure
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_any_scale_of_weights(parameters, scale):
