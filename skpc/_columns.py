@@ -97,10 +97,10 @@ class Column:
                 categories = checked_array(self.categories, "categories", float, (None,))
                 vars(self).update(categories=categories)
             if self.labels is not None:
-                n_categories = None if self.categories is None else len(self.categories)
-                labels = checked_array(self.labels, "labels", object, (n_categories,))
+                labels = checked_array(self.labels, "labels", object, (None,))
                 vars(self).update(labels=labels)
-                if not np.array_equal(self.categories, np.arange(len(labels))):
+                positions = np.arange(len(labels))
+                if self.categories is None or not np.array_equal(self.categories, positions):
                     raise ValueError("its categories must be the positions of its labels.")
             if not frames.fit_together(self.dtype, self.labels):
                 raise ValueError(f"its labels are not those of its dtype, {self.dtype[0]}.")

@@ -301,7 +301,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             assert vectors is not None
             table[rows], exponents[rows] = _scaled(gaussian.log_prob(vectors))
             n_seen = (~np.isnan(vectors)).sum(axis=1)
-            np.maximum(exponents[rows], least * n_seen, out=exponents[rows])
+            np.maximum(exponents[rows], least * np.maximum(n_seen, 1), out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
@@ -332,6 +332,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             table, shifts = _scaled(log_prob.reshape(n_symbols * m, -1))
             is_seen = ~np.isnan(vectors)
             n_seen = is_seen.sum(axis=1, keepdims=True) - is_seen
+            n_seen = np.maximum(n_seen, 1)  # of nothing seen one is rounded, perhaps to below one
             np.maximum(shifts, self._least_exponent * n_seen.ravel(), out=shifts)
             start[region] = n_rows - first[region] * m
             n_rows += n_symbols * m

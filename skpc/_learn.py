@@ -17,7 +17,7 @@ from skpc._solvers import Solver
 from skpc._starts import draw_starts, learn_trees
 from skpc._stopping import FitResult, Progress, held_out_weights
 from skpc._structure import Regions, Structure, learn_structure
-from skpc._symbols import take_rows
+from skpc._symbols import pack, take_rows
 
 
 @dataclass(frozen=True)
@@ -186,14 +186,21 @@ def learn_regions(
     return learn_structure(evidence, weights, structure, n_latents, pseudocount, random_state)
 
 
+def canonical_order(X: Any, categories: Sequence[np.ndarray | None]) -> np.ndarray:
+    """The order (n,) of rows by what they show: by ranks of values, in whatever units they are."""
+    evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
+    return np.lexsort(pack(evidence.symbols, evidence.n_symbols)[::-1])
+
+
 def column_margins(X: Any, categories: Sequence[np.ndarray | None], weights: np.ndarray) -> Margins:
     """Mean and standard deviation of each continuous column of X."""
     evidence, weights = _distinct(X, categories, weights)
     margins = Margins(np.zeros(len(categories)), np.ones(len(categories)))
-    for j, vectors in enumerate(evidence.values):
-        if vectors is not None:
-            centre, scale = centre_and_scales(vectors, evidence.weights_of(j, weights))
-            margins.centres[j], margins.scales[j] = centre[0], scale[0]
+    with np.errstate(under="ignore"):  # of subnormal numbers
+        for j, vectors in enumerate(evidence.values):
+            if vectors is not None:
+                centre, scale = centre_and_scales(vectors, evidence.weights_of(j, weights))
+                margins.centres[j], margins.scales[j] = centre[0], scale[0]
     return margins
 
 

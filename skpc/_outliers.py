@@ -329,13 +329,15 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         sample_weight_val: Any,
         **prior: Any,
     ) -> None:
-        from skpc._learn import column_margins
+        from skpc._learn import canonical_order, column_margins
 
+        categories = [column.categories for column in columns.columns]
         keys, first, row_of = np.unique(row_keys(matrix), return_index=True, return_inverse=True)
-        order = np.lexsort((weights, row_of))  # the same sum in any order of the rows
-        totals = np.bincount(row_of[order], weights[order])
-        rows = matrix[first]
-        margins = column_margins(rows, [c.categories for c in columns.columns], totals)
+        by_weight = np.lexsort((weights, row_of))  # the same sum in any order of the rows
+        order = canonical_order(matrix[first], categories)
+        rows = matrix[first[order]]
+        totals = np.bincount(row_of[by_weight], weights[by_weight])[order]
+        margins = column_margins(rows, categories, totals)
         validation = columns, X_val, sample_weight_val
         kept = np.ones(len(keys), bool)
         self._known_rows = None
@@ -343,13 +345,14 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             scores = self._scores_without(rows, totals, kept, margins, *validation)
             if scores is not None:
                 kept = scores >= weighted_quantile(scores, totals, self.trim)
-        learnt = kept[row_of]
+        place = np.argsort(order)
+        learnt = kept[place[row_of]]
         super()._learn_matrix(matrix[learnt], weights[learnt], *validation, margins=margins)
         scores = self._scores_without(rows, totals, kept, margins, *validation)
         if scores is None:
             scores = self._judged_by(self, rows)
         else:
-            self._known_rows = keys, scores
+            self._known_rows = keys, scores[place]
         contamination = self.contamination
         if isinstance(contamination, str):
             contamination = _AUTO_CONTAMINATION

@@ -18,6 +18,8 @@ from skpc._kernels.tasks import QUEUE_SIZE, poison
 
 _SERIAL_WORK = 2**22
 
+_PATIENCE = 0.1  # seconds
+
 _context = threading.local()
 
 
@@ -95,8 +97,8 @@ class _Team:
                     self._kernel(*self._arguments)
                 with self._changed:
                     self._is_over = True
-                    while self._n_helping:
-                        self._changed.wait()
+                    while self._n_helping:  # a signal that comes just before a wait does not end it
+                        self._changed.wait(_PATIENCE)
                 break
             except BaseException as error:
                 self._stop()

@@ -228,6 +228,7 @@ def shell(line, **environment):
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "line",
     [
@@ -241,6 +242,7 @@ def test_readers_that_close_a_stream_are_no_error(line, model):
     assert shell(line.replace("MODEL", str(model))).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -257,6 +259,7 @@ def test_outputs_that_cannot_be_written_are_one_line(line, message, model):
     assert error.startswith(f"error: {message}")
 
 
+@pytest.mark.slow
 def test_labels_that_the_terminal_cannot_show(tmp_path):
     (tmp_path / "data.csv").write_text("a\n" + "caf\u00e9\nth\u00e9\n" * 9, encoding="utf-8")
     fit = f"SKPC fit {tmp_path}/data.csv -o {tmp_path}/m --n-latents 1 --max-iter 2"
@@ -269,6 +272,7 @@ def test_labels_that_the_terminal_cannot_show(tmp_path):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["-o /dev/stdout", "-o /dev/fd/1", "-o PIPE & cat PIPE; wait"])
 def test_devices_and_pipes_are_written_to_as_they_are(target, model, tmp_path):
     expected = shell(f"SKPC sample {model} --seed 1 -n 4").stdout

@@ -44,6 +44,10 @@ X = np.random.default_rng(0).integers(0, 2, (200, 20))
 """
 
 
+HANG = 3600
+"""Seconds that only a hang takes, however busy the machine."""
+
+
 def run(program, cwd=None, **environment):
     """What a program prints in a process of its own; neither a kill nor a hang is an answer.
 
@@ -54,7 +58,7 @@ def run(program, cwd=None, **environment):
         [sys.executable, "-c", PRELUDE + program],
         env={name: value for name, value in environment.items() if value is not None},
         cwd=cwd,
-        timeout=150,
+        timeout=HANG,
         capture_output=True,
         text=True,
     )
@@ -258,7 +262,7 @@ def test_ctrl_c_ends_all_threads(is_at_work, monkeypatch):
 
     def kernel(queue, levels):
         if threading.current_thread() is main:
-            assert helper_is_at_work.wait(timeout=60)
+            assert helper_is_at_work.wait(timeout=HANG)
             if is_at_work:
                 signal.raise_signal(signal.SIGINT)
             return
@@ -291,7 +295,7 @@ def test_where_no_thread_can_be_started_the_caller_works_alone(X, monkeypatch):
     assert same_bits(estimator(n_jobs=2).fit(X).circuit_, alone.circuit_)
     assert pool._work_queue.qsize() > 0  # they come to nothing should a thread ever start
     monkeypatch.undo()
-    pool.submit(int).result(timeout=60)
+    pool.submit(int).result(timeout=HANG)
     pool.shutdown()
 
 
@@ -371,7 +375,7 @@ import multiprocessing, os, signal, threading
 def fork(moment, then=lambda: None):
     child = os.fork()
     if child == 0:
-        signal.alarm(60)  # a hang ends as a kill
+        signal.alarm(3600)  # a hang ends as a kill
         try:
             print(moment, "score", estimator(n_jobs=2).fit(X).score(X), sep=": ", flush=True)
             then()
