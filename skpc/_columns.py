@@ -140,6 +140,8 @@ class Columns:
                 raise ValueError("it must have a name for each column of a frame, and no others.")
             if not is_frame and any(column.labels is not None for column in self.columns):
                 raise ValueError("only columns of a frame have labels.")
+            dtypes = [column.dtype for column in self.columns]
+            frames.check_plain(self.library, self.names, self.index, dtypes)
 
     @classmethod
     def learn(
@@ -560,6 +562,8 @@ def _learn_column(
     if cells.exact is not None and len(set(cells.exact)) > len(np.unique(distinct)):
         raise ValueError(_merged(cells.exact, name))
     is_integer = np.array_equal(distinct, np.floor(distinct))
+    if cells.numbers.kind == FLOAT and np.abs(distinct).max() > EXACT_LIMIT:
+        is_integer = False  # all floats as large are whole numbers
     if wanted == "auto" and cells.numbers.kind == BOOLEAN:
         wanted = CATEGORICAL
     if wanted == "auto":

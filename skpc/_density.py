@@ -537,7 +537,8 @@ class SharpPCDensity(AskingMixin, DocumentedMixin, DensityMixin, StoredMixin, Ba
             "X_val": has_validation_rows,
             "n_columns": self.n_features_in_,
         }
-        refuse_inert(settings, defaults_of(type(self)))
+        # A subclass may have fewer parameters than it passes on.
+        refuse_inert(settings, {**defaults_of(SharpPCDensity), **defaults_of(type(self))})
 
     def _learn_matrix(
         self,

@@ -136,6 +136,28 @@ def fit_together(dtype: tuple[Any, ...], labels: np.ndarray | None) -> bool:
     return labels is not None and np.array_equal(dtype[1], labels)
 
 
+def check_plain(
+    library: str | None,
+    names: tuple[Any, ...] | None,
+    index: tuple[Any, ...] | None,
+    dtypes: Iterable[tuple[Any, ...]],
+) -> None:
+    """Raise an error if plain forms that come from a file are not of dtypes and of an index."""
+    if library in (None, "scipy.sparse"):
+        for kind, name in dtypes:
+            if kind != "numpy" or np.dtype(name).kind not in "biuf":
+                raise ValueError(f"{name!s} is no dtype of numbers.")
+        return
+    try:
+        module = sys.modules.get(str(library)) or __import__(str(library))
+    except ImportError:  # nor can there be a frame to ask it of
+        return
+    for dtype in dtypes:
+        _of_polars(dtype, module) if library == "polars" else _of_pandas(dtype, module)
+    if library == "pandas":
+        _made_index(names or (), index, module)
+
+
 def copy_frame(X: Any) -> Any:
     """A copy of a frame, whose columns can be replaced."""
     return X.clone() if frame_module(X).__name__ == "polars" else X.copy()
@@ -302,7 +324,15 @@ def _of_pandas(plain: tuple[Any, ...], pandas: Any) -> Any:
         return pandas.ArrowDtype(schema.field(0).type)
     if kind == "PeriodDtype":
         return pandas.api.types.pandas_dtype(rest[0])
-    return getattr(pandas, kind)(*rest)
+    return _dtype_class(pandas, kind, pandas.api.extensions.ExtensionDtype)(*rest)
+
+
+def _dtype_class(module: Any, name: Any, base: type) -> Any:
+    """The class of dtypes of this name, which may come from a file: nothing else is called."""
+    found = getattr(module, name, None) if isinstance(name, str) else None
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise ValueError(f"{module.__name__} has no dtype {name!s}.")
+    return found
 
 
 def _made_pandas(cells: np.ndarray, dtype: tuple[Any, ...], pandas: Any) -> Any:
@@ -442,8 +472,9 @@ def _of_polars(plain: tuple[Any, ...], polars: Any) -> Any:
         return polars.Enum(rest[0].tolist())
     if kind == "Categorical" and len(rest) == 3:
         name, namespace, physical = rest
-        return polars.Categorical(polars.Categories(name, namespace, getattr(polars, physical)))
-    return getattr(polars, kind)(*rest)
+        physical_type = _dtype_class(polars, physical, polars.DataType)
+        return polars.Categorical(polars.Categories(name, namespace, physical_type))
+    return _dtype_class(polars, kind, polars.DataType)(*rest)
 
 
 def _filled_polars(

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from skpc._stored import attributes, reading
+
 FLOAT, INTEGER, BOOLEAN, DECIMAL, FRACTION = "float", "integer", "boolean", "decimal", "fraction"
 EXACT_LIMIT = 2**53  # up to here float64 has all integers
 _LONGEST = 400  # digits of a float64 on either side of the point, with room
@@ -33,6 +35,14 @@ class Numbers:
     low: float = -inf
     high: float = inf
     fineness: int = 0
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("kind of number"):
+            vars(self).update(attributes(state, ("kind", "low", "high", "fineness")))
+            if self.kind not in (FLOAT, INTEGER, BOOLEAN, DECIMAL, FRACTION):
+                raise ValueError(f"its kind is {self.kind!s}.")
+            if not self.low <= self.high or not isinstance(self.fineness, int):
+                raise ValueError(f"its limits are {self.low!s} and {self.high!s}.")
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype) -> Numbers:

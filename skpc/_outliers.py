@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 from sklearn.base import OutlierMixin
 from sklearn.utils import check_random_state
 
-from skpc._columns import Columns
+from skpc._columns import GAUSSIAN, Columns
 from skpc._density import SharpPCDensity
 from skpc._shown import shown
 from skpc._sklearn import Interval, StrOptions, fit_context
@@ -385,7 +385,11 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
 
         seeds = check_random_state(self.random_state)
         seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
-        folds = fold_weights(weights, _N_FOLDS, seed)
+        if any(column.type == GAUSSIAN for column in columns.columns):
+            # No new row repeats a row of numbers: a copy in another fold would give it away.
+            folds = weights * fold_weights(np.ones(len(weights)), _N_FOLDS, seed)
+        else:
+            folds = fold_weights(weights, _N_FOLDS, seed)
         if len(folds) < _N_FOLDS:
             return None
         scores = np.zeros(len(weights))

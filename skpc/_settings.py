@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,7 +56,9 @@ def _names_all_types(settings: Settings) -> bool:
     if isinstance(types, str):
         return types != "auto"
     if isinstance(types, Mapping):
-        return len(types) >= settings["n_columns"] and "auto" not in types.values()
+        n_columns = settings["n_columns"]
+        named = {key % n_columns if isinstance(key, Integral) else key for key in types}
+        return len(named) >= n_columns and "auto" not in types.values()
     return "auto" not in list(types)
 
 

@@ -76,7 +76,8 @@ class Structure:
     @property
     def needs_pairs(self) -> bool:
         """Whether it is learnt from the mutual information of pairs of columns."""
-        return self.regions is None and self.kind in ("chow-liu", "star")
+        is_learnt = isinstance(self.kind, str) and self.kind in ("chow-liu", "star")
+        return self.regions is None and is_learnt
 
 
 def learn_structure(

@@ -318,3 +318,10 @@ def test_given_parents_and_groups_exclude_each_other():
         model(structure=[1, -1, 1, 2, 2], feature_groups=[[1, 2]]).fit(mixed_rows())
     fitted = model(structure=[1, -1, 1, 2, 2]).fit(mixed_rows())
     assert [columns.tolist() for columns in fitted.circuit_.features] == [[j] for j in range(5)]
+
+
+def test_parents_may_be_an_array():
+    X = mixed_rows()
+    parents = [-1, *range(X.shape[1] - 1)]
+    found = [model(structure=kind(parents)).fit(X).score_samples(X) for kind in (list, np.array)]
+    assert np.array_equal(*found)

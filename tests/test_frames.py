@@ -238,3 +238,17 @@ def test_a_model_that_was_written_and_read_draws_the_same(frame, kind, fitted):
         assert schema(drawn) == schema(expected)
         assert cells(drawn) == cells(expected)
         np.testing.assert_array_equal(again.score_samples(frame), model.score_samples(frame))
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [("read_pickle", "model.pkl"), ("numpy", "zzz"), ("zzz",), ("StringDtype",), ("eval", "1")],
+)
+@pytest.mark.parametrize("module", [pandas, polars])
+def test_what_a_file_says_of_dtypes_is_checked_before_it_is_called(dtype, module):
+    frame = module.DataFrame({"a": [0.5, 1.5, 2.5] * 5})
+    model = SharpPCDensity(1, max_iter=1, random_state=0).fit(frame)
+    object.__setattr__(model._columns.columns[0], "dtype", dtype)
+    data = pickle.dumps(model)
+    with pytest.raises(ValueError, match="cannot be read"):
+        pickle.loads(data)

@@ -92,7 +92,7 @@ def test_scores_of_training_rows_are_by_models_without_them(criterion, repeated)
     else:
         model.fit(X)
     seed, seed_of_fits = np.random.RandomState(0).randint(np.iinfo(np.int32).max, size=2)
-    folds = fold_weights(weights, 5, int(seed))
+    folds = weights * fold_weights(np.ones(len(rows)), 5, int(seed))  # rows of numbers stay whole
     expected = np.zeros(len(rows))
     for fold in folds:
         density = plain_density(**settings, random_state=int(seed_of_fits))
@@ -381,3 +381,22 @@ def test_parameters_of_the_density_are_all_there():
     assert own == {**density, **others}
     changed = {name: object() for name in own}
     assert SharpPCOutlierDetector(**changed).get_params() == changed
+
+
+@pytest.mark.parametrize("weight", [1.5, 3.0, 100.0])
+def test_copies_of_a_row_of_numbers_do_not_give_it_away(weight):
+    """The same folds judge repeated rows, so as few new rows as without copies are flagged."""
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(60, 3)), rng.normal(size=(2000, 3))
+    model = SharpPCOutlierDetector(n_latents=4, random_state=0)
+    share = (model.fit(X, sample_weight=np.full(60, weight)).predict(new) == -1).mean()
+    assert share < 0.2  # 0.5 and more where copies are learnt
+
+
+def test_a_subclass_may_have_fewer_parameters():
+    class Small(SharpPCOutlierDetector):
+        def __init__(self, n_latents=2):
+            super().__init__(n_latents, random_state=0, max_iter=3)
+
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    assert Small().fit(X).predict(X).shape == (40,)
