@@ -106,7 +106,7 @@ def take(queue, levels):
     if level == n_levels:
         return levels[n_levels], level
     # No task of this level begins earlier, so the count tells of the earlier ones alone.
-    n_pauses = 0
+    n_pauses = np.int64(0)  # a literal would compile `_pause` twice
     n_done = _read(queue, _DONE)
     while n_done < levels[level]:
         if n_done < 0:  # poisoned
