@@ -1,11 +1,11 @@
 """Tractable density estimation for scikit-learn with probabilistic circuits."""
 
-from skpc._classifier import SharpPCClassifier
-from skpc._cv import SharpPCDensityCV
-from skpc._density import SharpPCDensity
-from skpc._impute import SharpPCImputer
-from skpc._outliers import SharpPCOutlierDetector
-from skpc._stored import SKOPS_TRUSTED_TYPES
+from skpc._estimators.base import SKOPS_TRUSTED_TYPES
+from skpc._estimators.classifier import SharpPCClassifier
+from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.density_cv import SharpPCDensityCV
+from skpc._estimators.imputer import SharpPCImputer
+from skpc._estimators.outlier_detector import SharpPCOutlierDetector
 from skpc._version import __version__
 
 __all__ = [

@@ -1,10 +1,10 @@
-"""``python -m skpc``: see `skpc._cli`."""
+"""``python -m skpc``: see `skpc._cli.commands`."""
 
 from __future__ import annotations
 
 import sys
 
-from skpc._cli import main
+from skpc._cli.commands import main
 
 __all__ = ["main"]
 

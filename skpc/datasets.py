@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skpc._sklearn import Interval, StrOptions, validate_params
+from skpc._tables.sklearn_private import Interval, StrOptions, validate_params
 
 __all__ = ["MANIFOLDS", "make_manifold"]
 

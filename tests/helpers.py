@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from oracle import MixedModel, Model
 
-from skpc._circuit import Circuit
-from skpc._em import EStep
-from skpc._gaussian import Gaussian
-from skpc._inputs import Inputs
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.inputs import Inputs
+from skpc._learning.em import EStep
 
 
 def chain(n_regions):

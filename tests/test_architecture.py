@@ -13,34 +13,21 @@ import skpc
 
 PACKAGE = Path(skpc.__file__).parent
 
-# Every module may import only from lines below its own.
-LAYERS = [
-    {"__main__"},
-    {"_cli"},
-    {"_demo"},
-    {"plotting"},
-    {"__init__"},
-    {"_cv"},
-    {"_classifier", "_impute", "_outliers"},
-    {"_density", "datasets"},
-    {"_asking", "_settings", "_tables"},
-    {"_columns", "_learn"},
-    {"_frames"},
-    {"_starts"},
-    {"_clusters", "_completion", "_neighbourhoods", "_solvers"},
-    {"_adam", "_em", "_queries", "_structure", "curvature"},
-    {"_dependence", "_hessian", "_landscape", "_mstep", "_outside", "_stopping"},
-    {"_batches", "_parameters", "_tangents"},
-    {"_flows"},
-    {"_circuit"},
-    {"_inputs", "_patterns"},
-    {"_evidence", "_regions"},
-    {"_binomial", "_gaussian", "_links", "_tree", "_sklearn"},
-    {"_numbers"},
-    {"_shown", "_stored", "_symbols", "_threads", "_units", "_version"},
-    {"_kernels"},
-]
-LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+# A package, or a module beside the packages, may import only from lines below its own.
+LAYERS = """
+    __main__
+    _cli
+    plotting
+    __init__
+    _estimators datasets
+    _learning _queries curvature _tables
+    _passes
+    _circuit
+    _data
+    _threads
+    _kernels _checks _version
+"""
+LEVEL = {name: level for level, line in enumerate(LAYERS.splitlines()) for name in line.split()}
 
 
 def top_name(path):
@@ -78,14 +65,11 @@ def test_only_one_file_knows_private_names_of_sklearn():
             for name in imports(path)
             if name.startswith("sklearn") and any(part.startswith("_") for part in name.split("."))
         ]
-        assert not private or path.name == "_sklearn.py", (path, private)
+        assert not private or path.name == "sklearn_private.py", (path, private)
 
 
 def test_the_maths_runs_without_sklearn():
-    free = {module for module, level in LEVEL.items() if level > LEVEL["_asking"]} - {
-        "_sklearn",
-        "_tables",
-    }
+    free = {name for name, level in LEVEL.items() if level > LEVEL["_estimators"]} - {"_tables"}
     for path in SOURCES:
         if top_name(path) in free:
             assert not [name for name in imports(path) if name.split(".")[0] == "sklearn"], path
@@ -102,12 +86,12 @@ def test_only_one_file_knows_thread_counts():
 def test_only_one_file_knows_frames():
     """But for what reads a file or returns a frame, which imports pandas where it does."""
     for path in SOURCES:
-        if path.name in ("_cli.py", "_asking.py", "datasets.py"):
+        if path.name in ("commands.py", "query_mixin.py", "datasets.py"):
             continue
         names = {name.split(".")[0] for name in imports(path)}
-        assert path.name == "_frames.py" or not names & {"pandas", "polars", "pyarrow"}, path
+        assert path.name == "frames.py" or not names & {"pandas", "polars", "pyarrow"}, path
         dtypes = ("CategoricalDtype(", "polars.", "pyarrow.", "DatetimeTZDtype")
-        assert path.name == "_frames.py" or not any(d in path.read_text() for d in dtypes), path
+        assert path.name == "frames.py" or not any(d in path.read_text() for d in dtypes), path
 
 
 def run(program):
@@ -123,7 +107,7 @@ def test_import_leaves_heavy_modules_alone():
 
 def test_plotting_is_a_leaf_and_imports_matplotlib_only_to_draw():
     for path in SOURCES:
-        if top_name(path) not in ("plotting", "_demo"):
+        if top_name(path) not in ("plotting", "_cli"):
             assert not [name for name in imports(path) if name.startswith("skpc.plotting")], path
     assert run("import skpc.plotting, sys; print('matplotlib' in sys.modules)") == "False\n"
 
@@ -138,7 +122,7 @@ def test_kernels_have_one_specialisation_each():
 import numpy as np, pkgutil, importlib, warnings
 warnings.simplefilter("ignore")
 import skpc, skpc._kernels, skpc.curvature
-from skpc._evidence import _NATIVE
+from skpc._data.evidence import _NATIVE
 from scipy.sparse import csr_array
 X = np.random.default_rng(0).integers(0, 2, (50, 4))
 holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.nan, X)

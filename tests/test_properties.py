@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skpc import SharpPCDensity
-from skpc._flows import log_likelihood
-from skpc._inputs import Inputs
+from skpc._circuit.inputs.inputs import Inputs
+from skpc._passes.likelihood import log_likelihood
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

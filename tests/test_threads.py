@@ -23,10 +23,10 @@ from sklearn.preprocessing import Binarizer
 
 import skpc
 from skpc import SharpPCDensity, _threads
-from skpc._em import EStep
 from skpc._kernels import caching, njit
 from skpc._kernels.tasks import take, take_next
-from skpc._outside import contributions
+from skpc._learning.em import EStep
+from skpc._queries.contributions import contributions
 from skpc.curvature import hessian_trace
 
 # Every program starts with a small table, and with threads for the smallest of work.
@@ -173,7 +173,7 @@ def stop(*unused):
     found.append(count())
     raise KeyboardInterrupt
 counts = {str(n_jobs): inside(n_jobs) for n_jobs in (None, 1, 3, 4, 99, -1, -2, -4, -99)}
-skpc._density._reporter = lambda verbose: stop
+skpc._estimators.density._reporter = lambda verbose: stop
 found = []
 try:
     estimator(n_jobs=3).fit(X)

@@ -37,10 +37,10 @@ from sklearn.exceptions import ConvergenceWarning
 from throughput import seconds
 
 from skpc import SharpPCDensity
-from skpc._circuit import Circuit, random_circuit
-from skpc._em import EStep
-from skpc._evidence import encode
-from skpc._patterns import distinct_rows
+from skpc._circuit.circuit import Circuit, random_circuit
+from skpc._data.distinct import distinct_rows
+from skpc._data.evidence import encode
+from skpc._learning.em import EStep
 from skpc._threads import use_threads
 from skpc.curvature import (
     admissible_steps,

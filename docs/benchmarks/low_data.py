@@ -39,17 +39,17 @@ from markdown import print_header, print_row, write_table
 from sklearn.exceptions import ConvergenceWarning
 
 from skpc import SharpPCDensity
-from skpc._batches import Batches
-from skpc._circuit import Circuit
-from skpc._columns import Columns
-from skpc._evidence import encode
-from skpc._flows import log_likelihood
-from skpc._inputs import Inputs
-from skpc._mstep import MStep
-from skpc._patterns import distinct_rows
-from skpc._solvers import Solver
-from skpc._starts import draw_starts, learn_trees
-from skpc._structure import Structure
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.inputs.inputs import Inputs
+from skpc._data.distinct import distinct_rows
+from skpc._data.evidence import encode
+from skpc._learning.initialisation import draw_starts, learn_trees
+from skpc._learning.minibatches import Batches
+from skpc._learning.mstep import MStep
+from skpc._learning.solver import Solver
+from skpc._learning.structure import Structure
+from skpc._passes.likelihood import log_likelihood
+from skpc._tables.columns import Columns
 from skpc.curvature import hessian_trace
 
 TABLES = {"global": "low-data", "gated": "low-data-gated"}

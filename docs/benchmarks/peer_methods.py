@@ -16,13 +16,13 @@ from threadpoolctl import threadpool_limits
 from throughput import distinct, prepare
 
 from skpc import _threads as threads
-from skpc._batches import Batches
-from skpc._em import StepwiseEM
-from skpc._flows import log_likelihood
-from skpc._mstep import MStep
-from skpc._solvers import Solver
-from skpc._starts import draw_starts, learn_trees
-from skpc._structure import Structure
+from skpc._learning.em import StepwiseEM
+from skpc._learning.initialisation import draw_starts, learn_trees
+from skpc._learning.minibatches import Batches
+from skpc._learning.mstep import MStep
+from skpc._learning.solver import Solver
+from skpc._learning.structure import Structure
+from skpc._passes.likelihood import log_likelihood
 
 BATCH = 256
 TORCH = "pip install torch==2.13.0"

@@ -28,14 +28,15 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from skpc import SharpPCDensity
-from skpc._circuit import Circuit, random_circuit
-from skpc._columns import Columns
-from skpc._em import EStep
-from skpc._evidence import Evidence, encode
-from skpc._flows import Messages
-from skpc._mstep import MStep
-from skpc._patterns import build_patterns, distinct_rows, row_patterns
-from skpc._structure import Structure, learn_structure
+from skpc._circuit.circuit import Circuit, random_circuit
+from skpc._data.distinct import distinct_rows
+from skpc._data.evidence import Evidence, encode
+from skpc._learning.em import EStep
+from skpc._learning.mstep import MStep
+from skpc._learning.structure import Structure, learn_structure
+from skpc._passes.messages import Messages
+from skpc._passes.patterns import build_patterns, row_patterns
+from skpc._tables.columns import Columns
 from skpc._threads import table_work, use_threads
 from skpc.curvature import hessian_trace
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from skpc._kernels import njit
-from skpc._kernels.flows import _mixture
+from skpc._kernels.messages import _mixture
 from skpc._kernels.tasks import take, take_next
 
 TASK_ROWS = 256

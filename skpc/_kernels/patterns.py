@@ -138,7 +138,7 @@ def link_regions(
     """Write each pattern's symbol, its child's pattern, and which patterns share a child.
 
     Tasks: regions. Empty `members` are not written. Index layout: see
-    `skpc._patterns.Patterns`. O(sum U).
+    `skpc._passes.patterns.Patterns`. O(sum U).
     """
     region, _ = take(queue, levels)
     while region < levels[-1]:

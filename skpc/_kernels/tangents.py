@@ -1,6 +1,6 @@
 """Kernels that differentiate both passes along a direction: Hessian-vector products.
 
-What the passes of `skpc._kernels.flows` leave is constant here: products P, sums S, flows F
+What the passes of `skpc._kernels.messages` leave is constant here: products P, sums S, flows F
 (times the patterns' weights), and the padded weights W. All tangents are relative or
 times a flow, so no scale is needed:
 
@@ -15,8 +15,8 @@ times a flow, so no scale is needed:
 import numpy as np
 
 from skpc._kernels import njit
-from skpc._kernels.flows import BLOCK_ROWS, TASK_ROWS, _pack
 from skpc._kernels.gemm import add_transposed_product, multiply
+from skpc._kernels.messages import BLOCK_ROWS, TASK_ROWS, _pack
 from skpc._kernels.tasks import fetch_add, take, take_next
 
 _OWN = -1

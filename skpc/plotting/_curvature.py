@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skpc._tree import tree_of_region
+from skpc._circuit.tree import tree_of_region
 from skpc.curvature import NodeCurvature, node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,

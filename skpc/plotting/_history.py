@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._density import SharpPCDensity
-from skpc._shown import shown
+from skpc._checks import shown
+from skpc._estimators.density import SharpPCDensity
 from skpc.plotting._base import (
     BLUE,
     GREEN,

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, eigsh
 
-from skpc._circuit import Circuit
-from skpc._landscape import line_profile
-from skpc._parameters import ParameterVector
-from skpc._shown import shown
+from skpc._checks import shown
+from skpc._circuit.circuit import Circuit
 from skpc.curvature import hessian_operator
+from skpc.curvature.parameters import ParameterVector
+from skpc.curvature.profiles import line_profile
 from skpc.plotting._base import (
     COLOUR_MAP,
     COLOURS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skpc._tree import children_of, levels_of, tree_of_region
+from skpc._circuit.tree import children_of, levels_of, tree_of_region
 
 _MOST_FOR_STRESS = 400
 _STRESS_ROUNDS = 150

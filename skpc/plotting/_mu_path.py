@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
-from skpc._shown import shown
+from skpc._checks import shown
 from skpc.plotting._base import (
     BLUE,
     GREEN,

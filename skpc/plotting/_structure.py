@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skpc._dependence import edge_information
-from skpc._shown import shown
-from skpc._tree import tree_of_region
+from skpc._checks import shown
+from skpc._circuit.tree import tree_of_region
+from skpc._queries.information import edge_information
 from skpc.curvature import node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,

@@ -1,0 +1,1 @@
+"""The circuit: rooted trees of regions, and the input distributions at them."""

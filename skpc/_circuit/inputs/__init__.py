@@ -1,0 +1,1 @@
+"""Input distributions: one file for each kind."""

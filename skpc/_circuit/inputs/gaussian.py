@@ -1,0 +1,579 @@
+"""Gaussian input distributions over one continuous column or a group of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from skpc._checks import attributes, check_finite, checked_array, reading
+from skpc._data.distinct import distinct_columns
+from skpc._data.units import units_of
+from skpc._kernels import gaussian as kernels
+from skpc._threads import launch
+
+VARIANCE_FLOOR = 1e-6
+"""Smallest variance of a state along any direction, relative to the columns' variances."""
+
+_CONSTANT_SCALE = 1e-6
+_LEAST_LOG_DENSITY = -1e17  # of a column, so that exponents stay integers however far it is
+_LARGEST_DIFFERENCE = 1e6
+_LARGEST = 1e154  # what can be squared
+_ASYMMETRY = 1e-6  # of covariances, relative to the product of standard deviations
+_PRIOR_ROWS = 0.1
+_MOST_DOUBLINGS = 250  # from one unit to another
+_LEAST_RATIO = 1e-12  # of variances of one state
+_FARTHEST = 1e200  # standard deviations: products with it are finite
+_LARGEST_VALUE = 1e150  # that a column may have
+_BLOCK_CELLS = 2**21
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """One Gaussian with full covariance for each latent state of a region.
+
+    Attributes
+    ----------
+    means : (n_latents, m)
+    covariances : (n_latents, m, m)
+    scales : (m,), or (n_latents, m) if states are of several regions, see `stacked`
+        Standard deviations of the columns, to which floor and shrinkage refer.
+    shrinkage : float
+        Covariances are averaged with that of all states together as if that came from so
+        many rows (and that one with the columns' variances, as if from a tenth of a row);
+        zero is maximum likelihood.
+    units : (m,)
+        In which all of these are given; see `skpc._data.units.units_of`. By default
+        ones.
+    """
+
+    means: np.ndarray
+    covariances: np.ndarray
+    scales: np.ndarray
+    shrinkage: float
+    units: np.ndarray | None = None
+
+    @property
+    def _units(self) -> np.ndarray:
+        return np.ones(self.means.shape[1]) if self.units is None else self.units
+
+    def _in_units(self, values: np.ndarray) -> np.ndarray:
+        """Values (n, m) in units, those very far away brought to where arithmetic is finite."""
+        with np.errstate(over="ignore"):
+            values = values / self._units
+            reach = _FARTHEST * self.scales
+            return np.clip(values, self.means.min(axis=0) - reach, self.means.max(axis=0) + reach)
+
+    def _from_units(self, values: np.ndarray, entries: Any = slice(None)) -> np.ndarray:
+        """Values of columns from what they are in units, none larger than a column may have."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.clip(values * self._units[entries], -_LARGEST_VALUE, _LARGEST_VALUE)
+
+    def __post_init__(self) -> None:
+        arrays = self.means, self.covariances, self.scales
+        shapes: list[tuple[int, ...]] = [getattr(values, "shape", ()) for values in arrays]
+        means, covariances, scales = shapes
+        is_matrix = len(means) == 2 and covariances == (*means, means[1])
+        if not is_matrix or scales not in (means, means[1:]):
+            raise ValueError(
+                "means, covariances and scales of a Gaussian must be arrays of shapes "
+                f"(n_latents, m), (n_latents, m, m) and (m,); got {means}, {covariances} and "
+                f"{scales}."
+            )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("Gaussian"):
+            vars(self).update(
+                attributes(state, ("means", "covariances", "scales", "shrinkage", "units"))
+            )
+            self.__post_init__()
+            self.check_arrays(*self.means.shape)
+            self.check()
+
+    def check_arrays(self, n_latents: int, n_columns: int) -> None:
+        """Raise ValueError if arrays are not as so many states and columns need them."""
+        shape = n_latents, n_columns
+        vars(self).update(
+            means=checked_array(self.means, "means of a Gaussian", float, shape),
+            covariances=checked_array(
+                self.covariances, "covariances of a Gaussian", float, (*shape, n_columns)
+            ),
+            scales=checked_array(self.scales, "scales of a Gaussian", float, (n_columns,)),
+        )
+        if self.units is not None:
+            units = checked_array(self.units, "units of a Gaussian", float, (n_columns,))
+            vars(self).update(units=units)
+
+    def check(self) -> None:
+        """Raise ValueError if these are no normal distributions."""
+        for name in ("means", "covariances", "scales", "shrinkage"):
+            check_finite(np.asarray(getattr(self, name), np.float64), f"{name} of a Gaussian")
+        if np.abs(self.means).max(initial=0.0) > _LARGEST:
+            raise ValueError(f"means of a Gaussian must not be beyond {_LARGEST}.")
+        if self.units is not None:
+            check_finite(self.units, "units of a Gaussian")
+            if not (np.frexp(self.units)[0] == 0.5).all():
+                raise ValueError("units of a Gaussian must be powers of two.")
+        if not (self.scales > 0).all() or not self.shrinkage >= 0:
+            raise ValueError("scales of a Gaussian must be positive, and shrinkage at least 0.")
+        variances = np.diagonal(self.covariances, axis1=1, axis2=2)
+        if not (variances > 0).all():
+            raise ValueError("covariances of a Gaussian must have a positive diagonal.")
+        deviations = np.sqrt(variances)
+        standard = self.covariances / deviations[:, :, None] / deviations[:, None, :]
+        if (np.abs(standard - standard.transpose(0, 2, 1)) > _ASYMMETRY).any():
+            raise ValueError("covariances of a Gaussian must be symmetric.")
+        try:
+            np.linalg.cholesky(self.covariances)
+            np.linalg.inv(self.covariances)
+        except np.linalg.LinAlgError as error:
+            raise ValueError("covariances of a Gaussian must be positive definite.") from error
+
+    @classmethod
+    def random(
+        cls,
+        values: np.ndarray,
+        weights: np.ndarray,
+        n_latents: int,
+        shrinkage: float,
+        random_state: np.random.RandomState,
+    ) -> Gaussian:
+        """Start from spread-out rows (k-means++ seeding, weighted) and a shared covariance.
+
+        Parameters
+        ----------
+        values : (n, m), sorted distinct vectors, NaN missing
+        weights : (n,)
+        """
+        centre, scales = centre_and_scales(values, weights)
+        units = units_of(scales)
+        values, centre, scales = values / units, centre / units, scales / units
+        centred = np.where(np.isnan(values), 0.0, values - centre)
+        standard = centred / scales  # missing entries sit at the mean
+        means = np.empty((n_latents, values.shape[1]))
+        distances = np.ones(len(values))
+        for k in range(n_latents):
+            cumulative = np.cumsum(weights * distances)
+            threshold = random_state.random_sample() * cumulative[-1]
+            chosen = min(int(np.searchsorted(cumulative, threshold, side="right")), len(values) - 1)
+            means[k] = centre + centred[chosen]
+            squared = np.square(standard - standard[chosen]).sum(axis=1)
+            distances = squared if k == 0 else np.minimum(distances, squared)
+            if not (weights * distances).any():  # more states than distinct rows
+                distances = np.ones(len(values))
+        covariance = np.diag(scales**2) / n_latents ** (2 / values.shape[1])
+        covariances = np.repeat(covariance[None], n_latents, axis=0)
+        return cls(means, covariances, scales, shrinkage, units)
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters."""
+        n_latents, m = self.means.shape
+        return n_latents * (m + m * (m + 1) // 2)
+
+    def log_prob(self, X: np.ndarray) -> np.ndarray:
+        """Log density of each row for each latent state, in nats.
+
+        Parameters
+        ----------
+        X : (n, m)
+            NaN is summed out.
+
+        Returns
+        -------
+        (n, n_latents) float64
+        """
+        values = self._in_units(np.asarray(X, dtype=np.float64).reshape(len(X), -1))
+        log_units = np.log(self._units)
+        out = np.zeros((len(values), self.means.shape[0]))
+        for rows, seen in _missingness(values):
+            if not seen.any():
+                continue
+            covariances = self.covariances[:, seen][:, :, seen]
+            factors = np.linalg.cholesky(covariances)
+            whitening = np.linalg.inv(factors)
+            log_norms = -np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
+            log_norms -= 0.5 * seen.sum() * np.log(2 * np.pi)
+            part = np.empty((len(rows), out.shape[1]))
+            launch(
+                kernels.log_density,
+                -(-len(rows) // kernels.BLOCK_ROWS),
+                np.ascontiguousarray(values[rows][:, seen]),
+                np.ascontiguousarray(self.means[:, seen].T),
+                np.ascontiguousarray(whitening.transpose(1, 2, 0)),
+                log_norms,
+                part,
+            )
+            # Of several columns so much less, as if they were independent: what is too far to tell
+            # says nothing of how they go together.
+            out[rows] = np.maximum(part, _LEAST_LOG_DENSITY * seen.sum()) - log_units[seen].sum()
+        return out
+
+    def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
+        """Log density of each row without each of its columns, for each latent state, in nats.
+
+        That of the row less that of the column given the others, which is a matter of the
+        precision: with d = precision (x - mean), d_i / precision_ii is its distance from what the
+        others let expect. Rows so far away that the difference would lose more than about 1e-9
+        are scored once a column.
+
+        Parameters
+        ----------
+        X : (n, m) float64
+            NaN is summed out.
+
+        Returns
+        -------
+        (n, m, n_latents) float64
+        """
+        log_prob = self.log_prob(X)
+        out = np.repeat(log_prob[:, None], X.shape[1], axis=1)
+        values, log_units = self._in_units(X), np.log(self._units)
+        for rows, seen in _missingness(X):
+            if not seen.any():
+                continue
+            precision = np.linalg.inv(self.covariances[:, seen][:, :, seen])
+            own = np.diagonal(precision, axis1=1, axis2=2).T
+            part = np.ascontiguousarray(out[rows][:, seen])
+            launch(
+                kernels.subtract_conditionals,
+                -(-len(rows) // kernels.BLOCK_ROWS),
+                np.ascontiguousarray(values[rows][:, seen]),
+                np.ascontiguousarray(self.means[:, seen].T),
+                np.ascontiguousarray(precision.transpose(1, 2, 0)),
+                0.5 * np.log(np.ascontiguousarray(own) / (2 * np.pi)),
+                part,
+            )
+            out[rows[:, None], np.flatnonzero(seen)] = part + log_units[seen, None]
+        is_far = log_prob.min(axis=1) < -_LARGEST_DIFFERENCE
+        for c in range(X.shape[1]) if is_far.any() else ():
+            others = X[is_far]
+            others[:, c] = np.nan
+            out[is_far, c] = self.log_prob(others)
+        return out
+
+    def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Expected moments (n_latents, 1 + m + m^2) about the means, which add over rows.
+
+        Centred on the current means, so that large offsets do not cancel. Missing entries
+        have their conditional moments given what a row shows, under each state.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        counts : (n, n_latents) expected counts
+        """
+        n_latents, m = self.means.shape
+        out = np.zeros((n_latents, 1 + m + m * m))
+        values = self._in_units(values)
+        for rows, seen in _missingness(values):
+            if seen.all():
+                launch(
+                    kernels.moments,
+                    n_latents,
+                    np.ascontiguousarray(values[rows]),
+                    np.ascontiguousarray(counts[rows]),
+                    self.means,
+                    out,
+                )
+            elif seen.any():
+                self._add_incomplete(values[rows][:, seen], counts[rows], seen, out)
+        return out
+
+    def recentred(self, moments: np.ndarray, origins: np.ndarray) -> np.ndarray:
+        """Moments about the means from those about other origins (n_latents, m)."""
+        n_latents, m = self.means.shape
+        shift = self.means - origins
+        counts, first = moments[:, :1], moments[:, 1 : 1 + m]
+        cross = first[:, :, None] * shift[:, None, :]
+        second = moments[:, 1 + m :].reshape(n_latents, m, m) - cross - cross.transpose(0, 2, 1)
+        second += counts[:, :, None] * shift[:, :, None] * shift[:, None, :]
+        return np.hstack([counts, first - counts * shift, second.reshape(n_latents, m * m)])
+
+    def _add_incomplete(
+        self, values: np.ndarray, counts: np.ndarray, seen: np.ndarray, out: np.ndarray
+    ) -> None:
+        m = seen.shape[0]
+        regression, conditional = self._regression(seen)
+        step = max(1, _BLOCK_CELLS // (m * m * len(out)))
+        for start in range(0, len(values), step):
+            part = counts[start : start + step]
+            shown = values[start : start + step, None, :] - self.means[:, seen]
+            centred = np.einsum("kab,ikb->ika", regression, shown)
+            out[:, 0] += part.sum(axis=0)
+            out[:, 1 : 1 + m] += np.einsum("ik,ika->ka", part, centred)
+            outer = np.einsum("ik,ika,ikb->kab", part, centred, centred)
+            outer += part.sum(axis=0)[:, None, None] * conditional
+            out[:, 1 + m :] += outer.reshape(len(out), m * m)
+
+    def free_parameters(self) -> list[np.ndarray]:
+        """Means (K, m) and Cholesky factors (K, m, m), in units of `scales`.
+
+        The factors' diagonals are given by their logarithms, so that all real numbers do.
+        """
+        factors = np.linalg.cholesky(self.covariances) / self.scales[..., None]
+        diagonal = np.arange(self.means.shape[1])
+        factors[:, diagonal, diagonal] = np.log(factors[:, diagonal, diagonal])
+        return [self.means / self.scales, factors]
+
+    def with_free_parameters(self, means: np.ndarray, factors: np.ndarray) -> Gaussian:
+        """The Gaussian with these `free_parameters`, its variances floored."""
+        factors = np.tril(factors)
+        diagonal = np.arange(self.means.shape[1])
+        factors[:, diagonal, diagonal] = np.exp(factors[:, diagonal, diagonal])
+        factors *= self.scales[..., None]
+        covariances = self._floored(factors @ factors.transpose(0, 2, 1))
+        return replace(self, means=means * self.scales, covariances=covariances)
+
+    def free_gradient(self, moments: np.ndarray) -> list[np.ndarray]:
+        """Gradient in `free_parameters` of the sum of counts times log densities.
+
+        Parameters
+        ----------
+        moments : (n_latents, 1 + m + m^2)
+            What `summarize` makes of the counts, which may be negative. Missing entries enter
+            by their conditional moments: Fisher's identity.
+        """
+        n_latents, m = self.means.shape
+        second = moments[:, 1 + m :].reshape(n_latents, m, m)
+        precision = np.linalg.inv(self.covariances)
+        factors = np.linalg.cholesky(self.covariances)
+        inner = precision @ second @ precision - moments[:, :1, None] * precision
+        in_means = np.einsum("kab,kb->ka", precision, moments[:, 1 : 1 + m])
+        in_factors = np.tril(inner @ factors)
+        diagonal = np.arange(m)
+        scales = self.scales[..., None]
+        in_factors *= scales
+        in_factors[:, diagonal, diagonal] *= (factors / scales)[:, diagonal, diagonal]
+        return [in_means * self.scales, in_factors]
+
+    def _regression(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Maps (K, m, n_seen) from seen entries to all, and covariances of what is left."""
+        n_latents, m = self.means.shape
+        regression = np.zeros((n_latents, m, int(seen.sum())))
+        regression[:, seen] = np.eye(int(seen.sum()))
+        conditional = np.zeros_like(self.covariances)
+        cross = self.covariances[:, ~seen][:, :, seen]
+        solved = np.linalg.solve(
+            self.covariances[:, seen][:, :, seen], cross.transpose(0, 2, 1)
+        ).transpose(0, 2, 1)
+        regression[:, ~seen] = solved
+        left = self.covariances[:, ~seen][:, :, ~seen] - solved @ cross.transpose(0, 2, 1)
+        hidden = np.flatnonzero(~seen)
+        conditional[:, hidden[:, None], hidden] = left
+        return regression, conditional
+
+    def completed(self, values: np.ndarray) -> np.ndarray:
+        """Missing entries replaced by their conditional means under each state.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+
+        Returns
+        -------
+        (n, n_latents, m)
+        """
+        out = np.repeat(values[:, None], len(self.means), axis=1)
+        values = self._in_units(values)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                regression, _ = self._regression(seen)
+                shown = values[rows][:, None, seen] - self.means[:, seen]
+                expected = self.means + np.einsum("kab,ikb->ika", regression, shown)
+                expected = self._from_units(expected)
+                out[rows[:, None], :, np.flatnonzero(~seen)] = expected[:, :, ~seen].transpose(
+                    0, 2, 1
+                )
+        return out
+
+    def sample_given(
+        self, values: np.ndarray, states: np.ndarray, normals: np.ndarray
+    ) -> np.ndarray:
+        """Missing entries drawn given the others and each row's state: (n, m).
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        states : (n,)
+        normals : (n, m)
+            Standard normal draws, of which those of missing entries are used.
+        """
+        out = values.copy()
+        values = self._in_units(values)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                hidden = np.flatnonzero(~seen)
+                regression, conditional = self._regression(seen)
+                factors = np.linalg.cholesky(conditional[:, hidden[:, None], hidden])
+                k = states[rows]
+                shown = values[rows][:, seen] - self.means[k][:, seen]
+                expected = self.means[k] + np.einsum("iab,ib->ia", regression[k], shown)
+                noise = np.einsum("iab,ib->ia", factors[k], normals[rows][:, hidden])
+                out[rows[:, None], hidden] = self._from_units(expected[:, hidden] + noise, hidden)
+        return out
+
+    def log_peak(self, values: np.ndarray) -> np.ndarray:
+        """Log density (n, n_latents) of each row with its missing entries where that is largest."""
+        out = self.log_prob(values)
+        for rows, seen in _missingness(values):
+            if not seen.all():
+                hidden = np.flatnonzero(~seen)
+                _, conditional = self._regression(seen)
+                _, log_dets = np.linalg.slogdet(conditional[:, hidden[:, None], hidden])
+                out[rows] -= 0.5 * (log_dets + len(hidden) * np.log(2 * np.pi))
+        return out
+
+    def updated(self, summary: np.ndarray) -> Gaussian:
+        """M-step from the sums of `summarize`: weighted moments, shrunk and floored."""
+        n_latents, m = self.means.shape
+        totals = summary[:, 0]
+        has_flow = totals > 0
+        safe = np.where(has_flow, totals, 1.0)
+        shift = summary[:, 1 : 1 + m] / safe[:, None]
+        scatter = summary[:, 1 + m :].reshape(n_latents, m, m)
+        scatter = scatter - safe[:, None, None] * shift[:, :, None] * shift[:, None, :]
+        scatter = np.where(has_flow[:, None, None], scatter, 0.0)
+        if self.shrinkage > 0:
+            pooled = (scatter.sum(axis=0) + _PRIOR_ROWS * np.diag(self.scales**2)) / (
+                totals.sum() + _PRIOR_ROWS
+            )
+            covariances = (scatter + self.shrinkage * pooled) / (safe + self.shrinkage)[
+                :, None, None
+            ]
+        else:
+            covariances = scatter / safe[:, None, None]
+        covariances = self._floored(covariances)
+        return replace(
+            self,
+            means=np.where(has_flow[:, None], self.means + shift, self.means),
+            covariances=np.where(has_flow[:, None, None], covariances, self.covariances),
+        )
+
+    def with_margins(
+        self, entries: np.ndarray, centres: np.ndarray, scales: np.ndarray
+    ) -> Gaussian:
+        """The Gaussian with some entries (m,) independent, each state of one mean and scale."""
+        means, covariances = self.means.copy(), self.covariances.copy()
+        means[:, entries] = centres[entries]
+        covariances[:, entries] = 0.0
+        covariances[:, :, entries] = 0.0
+        i = np.flatnonzero(entries)
+        covariances[:, i, i] = scales[i] ** 2
+        scales = np.where(entries, scales, self.scales)
+        return replace(self, means=means, covariances=covariances, scales=scales)
+
+    def _floored(self, covariances: np.ndarray) -> np.ndarray:
+        """The nearest covariances whose directions all keep the variance floor.
+
+        Clipping eigenvalues maximises the likelihood under that constraint.
+        """
+        outer = self.scales[..., :, None] * self.scales[..., None, :]
+        values, vectors = np.linalg.eigh(covariances / outer)
+        # Beside the variance of an outlier far off the floor would be lost to rounding.
+        floor = np.maximum(VARIANCE_FLOOR, _LEAST_RATIO * values[:, -1:])
+        values = np.maximum(values, floor)
+        return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
+
+    def sample(self, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+        """Draw one vector for each state in `states` (n,): (n, m)."""
+        normals = random_state.standard_normal((len(states), self.means.shape[1]))
+        factors = np.linalg.cholesky(self.covariances)
+        return self._from_units(
+            self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
+        )
+
+    def conditional(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances (n, K) of a missing entry, given each state and the rest.
+
+        Parameters
+        ----------
+        values : (n, m), NaN missing
+        entry : int
+            Must be missing in all of them.
+        """
+        means = np.empty((len(values), len(self.means)))
+        variances = np.empty_like(means)
+        values, unit = self._in_units(values), self._units[entry]
+        for rows, seen in _missingness(values):
+            regression, conditional = self._regression(seen)
+            shown = values[rows][:, None, seen] - self.means[:, seen]
+            means[rows] = self.means[:, entry] + np.einsum(
+                "kb,ikb->ik", regression[:, entry], shown
+            )
+            variances[rows] = conditional[:, entry, entry]
+        return self._from_units(means, entry), unit * (unit * variances)
+
+    def marginal(self, entries: np.ndarray) -> Gaussian:
+        """The distribution of some of the columns, by their positions."""
+        return replace(
+            self,
+            means=self.means[:, entries],
+            covariances=self.covariances[:, entries][:, :, entries],
+            scales=self.scales[entries],
+            units=self._units[entries],
+        )
+
+    def with_scales(self, scales: np.ndarray) -> Gaussian:
+        """The same distribution, whose floor and shrinkage refer to these columns' scales (m,)."""
+        units = units_of(scales)
+        new = replace(self, scales=scales / units, units=units)
+        step = np.frexp(self._units)[1] - np.frexp(units)[1]
+        if not step.any():
+            return new
+        covariances = np.repeat(np.diag(new.scales**2)[None], len(self.means), axis=0)
+        if np.abs(step).max() <= _MOST_DOUBLINGS:  # else they are too wide or narrow for numbers
+            covariances = np.ldexp(self.covariances, step[:, None] + step)
+        with np.errstate(over="ignore"):
+            means = np.ldexp(self.means, step)
+        reach = _FARTHEST * new.scales
+        return replace(new, means=np.clip(means, -reach, reach), covariances=covariances)
+
+
+def stacked(gaussians: Sequence[Gaussian]) -> Gaussian:
+    """The states of Gaussians over as many columns each, one Gaussian after the other.
+
+    For what is done state by state, and would cost Python calls for each of many regions.
+    """
+    scales = [np.broadcast_to(g.scales, g.means.shape) for g in gaussians]
+    return Gaussian(
+        np.concatenate([g.means for g in gaussians]),
+        np.concatenate([g.covariances for g in gaussians]),
+        np.concatenate(scales),
+        gaussians[0].shrinkage,
+    )
+
+
+def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
+    seen = ~np.isnan(values)
+    if seen.all():
+        yield np.arange(len(values)), np.ones(values.shape[1], bool)
+        return
+    patterns, inverse = distinct_columns(seen.T)
+    for p, pattern in enumerate(patterns.T):
+        yield np.flatnonzero(inverse == p), pattern
+
+
+def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means and standard deviations (m,) of weighted columns (n, m), NaN missing.
+
+    That of a constant column is tiny, but positive. A column without a value is like zeros.
+    """
+    observed = ~np.isnan(values)
+    units = units_of(np.where(observed, np.abs(values), 0.0).max(axis=0))
+    values = values / units
+    shares = weights[:, None] * observed
+    shares = shares / units_of(shares.max(axis=0))
+    totals = shares.sum(axis=0)
+    totals = np.where(totals > 0, totals, 1.0)
+    centre = (shares * np.where(observed, values, 0.0)).sum(axis=0) / totals
+    centred = np.where(observed, values - centre, 0.0)
+    variances = (shares * centred**2).sum(axis=0) / totals
+    # A variance of no more than rounding is that of a constant column.
+    is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
+    centre = units * centre
+    constant = _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre))
+    return centre, np.where(is_constant, constant, units * np.sqrt(variances))

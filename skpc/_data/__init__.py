@@ -1,0 +1,1 @@
+"""Rows as numbered symbols: what they show each region, distinct and weighted."""

@@ -1,0 +1,1 @@
+"""What users construct: scikit-learn estimators, their parameters and checks."""

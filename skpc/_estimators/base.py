@@ -1,0 +1,45 @@
+"""Where the documentation is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skpc._checks import reading
+
+DOCUMENTATION = "https://skpc.readthedocs.io/en/stable/"  # not published yet
+
+
+class DocumentedMixin:
+    """Lets scikit-learn's HTML representation of an estimator link to its page of the API."""
+
+    _doc_link_module = "skpc"
+    _doc_link_template = DOCUMENTATION + "generated/{estimator_module}.{estimator_name}.html"
+
+
+SKOPS_TRUSTED_TYPES = (
+    "skpc._circuit.circuit.Circuit",
+    "skpc._estimators.classifier.SharpPCClassifier",
+    "skpc._tables.columns.Column",
+    "skpc._tables.columns.Columns",
+    "skpc._estimators.density_cv.SharpPCDensityCV",
+    "skpc._estimators.density.SharpPCDensity",
+    "skpc._circuit.inputs.gaussian.Gaussian",
+    "skpc._estimators.imputer.SharpPCImputer",
+    "skpc._circuit.inputs.inputs.Inputs",
+    "skpc._tables.numbers.Numbers",
+    "skpc._estimators.outlier_detector.SharpPCOutlierDetector",
+)
+"""The types of which fitted models consist, as `skops.io.load` wants to be told as `trusted`."""
+
+
+class StoredMixin:
+    """Lets an estimator look at what it has read from a file before anybody asks it."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading(type(self).__name__):
+            super().__setstate__(state)  # type: ignore[misc]
+            self._check_state()
+
+    def _check_state(self) -> None:
+        """Raise ValueError if what fit left behind does not fit together."""
+        raise NotImplementedError

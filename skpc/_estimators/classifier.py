@@ -1,0 +1,437 @@
+"""SharpPCClassifier: one density a class, and Bayes' rule."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from scipy.special import logsumexp
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.utils import Tags, assert_all_finite, check_consistent_length, check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d
+
+from skpc._checks import checked_array, is_fitted, shown
+from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.density import SharpPCDensity
+from skpc._tables.columns import Columns, take_rows
+from skpc._tables.sklearn_private import StrOptions, fit_context
+from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
+
+
+class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstimator):
+    """Classifier by Bayes' rule from one :class:`SharpPCDensity` a class.
+
+    The probability of a class given a row is in proportion to its prior times the density
+    of the row under the class's own circuit, all of it exact. So NaN needs no imputation: a
+    missing value is summed out, in training and in prediction, and of a row that shows nothing
+    the prior remains.
+
+    What the classes share makes their densities comparable: the types of the columns and their
+    categories are those of all classes together, and a category that a class never saw keeps a
+    mass there (see `pseudocount` of the density). The scales of continuous columns, to
+    which variances are floored and shrunk, are common too: a column that happens to be constant
+    in one class does not decide everything. A column that is missing throughout a class
+    has, there, its mean and scale among the rows of all classes, or evenly spread categories.
+
+    Parameters
+    ----------
+    estimator : SharpPCDensity or None, default=None
+        The density of every class, cloned and not fitted itself; None is
+        ``SharpPCDensity()``. Its parameters are set as ``estimator__mu`` in searches.
+
+    priors : array-like of shape (n_classes,), "uniform" or None, default=None
+        Probabilities of the classes in the order of `classes_`, which sum to one; all alike;
+        or their shares of the total weight of the training rows.
+
+    share_structure : bool, default=False
+        Whether one structure (trees and groups of columns) is learnt from the rows of all classes
+        together and used for each of them, instead of one from each class's own rows. It
+        is steadier where classes have few rows. Goes with ``n_components=1`` only.
+
+    random_state : int, RandomState instance or None, default=None
+        Where the densities get their seeds from, if `random_state` of `estimator` is None.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted. A label whose rows all have weight zero is not among them.
+
+    class_prior_ : ndarray of shape (n_classes,)
+        Probabilities of the classes.
+
+    estimators_ : list of n_classes SharpPCDensity
+        The fitted densities, which score and sample rows of their class.
+
+    n_features_in_ : int
+        Number of columns seen in fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had string names.
+
+    See Also
+    --------
+    sklearn.naive_bayes.CategoricalNB : Bayes' rule with independent columns.
+    sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : With one Gaussian a class.
+
+    Notes
+    -----
+    There is no `decision_function`: far from the boundary probabilities round to 0 and 1, and
+    whatever ranks rows should use `predict_log_proba`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCClassifier, SharpPCDensity
+    >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+    >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+    >>> density = SharpPCDensity(n_latents=2, random_state=0)
+    >>> model = SharpPCClassifier(density).fit(X, y)
+    >>> model.predict([[0, 0, 1], [0, 1, np.nan]])
+    array(['even', 'odd'], dtype='<U4')
+    >>> model.predict_proba([[np.nan, np.nan, np.nan]])
+    array([[0.5, 0.5]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [SharpPCDensity, None],
+        "priors": ["array-like", StrOptions({"uniform"}), None],
+        "share_structure": ["boolean"],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: SharpPCDensity | None = None,
+        *,
+        priors: Any = None,
+        share_structure: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.priors = priors
+        self.share_structure = share_structure
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SharpPCClassifier:
+        """Learn the density of each class.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            As for :meth:`SharpPCDensity.fit`. Every column needs a value, but not in every class.
+        y : array-like of shape (n_samples,)
+            Labels of the classes.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row. A row of weight two is a row given twice, one of weight zero
+            is absent.
+
+        Returns
+        -------
+        SharpPCClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used; the message names the parameter, column
+            or class, and the remedy. The estimator is then as it was before.
+
+        Warns
+        -----
+        UserWarning
+            If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
+            are counts, not shares.
+        ConvergenceWarning
+            If EM still improved after `max_iter` iterations, for each such class.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.classes_
+        array(['even', 'odd'], dtype='<U4')
+        """
+        former = dict(self.__dict__)
+        try:
+            table = validate_table(self, X, reset=True)
+            labels = _check_labels(y, table)
+            weights = check_weights(sample_weight, table)
+            warn_of_light(weights)
+            counts = weights > 0
+            table, labels, weights = take_rows(table, counts), labels[counts], weights[counts]
+            classes, codes = np.unique(labels, return_inverse=True)
+            prior = self._priors(np.bincount(codes, weights))
+            template = SharpPCDensity() if self.estimator is None else self.estimator
+            if not hasattr(template, "mu"):  # SharpPCDensityCV
+                raise ValueError(
+                    f"estimator must have one mu; got a {type(template).__name__}. Search over "
+                    "estimator__mu of a SharpPCDensity with GridSearchCV instead."
+                )
+            template = _checked(template, self)
+            columns = Columns.learn(table, template.feature_types, template.max_categories, weights)
+            matrix = columns.to_matrix(table)
+            estimators = self._learn(template, columns, matrix, weights, classes, codes)
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(former)
+            raise
+        self.classes_ = classes
+        self.class_prior_ = prior
+        self.estimators_ = estimators
+        self._columns = columns
+        return self
+
+    def _priors(self, totals: np.ndarray) -> np.ndarray:
+        """Probabilities of classes with these total weights."""
+        if self.priors is None:
+            return totals / totals.sum()
+        if isinstance(self.priors, str):
+            return np.full(len(totals), 1.0 / len(totals))
+        priors = np.array(self.priors, np.float64)
+        if priors.shape != totals.shape:
+            raise ValueError(
+                f"priors must have one entry for each of the {len(totals)} classes; got "
+                f"{shown(self.priors)}."
+            )
+        if not (priors >= 0).all() or abs(priors.sum() - 1) > 1e-8:
+            raise ValueError(
+                f"priors must be probabilities that sum to one; got {shown(self.priors)}."
+            )
+        return priors / priors.sum()
+
+    def _learn(
+        self,
+        template: SharpPCDensity,
+        columns: Columns,
+        matrix: Any,
+        weights: np.ndarray,
+        classes: np.ndarray,
+        codes: np.ndarray,
+    ) -> list[SharpPCDensity]:
+        """A density for each class, from its rows of the matrix."""
+        seeds = check_random_state(self.random_state)
+        shared = self._learn_shared(template, columns, matrix, weights, seeds)
+        estimators = []
+        for code, label in enumerate(classes):
+            rows = np.flatnonzero(codes == code)
+            density = _checked(template, self)
+            if density.random_state is None:
+                density.random_state = _drawn_seed(seeds)
+            random_state = check_random_state(density.random_state)
+            with named(f"the rows of class {shown(label)}"):
+                early_stopping = density._check_early_stopping(
+                    None, None, weights[rows], columns, random_state
+                )
+                density._learn(
+                    matrix[rows], weights[rows], columns, random_state, early_stopping, **shared
+                )
+            estimators.append(density)
+        return estimators
+
+    def _learn_shared(
+        self,
+        template: SharpPCDensity,
+        columns: Columns,
+        matrix: Any,
+        weights: np.ndarray,
+        seeds: np.random.RandomState,
+    ) -> dict[str, Any]:
+        """What all densities are told of the rows of all classes."""
+        from skpc._learning.fit import column_margins, learn_regions
+        from skpc._threads import table_work, use_threads
+
+        categories = [column.categories for column in columns.columns]
+        with use_threads(template.n_jobs, table_work(matrix.size, template.n_latents)):
+            margins = column_margins(matrix, categories, weights)
+            shared: dict[str, Any] = {"margins": margins, "share_scales": True}
+            if self.share_structure:
+                if template.n_components > 1:
+                    raise ValueError(
+                        f"share_structure=True learns one structure, but the estimator has "
+                        f"n_components={template.n_components}. Set one of them otherwise."
+                    )
+                seed = template.random_state
+                shared["regions"] = learn_regions(
+                    matrix,
+                    categories,
+                    weights,
+                    template._structure(columns),
+                    n_latents=template.n_latents,
+                    pseudocount=template._solver().m_step.pseudocount,
+                    random_state=check_random_state(_drawn_seed(seeds) if seed is None else seed),
+                )
+        return shared
+
+    def _check_state(self) -> None:
+        names = "classes_", "class_prior_", "estimators_", "_columns", "n_features_in_"
+        if not is_fitted(self, names):
+            return
+        if not isinstance(self._columns, Columns):
+            raise ValueError(f"_columns must be Columns; got {type(self._columns).__name__}.")
+        self._columns.check_estimator(self)
+        n_classes = len(self.estimators_)
+        is_array = type(self.classes_) in (np.ndarray, np.memmap)
+        if not is_array or self.classes_.shape != (n_classes,) or not _are_distinct(self.classes_):
+            raise ValueError(f"classes_ must be {n_classes} distinct labels, sorted.")
+        prior = checked_array(self.class_prior_, "class_prior_", float, (n_classes,))
+        if not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-8:
+            raise ValueError(f"class_prior_ must be probabilities that sum to one; got {prior}.")
+        for density in self.estimators_:
+            if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
+                raise ValueError("estimators_ must be fitted SharpPCDensity.")
+            self._columns.check_circuit(density.circuit_)
+            self._columns.check_categories(density.categories_)
+
+    def predict_joint_log_proba(self, X: Any) -> np.ndarray:
+        """Log of prior times density, log p(x, y), of each row and class.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In nats, in the order of `classes_`. Their logsumexp over classes is the log density
+            of the row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict_joint_log_proba([[np.nan, np.nan, np.nan]]).round(2)
+        array([[-0.69, -0.69]])
+        """
+        check_is_fitted(self)
+        table = validate_table(self, X, reset=False)
+        matrix = self._columns.to_matrix(table, handle_unknown=self.estimators_[0].handle_unknown)
+        scores = [density._score_samples(matrix) for density in self.estimators_]
+        with np.errstate(divide="ignore"):  # a prior may be zero
+            return np.stack(scores, axis=1) + np.log(self.class_prior_)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Log of the probability of each class given what a row shows.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In nats, in the order of `classes_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict_log_proba([[0, 0, 1]]).argmax(axis=1)
+        array([0])
+        """
+        joint = self.predict_joint_log_proba(X)
+        # Their sum would be lost in the rounding of log densities of -1e17.
+        joint = joint - joint.max(axis=1, keepdims=True)
+        with np.errstate(under="ignore"):
+            return joint - logsumexp(joint, axis=1, keepdims=True)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probability of each class given what a row shows.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict_proba([[np.nan, np.nan, np.nan]])
+        array([[0.5, 0.5]])
+        """
+        with np.errstate(under="ignore"):
+            return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels; of equally probable ones the first.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCClassifier, SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 0, 0], [0, 1, 0]] * 10)
+        >>> y = np.array(["even", "even", "odd", "odd"] * 10)
+        >>> model = SharpPCClassifier(SharpPCDensity(n_latents=2, random_state=0)).fit(X, y)
+        >>> model.predict([[0, 0, 1], [0, 1, np.nan]])
+        array(['even', 'odd'], dtype='<U4')
+        """
+        best = self.predict_joint_log_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+
+def _checked(template: SharpPCDensity, classifier: SharpPCClassifier) -> SharpPCDensity:
+    """A density with the parameters of the template, once these are valid, for the same columns."""
+    density = clone(template)
+    density._validate_params()
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(classifier, name):
+            setattr(density, name, getattr(classifier, name))
+    density._refuse_inert(False)
+    return density
+
+
+def _are_distinct(labels: np.ndarray) -> bool:
+    """Whether labels (n,) are sorted, each once."""
+    return bool((labels[1:] > labels[:-1]).all())
+
+
+def _drawn_seed(random_state: np.random.RandomState) -> int:
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def _check_labels(y: Any, table: Any) -> np.ndarray:
+    """The labels (n,) of the rows of a table."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    labels = column_or_1d(y, warn=True)
+    assert_all_finite(labels, input_name="y")
+    check_classification_targets(labels)
+    check_consistent_length(table, labels)
+    return labels

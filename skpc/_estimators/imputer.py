@@ -1,0 +1,228 @@
+"""SharpPCImputer: missing values filled from what the rest of a row says of them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skpc._checks import is_fitted
+from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.query_mixin import working_bytes
+from skpc._tables.sklearn_private import StrOptions, fit_context
+from skpc._tables.validation import validate_table
+
+
+class SharpPCImputer(
+    DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, StoredMixin, BaseEstimator
+):
+    """Fill missing values given the others of their row, exactly under a :class:`SharpPCDensity`.
+
+    No rounds of regressions, no neighbours: one density of all columns, learnt from rows with
+    holes as they are, knows the distribution of whatever is missing given whatever is there.
+
+    Parameters
+    ----------
+    estimator : SharpPCDensity, FrozenEstimator or None, default=None
+        The density, cloned and then fitted by `fit`; None is ``SharpPCDensity()``. A density
+        that is fitted already is used as it is if it comes as
+        ``sklearn.frozen.FrozenEstimator(density)``.
+
+    strategy : {"mean_mode", "sample", "max_product"}, default="mean_mode"
+        What to fill in.
+
+        - "mean_mode": the conditional mean of a continuous column, the conditionally most
+          probable category of another. Each cell has the least expected squared error, or
+          the least probability of an error, but the cells of a row need not go together.
+        - "sample": a draw of all missing cells of a row from their joint conditional distribution.
+          Several seeds make a proper multiple imputation of the values, given the density.
+        - "max_product": cells that go together: the most probable values of all missing cells
+          *and latent states* of a row. That approximates the most probable values,
+          for which the latent states would have to be summed out: a hard problem. A set
+          of values that many states explain a little may lose to one that a single state
+          explains well.
+
+    random_state : int, RandomState instance or None, default=None
+        Of the draws of "sample": with an int, `transform` gives the same draws to the same table
+        each time; ``imputer.set_params(random_state=1)`` gives others without a new fit.
+        Also where the density gets its seed from, if its own `random_state` is None.
+
+    Attributes
+    ----------
+    density_ : SharpPCDensity
+        The fitted density.
+
+    n_features_in_ : int
+        Number of columns seen in fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had string names.
+
+    See Also
+    --------
+    sklearn.impute.IterativeImputer : Regressions of each column on the others, in rounds.
+    sklearn.impute.KNNImputer : Means over similar rows.
+
+    Notes
+    -----
+    Latent states are summed out by one pass up and one pass down the circuit. Among several
+    columns that share a Gaussian, missing ones are regressed on observed ones given each state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity, SharpPCImputer
+    >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+    >>> imputer = SharpPCImputer(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+    >>> imputer.transform([[0, np.nan, 1], [np.nan, 1, 0]])
+    array([[0., 0., 1.],
+           [1., 1., 0.]])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "estimator": [SharpPCDensity, FrozenEstimator, None],
+        "strategy": [StrOptions({"mean_mode", "sample", "max_product"})],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: SharpPCDensity | FrozenEstimator | None = None,
+        *,
+        strategy: str = "mean_mode",
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.strategy = strategy
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    @fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> SharpPCImputer:
+        """Learn the density, unless it is frozen.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            As for :meth:`SharpPCDensity.fit`, not sparse. Every column needs a value.
+        y : None
+            Ignored; present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row. Not used if the density is frozen.
+
+        Returns
+        -------
+        SharpPCImputer
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or the data cannot be used, or if a frozen density is not fitted, or
+            on other columns. The estimator is then as it was before.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity, SharpPCImputer
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, np.nan], [0, 0, 0]] * 10)
+        >>> imputer = SharpPCImputer(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+        >>> imputer.density_.feature_types_
+        ['categorical', 'categorical', 'categorical']
+        """
+        former = dict(self.__dict__)
+        try:
+            if isinstance(self.estimator, FrozenEstimator):
+                density = _frozen_density(self.estimator)
+                table = validate_table(density, X, reset=False, accept_sparse=False)
+                density._columns.check_names(table)
+                self.n_features_in_ = density.n_features_in_
+                self.__dict__.pop("feature_names_in_", None)
+                if hasattr(density, "feature_names_in_"):
+                    self.feature_names_in_ = density.feature_names_in_
+            else:
+                table = validate_table(self, X, reset=True, accept_sparse=False)
+                density = SharpPCDensity() if self.estimator is None else clone(self.estimator)
+                if density.random_state is None:
+                    seeds = check_random_state(self.random_state)
+                    density.random_state = int(seeds.randint(np.iinfo(np.int32).max))
+                density.fit(table, sample_weight=sample_weight)
+                if not hasattr(density, "circuit_"):
+                    raise ValueError("estimator has refit=False, and no circuit. Set refit=True.")
+        except BaseException:
+            self.__dict__.clear()
+            self.__dict__.update(former)
+            raise
+        self.density_ = density
+        return self
+
+    def _check_state(self) -> None:
+        if not is_fitted(self, ("density_", "n_features_in_")):
+            return
+        if not isinstance(self.density_, SharpPCDensity) or not hasattr(self.density_, "circuit_"):
+            raise ValueError("density_ must be a fitted SharpPCDensity.")
+        self.density_._columns.check_estimator(self)
+
+    def transform(self, X: Any) -> Any:
+        """Fill the missing cells.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN, None and NA are missing.
+
+        Returns
+        -------
+        array or frame of shape (n_samples, n_features)
+            X with its missing cells filled: of a frame a frame, with its names, index,
+            dtypes and categories, unless `set_output` asks for something else. Means that go into
+            a column of integers are rounded.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity, SharpPCImputer
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, np.nan], [0, 0, 0]] * 10)
+        >>> imputer = SharpPCImputer(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+        >>> imputer.transform([[0, np.nan, 1], [np.nan, 1, 0]])
+        array([[0., 0., 1.],
+               [1., 1., 0.]])
+        """
+        check_is_fitted(self)
+        from skpc._queries.imputation import complete
+        from skpc._threads import table_work, use_threads
+
+        table = validate_table(self, X, reset=False, accept_sparse=False)
+        density, columns = self.density_, self.density_._columns
+        matrix = columns.to_matrix(table, handle_unknown=density.handle_unknown)
+        with use_threads(density.n_jobs, table_work(matrix.size, density.circuit_.n_latents)):
+            filled = complete(
+                density.circuit_,
+                matrix,
+                self.strategy,
+                check_random_state(self.random_state),
+                max_bytes=working_bytes(),
+            )
+        return columns.fill(table, matrix, filled)
+
+
+def _frozen_density(frozen: FrozenEstimator) -> SharpPCDensity:
+    """The fitted density in a FrozenEstimator."""
+    density = frozen.estimator
+    if not isinstance(density, SharpPCDensity):
+        raise ValueError(
+            f"estimator must hold a SharpPCDensity; got {type(density).__name__} in a "
+            "FrozenEstimator."
+        )
+    check_is_fitted(density)
+    return density

@@ -1,0 +1,446 @@
+"""What a fitted estimator can be asked, as a mixin: validation and names, no maths."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn import get_config
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from skpc._checks import shown
+from skpc._tables.columns import Columns, column_name
+
+if TYPE_CHECKING:
+    from skpc._circuit.circuit import Circuit
+    from skpc._queries.marginals import ConditionalMoments
+
+_MAX_BYTES = 2**34  # what the pairs of two columns' categories may take
+
+
+class QueryMixin:
+    """Exact answers of a fitted circuit beyond the likelihood."""
+
+    if TYPE_CHECKING:
+        categories_: list[np.ndarray | None]
+        circuit_: Circuit
+        n_features_in_: int
+        n_jobs: int | None
+        _columns: Columns
+
+        def _validate(self, X: Any) -> Any: ...
+
+    def sample(
+        self,
+        n_samples: int = 1,
+        random_state: int | np.random.RandomState | None = None,
+        *,
+        given: Any = None,
+    ) -> Any:
+        """Draw rows from the model, exactly.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows, of each row of `given` if there is one.
+        random_state : int, RandomState instance or None, default=None
+            Where the randomness comes from; None gives new rows each time.
+        given : array-like or frame of shape (n_given, n_features), default=None
+            Rows to complete: what they show stays, what is missing is drawn from its
+            distribution given that. All missing values of a row are drawn jointly.
+
+        Returns
+        -------
+        array or frame of shape (n_samples, `n_features_in_`)
+            Of the kind, with the names, dtypes and categories that fit saw. With `given` there
+            are n_samples draws of its first row, then of its second, and so on.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1]] * 20)
+        >>> model = SharpPCDensity(n_latents=2, mu=0, pseudocount=0, random_state=0).fit(X)
+        >>> model.sample(2, random_state=0, given=[[1, np.nan], [np.nan, 0]])
+        array([[1, 1],
+               [1, 1],
+               [0, 0],
+               [0, 0]])
+        """
+        check_is_fitted(self)
+        if not isinstance(n_samples, Integral) or n_samples < 1:
+            raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+        from skpc._queries.sampling import sample, sample_given
+
+        generator = check_random_state(random_state)
+        if given is None:
+            return self._columns.to_table(
+                sample(self.circuit_, int(n_samples), self.n_features_in_, generator)
+            )
+        X = self._validate(given)
+        if any(column.labels is not None for column in self._columns.columns):
+            self._columns.refuse_unknown(given, X, "Mark it as missing, or drop the row.")
+        with self._threads(X):
+            matrix = sample_given(
+                self.circuit_, X, int(n_samples), generator, max_bytes=working_bytes()
+            )
+        del X  # the table needs as much
+        return self._columns.to_table(matrix)
+
+    def feature_contributions(
+        self, X: Any, groups: Mapping[Any, Sequence[Any]] | None = None
+    ) -> np.ndarray:
+        """How surprising each value of a row is, given all other values of the row.
+
+        That is -log p(x_i | all other observed features), exactly: which column makes a row
+        strange. It costs one pass up and one down, for all features together.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing: it contributes zero, and is summed out for the others.
+        groups : dict or None, default=None
+            Sets of columns, by names or positions, each under a name of its own. The columns of a
+            group are then taken together: -log p(x_group | the rest). They may overlap.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), or (n_samples, n_groups)
+            In nats; groups in the order of the dict. A contribution of a continuous column
+            is a log density: it may be negative, and changes when the column is rescaled.
+
+        Notes
+        -----
+        Contributions do not add up to the score: what several columns say together is counted
+        in each of them. Of two columns that contradict each other both are surprising.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> model.feature_contributions([[0, 0, 0], [0, 1, 0]]).argmax(axis=1)
+        array([1, 1])
+        """
+        X = self._validate(X)
+        if groups is None:
+            from skpc._queries.contributions import contributions
+
+            with self._threads(X):
+                return contributions(self.circuit_, X, max_bytes=working_bytes())
+        from skpc._passes.likelihood import log_likelihood
+
+        named = {
+            name: self._positions(keys, f"groups[{shown(name)}]") for name, keys in groups.items()
+        }
+        X = _dense(X)
+        out = np.zeros((len(X), len(named)))
+        with self._threads(X):
+            scores = log_likelihood(self.circuit_, X, max_bytes=working_bytes())
+            for i, columns in enumerate(named.values()):
+                rest = X.copy()
+                rest[:, columns] = np.nan
+                of_rest = log_likelihood(self.circuit_, rest, max_bytes=working_bytes())
+                out[:, i] = of_rest - scores
+        return out
+
+    def conditional(self, X: Any, feature: Any) -> np.ndarray | ConditionalMoments:
+        """The distribution of one feature given the other observed features of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing. What rows show of `feature` itself is ignored.
+        feature : int or str
+            Position or name of the column.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_categories), or (mean, variance)
+            Of a categorical feature the probabilities of ``categories_[feature]``; of a
+            continuous one a named tuple of two arrays of shape (n_samples,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1]] * 20)
+        >>> model = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X)
+        >>> model.conditional([[0, np.nan], [1, np.nan]], 1).round(2)
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        X = self._validate(X)
+        (column,) = self._positions([feature], "feature")
+        from skpc._queries.marginals import conditional
+
+        with self._threads(X):
+            return conditional(self.circuit_, X, column, max_bytes=working_bytes())
+
+    def log_conditional(self, X_query: Any, X_evidence: Any) -> np.ndarray:
+        """Log-likelihood of a query given evidence, log p(query | evidence), row by row.
+
+        Parameters
+        ----------
+        X_query : array-like or frame of shape (n_samples, n_features)
+            What is asked for; all else is NaN.
+        X_evidence : array-like or frame of shape (n_samples, n_features)
+            What is known; all else is NaN. A cell that both show must be the same in both.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1]] * 20)
+        >>> model = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X)
+        >>> np.exp(model.log_conditional([[0, np.nan]], [[np.nan, 0]])).round(2)
+        array([1.])
+        """
+        query, evidence = _dense(self._validate(X_query)), _dense(self._validate(X_evidence))
+        if query.shape != evidence.shape:
+            raise ValueError(
+                f"X_query and X_evidence must have as many rows; got {len(query)} and "
+                f"{len(evidence)}. Repeat the rows of the shorter one."
+            )
+        conflict = ~np.isnan(query) & ~np.isnan(evidence) & (query != evidence)
+        if conflict.any():
+            i, j = np.argwhere(conflict)[0]
+            raise ValueError(
+                f"X_query and X_evidence contradict each other in row {i}, "
+                f"{column_name(self._columns.names, j)}. Mark the cell as missing in one of them."
+            )
+        from skpc._queries.marginals import log_conditional
+
+        joint = np.where(np.isnan(evidence), query, evidence)
+        with self._threads(joint):
+            return log_conditional(self.circuit_, joint, evidence, max_bytes=working_bytes())
+
+    def latent_posterior(self, X: Any, region: Any) -> np.ndarray:
+        """Posterior probability of each state of one latent variable given each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+        region : int or str
+            Number of the region in ``circuit_.parents``, or the name of a column that it observes.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_latents)
+            Rows sum to one; in a mixture of several trees, to the posterior probability of the
+            tree that the region is in.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1]] * 20)
+        >>> model = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X)
+        >>> model.latent_posterior(X[:2], region=0).shape
+        (2, 2)
+        """
+        X = self._validate(X)
+        number = self._region(region)
+        from skpc._queries.posteriors import posteriors
+
+        with self._threads(X):
+            return posteriors(self.circuit_, X, [number], max_bytes=working_bytes())[0]
+
+    def pointwise_total_correlation(self, X: Any) -> np.ndarray:
+        """How well the values of a row go together, however rare each is.
+
+        That is log p(x) - sum_i log p(x_i), the logarithm of how many times as likely the row is
+        as if its features were independent. It is negative where values contradict each other.
+        Its mean over rows of the model is the total correlation of the features.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing; the sum goes over what is observed.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            In nats; it does not depend on the units of continuous columns.
+
+        See Also
+        --------
+        mutual_information : Of pairs of features, on average.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1]] * 20 + [[0, 1]])
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> model.pointwise_total_correlation([[0, 0], [0, 1], [0, np.nan]]) > 0.1
+        array([ True, False, False])
+        """
+        return self._pointwise_total_correlation(self._validate(X))
+
+    def _pointwise_total_correlation(self, matrix: Any) -> np.ndarray:
+        from skpc._queries.information import pointwise_total_correlation
+
+        X = _dense(matrix)
+        with self._threads(X):
+            return pointwise_total_correlation(self.circuit_, X, max_bytes=working_bytes())
+
+    def mutual_information(self) -> np.ndarray:
+        """Mutual information of each pair of features under the model, exactly.
+
+        Returns
+        -------
+        ndarray of shape (`n_features_in_`, `n_features_in_`)
+            In nats; symmetric, with the features' entropies on the diagonal.
+
+        Raises
+        ------
+        ValueError
+            If a column is continuous: its mutual information has no closed form.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 0], [1, 1, 0], [0, 0, 1], [1, 1, 1]] * 20)
+        >>> SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X).mutual_information().round(1)
+        array([[0.7, 0.7, 0. ],
+               [0.7, 0.7, 0. ],
+               [0. , 0. , 0.7]])
+        """
+        check_is_fitted(self)
+        for j, column in enumerate(self._columns.columns):
+            if column.categories is None:
+                raise ValueError(
+                    "mutual_information counts categories, and "
+                    f"{column_name(self._columns.names, j)} is continuous. Leave such columns out "
+                    "with marginal(features)."
+                )
+        from skpc._queries.information import mutual_information, pair_table_bytes
+
+        n_categories = [0 if known is None else len(known) for known in self.categories_]
+        widest = int(np.argmax(n_categories))
+        n_bytes = pair_table_bytes(self.circuit_)
+        if n_bytes > _MAX_BYTES:
+            raise ValueError(
+                f"{column_name(self._columns.names, widest)} has "
+                f"{n_categories[widest]} categories, and the joint distribution of their "
+                f"pairs would take {n_bytes / 2**30:.0f} GiB, more than the {_MAX_BYTES >> 30} GiB "
+                "that are allowed. Leave such columns out with marginal(features)."
+            )
+        return mutual_information(self.circuit_, self.n_features_in_)
+
+    def structure_frame(self) -> Any:
+        """The edges between the latent variables, as a pandas frame.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each edge: `parent` and `child`, named after the columns that they observe
+            ("latent 7" if none), `weight`, the mutual information of the two latent
+            variables under the model in nats, and `tree`, the number of the tree.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 0], [1, 1, 0], [0, 0, 1], [1, 1, 1]] * 20)
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+        >>> model.structure_frame().columns.tolist()
+        ['parent', 'child', 'weight', 'tree']
+        """
+        check_is_fitted(self)
+        try:
+            import pandas  # type: ignore[import-untyped, unused-ignore]
+        except ImportError as error:
+            raise ImportError(
+                "structure_frame returns a pandas frame, and pandas is not installed: "
+                "pip install pandas."
+            ) from error
+        from skpc._circuit.tree import tree_of_region
+        from skpc._queries.information import edge_information
+
+        circuit = self.circuit_
+        names = self._feature_names()
+        called = [
+            ", ".join(names[j] for j in columns) if len(columns) else f"latent {region}"
+            for region, columns in enumerate(circuit.features)
+        ]
+        edges = np.flatnonzero(circuit.parents >= 0)
+        return pandas.DataFrame(
+            {
+                "parent": [called[circuit.parents[region]] for region in edges],
+                "child": [called[region] for region in edges],
+                "weight": edge_information(circuit)[edges],
+                "tree": tree_of_region(circuit.parents)[edges],
+            }
+        )
+
+    def _feature_names(self) -> list[str]:
+        """Names of the columns: x0, x1 and so on where fit saw none."""
+        names = self._columns.names
+        if names is None:
+            return [f"x{j}" for j in range(self.n_features_in_)]
+        return [str(name) for name in names]
+
+    def _positions(self, keys: Any, parameter: str) -> list[int]:
+        """Column numbers of names or positions."""
+        if isinstance(keys, str) or not isinstance(keys, Collection) or not len(keys):
+            raise ValueError(
+                f"{parameter} must be a sequence of column names or positions, at least one; got "
+                f"{shown(keys)}."
+            )
+        return self._columns.positions(list(keys), parameter)
+
+    def _region(self, region: Any) -> int:
+        """The number of a region, or of the one that observes a named column."""
+        circuit = self.circuit_
+        if isinstance(region, Integral) and not isinstance(region, bool):
+            if not 0 <= int(region) < circuit.n_regions:
+                raise ValueError(
+                    f"region must be below the number of regions, {circuit.n_regions}; got "
+                    f"{region}."
+                )
+            return int(region)
+        (column,) = self._positions([region], "region")
+        found = [r for r, columns in enumerate(circuit.features) if column in columns]
+        if len(found) > 1:
+            raise ValueError(
+                f"region {shown(region)} is observed once in each of {len(found)} trees: by the "
+                f"regions {found}. Give one of these numbers."
+            )
+        return found[0]
+
+    @contextmanager
+    def _threads(self, X: Any) -> Iterator[None]:
+        """Let kernels use `n_jobs` threads for a pass over this table."""
+        from skpc._threads import table_work, use_threads
+
+        with use_threads(self.n_jobs, table_work(int(np.prod(X.shape)), self.circuit_.n_latents)):
+            yield
+
+
+def working_bytes() -> int:
+    """scikit-learn's bound on temporary memory, in bytes."""
+    return max(1, int(get_config()["working_memory"] * 2**20))
+
+
+def _dense(X: Any) -> np.ndarray:
+    return np.asarray(X.toarray() if issparse(X) else X, np.float64)

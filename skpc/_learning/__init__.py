@@ -1,0 +1,1 @@
+"""From rows to a circuit: structure, starts, solvers, when to stop."""

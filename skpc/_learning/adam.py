@@ -1,0 +1,150 @@
+"""Learning by gradient: Adam on the mean negative log-likelihood plus mu times the mean trace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit
+from skpc._data.evidence import Evidence
+from skpc._kernels.mstep import WEIGHT_FLOOR
+from skpc._learning.minibatches import Batches
+from skpc._learning.progress import FitResult, Progress
+from skpc._passes.counts import ExpectedCounts, add_up
+from skpc._passes.patterns import Patterns
+from skpc._passes.tangents import Linearisation
+
+_DECAY_OF_MEAN = 0.9
+_DECAY_OF_SQUARE = 0.999
+_EPSILON = 1e-8
+_LARGEST_MU = 2.0**30
+
+
+def fit_adam(
+    circuit: Circuit,
+    progress: Progress,
+    batches: Batches,
+    mu: float,
+    pseudocount: float,
+    step_size: float,
+    max_iter: int,
+    random_state: np.random.RandomState,
+) -> FitResult:
+    """Minimise the mean of -log p plus `mu` times the mean Hessian trace, by Adam.
+
+    Weights and category probabilities are softmaxes of free parameters. Both gradients are
+    exact: that of the likelihood is the flows, that of the trace a Hessian-vector product,
+    which needs batches by row. The step size falls to a fiftieth over the `max_iter` epochs
+    along half a cosine. `pseudocount` only decides the mass of categories never seen, which
+    is that of one without counts among those of the last epoch.
+
+    References
+    ----------
+    D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    """
+    total_weight = float(batches.weights.sum())
+    # A step does not depend on the unit of what is descended on, and gradients are squared.
+    unit = 1.0
+    if mu > _LARGEST_MU:
+        mu, unit = _LARGEST_MU, float(_LARGEST_MU / min(mu, 1e300))
+    parameters = free_parameters(circuit)
+    means = [np.zeros_like(part) for part in parameters]
+    squares = [np.zeros_like(part) for part in parameters]
+    n_updates = 0
+    for epoch in range(max_iter):
+        log_likelihood = 0.0
+        category_counts = np.zeros_like(circuit.inputs.probs)
+        step = step_size * annealed(epoch / max_iter)
+        for batch in random_state.permutation(len(batches)):
+            ascent, counts = _ascent(circuit, batches, batch, mu, unit)
+            log_likelihood += counts.log_likelihood
+            category_counts += counts.inputs[0]
+            n_updates += 1
+            bias = np.sqrt(1.0 - _DECAY_OF_SQUARE**n_updates) / (1.0 - _DECAY_OF_MEAN**n_updates)
+            for parameter, gradient, mean, square in zip(
+                parameters, ascent, means, squares, strict=True
+            ):
+                mean += (1.0 - _DECAY_OF_MEAN) * (gradient - mean)
+                square += (1.0 - _DECAY_OF_SQUARE) * (gradient**2 - square)
+                parameter += step * bias * mean / (np.sqrt(square) + _EPSILON)
+            circuit = with_free_parameters(circuit, parameters)
+            parameters = free_parameters(circuit)  # no further than where the floors are
+        inputs = circuit.inputs.with_unseen(category_counts, pseudocount)
+        circuit = circuit.replaced(inputs=inputs)
+        if progress.update(circuit, log_likelihood / total_weight):
+            break
+    return replace(progress.result(), is_stepwise=True, has_schedule=True)
+
+
+def annealed(progress: float) -> float:
+    """Factor of the step size after this share of all epochs: from 1 to 1/50, half a cosine."""
+    return float(0.02 + 0.49 * (1.0 + np.cos(np.pi * progress)))
+
+
+def _ascent(
+    circuit: Circuit, batches: Batches, batch: int, mu: float, unit: float = 1.0
+) -> tuple[list[np.ndarray], ExpectedCounts]:
+    """Gradient in `free_parameters` to ascend on a batch, and its expected counts.
+
+    That of `unit` times the log-likelihood less the penalty.
+    """
+    if mu > 0:
+        blocks = [_penalised(circuit, *block, mu, unit) for block in batches.blocks(batch)]
+        counts = add_up(counts for counts, _ in blocks)
+        ascent = add_up(ascent for _, ascent in blocks)
+    else:
+        counts = ascent = batches.expected_counts(batch, circuit)
+    below = circuit.parents >= 0
+    gradient = [
+        _through_softmax(ascent.root, circuit.root_weights),
+        _through_softmax(ascent.sums[below], circuit.sum_weights[below]),
+        *circuit.inputs.free_gradient(ascent.inputs),
+    ]
+    return [part / batches.weights[batch] for part in gradient], counts
+
+
+def _penalised(
+    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float, unit: float = 1.0
+) -> tuple[ExpectedCounts, ExpectedCounts]:
+    """Expected counts, and `unit` times these less `mu` times those of the trace's gradient."""
+    linearisation = Linearisation(circuit, evidence, patterns)
+    counts = linearisation.counts
+    tangent = linearisation.along_gradients(with_symbols=True)
+    changes = circuit.inputs.summarize(evidence, tangent.symbols)
+    ascent = replace(
+        counts,
+        root=unit * counts.root - 2.0 * mu * circuit.root_weights * tangent.root,
+        sums=unit * counts.sums - 2.0 * mu * circuit.sum_weights * tangent.sums,
+        inputs=[unit * a - 2.0 * mu * b for a, b in zip(counts.inputs, changes, strict=True)],
+    )
+    return counts, ascent
+
+
+def _through_softmax(flows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Gradient in logits from weights times the gradient in weights."""
+    return flows - weights * flows.sum(axis=-1, keepdims=True)
+
+
+def free_parameters(circuit: Circuit) -> list[np.ndarray]:
+    """Arrays of real numbers that say what the parameters are."""
+    below = circuit.parents >= 0
+    weights = [circuit.root_weights, circuit.sum_weights[below]]
+    return [*(np.log(part) for part in weights), *circuit.inputs.free_parameters()]
+
+
+def with_free_parameters(circuit: Circuit, parameters: list[np.ndarray]) -> Circuit:
+    """The circuit with other `free_parameters`."""
+    root, below, *inputs = parameters
+    sum_weights = circuit.sum_weights.copy()
+    sum_weights[circuit.parents >= 0] = _softmax(below)
+    return circuit.replaced(
+        root_weights=_softmax(root),
+        sum_weights=sum_weights,
+        inputs=circuit.inputs.with_free_parameters(inputs),
+    )
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True, initial=-np.inf))
+    return np.maximum(weights / weights.sum(axis=-1, keepdims=True), WEIGHT_FLOOR)

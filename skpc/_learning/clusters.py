@@ -1,0 +1,88 @@
+"""Soft clusters of rows, so that the trees of a mixture differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit, random_circuit
+from skpc._data.evidence import Evidence
+from skpc._learning.em import EStep, fit_em
+from skpc._learning.mstep import MStep
+from skpc._learning.progress import Progress
+from skpc._passes.blocks import pattern_blocks
+from skpc._passes.messages import Messages
+
+_MAX_ITER = 50
+_TOL = 1e-3
+
+
+def soft_clusters(
+    evidence: Evidence,
+    weights: np.ndarray,
+    categories: Sequence[np.ndarray | None],
+    n_clusters: int,
+    random_state: np.random.RandomState,
+    *,
+    pseudocount: float,
+    shrinkage: float,
+    max_bytes: int,
+    is_binomial: np.ndarray | None = None,
+) -> np.ndarray:
+    """Probability that each row is of each cluster (n_clusters, n), columns summing to one.
+
+    The clusters are the states of one latent variable that makes all columns independent: a
+    circuit whose root observes nothing and has every column below it.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of distinct rows, one region a column.
+    weights : (n,)
+    categories : per column, its sorted categories, or None if it is continuous
+    n_clusters : int
+    random_state : RandomState
+        Of the start of EM.
+    pseudocount, shrinkage : float
+        See `SharpPCDensity`.
+    max_bytes : int
+        Bound on the memory of messages.
+    is_binomial : see `learn_circuit`
+    """
+    n_columns = len(categories)
+    features = [*(np.array([j]) for j in range(n_columns)), np.empty(0, np.int64)]
+    parents = np.append(np.full(n_columns, n_columns), -1)
+    evidence = evidence.grouped(features)
+    circuit = random_circuit(
+        parents, features, [*categories, np.empty(0)], evidence, weights, n_clusters, random_state,
+        shrinkage=shrinkage,
+        is_binomial=None if is_binomial is None else np.append(is_binomial, False),
+    )  # fmt: skip
+    e_step = EStep(circuit, evidence, weights, max_bytes=max_bytes)
+    m_step = MStep(pseudocount=pseudocount)
+    circuit = fit_em(circuit, Progress(circuit, tol=_TOL), e_step, m_step, _MAX_ITER).circuit
+    logs = _joint_logs(circuit, evidence, weights, max_bytes)
+    shares = np.exp(logs - logs.max(axis=0))
+    return shares / shares.sum(axis=0)
+
+
+def _joint_logs(
+    circuit: Circuit, evidence: Evidence, weights: np.ndarray, max_bytes: int
+) -> np.ndarray:
+    """Log of the probability of each row and each state of the root (n_latents, n)."""
+    n_latents = circuit.n_latents
+    bytes_per_row = Messages.bytes_per_row(n_latents)
+    blocks = pattern_blocks(circuit.parents, evidence, weights, bytes_per_row, max_bytes)
+    n_message_rows = max(patterns.n_message_rows for _, _, patterns in blocks)
+    messages = Messages(n_message_rows, circuit.n_regions, n_latents, keep_products=False)
+    logs = np.empty((n_latents, len(weights)))
+    for rows, part, patterns in blocks:
+        messages.upward(circuit, part, patterns)
+        for state, weights_of_state in enumerate(np.diag(circuit.root_weights)):
+            alone = replace(circuit, root_weights=weights_of_state)
+            with np.errstate(divide="ignore"):  # a state may be too unlikely for a number
+                of_patterns = messages.root_log_likelihoods(alone, patterns)
+            logs[state, rows] = of_patterns[patterns.root_codes]
+    return logs

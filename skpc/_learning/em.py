@@ -1,0 +1,188 @@
+"""EM: expected counts, M-step, until progress says stop; on all rows or on mini-batches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from skpc._circuit.circuit import Circuit
+from skpc._data.evidence import Evidence
+from skpc._learning.minibatches import Batches
+from skpc._learning.mstep import MStep
+from skpc._learning.progress import FitResult, Progress
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, pattern_blocks
+from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
+from skpc._passes.messages import Messages
+from skpc._passes.patterns import Patterns, row_codes
+
+_HALVED_AFTER = 2.0  # epochs
+
+
+class EStep:
+    """Expected counts of a weighted data set under any circuit of one structure.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Only its structure, its number of states and its encoding are used.
+    evidence : Evidence
+        Of distinct rows; see `skpc._data.distinct.distinct_rows`.
+    weights : (n,)
+    with_gate, with_moments : bool
+        What to gather beside the counts.
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+    dtype : float64 or float32
+        Of the messages; likelihoods and counts are float64 in any case. Moments need float64.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        evidence: Evidence,
+        weights: np.ndarray,
+        *,
+        with_gate: bool = False,
+        with_moments: bool = False,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        dtype: DTypeLike = np.float64,
+    ) -> None:
+        if with_moments:
+            dtype = np.float64
+        self._evidence = evidence if with_moments else None
+        self.weights = weights
+        self.with_gate = with_gate
+        self._unit = weight_unit(float(weights.sum()), dtype)
+        self.blocks = pattern_blocks(
+            circuit.parents,
+            evidence,
+            weights / self._unit,
+            Messages.bytes_per_row(circuit.n_latents, dtype),
+            max_bytes,
+        )
+        self._messages = Messages(
+            max(patterns.n_message_rows for _, _, patterns in self.blocks),
+            circuit.n_regions,
+            circuit.n_latents,
+            dtype=dtype,
+        )
+
+    @property
+    def n_patterns(self) -> int:
+        """Number of patterns of all regions: the size of the E-step."""
+        return sum(int(patterns.n_patterns.sum()) for _, _, patterns in self.blocks)
+
+    def __call__(self, circuit: Circuit) -> ExpectedCounts:
+        """Expected counts under `circuit`."""
+        total = add_up(self._block_counts(circuit, *block) for block in self.blocks)
+        if self._unit != 1.0:
+            total.scale(self._unit)
+        return total
+
+    def _block_counts(
+        self, circuit: Circuit, rows: slice, evidence: Evidence, patterns: Patterns
+    ) -> ExpectedCounts:
+        self._messages.upward(circuit, evidence, patterns)
+        moments = None
+        if self._evidence is not None:
+            part = self._evidence.take(rows)
+            codes = row_codes(circuit.parents, part.dense_symbols, part.n_symbols).codes
+            moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])
+        counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
+        if moments is not None:
+            _, counts.root_moments, counts.sum_moments = moments
+        return counts
+
+
+def fit_em(
+    circuit: Circuit, progress: Progress, e_step: EStep, m_step: MStep, max_iter: int
+) -> FitResult:
+    """Update `circuit` by EM until progress says stop, `max_iter` times at most."""
+    total_weight = float(e_step.weights.sum())
+    for _ in range(max_iter):
+        counts = e_step(circuit)
+        circuit = m_step(circuit, counts)
+        if progress.update(circuit, counts.log_likelihood / total_weight):
+            break
+    return progress.result()
+
+
+def fit_stepwise_em(
+    circuit: Circuit,
+    progress: Progress,
+    batches: Batches,
+    m_step: MStep,
+    step_size: float,
+    max_iter: int,
+    random_state: np.random.RandomState,
+) -> FitResult:
+    """Update `circuit` after every mini-batch, from a running average of expected counts.
+
+    An average of counts, scaled to the whole data set, moves towards those of the batch by a
+    step of 1 at first, and then of `step_size`, which falls as `falling` says. Penalty and
+    pseudocount mean what they do in EM.
+
+    References
+    ----------
+    O. Cappe and E. Moulines, "On-line expectation-maximization algorithm for latent data
+    models", Journal of the Royal Statistical Society B, 2009.
+    """
+    total_weight = float(batches.weights.sum())
+    learner = StepwiseEM(batches, m_step)
+    for epoch in range(max_iter):
+        step = step_size * falling(epoch)
+        log_likelihood = 0.0
+        for batch in random_state.permutation(len(batches)):
+            circuit, of_batch = learner.update(circuit, batch, step)
+            log_likelihood += of_batch
+        if progress.update(circuit, log_likelihood / total_weight):
+            break
+    return replace(progress.result(), is_stepwise=True)
+
+
+def falling(epoch: int) -> float:
+    """Factor of the step size in this epoch, from 0.
+
+    Steps whose sum diverges and whose squares' does not reach an optimum from anywhere. They
+    do not depend on when learning ends: so many epochs are the same updates, bounded or not,
+    and a fit may be stopped, and repeated up to its best epoch.
+    """
+    return 1.0 / (1.0 + epoch / _HALVED_AFTER)
+
+
+class StepwiseEM:
+    """Updates of a circuit from single mini-batches, and the average of counts behind them.
+
+    Parameters
+    ----------
+    batches : Batches
+    m_step : MStep
+    """
+
+    def __init__(self, batches: Batches, m_step: MStep) -> None:
+        self._batches = batches
+        self._m_step = m_step
+        self._total_weight = float(batches.weights.sum())
+        self._average: ExpectedCounts | None = None
+        self._n_updates = 0
+
+    def update(self, circuit: Circuit, batch: int, step: float) -> tuple[Circuit, float]:
+        """Move the average towards the counts of a batch, and the circuit to its M-step.
+
+        The first updates take larger steps, up to 1, so that all batches seen count alike.
+        Also returns the log-likelihood of the batch before the update.
+        """
+        counts = self._batches.expected_counts(batch, circuit, with_gate=self._m_step.needs_gate)
+        log_likelihood = counts.log_likelihood
+        factor = self._total_weight / self._batches.weights[batch]
+        self._n_updates += 1
+        if self._average is None:
+            self._average = counts
+            self._average.scale(factor)
+        else:
+            self._average.move_towards(counts, max(step, 1.0 / self._n_updates), factor)
+        updated = self._m_step(circuit, self._average)
+        self._average.inputs = updated.inputs.recentred(self._average.inputs, circuit.inputs)
+        return updated, log_likelihood

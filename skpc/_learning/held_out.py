@@ -1,0 +1,89 @@
+"""Rows held out: their weight is split, so that repetitions and weights stay the same."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_MAX_TOTAL_BITS = 29  # NumPy draws from at most 10^9 units
+
+
+def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """How much of each row's weight to hold out: units drawn without replacement.
+
+    A weight consists of units of one, and one smaller unit if it is no integer. Of all
+    units of all rows the nearest number to `fraction` is drawn, at least one and not all:
+    on integers the same as drawing rows, however these were written down. Given how many
+    are drawn in all, it is what a binomial draw for each row would give.
+
+    Parameters
+    ----------
+    weights : (n,) positive
+        Of distinct rows in canonical order.
+    fraction : float
+    seed : int
+
+    Returns
+    -------
+    (n,) from 0 to `weights`; what is left for training, ``weights`` less these, is exact.
+
+    Raises
+    ------
+    ValueError
+        If there is only one unit.
+    """
+    n_units, sizes = _units(weights)
+    n_all = int(n_units.sum())
+    if n_all < 2:
+        raise ValueError(
+            f"early_stopping=True holds out validation_fraction={fraction} of the rows, for which "
+            "there must be two of them or more; got one sample. Set early_stopping=False, or "
+            "pass rows to validate on as X_val."
+        )
+    n_drawn = min(max(1, round(fraction * n_all)), n_all - 1)
+    drawn = np.random.default_rng(seed).multivariate_hypergeometric(
+        n_units, n_drawn, method="marginals"
+    )
+    whole, part = np.split(drawn * sizes, 2)
+    return whole + part
+
+
+def fold_weights(weights: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Split each row's weight over folds, which have as many units each, or one more.
+
+    Units are those of `held_out_weights`: on integers it is a random partition of rows, however
+    these were written down. There are as many folds as units if these are fewer.
+
+    Parameters
+    ----------
+    weights : (n,) positive
+        Of distinct rows in canonical order.
+    n_folds : int
+    seed : int
+
+    Returns
+    -------
+    (n_folds, n)
+    """
+    left, sizes = _units(weights)
+    n_all = int(left.sum())
+    ends = np.linspace(0, n_all, min(n_folds, n_all) + 1).astype(np.int64)
+    generator = np.random.default_rng(seed)
+    folds = []
+    for n_drawn in np.diff(ends)[:-1]:
+        drawn = generator.multivariate_hypergeometric(left, n_drawn, method="marginals")
+        folds.append(drawn)
+        left = left - drawn
+    return (np.stack([*folds, left]) * sizes).reshape(-1, 2, len(weights)).sum(axis=1)
+
+
+def _units(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many units weights consist of, and their sizes, (2 n,) each.
+
+    Whole ones first, then for each row the smaller one that is left, if any.
+    """
+    # Powers of two keep sums exact; the unit exceeds one for some 10^8 rows only.
+    unit = 2.0 ** max(0, int(np.frexp(weights.sum())[1]) - _MAX_TOTAL_BITS)
+    n_whole = np.floor(weights / unit)
+    rest = weights - n_whole * unit
+    n_units = np.concatenate([n_whole, rest > 0]).astype(np.int64)
+    return n_units, np.concatenate([np.full(len(weights), unit), rest])

@@ -1,0 +1,178 @@
+"""How parameters are learnt: EM on all rows or on mini-batches, or Adam."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from skpc._circuit.circuit import Circuit
+from skpc._data.evidence import Evidence
+from skpc._learning.adam import fit_adam
+from skpc._learning.em import EStep, fit_em, fit_stepwise_em
+from skpc._learning.minibatches import Batches
+from skpc._learning.mstep import MStep
+from skpc._learning.progress import FitResult, Progress
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
+
+_MANY_ROWS = 5000
+_MANY_DISTINCT_ROWS = 500
+_EM_BATCH_SIZE = 100
+_MAX_BATCHES = 250
+_ADAM_BATCH_SIZE = 256
+_MAX_VISITS = 10
+_MAX_ITER = 500
+_MAX_EPOCHS = {"em": 100, "adam": 60}
+_MU = {"unit": 0.01, "exact": 1e-4}
+_FEW_ROWS = 1000
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A way to learn parameters, with its settings.
+
+    Attributes
+    ----------
+    m_step : MStep
+        Of EM. Its `mu` is also Adam's.
+    max_iter : int or None
+        Largest number of iterations, of epochs if there are batches; None: see `resolved`.
+    tol : float
+        See `skpc._learning.progress.Progress`.
+    kind : "em" or "adam"
+    batch_size : float, "auto" or None
+        Weight of a mini-batch; None takes all rows at once; "auto": see `resolved`.
+    step_size : float
+        Of mini-batches; see `fit_stepwise_em` and `fit_adam`.
+    max_bytes : int
+        Bound on the memory of messages.
+    dtype : float64 or float32
+        Of the messages.
+    chooses_mu : bool
+        Whether `candidates` differ in the `mu` of the M-step, in place of the one given.
+    """
+
+    m_step: MStep
+    max_iter: int | None
+    tol: float
+    kind: str = "em"
+    batch_size: float | str | None = None
+    step_size: float = 0.5
+    max_bytes: int = DEFAULT_MAX_BYTES
+    dtype: DTypeLike = np.float64
+    chooses_mu: bool = False
+
+    def candidates(self, weights: np.ndarray, is_validated: bool) -> list[Solver]:
+        """The solvers to choose from for these weights of distinct rows, each `resolved`.
+
+        Whether a few rows that are stopped early gain by a penalty as well is for the
+        validation rows to say; more rows do. For Adam, whose unit of `mu` depends on the
+        circuit, no strength suits all.
+        """
+        mus: tuple[float, ...] = (self.m_step.mu,)
+        if self.chooses_mu and self.kind == "adam":
+            mus = (0.0,)
+        elif self.chooses_mu:
+            default = _MU[self.m_step.multiplier]
+            is_in_doubt = is_validated and weights.sum() < _FEW_ROWS
+            mus = (default, 0.0) if is_in_doubt else (default,)
+        return [
+            replace(self, m_step=replace(self.m_step, mu=mu), chooses_mu=False).resolved(weights)
+            for mu in mus
+        ]
+
+    def resolved(self, weights: np.ndarray) -> Solver:
+        """The solver with what is left open decided for these weights of distinct rows."""
+        batch_size = self.batch_size
+        if batch_size == "auto":
+            total = float(weights.sum())
+            batch_size = None
+            if self.kind == "adam":
+                batch_size = max(_ADAM_BATCH_SIZE, total / _most_batches(weights))
+            elif (
+                total >= _MANY_ROWS
+                and len(weights) >= _MANY_DISTINCT_ROWS
+                and not self.m_step.needs_moments
+            ):
+                n_batches = min(_MAX_BATCHES, _most_batches(weights))
+                batch_size = max(_EM_BATCH_SIZE, total / n_batches)
+        is_full = self.kind == "em" and batch_size is None
+        max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
+        return replace(self, batch_size=batch_size, max_iter=max_iter)
+
+    def new_e_step(self, circuit: Circuit, evidence: Evidence, weights: np.ndarray) -> EStep:
+        """The E-step on all rows."""
+        return EStep(
+            circuit,
+            evidence,
+            weights,
+            with_gate=self.m_step.needs_gate,
+            with_moments=self.m_step.needs_moments,
+            max_bytes=self.max_bytes,
+            dtype=self.dtype,
+        )
+
+    def bind(
+        self,
+        circuit: Circuit,
+        evidence: Evidence,
+        weights: np.ndarray,
+        random_state: np.random.RandomState,
+    ) -> Callable[[Circuit, Progress], FitResult]:
+        """Prepare the patterns of weighted distinct rows for circuits of one structure.
+
+        Call it on a solver that is `resolved`.
+        """
+        assert self.max_iter is not None
+        assert not isinstance(self.batch_size, str)
+        if self.kind == "em" and self.batch_size is None:
+            e_step = self.new_e_step(circuit, evidence, weights)
+            return partial(fit_em, e_step=e_step, m_step=self.m_step, max_iter=self.max_iter)
+        by_row = self.kind == "adam" and self.m_step.mu > 0
+        batches = Batches(
+            circuit,
+            evidence,
+            weights,
+            np.inf if self.batch_size is None else self.batch_size,
+            random_state,
+            by_row=by_row,
+            max_bytes=self.max_bytes,
+            dtype=np.float64 if by_row else self.dtype,
+        )
+        if self.kind == "adam":
+            return partial(
+                fit_adam,
+                batches=batches,
+                mu=self.m_step.mu,
+                pseudocount=self.m_step.pseudocount,
+                step_size=self.step_size,
+                max_iter=self.max_iter,
+                random_state=random_state,
+            )
+        return partial(
+            fit_stepwise_em,
+            batches=batches,
+            m_step=self.m_step,
+            step_size=self.step_size,
+            max_iter=self.max_iter,
+            random_state=random_state,
+        )
+
+
+def _most_batches(weights: np.ndarray) -> float:
+    """With how many batches an epoch visits distinct rows `_MAX_VISITS` times each on average.
+
+    A row of weight w is dealt to w batches, or to all of them: see `minibatches.deal`.
+    """
+    n_parts = np.sort(np.ceil(weights))
+    n_others = np.arange(len(weights), 0, -1)
+    n_visits = np.cumsum(n_parts) - n_parts  # of the rows before
+    allowed = float(_MAX_VISITS * len(weights))
+    is_too_much = n_visits + n_others * n_parts > allowed
+    if not is_too_much.any():
+        return np.inf
+    i = int(np.argmax(is_too_much))
+    return float((allowed - n_visits[i]) / n_others[i])

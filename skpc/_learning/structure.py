@@ -1,0 +1,250 @@
+"""Structure learning: regions and their trees, by mutual information or without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skpc._checks import shown
+from skpc._circuit.tree import neighbours_of, rooted
+from skpc._data.evidence import Evidence
+from skpc._data.sparse_symbols import Symbols, dense_rows
+from skpc._data.units import units_of
+from skpc._kernels.patterns import merge_codes
+from skpc._learning.fixed_trees import given_parents, random_regions
+from skpc._learning.mutual_information import discretized, pairwise_mutual_information
+from skpc._passes.patterns import row_codes
+from skpc._threads import one_blas_thread
+
+_ROOT_SAMPLE_ROWS = 4_000
+_MAX_GROUP = 40
+
+
+Regions = tuple[list[np.ndarray], np.ndarray]
+"""Per region the columns that it observes, and the parents (n_regions,)."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Which regions and trees to learn.
+
+    Attributes
+    ----------
+    kind : {"chow-liu", "chain", "star", "rat"} or sequence of int
+        See `SharpPCDensity`; numbers are the parents of the columns.
+    groups : sequence of sequences, or None
+        Continuous columns to take together; None finds them, see `correlated_groups`.
+    n_repetitions : int
+        Number of random trees.
+    n_components : int
+        Number of Chow-Liu trees.
+    regions : Regions or None
+        What was learnt before, to be used as it is.
+
+    Raises
+    ------
+    ValueError
+        If these do not go together.
+    """
+
+    kind: str | Sequence[int] = "chow-liu"
+    groups: Sequence[Sequence[int]] | None = None
+    n_repetitions: int = 10
+    n_components: int = 1
+    regions: Regions | None = None
+
+    def __post_init__(self) -> None:
+        named = isinstance(self.kind, str)
+        if not named and self.groups:
+            raise ValueError(
+                f"feature_groups={self.groups} cannot go with a structure given as parents, in "
+                "which each column is a region of its own. Set feature_groups=None."
+            )
+        if self.n_components > 1 and not (named and self.kind == "chow-liu"):
+            remedy = "n_components=1"
+            if named and self.kind == "rat":
+                remedy += " and choose the number of trees by n_repetitions"
+            raise ValueError(
+                f"n_components={self.n_components} needs structure='chow-liu', with a tree of its "
+                f"own for each component; got structure={shown(self.kind)}. Set {remedy}."
+            )
+
+    @property
+    def needs_pairs(self) -> bool:
+        """Whether it is learnt from the mutual information of pairs of columns."""
+        is_learnt = isinstance(self.kind, str) and self.kind in ("chow-liu", "star")
+        return self.regions is None and is_learnt
+
+
+def learn_structure(
+    evidence: Evidence,
+    weights: np.ndarray,
+    structure: Structure,
+    n_latents: int,
+    pseudocount: float,
+    random_state: np.random.RandomState,
+) -> Regions:
+    """Regions, and the trees over them; where the root is free it makes for few patterns.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of distinct rows, one region a column.
+    weights : (n,)
+    structure : Structure
+    n_latents : int
+        The more states, the more a correlation must be worth to be modelled.
+    pseudocount : float
+        See `pairwise_mutual_information`.
+    random_state : RandomState
+        Of random trees.
+
+    Returns
+    -------
+    features : per region, the columns it observes
+    parents : (n_regions,)
+    """
+    if structure.regions is not None:
+        return structure.regions
+    kind, groups = structure.kind, structure.groups
+    n_columns = len(evidence.n_symbols)
+    if not isinstance(kind, str):
+        return [np.array([j]) for j in range(n_columns)], given_parents(kind, n_columns)
+    if groups is None:
+        groups = [] if kind == "chain" else correlated_groups(evidence, weights, n_latents)
+    taken = {j for group in groups for j in group}
+    singles = [[j] for j in range(n_columns) if j not in taken]
+    features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
+    if kind == "rat":
+        return random_regions(features, structure.n_repetitions, random_state)
+    if kind == "chain" or len(features) == 1:  # one region makes no pair
+        edges = np.stack([np.arange(len(features) - 1), np.arange(1, len(features))], axis=1)
+    else:
+        columns, n_categories = discretized(evidence, weights)
+        information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
+        if len(features) < n_columns:
+            # A bound from below on the information between groups.
+            rows = np.stack([information[group].max(axis=0) for group in features])
+            information = np.stack([rows[:, group].max(axis=1) for group in features], axis=1)
+            np.fill_diagonal(information, 0.0)
+        if kind == "star":
+            parents = np.full(len(features), np.argmax(information.sum(axis=1)))
+            parents[parents[0]] = -1
+            return features, parents
+        edges = maximum_spanning_tree(information)
+    grouped = evidence.grouped(features)
+    root = best_root(edges, grouped.symbols, grouped.n_symbols)
+    return features, rooted(edges, len(features), root)
+
+
+def correlated_groups(evidence: Evidence, weights: np.ndarray, n_latents: int) -> list[list[int]]:
+    """Groups of continuous columns whose correlation is worth its parameters.
+
+    Two columns with correlation rho gain -n/2 log(1 - rho^2) nats of likelihood by a shared
+    covariance, and cost one parameter a latent state: they are joined where the gain exceeds
+    the Bayesian information criterion's price, the strongest first, up to a largest size.
+    """
+    columns = [j for j, values in enumerate(evidence.values) if values is not None]
+    if len(columns) < 2:
+        return []
+    X = np.stack([evidence.column(j) for j in columns], axis=1)
+    squared, totals = _squared_correlations(X, weights)
+    with np.errstate(divide="ignore"):
+        gain = -0.5 * totals * np.log1p(-np.minimum(squared, 1.0))
+    worth = gain - 0.5 * n_latents * np.log(np.maximum(totals, 1.0))
+    group_of = {i: [i] for i in range(len(columns))}
+    first, second = np.triu_indices(len(columns), 1)
+    order = np.argsort(-gain[first, second], kind="stable")
+    for a, b in zip(first[order], second[order], strict=True):
+        if worth[a, b] <= 0:
+            break
+        left, right = group_of[a], group_of[b]
+        if left is not right and len(left) + len(right) <= _MAX_GROUP:
+            left.extend(right)
+            for i in right:
+                group_of[i] = left
+    distinct = {id(group): group for group in group_of.values() if len(group) > 1}
+    return [sorted(columns[i] for i in group) for group in distinct.values()]
+
+
+def _squared_correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared correlation of each pair of columns where both are observed, and its weight."""
+    seen = ~np.isnan(X)
+    shown = np.where(seen, X, 0.0)
+    shown = shown / units_of(np.abs(shown).max(axis=0))
+    unit = units_of(weights.max())
+    weights = weights / unit  # correlations do not mind, nor what shown is in
+    totals = (weights[:, None] * seen).sum(axis=0)
+    totals = np.where(totals > 0, totals, 1.0)
+    centred = np.where(seen, shown - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
+    weighted = weights[:, None] * seen
+    with one_blas_thread():
+        pairs = seen.T @ weighted
+        cross = centred.T @ (weights[:, None] * centred)
+        squares = (centred**2).T @ weighted  # of column i where j is observed too
+    denominator = squares * squares.T
+    squared = np.divide(cross**2, denominator, out=np.zeros_like(cross), where=denominator > 0)
+    return squared, unit * pairs
+
+
+def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:
+    """Edges (d - 1, 2) of the spanning tree with the largest total similarity.
+
+    Parameters
+    ----------
+    similarity : (d, d) symmetric, non-negative; the diagonal is not used.
+    """
+    # Prim's algorithm, which fits a dense matrix: a sparse copy of it would need twice its memory.
+    n_nodes = similarity.shape[0]
+    edges = np.empty((n_nodes - 1, 2), np.int64)
+    nearest = np.zeros(n_nodes, np.int64)
+    best = similarity[0].astype(np.float64)
+    best[0] = -np.inf
+    is_outside = np.arange(n_nodes) > 0
+    for step in range(n_nodes - 1):
+        new = int(np.argmax(best))
+        edges[step] = nearest[new], new
+        is_outside[new] = False
+        best[new] = -np.inf
+        is_closer = is_outside & (similarity[new] > best)
+        best[is_closer] = similarity[new, is_closer]
+        nearest[is_closer] = new
+    return edges
+
+
+def best_root(edges: np.ndarray, symbols: Symbols, n_symbols: np.ndarray) -> int:
+    """Root of the tree for which the regions have the fewest patterns in all.
+
+    Moving the root across an edge exchanges the patterns on one side for those on the
+    other. Along any path one side only grows, so the sum is convex there, and walking
+    downhill from anywhere ends at the best root. Counted on a fixed stride of the rows,
+    since only speed depends on the answer.
+
+    Parameters
+    ----------
+    edges : (n_regions - 1, 2)
+    symbols : (n_regions, n) int32
+    n_symbols : (n_regions,)
+    """
+    stride = -(-symbols.shape[1] // _ROOT_SAMPLE_ROWS)
+    symbols = dense_rows(symbols, slice(None, None, stride))
+    root = 0
+    parents = rooted(edges, n_symbols.shape[0], root)
+    codes, n_patterns, first_rows = row_codes(parents, symbols, n_symbols)
+    neighbours = neighbours_of(edges, n_symbols.shape[0])
+    while neighbours[root]:
+        # Only the largest neighbour can be better: its side has at most the patterns of
+        # everything but any smaller neighbour's side.
+        largest = max(neighbours[root], key=lambda r: n_patterns[r])
+        others = np.array([r for r in neighbours[root] if r != largest], np.int64)
+        rest = np.empty_like(codes[root])
+        n_rest = merge_codes(
+            symbols[root], n_symbols[root], others, codes, n_patterns, rest, first_rows[root]
+        )
+        if n_rest >= n_patterns[largest]:
+            break
+        codes[root], n_patterns[root] = rest, n_rest
+        root = largest
+    return root

@@ -1,0 +1,1 @@
+"""Upward and downward passes over the patterns of rows."""

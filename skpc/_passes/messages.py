@@ -1,0 +1,168 @@
+"""Upward and downward passes: log-likelihoods and expected counts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from skpc._circuit.circuit import Circuit
+from skpc._data.evidence import Evidence
+from skpc._kernels import messages as kernels
+from skpc._kernels.gemm import TILE_ROWS, padded
+from skpc._passes.counts import ExpectedCounts
+from skpc._passes.patterns import Patterns
+from skpc._threads import launch, table_work
+
+_MOMENT_CHUNKS = 8
+_ROW_TASK_BYTES = 2**21
+
+
+class Messages:
+    """The messages of a circuit over the patterns of a data set, and passes over them.
+
+    Parameters
+    ----------
+    n_message_rows, n_regions, n_latents : int
+        Largest sizes that will be used.
+    dtype : float64 or float32
+        Of the messages; products, exponents and likelihoods are float64 in any case.
+    keep_products : bool
+        Whether a downward pass will follow.
+    """
+
+    def __init__(
+        self,
+        n_message_rows: int,
+        n_regions: int,
+        n_latents: int,
+        *,
+        dtype: DTypeLike = np.float64,
+        keep_products: bool = True,
+    ) -> None:
+        self.n_latents = n_latents
+        self.dtype = np.dtype(dtype)
+        self._keep_products = keep_products
+        self._allocate(n_message_rows)
+        self.weights = np.zeros((n_regions, n_latents, self.sums.shape[1]), dtype)
+        self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
+
+    def _allocate(self, n_message_rows: int) -> None:
+        n_padded = padded(self.n_latents, self.dtype)
+        # Block products may touch up to one tile behind the last row.
+        shape = (n_message_rows + TILE_ROWS, n_padded)
+        self.sums = np.zeros(shape, self.dtype)
+        self.products = np.zeros(shape if self._keep_products else (0, n_padded), self.dtype)
+        self.exponents = np.zeros(shape[0], np.int64)
+
+    def make_room(self, n_message_rows: int) -> None:
+        """Allow for so many rows; the messages so far may be lost."""
+        if n_message_rows + TILE_ROWS > len(self.sums):
+            self._allocate(n_message_rows)
+
+    @staticmethod
+    def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
+        """Memory of one message row."""
+        return 2 * padded(n_latents, dtype) * np.dtype(dtype).itemsize + 8
+
+    def upward(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
+        """Evaluate every node on every pattern of the evidence."""
+        likelihoods, exponents = circuit.inputs.likelihoods(evidence)
+        table = np.zeros((len(likelihoods), self.sums.shape[1]))
+        table[:, : circuit.n_latents] = likelihoods
+        launch(
+            kernels.upward, np.append(0, circuit.n_regions + patterns.up_levels), patterns, table,
+            exponents, circuit.sum_weights, self.weights, self.weights_t, self.products, self.sums,
+            self.exponents, work=table_work(patterns.n_message_rows, self.n_latents),
+        )  # fmt: skip
+
+    def root_log_likelihoods(self, circuit: Circuit, patterns: Patterns) -> np.ndarray:
+        """Log-likelihood of each pattern of the roots, in nats; call after `upward`."""
+        likelihoods = np.empty(patterns.n_patterns[patterns.roots[0]])
+        exponents = np.empty(len(likelihoods), np.int64)
+        kernels.root_likelihoods(
+            patterns.roots,
+            patterns.row_start,
+            circuit.root_weights,
+            self.sums,
+            self.exponents,
+            likelihoods,
+            exponents,
+        )
+        return np.log(likelihoods) + exponents * np.log(2.0)
+
+    def downward(
+        self, circuit: Circuit, evidence: Evidence, patterns: Patterns, *, with_gate: bool = False
+    ) -> ExpectedCounts:
+        """Expected counts of the weighted patterns; call after `upward`, once."""
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        n_padded = self.sums.shape[1]
+        root = patterns.roots[0]
+        n_root = patterns.n_patterns[root]
+        n_root_tasks = -(-n_root // kernels.TASK_ROWS)
+        log_likelihoods = np.empty(n_root)
+        root_counts = np.empty((n_root_tasks, len(circuit.root_weights)))
+        root_gate = np.zeros((n_root_tasks, int(with_gate)))
+        n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
+        dtype = self.sums.dtype
+        partial_counts = np.empty((n_tasks, padded(n_latents, dtype), n_padded), dtype)
+        partial_gate = np.empty((n_tasks, n_latents if with_gate else 0))
+        sums = np.zeros((n_regions, n_latents, n_latents))
+        gate = np.zeros((n_regions, partial_gate.shape[1]))
+        symbols = np.zeros((int(evidence.n_symbols.sum()), n_padded))
+        n_left = -(-patterns.n_patterns // kernels.TASK_ROWS)
+        last_level = n_root_tasks + len(patterns.down_tasks) + n_regions
+        launch(
+            kernels.downward,
+            np.concatenate([[0], n_root_tasks + patterns.down_levels, [last_level]]),
+            patterns, circuit.root_weights, self.weights, self.products, self.sums,
+            self.exponents, partial_counts, partial_gate, n_left,
+            log_likelihoods, root_counts, root_gate, sums, gate, symbols,
+            work=table_work(patterns.n_message_rows, n_latents),
+        )  # fmt: skip
+        if with_gate:
+            gate[root, 0] = root_gate.sum()
+        root_rows = slice(patterns.row_start[root], patterns.row_start[root] + n_root)
+        return ExpectedCounts(
+            log_likelihood=float(np.sum(log_likelihoods * patterns.weights[root_rows])),
+            root=root_counts.sum(axis=0),
+            sums=sums,
+            inputs=circuit.inputs.summarize(evidence, symbols[:, :n_latents]),
+            gate=gate if with_gate else None,
+        )
+
+    def row_curvature(
+        self,
+        circuit: Circuit,
+        patterns: Patterns,
+        codes: np.ndarray,
+        weights: np.ndarray | None = None,
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Hessian traces of rows, and with `weights` the second moments of their flows.
+
+        Call between `upward` and `downward`. See ``kernels.row_curvature``.
+        """
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        n_rows = codes.shape[1]
+        n_padded = self.sums.shape[1]
+        per_row = n_regions * n_padded * 8
+        rows_per_block = max(TILE_ROWS, _ROW_TASK_BYTES // per_row // TILE_ROWS * TILE_ROWS)
+        rows_per_block = min(rows_per_block, 128)
+        n_blocks = -(-n_rows // rows_per_block)
+        traces = np.empty(n_rows)
+        if weights is None:
+            moments = np.zeros((n_blocks, 0, 0, 0))
+            weights = np.ones(n_rows)
+        else:
+            moments = np.zeros((min(_MOMENT_CHUNKS, n_blocks), n_regions, n_padded, n_padded))
+        launch(
+            kernels.row_curvature, len(moments), patterns, codes, circuit.root_weights, weights,
+            self.weights, self.products, self.sums, self.exponents, rows_per_block, traces,
+            moments,
+        )  # fmt: skip
+        if not moments.size:
+            return traces, None, None
+        total = moments.sum(axis=0)[:, :n_latents, :n_latents]
+        root_moments = total[patterns.roots, 0].ravel()
+        sum_moments = total * circuit.sum_weights**2
+        sum_moments[patterns.roots] = 0.0
+        return traces, root_moments, sum_moments

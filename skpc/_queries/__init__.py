@@ -1,0 +1,1 @@
+"""Questions to a fitted circuit beyond the likelihood."""

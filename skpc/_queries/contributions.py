@@ -1,0 +1,225 @@
+"""What all other columns of a row say of one column, or of a latent variable: exactly."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.tree import children_of, levels_of, with_ancestors
+from skpc._data.evidence import Evidence
+from skpc._kernels import contributions as kernels
+from skpc._kernels import draws
+from skpc._kernels.gemm import TILE_ROWS, padded
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
+from skpc._passes.patterns import Patterns, row_codes
+from skpc._queries.posteriors import blocks_after_upward, rows_per_task
+from skpc._threads import launch, table_work
+
+_FINISH_ROWS = 1024
+_TYPICAL_ROWS = 64
+_TABLE_GAIN = 2
+"""How many times `_TYPICAL_ROWS` rows are asked about: several, as patterns grow more slowly."""
+
+
+def contributions(
+    circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """Minus log p(x_i | the other observed columns of the row) of every column, in nats.
+
+    One pass up and one down, for all columns together.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features) array or sparse matrix
+        NaN is missing: it contributes zero.
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    (n, n_features) float64
+    """
+    n_latents, n_padded = circuit.n_latents, padded(circuit.n_latents, np.float64)
+    column_start = np.append(0, np.cumsum([len(columns) for columns in circuit.features]))
+    columns = np.concatenate(circuit.features).astype(np.int64)
+    plan = _plan(circuit)
+    order, parent_of = with_ancestors(circuit.parents, plan.flows_into)
+    has_own = circuit.inputs.n_categories > 0
+    # Those without a continuous column in the parent, to which all children's sums matter.
+    is_inverse = (plan.source == kernels.FLOWS) | (plan.source == kernels.TABLE)
+    is_inverse &= circuit.parents >= 0
+    is_inverse &= (has_own | (np.diff(column_start) == 0))[circuit.parents]
+    inverted = np.flatnonzero(is_inverse)
+    n_others = sum(len(part) for part in circuit.features if len(part) > 1)
+    bytes_per_row = 8 * (n_others * (3 * n_latents + n_padded) + 2 * X.shape[1])
+    is_mixture = len(circuit.roots) > 1
+    is_ratio = np.zeros((X.shape[1], 1), bool)
+    is_ratio[columns[np.repeat(has_own, np.diff(column_start))]] = True
+    without_region = np.setdiff1d(np.arange(X.shape[1]), columns)
+
+    def table_rows(patterns: Patterns) -> np.ndarray:
+        n_rows = -(-patterns.n_patterns * plan.n_below // TILE_ROWS) * TILE_ROWS
+        return np.where(plan.source == kernels.TABLE, n_rows, 0)
+
+    def table_bytes(patterns: Patterns) -> int:
+        return 8 * n_padded * int(table_rows(patterns).sum())
+
+    out = np.zeros(X.shape)
+    for rows, block, evidence, patterns, messages in blocks_after_upward(
+        circuit, X, bytes_per_row, max_bytes, table_bytes
+    ):
+        reciprocals, reciprocal_start = _reciprocals(circuit, evidence)
+        others_start, others, others_exponents = circuit.inputs.likelihoods_of_others(evidence)
+        n_table = table_rows(patterns)
+        table_start = np.cumsum(n_table) - n_table
+        table = np.empty((int(n_table.sum()), n_padded))
+        table[:, n_latents:] = 0.0
+        launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, n_latents)
+        launch(
+            kernels.fill_table, plan.table_levels, patterns, plan.table_regions, has_own,
+            plan.n_below, table_start, reciprocals, reciprocal_start, messages.weights_t,
+            messages.products, messages.sums, is_inverse, messages.exponents, table,
+            work=table_work(len(table), n_latents),
+        )  # fmt: skip
+        n_rows = int(patterns.n_patterns[patterns.roots[0]])
+        values = (
+            np.full((X.shape[1], n_rows), -np.inf) if is_mixture else np.empty((X.shape[1], n_rows))
+        )
+        values[without_region] = 0.0
+        n_at_once = rows_per_task(len(order), messages)
+        launch(
+            kernels.contributions, -(-n_rows // n_at_once), patterns, order, parent_of,
+            plan.source, has_own, column_start, columns, plan.n_below, plan.below_start,
+            plan.below, table_start, table, reciprocals, reciprocal_start, others_start,
+            _with_padding(others, n_padded), others_exponents, circuit.root_weights,
+            messages.weights, messages.products, messages.sums, is_inverse, messages.exponents,
+            n_at_once, values,
+        )  # fmt: skip
+        for first in range(0, len(block), _FINISH_ROWS):  # what is at work stays in the cache
+            some = slice(first, first + _FINISH_ROWS)
+            found = values[:, patterns.root_codes[some]]
+            if not is_mixture:
+                np.log(found, out=found, where=is_ratio)  # in vectors, as no kernel can
+            part = out[rows][some]
+            part[:] = found.T
+            np.copyto(part, 0.0, where=np.isnan(block[some]))
+    return out
+
+
+class _Plan(NamedTuple):
+    """How `contributions` finds each column's ratio; see ``kernels.contributions``.
+
+    Attributes
+    ----------
+    source : (n_regions,)
+    flows_into : (.,) regions
+    n_below, below_start, below : columns in the subtree of a region, in the order of its table
+    table_regions, table_levels : tasks of ``kernels.fill_table``
+    """
+
+    source: np.ndarray
+    flows_into: np.ndarray
+    n_below: np.ndarray
+    below_start: np.ndarray
+    below: np.ndarray
+    table_regions: np.ndarray
+    table_levels: np.ndarray
+
+
+def _plan(circuit: Circuit) -> _Plan:
+    """Go up where that takes fewer products with sum weights than to go down.
+
+    It is decided for rows that the circuit itself would draw, not for those that are asked
+    about: what a row gets must not depend on its neighbours, to the last bit.
+    """
+    parents, n_regions = circuit.parents, circuit.n_regions
+    start, children = children_of(parents)
+    bottomup, level_start = levels_of(parents, from_leaves=True)
+    n_below = np.array([len(columns) for columns in circuit.features])
+    is_discrete = np.array([known is not None for known in circuit.inputs.categories])
+    table_cost = _typical_patterns(circuit)
+    n_continuous = (~is_discrete).astype(np.int64)
+    for region in bottomup[parents[bottomup] >= 0]:  # trees differ in height: roots are anywhere
+        n_below[parents[region]] += n_below[region]
+        n_continuous[parents[region]] += n_continuous[region]
+    table_cost = table_cost * n_below
+    is_leaf = np.diff(start) == 0
+    least_cost = np.zeros(n_regions)
+    source = np.full(n_regions, kernels.FLOWS)
+    for region in bottomup:
+        below = children[start[region] : start[region + 1]]
+        table_cost[region] += table_cost[below].sum()
+        flow_cost = _TABLE_GAIN * _TYPICAL_ROWS + least_cost[below].sum()
+        least_cost[region] = flow_cost
+        if n_below[region] == 0:
+            source[region], least_cost[region] = kernels.NOTHING, 0
+        elif parents[region] < 0:
+            pass
+        elif is_leaf[region] and n_below[region] == 1 and n_continuous[region]:
+            source[region], least_cost[region] = kernels.SUMS, 0
+        elif not n_continuous[region] and (is_leaf[region] or table_cost[region] <= flow_cost):
+            source[region], least_cost[region] = kernels.TABLE, table_cost[region]
+    for region in bottomup[::-1]:  # a table needs those below it
+        parent = parents[region]
+        if parent >= 0 and source[parent] == kernels.TABLE and n_below[region]:
+            source[region] = kernels.TABLE
+    below_of: list[list[int]] = [[]] * n_regions
+    for region in bottomup:
+        if source[region] in (kernels.TABLE, kernels.SUMS):
+            below_of[region] = [
+                *circuit.features[region],
+                *(j for e in children[start[region] : start[region + 1]] for j in below_of[e]),
+            ]
+    lengths = np.array([len(columns) for columns in below_of])
+    has_table = source == kernels.TABLE
+    in_order = has_table[bottomup]
+    return _Plan(
+        source=source,
+        flows_into=np.flatnonzero(source == kernels.FLOWS),
+        n_below=n_below,
+        below_start=np.cumsum(lengths) - lengths,
+        below=np.array([j for columns in below_of for j in columns], np.int64),
+        table_regions=bottomup[in_order],
+        table_levels=np.append(0, np.cumsum(in_order))[level_start],
+    )
+
+
+def _typical_patterns(circuit: Circuit) -> np.ndarray:
+    """Numbers of patterns (n_regions,) of some rows that the circuit draws."""
+    shape = (circuit.n_regions, _TYPICAL_ROWS)
+    uniforms = np.random.RandomState(0).random_sample((2, *shape))
+    states, symbols = np.empty(shape, np.int64), np.empty(shape, np.int32)
+    topdown, _ = levels_of(circuit.parents, from_leaves=False)
+    inputs = circuit.inputs
+    draws.draw_symbols(
+        topdown, circuit.parents, circuit.root_weights, circuit.sum_weights, inputs.probs,
+        inputs.start, uniforms, states, symbols,
+    )  # fmt: skip
+    return row_codes(circuit.parents, symbols, np.maximum(inputs.n_categories, 1)).n_patterns
+
+
+def _reciprocals(circuit: Circuit, evidence: Evidence) -> tuple[np.ndarray, np.ndarray]:
+    """One over the likelihoods (., padded K) of the symbols of categorical columns.
+
+    And in which row the first symbol of all regions would be, to find those of each region.
+    """
+    inputs = circuit.inputs
+    n_symbols = np.where(inputs.n_categories > 0, inputs.n_categories + 2, 0)
+    first = np.cumsum(n_symbols) - n_symbols
+    n_latents = circuit.n_latents
+    table = np.zeros((int(n_symbols.sum()), padded(n_latents, np.float64)))
+    table[:, :n_latents] = 1.0  # missing
+    own = np.flatnonzero(n_symbols)
+    offsets = np.arange(inputs.start[-1]) - np.repeat(inputs.start[:-1], inputs.n_categories)
+    table[np.repeat(first, inputs.n_categories) + offsets, :n_latents] = 1.0 / inputs.probs
+    table[(first + n_symbols - 1)[own], :n_latents] = 1.0 / inputs.unseen[own]
+    return table, first - (np.cumsum(evidence.n_symbols) - evidence.n_symbols)
+
+
+def _with_padding(table: np.ndarray, n_padded: int) -> np.ndarray:
+    out = np.zeros((len(table), n_padded))
+    out[:, : table.shape[1]] = table
+    return out

@@ -1,0 +1,234 @@
+"""Rows completed by what the circuit says of their missing cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.inputs import Categorical
+from skpc._circuit.tree import tree_of_region
+from skpc._data.evidence import Evidence
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, pass_bytes, row_blocks
+from skpc._passes.messages import Messages
+from skpc._passes.patterns import Patterns, build_patterns
+from skpc._queries.posteriors import posterior_blocks
+from skpc._queries.sampling import sample_given
+
+STRATEGIES = ("mean_mode", "sample", "max_product")
+
+
+def complete(
+    circuit: Circuit,
+    X: np.ndarray,
+    strategy: str,
+    random_state: np.random.RandomState,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """X with its missing cells filled, given the others of their row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features), NaN missing
+    strategy : {"mean_mode", "sample", "max_product"}
+        See `SharpPCImputer`.
+    random_state : RandomState
+        Of "sample". Rows with missing cells take their draws one after the other, whatever
+        the blocks.
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    (n, n_features) float64
+    """
+    filled = np.array(X, np.float64)
+    incomplete = np.flatnonzero(np.isnan(filled).any(axis=1))
+    if not len(incomplete):
+        return filled
+    rows = filled[incomplete]
+    if strategy == "sample":
+        filled[incomplete] = sample_given(circuit, rows, 1, random_state, max_bytes=max_bytes)
+    else:
+        fill = {"mean_mode": _mean_mode, "max_product": _max_product}[strategy]
+        filled[incomplete] = fill(circuit, rows, max_bytes)
+    return filled
+
+
+def _mean_mode(circuit: Circuit, X: np.ndarray, max_bytes: int) -> np.ndarray:
+    """Rows with the mean of each missing number and the mode of each missing category."""
+    holes = np.isnan(X)
+    regions = [r for r, columns in enumerate(circuit.features) if holes[:, columns].any()]
+    largest_group = max(len(circuit.features[region]) for region in regions)
+    bytes_per_row = 32 * X.shape[1] + 24 * circuit.n_latents * largest_group
+    if len(circuit.roots) > 1:  # the masses of all columns wait for the last tree
+        n_categories = int(circuit.inputs.n_categories.max(initial=0))
+        bytes_per_row += 8 * n_categories * X.shape[1]
+    out = np.empty_like(X)
+    for rows, block, codes, flows in posterior_blocks(
+        circuit, X, regions, bytes_per_row=bytes_per_row, max_bytes=max_bytes
+    ):
+        distinct = block[np.unique(codes, return_index=True)[1]]
+        out[rows] = _means_and_modes(circuit, regions, distinct, flows)[codes]
+    return out
+
+
+def _means_and_modes(
+    circuit: Circuit, regions: Sequence[int], X: np.ndarray, flows: np.ndarray
+) -> np.ndarray:
+    """X filled, from the posteriors (n_regions, n, K) of all regions with missing cells."""
+    holes = np.isnan(X)
+    out = np.where(holes, 0.0, X)
+    masses: dict[int, np.ndarray] = {}
+    categories: dict[int, np.ndarray] = {}
+    for region, of_region in zip(regions, flows, strict=True):
+        columns = circuit.features[region]
+        rows = np.flatnonzero(holes[:, columns].any(axis=1))
+        distribution = circuit.inputs[region] if len(rows) else None
+        if isinstance(distribution, Gaussian):
+            expected = np.einsum(
+                "ik,ika->ia", of_region[rows], distribution.completed(X[rows][:, columns])
+            )
+            cells = rows[:, None], columns
+            out[cells] += np.where(holes[cells], expected, 0.0)
+        elif isinstance(distribution, Categorical):
+            column = int(columns[0])
+            # Several trees observe the column: their masses add.
+            masses[column] = masses.get(column, 0.0) + of_region[rows] @ distribution.probs.T
+            categories[column] = distribution.categories
+    for column, mass in masses.items():
+        out[holes[:, column], column] = categories[column][mass.argmax(axis=1)]
+    return out
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some rows of a table: their patterns, and how to go down from the roots'.
+
+    Attributes
+    ----------
+    X : (n, n_features) float64, NaN missing
+    evidence : Evidence
+    patterns : Patterns
+    """
+
+    circuit: Circuit
+    X: np.ndarray
+    evidence: Evidence
+    patterns: Patterns
+
+    @classmethod
+    def of(cls, circuit: Circuit, X: np.ndarray) -> _Block:
+        evidence = circuit.inputs.encode(X)
+        patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
+        return cls(circuit, X, evidence, patterns)
+
+    @property
+    def representatives(self) -> np.ndarray:
+        """One row (n_distinct,) for each pattern of the roots."""
+        return np.unique(self.patterns.root_codes, return_index=True)[1]
+
+    def message_rows(self, region: int) -> slice:
+        first = self.patterns.row_start[region]
+        return slice(first, first + self.patterns.n_patterns[region])
+
+    def links(self, region: int) -> np.ndarray:
+        """The pattern of a region below each pattern of its parent."""
+        first = self.patterns.code_start[region]
+        n_links = self.patterns.n_patterns[self.patterns.parents[region]]
+        return self.patterns.child_codes[first : first + n_links]
+
+
+def _max_product(circuit: Circuit, X: np.ndarray, max_bytes: int) -> np.ndarray:
+    """Rows with the most probable missing cells and latent states together."""
+    of_region = 2 * Messages.bytes_per_row(circuit.n_latents)  # of maxima and choices
+    largest_group = max(map(len, circuit.features))
+    bytes_per_row = pass_bytes(circuit) + circuit.n_regions * of_region + X.shape[1] * 32
+    bytes_per_row += 24 * circuit.n_latents * largest_group
+    out = np.empty_like(X)
+    for rows in row_blocks(len(X), bytes_per_row, max_bytes):
+        out[rows] = _most_probable(_Block.of(circuit, X[rows]))
+    return out
+
+
+def _most_probable(block: _Block) -> np.ndarray:
+    """The same for one block."""
+    circuit, patterns = block.circuit, block.patterns
+    n_roots = len(circuit.roots)
+    values, choices = _max_messages(block)
+    at_roots = np.concatenate([values[int(root)] for root in circuit.roots], axis=1)
+    best = np.argmax(np.log(circuit.root_weights) + at_roots, axis=1)
+    tree_of_row, root_states = np.divmod(best, circuit.n_latents)
+    tree_of = tree_of_region(circuit.parents)
+    rows_of = [np.flatnonzero(tree_of_row == tree) for tree in range(n_roots)]
+    out = block.X[block.representatives]
+    holes = np.isnan(out)
+    codes: dict[int, np.ndarray] = {}
+    states: dict[int, np.ndarray] = {}
+    for region in map(int, patterns.topdown):
+        parent = int(circuit.parents[region])
+        rows = rows_of[tree_of[region]]
+        if parent < 0:
+            codes[region], states[region] = rows, root_states[rows]
+        else:
+            codes[region] = block.links(region)[codes[parent]]
+            states[region] = choices[region][codes[region], states[parent]]
+        columns = circuit.features[region]
+        incomplete = holes[np.ix_(rows, columns)].any(axis=1)
+        rows, state = rows[incomplete], states[region][incomplete]
+        distribution = circuit.inputs[region] if len(rows) else None
+        if isinstance(distribution, Gaussian):
+            cells = np.ix_(rows, columns)
+            out[cells] = distribution.completed(out[cells])[np.arange(len(rows)), state]
+        elif isinstance(distribution, Categorical):
+            likeliest = distribution.categories[distribution.probs.argmax(axis=0)]
+            out[rows, columns[0]] = likeliest[state]
+    return out[patterns.root_codes]
+
+
+def _max_messages(block: _Block) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+    """Maxima instead of sums in the upward pass, in logarithms.
+
+    Returns
+    -------
+    values : per root, the largest log probability (U, K) given each of its states
+    choices : per other region, the best state (U, K) given each state of the parent
+    """
+    circuit, patterns = block.circuit, block.patterns
+    first_symbol = np.cumsum(block.evidence.n_symbols) - block.evidence.n_symbols
+    below: dict[int, np.ndarray] = {}
+    choices: dict[int, np.ndarray] = {}
+    for region in map(int, patterns.topdown[::-1]):
+        symbols = patterns.symbols[block.message_rows(region)] - first_symbol[region]
+        value = _log_peaks(circuit, block.evidence, region)[symbols]
+        children = slice(*patterns.children_start[region : region + 2])
+        for child in map(int, patterns.children[children]):
+            value += below.pop(child)[block.links(child)]
+        if circuit.parents[region] >= 0:
+            log_weights = np.log(circuit.sum_weights[region])
+            best = np.full_like(value, -np.inf)
+            choices[region] = np.zeros(value.shape, np.int32)
+            for j in range(circuit.n_latents):
+                candidate = value[:, j : j + 1] + log_weights[:, j]
+                choices[region][candidate > best] = j
+                np.maximum(best, candidate, out=best)
+            value = best
+        below[region] = value
+    return below, choices
+
+
+def _log_peaks(circuit: Circuit, evidence: Evidence, region: int) -> np.ndarray:
+    """Log likelihood (n_symbols, K) of a region's symbols, what is missing at its best."""
+    distribution = circuit.inputs[region]
+    vectors = evidence.values[region]
+    if isinstance(distribution, Gaussian) and vectors is not None:
+        return distribution.log_peak(vectors)
+    if isinstance(distribution, Categorical):
+        probs = distribution.probs
+        return np.log(np.concatenate([probs, probs.max(axis=0)[None], distribution.unseen[None]]))
+    return np.zeros((int(evidence.n_symbols[region]), circuit.n_latents))

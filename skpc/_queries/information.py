@@ -1,0 +1,173 @@
+"""How much columns, and latent variables, tell of each other under a circuit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.tree import levels_of
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
+from skpc._passes.likelihood import log_likelihood
+from skpc._threads import one_blas_thread
+
+_BLOCK_BYTES = 2**28
+
+
+def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
+    """Mutual information of each pair of categorical columns under the circuit, in nats.
+
+    Exact, from the joint distribution of every two columns: that of a column and of each latent
+    variable is carried along the edges of the tree.
+
+    Returns
+    -------
+    (n_columns, n_columns) float64
+        Symmetric; entropies on the diagonal; zero where a column is not observed.
+    """
+    categories: list[np.ndarray] = [np.empty(0)] * n_columns
+    for region, columns in enumerate(circuit.features):
+        known = circuit.inputs.categories[region]
+        if known is None:
+            raise ValueError(f"Column {columns[0]} is continuous: only categories are counted.")
+        if len(columns):
+            categories[columns[0]] = known
+    start = np.cumsum([0, *map(len, categories)])
+    marginals = _latent_marginals(circuit)
+    probabilities = np.zeros(start[-1])
+    for region, columns in enumerate(circuit.features):
+        if len(columns):
+            cells = slice(start[columns[0]], start[columns[0] + 1])
+            probabilities[cells] += circuit.inputs[region].probs @ marginals[region]
+    out = np.zeros((n_columns, n_columns))
+    observed = np.flatnonzero(np.diff(start))
+    bytes_per_cell = _bytes_per_cell(circuit, start[-1])
+    with one_blas_thread():
+        for block in _blocks(observed, np.diff(start)[observed] * bytes_per_cell):
+            cells = slice(start[block[0]], start[block[-1] + 1])
+            joint = _joint(circuit, marginals, block, start)
+            independent = probabilities[cells, None] * probabilities
+            with np.errstate(divide="ignore", invalid="ignore"):
+                terms = np.where(joint > 0.0, joint * np.log(joint / independent), 0.0)
+            by_column = np.add.reduceat(terms, start[block] - start[block[0]], axis=0)
+            out[np.array(block)[:, None], observed] = np.add.reduceat(
+                by_column, start[observed], axis=1
+            )
+    out = np.maximum((out + out.T) / 2, 0.0)
+    surprise = -np.log(np.where(probabilities > 0.0, probabilities, 1.0))
+    out[observed, observed] = np.add.reduceat(probabilities * surprise, start[observed])
+    return out
+
+
+def pair_table_bytes(circuit: Circuit) -> int:
+    """Memory of `mutual_information`, about: one column is taken at a time at least."""
+    n_categories = [0 if known is None else len(known) for known in circuit.inputs.categories]
+    return max(n_categories) * _bytes_per_cell(circuit, sum(n_categories))
+
+
+def _bytes_per_cell(circuit: Circuit, n_cells: int) -> int:
+    """Memory of one category's joint distribution with latent variables and all categories."""
+    return 8 * (circuit.n_regions * circuit.n_latents + 3 * int(n_cells))
+
+
+def pointwise_total_correlation(
+    circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """What each row (n, n_features) shows: log p(x) - sum_i log p(x_i), in nats."""
+    scores = log_likelihood(circuit, X, max_bytes=max_bytes)
+    half = max(1, max_bytes // 2)
+    for rows in row_blocks(len(X), 48 * X.shape[1], half):
+        _subtract_marginals(circuit, X[rows], scores[rows], half)
+    return scores
+
+
+def _subtract_marginals(
+    circuit: Circuit, X: np.ndarray, scores: np.ndarray, max_bytes: int
+) -> None:
+    """Subtract sum_i log p(x_i) of each row from its score."""
+    n_columns = X.shape[1]
+    levels, places = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
+    n_levels = np.array([len(values) for values in levels])
+    # Different values, each in a row of its own, of as many columns at a time as fit.
+    room = min(_BLOCK_BYTES, max(1, max_bytes // 2))
+    for columns in _blocks(np.arange(n_columns), n_levels * 8 * n_columns, room):
+        start = np.cumsum(n_levels[columns]) - n_levels[columns]
+        alone = np.full((n_levels[columns].sum(), n_columns), np.nan)
+        for column, first in zip(columns, start, strict=True):
+            alone[first : first + n_levels[column], column] = levels[column]
+        of_values = log_likelihood(circuit, alone, max_bytes=max(1, max_bytes // 2))
+        for column, first in zip(columns, start, strict=True):
+            scores -= of_values[first + places[column]]
+
+
+def edge_information(circuit: Circuit) -> np.ndarray:
+    """Mutual information (n_regions,) of each latent variable and its parent; NaN at a root."""
+    marginals = _latent_marginals(circuit)
+    out = np.full(circuit.n_regions, np.nan)
+    for region in np.flatnonzero(circuit.parents >= 0):
+        above = marginals[circuit.parents[region]]
+        above = above / above.sum()
+        weights = circuit.sum_weights[region]
+        terms = above[:, None] * weights * np.log(weights / (above @ weights))
+        out[region] = max(float(terms.sum()), 0.0)
+    return out
+
+
+def _blocks(
+    columns: np.ndarray, n_bytes: np.ndarray, max_bytes: int = _BLOCK_BYTES
+) -> list[list[int]]:
+    """Consecutive columns taken together while what they need, each so many bytes, fits."""
+    blocks: list[list[int]] = [[]]
+    room = max_bytes
+    for column, needed in zip(columns.tolist(), n_bytes.tolist(), strict=True):
+        if blocks[-1] and needed > room:
+            blocks.append([])
+            room = max_bytes
+        blocks[-1].append(column)
+        room -= needed
+    return blocks
+
+
+def _latent_marginals(circuit: Circuit) -> np.ndarray:
+    """Prior probabilities (n_regions, K) of latent states, times that of their tree."""
+    topdown, _ = levels_of(circuit.parents, from_leaves=False)
+    marginals = np.empty((circuit.n_regions, circuit.n_latents))
+    marginals[circuit.roots] = circuit.root_weights.reshape(-1, circuit.n_latents)
+    for region in topdown[len(circuit.roots) :]:
+        marginals[region] = marginals[circuit.parents[region]] @ circuit.sum_weights[region]
+    return marginals
+
+
+def _joint(
+    circuit: Circuit, marginals: np.ndarray, block: list[int], start: np.ndarray
+) -> np.ndarray:
+    """Joint probabilities of all categories of the columns of `block` and of all columns."""
+    parents, n_latents = circuit.parents, circuit.n_latents
+    first, last = start[block[0]], start[block[-1] + 1]
+    n_cells = last - first
+    topdown, _ = levels_of(parents, from_leaves=False)
+    # messages[r][v, k] = P(a category v, Z_r = k), of the categories below r first.
+    messages = np.zeros((circuit.n_regions, n_cells, n_latents))
+    is_below = np.zeros((circuit.n_regions, n_cells), bool)
+    for region in topdown[::-1]:
+        columns = circuit.features[region]
+        if len(columns) and first <= start[columns[0]] < last:
+            cells = slice(start[columns[0]] - first, start[columns[0] + 1] - first)
+            messages[region, cells] = circuit.inputs[region].probs * marginals[region]
+            is_below[region, cells] = True
+        parent = parents[region]
+        if parent >= 0:
+            rows = is_below[region]
+            is_below[parent] |= rows
+            towards = circuit.sum_weights[region] * marginals[parent][:, None] / marginals[region]
+            messages[parent, rows] = messages[region, rows] @ towards.T
+    joint = np.zeros((n_cells, start[-1]))
+    for region in topdown:
+        parent = parents[region]
+        if parent >= 0:
+            rows = ~is_below[region]
+            messages[region, rows] = messages[parent, rows] @ circuit.sum_weights[region]
+        columns = circuit.features[region]
+        if len(columns):
+            cells = slice(start[columns[0]], start[columns[0] + 1])
+            joint[:, cells] += messages[region] @ circuit.inputs[region].probs.T
+    return joint

@@ -1,0 +1,162 @@
+"""Marginal circuits, and conditional distributions of single columns."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.tree import levels_of
+from skpc._kernels.gemm import TILE_ROWS, multiply, padded
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
+from skpc._passes.likelihood import log_likelihood
+from skpc._queries.posteriors import posterior_blocks
+
+
+class ConditionalMoments(NamedTuple):
+    """Mean and variance of a continuous column given the rest of each row.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_samples,)
+    variance : ndarray of shape (n_samples,)
+    """
+
+    mean: np.ndarray
+    variance: np.ndarray
+
+
+def conditional(
+    circuit: Circuit, X: Any, column: int, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray | ConditionalMoments:
+    """The distribution of a column given the other observed columns of each row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features) array or sparse matrix
+        NaN is missing; what `column` shows does not matter.
+    column : int
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    (n, n_categories) array, rows summing to one, or moments if the column is continuous
+    """
+    regions = [r for r, columns in enumerate(circuit.features) if column in columns]
+    if not regions:
+        raise ValueError(f"The circuit does not observe column {column}.")
+    known = circuit.inputs.categories[regions[0]]
+    out = np.empty((X.shape[0], 2 if known is None else len(known)))
+    largest_group = max(len(circuit.features[region]) for region in regions)
+    of_row = 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
+    for rows in row_blocks(X.shape[0], of_row + 16 * out.shape[1], max(1, max_bytes // 2)):
+        block = np.array(X[rows].toarray() if issparse(X) else X[rows], np.float64)
+        block[:, column] = np.nan
+        for some, part, codes, flows in posterior_blocks(
+            circuit, block, regions, max_bytes=max(1, max_bytes // 2)
+        ):
+            distinct = part[np.unique(codes, return_index=True)[1]]
+            summed = _table if known is not None else _moments
+            out[rows][some] = summed(circuit, regions, column, distinct, flows)[codes]
+    if known is not None:
+        return out
+    return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())
+
+
+def _table(
+    circuit: Circuit, regions: list[int], column: int, X: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Probabilities of a column's categories given shares (m, n, K) of the states of regions."""
+    n_rows = shares.shape[1]
+    n_categories = len(circuit.inputs[regions[0]].probs)
+    n_padded = padded(n_categories, np.float64)
+    table = np.zeros((n_rows, n_categories))
+    spare = -(-n_rows // TILE_ROWS) * TILE_ROWS
+    left, product = np.zeros((spare, circuit.n_latents)), np.empty((spare, n_padded))
+    right = np.zeros((circuit.n_latents, n_padded))
+    for region, share in zip(regions, shares, strict=True):
+        left[:n_rows] = share
+        right[:, :n_categories] = circuit.inputs[region].probs.T
+        multiply(left, right, product, n_rows)  # a row has the same bits in any block
+        table += product[:n_rows, :n_categories]
+    return table / table.sum(axis=1, keepdims=True)
+
+
+def _moments(
+    circuit: Circuit, regions: list[int], column: int, X: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Mean and variance (n, 2) of a continuous column, as `_table`; X (n, n_features) lacks it."""
+
+    def total(parts: np.ndarray) -> np.ndarray:
+        return parts.sum(axis=2).sum(axis=0)
+
+    shares = shares / total(shares)[:, None]
+    moments = []
+    for region in regions:
+        columns = circuit.features[region]
+        entry = int(np.flatnonzero(columns == column)[0])
+        moments.append(circuit.inputs[region].conditional(X[:, columns], entry))
+    means, variances = (np.stack(part) for part in zip(*moments, strict=True))
+    mean = total(shares * means)
+    variance = total(shares * (variances + (means - mean[:, None]) ** 2))
+    return np.stack([mean, variance], axis=1)
+
+
+def log_conditional(
+    circuit: Circuit, joint: np.ndarray, evidence: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """Log-likelihoods of joint rows less those of evidence, all of which the joint rows show."""
+    above = log_likelihood(circuit, joint, max_bytes=max_bytes)
+    return above - log_likelihood(circuit, evidence, max_bytes=max_bytes)
+
+
+def marginal(circuit: Circuit, columns: np.ndarray) -> Circuit:
+    """The circuit over some of its columns, in this order: the others are summed out.
+
+    Regions below which nothing is observed any more are dropped; those that do not observe
+    anything themselves are merged with their child if they have a single one.
+    """
+    n_latents = circuit.n_latents
+    position = np.full(1 + max(int(own.max(initial=-1)) for own in circuit.features), -1)
+    position[columns] = np.arange(len(columns))
+    kept = [np.flatnonzero(position[own] >= 0) for own in circuit.features]
+    parents, weights = circuit.parents.copy(), circuit.sum_weights.copy()
+    by_root = circuit.root_weights.reshape(-1, n_latents)
+    root_weights = dict(zip(circuit.roots.tolist(), by_root, strict=True))
+    below: list[list[int]] = [[] for _ in parents]  # the children that are left
+    is_left = np.zeros(len(parents), bool)
+    bottomup, _ = levels_of(parents, from_leaves=True)
+    for region in bottomup.tolist():
+        is_left[region] = len(kept[region]) > 0 or len(below[region]) > 1
+        top = region
+        if not is_left[region]:
+            if not below[region]:
+                continue
+            (top,) = below[region]
+            parents[top] = parents[region]
+            if parents[region] < 0:
+                root_weights[top] = root_weights[region] @ weights[top]
+                weights[top] = np.eye(n_latents)
+            else:
+                weights[top] = weights[region] @ weights[top]
+                weights[top] /= weights[top].sum(axis=1, keepdims=True)
+        if parents[top] >= 0:
+            below[parents[top]].append(top)
+    left = np.flatnonzero(is_left)
+    number = np.full(len(parents) + 1, -1)
+    number[left] = np.arange(len(left))
+    roots = np.concatenate([root_weights[region] for region in left if parents[region] < 0])
+    features = tuple(position[circuit.features[region][kept[region]]] for region in left)
+    smaller = Circuit(
+        number[parents[left]],
+        features,
+        roots / roots.sum(),
+        weights[left],
+        circuit.inputs.marginal(left, features, [kept[region] for region in left]),
+    )
+    smaller.check()
+    return smaller

@@ -1,0 +1,757 @@
+"""From a table to numbers that the circuit can read, and back.
+
+Inside, a table is a matrix: numbers as they are, labels as their position among the labels of
+their column, NaN where a value is missing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
+from math import fsum
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import csc_array, csr_array, issparse
+
+from skpc._checks import attributes, checked_array, reading, shown
+from skpc._tables import frames
+from skpc._tables.frames import Cells, frame_module, names_of
+from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
+
+if TYPE_CHECKING:
+    from skpc._circuit.circuit import Circuit
+
+CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
+TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
+
+_NEAR_LIMIT = 0.8, 1.25
+_MANY_LABELS = 1_000
+_READ_ROWS = 2**14
+_MANY_LEVELS = 10_000
+_LARGEST = 1e150
+_LEAST_NAMES = 10
+_SHARE_OF_NAMES = 0.9
+
+
+def column_name(names: Sequence[Any] | None, j: int) -> str:
+    """How messages call column `j`."""
+    if names is None:
+        return f"column {j}"
+    return f"column {shown(names[j] if isinstance(names[j], tuple) else str(names[j]))}"
+
+
+def _library(X: Any) -> str | None:
+    """What X is made with: see `Columns.library`."""
+    module = frame_module(X)
+    if module is not None:
+        return str(module.__name__)
+    return "scipy.sparse" if issparse(X) else None
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of a table is read.
+
+    Attributes
+    ----------
+    type : "categorical", "binomial" or "gaussian"
+    categories : (n_categories,) float64 or None
+        Sorted values in the matrix, consecutive integers if it is binomial; None if the column is
+        Gaussian.
+    labels : (n_categories,) object array or None
+        What the categories of a column of labels are called; None if they are numbers.
+    numbers : Numbers or None
+        Of what kind the numbers of the table are; None if they are labels.
+    dtype : tuple
+        What the column was made of, to give the same back: the plain form of `_frames`.
+    """
+
+    type: str
+    categories: np.ndarray | None
+    labels: np.ndarray | None
+    numbers: Numbers | None
+    dtype: tuple[Any, ...]
+
+    def restore(self, values: np.ndarray) -> np.ndarray:
+        """What values (n,) in the matrix, none of them missing, stand for."""
+        if self.labels is not None:
+            return self.labels[values.astype(np.intp)]
+        return values if self.numbers is None else self.numbers.restore(values)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("column"):
+            vars(self).update(
+                attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
+            )
+            if self.type not in TYPES or not isinstance(self.dtype, tuple):
+                raise ValueError(f"its type is {shown(self.type)}, made of {shown(self.dtype)}.")
+            if not isinstance(self.numbers, Numbers if self.labels is None else type(None)):
+                raise ValueError("it must have either labels or a kind of numbers.")
+            if (self.categories is None) != (self.type == GAUSSIAN):
+                raise ValueError("it must have categories just if it is not Gaussian.")
+            if self.categories is not None:
+                categories = checked_array(self.categories, "categories", float, (None,))
+                vars(self).update(categories=categories)
+            if self.labels is not None:
+                labels = checked_array(self.labels, "labels", object, (None,))
+                vars(self).update(labels=labels)
+                positions = np.arange(len(labels))
+                if self.categories is None or not np.array_equal(self.categories, positions):
+                    raise ValueError("its categories must be the positions of its labels.")
+            if not frames.fit_together(self.dtype, self.labels):
+                raise ValueError(f"its labels are not those of its dtype, {self.dtype[0]}.")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How a table is read, and the way back.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+    names : tuple or None
+    index : tuple or None
+        What index of pandas the names are, in the plain form of `_frames`.
+    library : "pandas", "polars", "scipy.sparse", or None for arrays
+    """
+
+    columns: tuple[Column, ...]
+    names: tuple[Any, ...] | None
+    index: tuple[Any, ...] | None
+    library: str | None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("set of columns"):
+            vars(self).update(attributes(state, ("columns", "names", "index", "library")))
+            if self.library not in (None, "pandas", "polars", "scipy.sparse"):  # it is imported
+                raise ValueError(f"its library must be one of frames; got {shown(self.library)}.")
+            if not isinstance(self.columns, tuple) or not self.columns:
+                raise ValueError("it must have a tuple of columns, at least one.")
+            for column in self.columns:
+                if not isinstance(column, Column):
+                    raise ValueError(f"it has a {type(column).__name__} among its columns.")
+            is_frame = self.library in ("pandas", "polars")
+            n_names = len(self.names) if isinstance(self.names, tuple) else None
+            if n_names != (len(self.columns) if is_frame else None):
+                raise ValueError("it must have a name for each column of a frame, and no others.")
+            if not is_frame and any(column.labels is not None for column in self.columns):
+                raise ValueError("only columns of a frame have labels.")
+            dtypes = [column.dtype for column in self.columns]
+            frames.check_plain(self.library, self.names, self.index, dtypes)
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
+        max_categories: int = 32,
+        weights: np.ndarray | None = None,
+        *,
+        whole: Columns | None = None,
+    ) -> Columns:
+        """Read the type, and the categories, of every column.
+
+        Parameters
+        ----------
+        X : frame or validated array (n, d)
+            The rows that count.
+        feature_types : "auto", a sequence of d types, or a mapping from names or positions
+        max_categories : int
+            Columns of integers with at most so many distinct ones are categorical.
+        weights : (n,), default=None
+            How many rows each stands for; None means one.
+        whole : Columns or None
+            Of a table that X is a part of: what holds where X has no value.
+
+        Raises
+        ------
+        ValueError
+            If a column has no value, dates, or values of several kinds, or if
+            `feature_types` does not fit.
+        """
+        names = names_of(X)
+        if issparse(X):  # columns are read one by one
+            X = csc_array(X)
+        wanted = _wanted_types(feature_types, names, X.shape[1])
+        columns = []
+        for j, cells in enumerate(_read_columns(X, names)):
+            name = column_name(names, j)
+            if whole is not None and cells.has_no_value:
+                columns.append(whole.columns[j])
+                continue
+            columns.append(_learn_column(cells, wanted[j], max_categories, name, weights))
+        return cls(tuple(columns), names, frames.read_index(X), _library(X))
+
+    @property
+    def categories(self) -> list[np.ndarray | None]:
+        """Per column what the categories are called, in their order; None if continuous."""
+        return [
+            None if column.categories is None else column.restore(np.asarray(column.categories))
+            for column in self.columns
+        ]
+
+    def check_circuit(self, circuit: Circuit) -> None:
+        """Raise ValueError if a circuit does not observe just these columns, as they are read."""
+        features, inputs = circuit.features, circuit.inputs
+        if {j for own in features for j in own.tolist()} != {*range(len(self.columns))}:
+            raise ValueError(f"its circuit does not observe the {len(self.columns)} columns.")
+        for region, columns in enumerate(features):
+            known, is_binomial = inputs.categories[region], bool(inputs.is_binomial[region])
+            for j in columns:
+                column = self.columns[j]
+                is_same = (known is None) == (column.categories is None)
+                if not is_same or (
+                    known is not None and not np.array_equal(known, column.categories)
+                ):
+                    raise ValueError(f"categories of column {j} are not those of its circuit.")
+                if is_binomial != (column.type == BINOMIAL):
+                    raise ValueError(f"column {j} is {column.type}, but not in its circuit.")
+
+    def check_estimator(self, estimator: Any) -> None:
+        """Raise ValueError if an estimator counts or names other columns than these."""
+        n_columns = len(self.columns)
+        if estimator.n_features_in_ != n_columns:
+            raise ValueError(
+                f"n_features_in_ must be its number of columns, {n_columns}; got "
+                f"{shown(estimator.n_features_in_)}."
+            )
+        names = self.names or ()
+        expected = list(names) if all(isinstance(name, str) for name in names) else []
+        given = getattr(estimator, "feature_names_in_", np.empty(0, object))
+        checked_array(given, "feature_names_in_", object, (len(expected),))
+        if given.tolist() != expected:
+            raise ValueError(f"feature_names_in_ must be those of its columns, {expected}.")
+
+    def check_categories(self, categories: Any) -> None:
+        """Raise ValueError if categories (one array or None a column) are called otherwise."""
+        for called, values in zip(self.categories, categories, strict=True):
+            if called is None or values is None:
+                is_same = called is values
+            else:
+                is_same = type(values) in (np.ndarray, np.memmap) and np.array_equal(called, values)
+            if not is_same:
+                raise ValueError("categories_ must be those of its columns.")
+
+    def fits(self, X: Any) -> bool:
+        """Whether X is of the same kind, with the same columns."""
+        return _library(X) == self.library and _are_same(names_of(X), self.names)
+
+    def positions(self, keys: Sequence[Any], parameter: str) -> list[int]:
+        """Column numbers of names or positions, for a parameter that refers to columns."""
+        return _positions(keys, self.names, len(self.columns), parameter)
+
+    def take(self, positions: Sequence[int]) -> Columns:
+        """How to read a table of some of the columns."""
+        names = None if self.names is None else tuple(self.names[j] for j in positions)
+        return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
+
+    def groups(self, feature_groups: Any) -> list[list[int]] | None:
+        """The groups of continuous columns asked for, as positions; None to find them.
+
+        Raises
+        ------
+        ValueError
+            If a column is unknown, categorical, or in two groups.
+        """
+        if feature_groups is None:
+            return []
+        if isinstance(feature_groups, str):
+            return None
+        n_columns = len(self.columns)
+        for group in feature_groups:
+            if isinstance(group, (str, Integral)):
+                raise ValueError(
+                    "feature_groups must be a sequence of sequences of names or positions, such "
+                    f"as [['a', 'b']]; got the element {shown(group)}."
+                )
+        groups = [
+            _positions(group, self.names, n_columns, "feature_groups") for group in feature_groups
+        ]
+        members = [j for group in groups for j in group]
+        for j in members:
+            name = column_name(self.names, j)
+            if members.count(j) > 1:
+                raise ValueError(f"feature_groups has {name} more than once.")
+            if self.columns[j].type != GAUSSIAN:
+                raise ValueError(
+                    f"feature_groups has {name}, which is {self.columns[j].type}: only continuous "
+                    "columns can be grouped."
+                )
+        return [group for group in groups if len(group) > 1]
+
+    def to_matrix(self, X: Any, *, handle_unknown: str = "ignore") -> np.ndarray:
+        """The matrix (n, d) of a table; an array stays as it is.
+
+        A label never seen in training becomes a number that no category has.
+
+        Raises
+        ------
+        ValueError
+            If `handle_unknown` is "error" and a category is new.
+        """
+        self.check_names(X)
+        if frame_module(X) is None:
+            for j, column in enumerate(self.columns):
+                if column.labels is not None:
+                    raise ValueError(
+                        f"X is no frame, but fit saw labels in {column_name(self.names, j)}. Pass "
+                        "a frame with the columns that fit saw."
+                    )
+            matrix = _as_float64(csr_array(X) if issparse(X) else X)
+            self._refuse_inexact(matrix)
+        else:
+            matrix = np.empty(X.shape, np.float64)
+            # Labels become objects for a while, and a block of rows looks up all that are known.
+            n_labels = (
+                0 if column.labels is None else len(column.labels) for column in self.columns
+            )
+            n_block = max(_READ_ROWS, *n_labels)
+            for first in range(0, len(X), n_block):
+                rows = slice(first, first + n_block)
+                parts = _read_columns(frames.part_of(X, rows), self.names)
+                for j, (column, cells) in enumerate(zip(self.columns, parts, strict=True)):
+                    name = column_name(self.names, j)
+                    if column.categories is not None and cells.exact is not None:
+                        _refuse_lost(cells.numbers, cells.exact, name)
+                    matrix[rows, j] = _to_codes(cells.values, cells.labels, column, name)
+        _check_finite(matrix, self.names)
+        if handle_unknown == "error":
+            self.refuse_unknown(
+                X,
+                matrix,
+                "Set handle_unknown='ignore' to give it the mass of a category without counts.",
+            )
+        return matrix
+
+    def refuse_unknown(self, X: Any, matrix: Any, remedy: str) -> None:
+        """Raise a ValueError that names the first category of X that fit did not see."""
+        if issparse(matrix):  # columns are read one by one
+            matrix = csc_array(matrix)
+        for j, column in enumerate(self.columns):
+            if column.categories is None:
+                continue
+            values = _dense_column(matrix, j)
+            for first in range(0, len(values), _READ_ROWS):
+                part = values[first : first + _READ_ROWS].astype(np.float64)
+                unknown = ~np.isnan(part) & ~np.isin(part, column.categories)
+                if unknown.any():
+                    break
+            else:
+                continue
+            i = first + int(np.argmax(unknown))
+            value = values[i] if frame_module(X) is None else frames.cell(X, i, j)
+            if isinstance(value, (float, np.floating)) and is_whole(value):
+                value = int(value)
+            raise ValueError(
+                f"X has a category that the last fit did not see: {shown(value)} in "
+                f"{column_name(self.names, j)}, row {i}. {remedy}"
+            )
+
+    def fill(self, X: Any, matrix: np.ndarray, filled: np.ndarray) -> Any:
+        """A copy of a table with its missing cells filled, all else as it is.
+
+        Parameters
+        ----------
+        X : frame or array (n, d)
+        matrix : (n, d)
+            Its matrix, NaN where a cell is missing.
+        filled : (n, d)
+            A matrix without NaN.
+        """
+        if frame_module(X) is None:
+            out = np.array(X)
+            holes = np.isnan(matrix)
+            numbers = Numbers.of_dtype(out.dtype)
+            out[holes] = numbers.restore(filled[holes]).astype(out.dtype)
+            return out
+        out = frames.copy_frame(X)
+        for j, column in enumerate(self.columns):
+            rows = np.flatnonzero(np.isnan(matrix[:, j]))
+            if rows.size:
+                out = frames.filled_column(
+                    out, j, rows, filled[rows, j], column.labels, column.numbers, column.dtype
+                )
+        return out
+
+    def to_table(self, matrix: np.ndarray) -> Any:
+        """The table that a complete matrix of values stands for: of the kind that fit saw."""
+        if self.library in (None, "scipy.sparse"):
+            array = np.empty(matrix.shape, self.columns[0].dtype[1])
+            for j, column in enumerate(self.columns):
+                array[:, j] = column.restore(matrix[:, j])
+            return array if self.library is None else csr_array(array)
+        assert self.library is not None
+        cells = (  # one by one: labels of all columns at once would be many objects
+            (
+                column.dtype,
+                matrix[:, j]
+                if column.dtype[0] == "CategoricalDtype"
+                else column.restore(matrix[:, j]),
+            )
+            for j, column in enumerate(self.columns)
+        )
+        return frames.make_frame(self.library, self.names or (), self.index, cells)
+
+    def check_names(self, X: Any) -> None:
+        """Compare names that scikit-learn does not, as not all of them are strings.
+
+        Raises
+        ------
+        ValueError
+            If X has other names than fit saw, or in another order.
+        """
+        names = names_of(X)
+        if names is None or self.names is None or _are_same(names, self.names):
+            return
+        shown_here, shown_in_fit = [*map(str, names)], [*map(str, self.names)]
+        is_reordered = shown_here != shown_in_fit and sorted(shown_here) == sorted(shown_in_fit)
+        if not is_reordered and (_are_strings(names) or _are_strings(self.names)):
+            return  # scikit-learn has compared them, or warned
+        j = [*map(_is_same, names, self.names)].index(False)
+        raise ValueError(
+            "The feature names should match those that were passed during fit, in the same order: "
+            f"X has {column_name(names, j)} where fit saw {column_name(self.names, j)}. Select "
+            "the columns by name, in the order of fit."
+        )
+
+    def _refuse_inexact(self, matrix: Any) -> None:
+        """Refuse integers in columns of categories of an array that float64 does not have."""
+        entries = matrix.data if issparse(matrix) else matrix
+        if matrix.dtype.kind not in "iu" or matrix.dtype.itemsize < 8 or _are_small(entries):
+            return
+        for j, column in enumerate(self.columns):
+            if column.categories is not None:
+                numbers = Numbers.of_dtype(matrix.dtype)
+                values = _dense_column(matrix, j).tolist()
+                _refuse_lost(numbers, values, column_name(self.names, j))
+
+
+def take_rows(X: Any, rows: np.ndarray) -> Any:
+    """The rows of a table for which the boolean `rows` (n,) is true."""
+    if rows.all():
+        return X
+    module = frame_module(X)
+    if module is not None and module.__name__ == "polars":
+        return X.filter(rows)
+    return X.loc[rows] if module is not None else X[rows]
+
+
+def _are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool:
+    """Whether names of columns are the same, in their order; NaN is like NaN."""
+    if names is None or others is None:
+        return names is others
+    pairs = zip(names, others, strict=False)
+    return len(names) == len(others) and all(_is_same(name, other) for name, other in pairs)
+
+
+def _is_same(name: Any, other: Any) -> bool:
+    if isinstance(name, tuple) and isinstance(other, tuple):
+        return _are_same(name, other)
+    return bool(name == other or (name != name and other != other))
+
+
+def _are_strings(names: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) for name in names)
+
+
+def _dense_column(matrix: Any, j: int) -> np.ndarray:
+    """Column `j` of an array or sparse matrix."""
+    return matrix[:, [j]].toarray().ravel() if issparse(matrix) else matrix[:, j]
+
+
+def _are_small(integers: np.ndarray) -> bool:
+    """Whether float64 has all integers as large as these."""
+    if not integers.size:
+        return True
+    return bool(integers.max() < EXACT_LIMIT and integers.min() > -EXACT_LIMIT)
+
+
+def _as_float64(values: Any) -> Any:
+    """Floats that are wider as float64, infinite where they are too large; others as they are."""
+    if values.dtype.kind != "f" or values.dtype.itemsize <= 8:
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(np.float64)
+
+
+def _wanted_types(
+    feature_types: str | Sequence[str] | Mapping[Any, str], names: Any, n_columns: int
+) -> list[str]:
+    """The type asked for of every column, or "auto"."""
+    allowed = ("auto", *TYPES)
+    if isinstance(feature_types, str):
+        wanted = [feature_types] * n_columns
+    elif isinstance(feature_types, Mapping):
+        wanted = ["auto"] * n_columns
+        for j, kind in zip(
+            _positions(list(feature_types), names, n_columns, "feature_types"),
+            feature_types.values(),
+            strict=True,
+        ):
+            wanted[j] = kind
+    else:
+        wanted = list(feature_types)
+        if len(wanted) != n_columns:
+            raise ValueError(
+                f"feature_types has {len(wanted)} entries for {n_columns} columns; give one for "
+                "each, or a mapping from some names or positions."
+            )
+    for kind in wanted:
+        if kind not in allowed:
+            raise ValueError(f"feature_types must be among {allowed}; got {shown(kind)}.")
+    return wanted
+
+
+def _positions(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
+    """Column numbers of names or positions, for a parameter that refers to columns."""
+    found = []
+    known = {name: j for j, name in enumerate(names or ())}
+    for key in keys:
+        if isinstance(key, Hashable) and key in known:
+            found.append(known[key])
+        elif isinstance(key, (int, np.integer)) and -n_columns <= key < n_columns:
+            found.append(int(key) % n_columns)
+        else:
+            raise ValueError(
+                f"{parameter} names {shown(key)}, which is neither a column name nor a position "
+                f"below {n_columns}."
+            )
+    return found
+
+
+def _read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
+    """What each column of a table holds."""
+    if frame_module(X) is not None:
+        for j in range(X.shape[1]):
+            yield frames.read_column(X, j, column_name(names, j))
+        return
+    numbers, dtype = Numbers.of_dtype(X.dtype), ("numpy", X.dtype.str)
+    is_wide = X.dtype.itemsize > (8 if numbers.kind == FLOAT else 4) and numbers.kind != BOOLEAN
+    for j in range(X.shape[1]):
+        values = _dense_column(X, j)
+        exact = None
+        if is_wide and numbers.kind == FLOAT:
+            exact, values = values[~np.isnan(values)], _as_float64(values)
+        elif is_wide and not _are_small(values):
+            exact = values.tolist()
+        yield Cells(values, None, numbers, dtype, exact)
+
+
+def _learn_column(
+    cells: Cells,
+    wanted: str,
+    max_categories: int,
+    name: str,
+    weights: np.ndarray | None,
+) -> Column:
+    """Type and categories of one column."""
+    if cells.labels is not None:
+        return _learn_labels(cells, wanted, name, weights)
+    values = cells.values
+    if values.dtype.kind == "f":
+        _refuse_infinity(values, name)
+        values = values[~np.isnan(values)]
+    if not values.size:
+        raise ValueError(_no_value(name))
+    distinct = np.unique(values).astype(np.float64)
+    assert cells.numbers is not None
+    if cells.exact is not None and len(set(cells.exact)) > len(np.unique(distinct)):
+        raise ValueError(_merged(cells.exact, name))
+    is_integer = np.array_equal(distinct, np.floor(distinct))
+    if cells.numbers.kind == FLOAT and np.abs(distinct).max() > EXACT_LIMIT:
+        is_integer = False  # all floats as large are whole numbers
+    if wanted == "auto" and cells.numbers.kind == BOOLEAN:
+        wanted = CATEGORICAL
+    if wanted == "auto":
+        if is_integer and (
+            _NEAR_LIMIT[0] * max_categories < len(distinct) <= _NEAR_LIMIT[1] * max_categories
+        ):
+            warnings.warn(
+                f"{name} has {len(distinct)} distinct integers, near max_categories="
+                f"{max_categories}: on other rows it may be read the other way, and log mass and "
+                "log density cannot be compared. Say which it is with feature_types.",
+                UserWarning,
+                stacklevel=2,
+            )
+        wanted = CATEGORICAL if is_integer and len(distinct) <= max_categories else GAUSSIAN
+    if wanted == GAUSSIAN and np.abs(distinct).max() > _LARGEST:
+        raise ValueError(
+            f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
+            f"in {name}. Rescale the column."
+        )
+    if wanted == BINOMIAL:
+        return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
+    if wanted == GAUSSIAN:
+        return Column(GAUSSIAN, None, None, cells.numbers, cells.dtype)
+    if cells.exact is not None:
+        _refuse_lost(cells.numbers, cells.exact, name)
+    return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
+
+
+def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
+    """Type and categories of a column of labels."""
+    if wanted == GAUSSIAN:
+        raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
+    if wanted == BINOMIAL and not cells.is_ordered:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "
+            "ordered categorical column, or number its levels."
+        )
+    is_present = [value is not None for value in cells.values]
+    different = set(cells.values[is_present])
+    if not different:
+        raise ValueError(_no_value(name))
+    labels = cells.labels if len(cells.labels) else np.array(sorted(different), dtype=object)
+    if len(labels) > _MANY_LABELS:
+        warnings.warn(
+            f"{name} has {len(labels)} different labels; memory grows with their square. "
+            "Drop the column if it only names rows, or merge rare labels.",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif wanted == "auto" and not cells.is_ordered and len(different) >= _LEAST_NAMES:
+        total = sum(is_present) if weights is None else fsum(weights[is_present])
+        if len(different) > _SHARE_OF_NAMES * total:
+            warnings.warn(
+                f"{name} has {len(different)} different labels in {total:g} values: it names rows "
+                "rather than to describe them, and a new row will have a new label. Drop the "
+                "column, or say 'categorical' of it in feature_types if it is meant.",
+                UserWarning,
+                stacklevel=2,
+            )
+    kind = BINOMIAL if wanted == BINOMIAL else CATEGORICAL
+    return Column(kind, np.arange(float(len(labels))), labels, None, cells.dtype)
+
+
+def _merged(values: Iterable[Any], name: str) -> str:
+    """The message that refuses different numbers (n,) that are the same in float64."""
+    first: dict[float, Any] = {}
+    for value in values:
+        if first.setdefault(float(value), value) != value:
+            return _lost(value, name)
+    raise AssertionError("all are different in float64")
+
+
+def _lost(value: Any, name: str) -> str:
+    if not is_whole(value):
+        return (
+            f"X has numbers with more digits than float64 has in {name}, such as {value}: it "
+            "cannot tell apart such neighbours. Round them, or subtract an offset."
+        )
+    return (
+        f"X has integers beyond 2^53 in {name}, which float64 cannot tell apart. Encode them "
+        "as categories 0, 1, 2, ..., or subtract an offset."
+    )
+
+
+def _refuse_lost(numbers: Numbers | None, values: Iterable[Any], name: str) -> None:
+    """Refuse numbers of a kind that do not come back from float64."""
+    lost = None if numbers is None else numbers.first_lost(values)
+    if lost is not None:
+        raise ValueError(_lost(lost, name))
+
+
+def _levels(distinct: np.ndarray, name: str) -> np.ndarray:
+    """All integers from the least to the greatest of these values."""
+    fractions = distinct[distinct != np.floor(distinct)]
+    if fractions.size:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, which has the value {fractions[0]:g}. "
+            "Levels are integers: number them, or say 'gaussian'."
+        )
+    largest = max(distinct, key=abs)
+    if abs(largest) >= EXACT_LIMIT:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, which has the value {largest:g}: beyond "
+            "2^53 float64 cannot count levels. Subtract an offset, or say 'gaussian'."
+        )
+    if distinct[-1] - distinct[0] >= _MANY_LEVELS:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, whose values reach from {distinct[0]:g} to "
+            f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'gaussian'."
+        )
+    return np.arange(distinct[0], distinct[-1] + 1.0)
+
+
+def _no_value(name: str) -> str:
+    return f"X has no value in {name}: every row that counts is missing there. Drop the column."
+
+
+def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.ndarray:
+    """Numbers of a column's values: their own, or the positions of labels."""
+    if all(value is None or value != value for value in values):  # of no kind: all missing
+        return np.full(len(values), np.nan)
+    if (labels is None) != (column.labels is None):
+        kinds = ("labels", "numbers") if labels is None else ("numbers", "labels")
+        raise ValueError(f"X holds {kinds[1]} in {name}, where fit saw {kinds[0]}.")
+    if column.labels is None:
+        return values
+    code_of = {label: float(code) for code, label in enumerate(column.labels)}
+    code_of[None] = np.nan
+    unseen = float(len(column.labels))
+    return np.array([code_of.get(value, unseen) for value in values], np.float64)
+
+
+def explain_cells(X: Any, error: Exception) -> None:
+    """Raise a ValueError that names the first cell of an array that is not a number.
+
+    Returns if there is none: then `error`, from the validation of X, is the best there is.
+    """
+    if isinstance(X, (list, tuple)) and all(isinstance(row, Sized) for row in X):
+        widths = [len(row) for row in X]
+        if len(set(widths)) > 1:
+            i = next(i for i, width in enumerate(widths) if width != widths[0])
+            raise ValueError(
+                f"The rows of X are not of one length: row 0 has {widths[0]} cells and row {i} "
+                f"has {widths[i]}. Mark what is missing with NaN."
+            ) from error
+    cells = np.asarray(X)
+    if cells.ndim != 2 or cells.dtype.kind not in "OUS":
+        return
+    for (i, j), value in np.ndenumerate(cells):
+        frames.refuse_time(value, f"row {i}, column {j}", cells.dtype)
+        if isinstance(value, (str, bytes)):
+            try:
+                float(value)
+            except ValueError:
+                raise ValueError(
+                    f"X holds strings: could not convert string to float: {str(value)!r} in "
+                    f"row {i}, column {j}. Pass a frame, whose columns of strings are read as "
+                    "categories, or encode them as integers with "
+                    "sklearn.preprocessing.OrdinalEncoder."
+                ) from error
+
+
+def explain_integers(X: Any, table: Any) -> None:
+    """Raise a ValueError if X has integers that its validated form, of floats, does not have."""
+    if issparse(table) or table.dtype.kind != "f" or str(getattr(X, "dtype", "object")) != "object":
+        return
+    is_large = np.abs(table) >= EXACT_LIMIT
+    if not is_large.any():
+        return
+    cells = np.asarray(X, dtype=object)
+    for j in np.flatnonzero(is_large.any(axis=0)).tolist():
+        large = cells[is_large[:, j], j]
+        _refuse_lost(Numbers(FLOAT), large, column_name(None, j))
+
+
+def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:
+    """Raise ValueError naming the first column with an infinity; NaN is allowed."""
+    entries = matrix.data if issparse(matrix) else matrix
+    if matrix.dtype.kind != "f" or not np.isinf(entries).any():
+        return
+    for j in range(matrix.shape[1]):
+        _refuse_infinity(_dense_column(matrix, j), column_name(names, j))
+
+
+def _refuse_infinity(values: np.ndarray, name: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        i = int(np.argmax(infinite))
+        raise ValueError(
+            f"X contains infinity or a value too large: {values[i]} in row {i}, {name}. Replace "
+            "it, or mark it as missing with NaN."
+        )

@@ -1,0 +1,148 @@
+"""What every estimator checks of the tables and weights that it is given."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils.validation import validate_data
+
+from skpc._data.units import countable
+from skpc._tables.columns import column_name, explain_cells, explain_integers
+from skpc._tables.frames import frame_module, names_of, no_dates
+from skpc._tables.sklearn_private import check_sample_weight
+
+_SMALLEST_WEIGHT = 1e-100
+_WAYS_TO_FRAMES = "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
+_FEW_ROWS = 10.0
+_FRACTION = 0.1
+
+
+def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool = True) -> Any:
+    """Check names and number of columns, and cells if X is no frame."""
+    _refuse_near_misses(X)
+    _refuse_namesakes(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+        raise ValueError(no_dates("all columns", X.dtype))
+    if frame_module(X) is not None:
+        if min(X.shape) > 0:
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            return X
+        X = np.empty(X.shape)  # whose emptiness is explained better
+    try:
+        table = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype="numeric",
+            accept_sparse=["csr", "csc"] if accept_sparse else False,
+            ensure_all_finite=False,
+        )
+        if table.dtype.kind == "O":  # of a list with None
+            table = table.astype(np.float64)
+    except (ValueError, TypeError) as error:
+        explain_cells(X, error)
+        raise
+    explain_integers(X, table)
+    return table
+
+
+def _refuse_namesakes(X: Any) -> None:
+    """Raise a ValueError if columns of a frame have the same name."""
+    names = names_of(X) or ()
+    if len(set(names)) < len(names):
+        first = {name: j for j, name in reversed([*enumerate(names)])}
+        j = next(j for j, name in enumerate(names) if first[name] < j)
+        raise ValueError(
+            f"X has the name of {column_name(names, j)} twice, at the positions {first[names[j]]} "
+            f"and {j}. Give every column a name of its own."
+        )
+
+
+def _refuse_near_misses(X: Any) -> None:
+    """Raise a ValueError that says how to make a table of what is nearly one."""
+    kind = type(X).__name__
+    remedy = None
+    if frame_module(X) is not None or issparse(X):
+        return
+    if X is None or isinstance(X, type):
+        remedy = "Pass an array, or a pandas or polars frame"
+    elif isinstance(X, (str, bytes, PathLike)):
+        remedy = "Read the file first, for instance with pandas.read_csv(X)"
+    elif kind.endswith("GroupBy"):
+        remedy = "Take its frames one by one, such as [model.fit(frame) for _, frame in X]"
+    elif kind == "Series" and hasattr(X, "to_frame"):
+        remedy = "It is one column: pass X.to_frame(), or reshape a row to (1, n_features)"
+    elif isinstance(X, np.ma.MaskedArray):
+        if np.ma.is_masked(X):
+            remedy = "Mark what is masked with NaN: X.astype(float).filled(numpy.nan)"
+    elif isinstance(X, np.ndarray):
+        if X.dtype.names is not None:
+            remedy = "It has named fields: pass pandas.DataFrame(X)"
+    elif way := next((way for way in _WAYS_TO_FRAMES if callable(getattr(X, way, None))), None):
+        is_frame = hasattr(type(X), "columns") or isinstance(X, Mapping)
+        remedy = f"Pass X.{way}()" if is_frame or not hasattr(X, "__array__") else None
+    elif isinstance(X, Mapping):
+        remedy = "Pass pandas.DataFrame(X), if these are its columns"
+    elif isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], Mapping):
+        remedy = "Pass pandas.DataFrame(X), if these are its rows"
+    elif isinstance(X, Iterable):
+        if not isinstance(X, Sequence) and not hasattr(X, "__array__"):
+            remedy = "Pass list(X), if these are its rows"
+    elif not (hasattr(X, "__array__") or np.isscalar(X)):
+        remedy = "Pass an array, or a pandas or polars frame"
+    if remedy is not None:
+        raise ValueError(f"X must be a table of two dimensions; got a {kind}. {remedy}.")
+
+
+def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """The weights (n,) of the rows of X, not negative and not all zero; see `countable`."""
+    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    if (weights < 0).any():
+        i = int(np.argmax(weights < 0))
+        raise ValueError(
+            f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
+            "rows, or give them weight zero."
+        )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            f"sample_weight must have a finite sum; got values up to {weights.max()}. Divide "
+            "them by the largest."
+        )
+    if total < _SMALLEST_WEIGHT:
+        raise ValueError(
+            "sample_weight is zero in every row, or almost: at least one row needs a positive "
+            f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
+        )
+    return countable(weights)
+
+
+def warn_of_light(weights: np.ndarray) -> None:
+    """Warn if weights that should count rows look like shares of them."""
+    total, n_rows = float(weights.sum()), np.count_nonzero(weights)
+    if total < min(_FEW_ROWS, _FRACTION * n_rows):
+        warnings.warn(
+            f"sample_weight sums to {total:.4g} over {n_rows} rows: weights count rows, so this "
+            f"is learnt as if there were {total:.4g} of them, and penalties, pseudocounts and "
+            f"shrinkage outweigh the data. Multiply sample_weight by {n_rows / total:.4g}, so "
+            "that it sums to the number of rows.",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+@contextmanager
+def named(what: str) -> Iterator[None]:
+    """Say in a ValueError or TypeError what it is about."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{what} cannot be used: {error}") from error
