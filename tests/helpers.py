@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import oracle
 from oracle import MixedModel, Model
 
-from skpc._circuit.circuit import Circuit
+from skpc._circuit.circuit import Circuit, mixture
 from skpc._circuit.inputs.gaussian import Gaussian
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._learning.em import EStep
@@ -226,3 +227,64 @@ def same_bits(a, b):
             (gaussian.scales, other.scales),
         ]
     return all(np.array_equal(x, y) for x, y in pairs)
+
+
+def mixture_case(seed, n_trees=3, n_latents=3):
+    """Trees of different depths over the same three columns."""
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.ones(n_trees))
+    shapes = [(chain(3), [2, 3, 2]), (star(4), [0, 2, 3, 2]), (star(3, 1), [2, 3, 2])][:n_trees]
+    trees = []
+    for parents, n_categories in shapes:
+        tree = random_circuit(rng, parents, np.array(n_categories), n_latents)
+        features = [np.empty(0, np.int64)] * len(parents)
+        observed = np.flatnonzero(n_categories)
+        for column, region in enumerate(observed):
+            features[region] = np.array([column])
+        inputs = tree.inputs
+        categories = [np.arange(float(n)) for n in n_categories]
+        inputs = type(inputs)(features, categories, inputs.probs, inputs.unseen, {})
+        trees.append(replace(tree, features=tuple(features), inputs=inputs))
+    X = random_rows(rng, trees[0], 30)
+    X[:4] = X[4:8]
+    X[9] = np.nan
+    return mixture(trees, shares), trees, shares, X, rng.uniform(0.1, 3.0, len(X))
+
+
+def curvature_case(seed):
+    """Three or four regions, some seeds with one that observes nothing, some with Gaussians.
+
+    Rows have missing values and one unseen category.
+    """
+    n_regions = 3 + seed % 2
+    if seed % 3 == 1:
+        rng = np.random.default_rng(seed)
+        kinds = [2, -1, 3, -2][:n_regions]
+        circuit = mixed_circuit(rng, random_tree(rng, n_regions), kinds, 2)
+        X = mixed_rows(rng, circuit, 7)
+    else:
+        circuit, X, _ = small_case(seed, n_regions, 2 + seed % 2)
+        X = X[8:15]
+        assert np.isnan(X[2]).all()
+    categorical = next(
+        r for r, c in enumerate(circuit.inputs.categories) if c is not None and c.size
+    )
+    X[0, circuit.features[categorical]] = 1000.0
+    assert np.isnan(X).any()
+    return circuit, X, np.random.default_rng(seed).uniform(0.1, 3.0, len(X))
+
+
+def enumerated_gradients(circuit, X, include_inputs):
+    """d log p(x) / d parameters (n, P), by summing over all joint latent states."""
+    model = as_mixed_model(circuit)
+    rows = [oracle.gradient(model, x) for x in X]
+    parts = [np.array([root for root, _ in rows])]
+    parts += [np.array([sums[c].ravel() for _, sums in rows]) for c in model.edges]
+    if include_inputs:
+        posteriors = oracle.posteriors(model, X)
+        for r, distribution in enumerate(circuit.inputs):
+            for c, category in enumerate(getattr(distribution, "categories", ())):
+                shown = X[:, circuit.features[r]] == category
+                # The posterior of a state is its probability's share of p.
+                parts.append(np.where(shown, posteriors[r] / distribution.probs[c], 0.0))
+    return np.hstack(parts)

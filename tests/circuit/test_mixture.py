@@ -8,15 +8,11 @@ import pytest
 from helpers import (
     as_model,
     category_counts,
-    chain,
     gather,
-    random_circuit,
-    random_rows,
-    star,
+    mixture_case,
 )
 from scipy.special import logsumexp
 
-from skpc._circuit.circuit import mixture
 from skpc._learning.em import EStep, fit_em
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import Progress
@@ -26,28 +22,6 @@ from skpc.curvature import hessian_trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RTOL = 1e-10
-
-
-def case(seed, n_trees=3, n_latents=3):
-    """Trees of different depths over the same three columns."""
-    rng = np.random.default_rng(seed)
-    shares = rng.dirichlet(np.ones(n_trees))
-    shapes = [(chain(3), [2, 3, 2]), (star(4), [0, 2, 3, 2]), (star(3, 1), [2, 3, 2])][:n_trees]
-    trees = []
-    for parents, n_categories in shapes:
-        tree = random_circuit(rng, parents, np.array(n_categories), n_latents)
-        features = [np.empty(0, np.int64)] * len(parents)
-        observed = np.flatnonzero(n_categories)
-        for column, region in enumerate(observed):
-            features[region] = np.array([column])
-        inputs = tree.inputs
-        categories = [np.arange(float(n)) for n in n_categories]
-        inputs = type(inputs)(features, categories, inputs.probs, inputs.unseen, {})
-        trees.append(replace(tree, features=tuple(features), inputs=inputs))
-    X = random_rows(rng, trees[0], 30)
-    X[:4] = X[4:8]
-    X[9] = np.nan
-    return mixture(trees, shares), trees, shares, X, rng.uniform(0.1, 3.0, len(X))
 
 
 def by_tree(trees, shares, X):
@@ -61,14 +35,14 @@ cases = pytest.mark.parametrize("seed", range(4))
 
 @cases
 def test_log_likelihood(seed):
-    circuit, trees, shares, X, _ = case(seed)
+    circuit, trees, shares, X, _ = mixture_case(seed)
     expected = logsumexp(by_tree(trees, shares, X), axis=0)
     np.testing.assert_allclose(log_likelihood(circuit, X), expected, rtol=RTOL, atol=1e-12)
 
 
 @cases
 def test_expected_counts_are_shared_by_responsibility(seed):
-    circuit, trees, shares, X, weights = case(seed)
+    circuit, trees, shares, X, weights = mixture_case(seed)
     logs = by_tree(trees, shares, X)
     responsibilities = np.exp(logs - logsumexp(logs, axis=0))
     parts = [
@@ -85,7 +59,7 @@ def test_expected_counts_are_shared_by_responsibility(seed):
 
 @cases
 def test_hessian_trace(seed):
-    circuit, trees, shares, X, _ = case(seed)
+    circuit, trees, shares, X, _ = mixture_case(seed)
     logs = by_tree(trees, shares, X)
     responsibilities = np.exp(logs - logsumexp(logs, axis=0))
     expected = 0.0
@@ -107,7 +81,7 @@ def hessian_trace_of_root(tree, X):
 
 
 def test_gate_and_moments_of_the_common_root():
-    circuit, _, _, X, weights = case(1)
+    circuit, _, _, X, weights = mixture_case(1)
     counts = gather(circuit, X, weights, with_gate=True, with_moments=True)
     flows = [gather(circuit, X[i : i + 1], np.ones(1)).root for i in range(len(X))]
     np.testing.assert_allclose(counts.root_moments, weights @ np.square(flows), rtol=RTOL)
@@ -116,7 +90,7 @@ def test_gate_and_moments_of_the_common_root():
 
 
 def test_a_tree_that_explains_nothing_does_not_underflow():
-    circuit, trees, _, X, _ = case(2)
+    circuit, trees, _, X, _ = mixture_case(2)
     hopeless = np.where(circuit.inputs.probs > 0, circuit.inputs.probs, 0)
     n_first = len(trees[0].inputs.probs)
     hopeless[n_first:] = 1e-300
@@ -129,7 +103,7 @@ def test_a_tree_that_explains_nothing_does_not_underflow():
 
 
 def test_em_never_falls_and_reaches_the_best_tree():
-    circuit, _, _, X, weights = case(3)
+    circuit, _, _, X, weights = mixture_case(3)
     e_step = EStep(circuit, circuit.inputs.encode(X), weights)
     result = fit_em(circuit, Progress(circuit, tol=0.0), e_step, MStep(), 60)
     assert np.diff(result.log_likelihoods).min() > -1e-12
@@ -138,7 +112,7 @@ def test_em_never_falls_and_reaches_the_best_tree():
 
 
 def test_samples_follow_the_distribution():
-    circuit, trees, _, _, _ = case(0)
+    circuit, trees, _, _, _ = mixture_case(0)
     drawn = sample(circuit, 20_000, 3, np.random.RandomState(0))
     worlds = oracle.all_rows(as_model(trees[0]))
     expected = np.exp(log_likelihood(circuit, worlds))
@@ -149,5 +123,5 @@ def test_samples_follow_the_distribution():
 
 @pytest.mark.parametrize("n_latents", [1, 4])
 def test_n_parameters(n_latents):
-    circuit, trees, _, _, _ = case(0, n_latents=n_latents)
+    circuit, trees, _, _, _ = mixture_case(0, n_latents=n_latents)
     assert circuit.n_parameters == sum(tree.n_parameters for tree in trees) + len(trees) - 1

@@ -13,7 +13,11 @@ from curvature_oracle import (
     mean_trace_function,
     parameter_vector,
 )
-from helpers import as_mixed_model, mixed_circuit, mixed_rows, random_tree, small_case
+from helpers import (
+    as_mixed_model,
+    curvature_case,
+    enumerated_gradients,
+)
 
 from skpc._circuit.inputs.inputs import Inputs
 from skpc.curvature import hessian_trace
@@ -23,29 +27,6 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 SEEDS = range(6)
 both = pytest.mark.parametrize("include_inputs", [False, True])
 STEP = 1e-5
-
-
-def case(seed):
-    """Three or four regions, some seeds with one that observes nothing, some with Gaussians.
-
-    Rows have missing values and one unseen category.
-    """
-    n_regions = 3 + seed % 2
-    if seed % 3 == 1:
-        rng = np.random.default_rng(seed)
-        kinds = [2, -1, 3, -2][:n_regions]
-        circuit = mixed_circuit(rng, random_tree(rng, n_regions), kinds, 2)
-        X = mixed_rows(rng, circuit, 7)
-    else:
-        circuit, X, _ = small_case(seed, n_regions, 2 + seed % 2)
-        X = X[8:15]
-        assert np.isnan(X[2]).all()
-    categorical = next(
-        r for r, c in enumerate(circuit.inputs.categories) if c is not None and c.size
-    )
-    X[0, circuit.features[categorical]] = 1000.0
-    assert np.isnan(X).any()
-    return circuit, X, np.random.default_rng(seed).uniform(0.1, 3.0, len(X))
 
 
 def with_parameters(circuit, vector):
@@ -60,22 +41,6 @@ def with_parameters(circuit, vector):
     return replace(circuit, root_weights=vector[:K], sum_weights=sum_weights, inputs=inputs)
 
 
-def enumerated_gradients(circuit, X, include_inputs):
-    """d log p(x) / d parameters (n, P), by summing over all joint latent states."""
-    model = as_mixed_model(circuit)
-    rows = [oracle.gradient(model, x) for x in X]
-    parts = [np.array([root for root, _ in rows])]
-    parts += [np.array([sums[c].ravel() for _, sums in rows]) for c in model.edges]
-    if include_inputs:
-        posteriors = oracle.posteriors(model, X)
-        for r, distribution in enumerate(circuit.inputs):
-            for c, category in enumerate(getattr(distribution, "categories", ())):
-                shown = X[:, circuit.features[r]] == category
-                # The posterior of a state is its probability's share of p.
-                parts.append(np.where(shown, posteriors[r] / distribution.probs[c], 0.0))
-    return np.hstack(parts)
-
-
 def central_differences(function, vector):
     """d function / d vector: the vector's axis comes first."""
     steps = STEP * np.eye(len(vector))
@@ -85,7 +50,7 @@ def central_differences(function, vector):
 @both
 @pytest.mark.parametrize("seed", SEEDS)
 def test_likelihoods_and_gradients_are_those_of_enumeration(seed, include_inputs):
-    circuit, X, _ = case(seed)
+    circuit, X, _ = curvature_case(seed)
     likelihoods = likelihood_function(circuit, X, include_inputs)
     vector = parameter_vector(circuit, include_inputs)
     values = likelihoods(vector)
@@ -101,7 +66,7 @@ def test_likelihoods_and_gradients_are_those_of_enumeration(seed, include_inputs
 @both
 @pytest.mark.parametrize("seed", SEEDS)
 def test_hessian_matches_differences_of_enumerated_gradients(seed, include_inputs):
-    circuit, X, weights = case(seed)
+    circuit, X, weights = curvature_case(seed)
 
     def gradient(vector):
         gradients = enumerated_gradients(with_parameters(circuit, vector), X, include_inputs)
@@ -115,7 +80,7 @@ def test_hessian_matches_differences_of_enumerated_gradients(seed, include_input
 @both
 @pytest.mark.parametrize("seed", SEEDS)
 def test_gradient_of_trace_matches_differences_of_the_enumerated_trace(seed, include_inputs):
-    circuit, X, weights = case(seed)
+    circuit, X, weights = curvature_case(seed)
 
     def mean_trace(vector):
         gradients = enumerated_gradients(with_parameters(circuit, vector), X, include_inputs)
@@ -129,7 +94,7 @@ def test_gradient_of_trace_matches_differences_of_the_enumerated_trace(seed, inc
 @both
 @pytest.mark.parametrize("seed", SEEDS)
 def test_hessian_is_symmetric_and_its_trace_the_mean_of_squared_gradients(seed, include_inputs):
-    circuit, X, weights = case(seed)
+    circuit, X, weights = curvature_case(seed)
     hessian = autograd_hessian(circuit, X, weights, include_inputs)
     np.testing.assert_allclose(hessian, hessian.T, rtol=0, atol=1e-13 * np.abs(hessian).max())
     gradients = enumerated_gradients(circuit, X, include_inputs)
@@ -143,7 +108,7 @@ def test_hessian_is_symmetric_and_its_trace_the_mean_of_squared_gradients(seed, 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_trace_is_that_of_the_package(seed):
-    circuit, X, weights = case(seed)
+    circuit, X, weights = curvature_case(seed)
     expected = np.average(hessian_trace(circuit, X), weights=weights)
     hessian = autograd_hessian(circuit, X, weights)
     np.testing.assert_allclose(np.trace(hessian), expected, rtol=1e-8)
@@ -152,7 +117,7 @@ def test_trace_is_that_of_the_package(seed):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_gradient_of_trace_is_twice_the_mean_of_hessian_times_gradient(seed):
     """Row by row: the trace is |g|^2, so its gradient is 2 (dg) g with dg = -H."""
-    circuit, X, weights = case(seed)
+    circuit, X, weights = curvature_case(seed)
     gradients = enumerated_gradients(circuit, X, False)
     terms = [
         -2 * autograd_hessian(circuit, X[i : i + 1], np.ones(1)) @ gradients[i]
@@ -164,7 +129,7 @@ def test_gradient_of_trace_is_twice_the_mean_of_hessian_times_gradient(seed):
 
 
 def test_inputs_come_after_the_weights_in_the_memory_order_of_probs():
-    circuit, X, weights = case(0)
+    circuit, X, weights = curvature_case(0)
     n_weights = len(parameter_vector(circuit))
     both_kinds = parameter_vector(circuit, include_inputs=True)
     np.testing.assert_array_equal(both_kinds[:n_weights], parameter_vector(circuit))

@@ -13,6 +13,7 @@ from curvature_oracle import (
 from helpers import (
     as_model,
     chain,
+    enumerated_gradients,
     mixed_circuit,
     mixed_rows,
     random_circuit,
@@ -21,10 +22,9 @@ from helpers import (
     small_case,
     star,
 )
+from helpers import curvature_case as small_circuit
+from helpers import mixture_case as trees_of_categories
 from scipy.sparse import csr_array
-from test_curvature_oracle import case as small_circuit
-from test_curvature_oracle import enumerated_gradients
-from test_mixture import case as trees_of_categories
 
 from skpc._circuit.circuit import mixture
 from skpc._circuit.inputs.inputs import Inputs

@@ -15,6 +15,7 @@ from helpers import (
     chain,
     mixed_circuit,
     mixed_rows,
+    mixture_case,
     random_circuit,
     random_rows,
     random_tree,
@@ -24,7 +25,6 @@ from scipy.special import logsumexp
 from scipy.stats import chisquare, kstest
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
-from test_mixture import case as mixture_case
 
 from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer, SharpPCOutlierDetector
 from skpc._circuit.circuit import mixture

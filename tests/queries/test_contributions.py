@@ -9,6 +9,7 @@ from helpers import (
     chain,
     mixed_circuit,
     mixed_rows,
+    mixture_case,
     random_circuit,
     random_rows,
     random_tree,
@@ -16,7 +17,6 @@ from helpers import (
     star,
 )
 from scipy.special import logsumexp
-from test_mixture import case as mixture_case
 
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._passes.likelihood import log_likelihood

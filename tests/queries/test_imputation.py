@@ -9,12 +9,12 @@ from helpers import (
     chain,
     mixed_circuit,
     mixed_rows,
+    mixture_case,
     random_tree,
     small_case,
     star,
 )
 from scipy.stats import chisquare
-from test_mixture import case as mixture_case
 
 from skpc._circuit.circuit import mixture
 from skpc._queries.imputation import STRATEGIES, complete
