@@ -11,7 +11,7 @@ import numpy as np
 from skpc._checks import attributes, check_finite, checked_array, reading
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._circuit.tree import depths_of, tree_of_region
-from skpc._data.evidence import Evidence
+from skpc._data.rows import Rows
 
 _ROUNDING = 1e-12  # of sums of weights
 
@@ -165,20 +165,16 @@ def _check_scopes(parents: np.ndarray, features: Sequence[np.ndarray]) -> None:
 
 def random_circuit(
     parents: np.ndarray,
-    features: Sequence[np.ndarray],
-    categories: Sequence[np.ndarray | None],
-    evidence: Evidence,
-    weights: np.ndarray,
+    rows: Rows,
     n_latents: int,
     random_state: np.random.RandomState,
     *,
     shrinkage: float = 0.0,
-    is_binomial: np.ndarray | None = None,
 ) -> Circuit:
     """Draw all weights as ``exp(-2 u)``, u uniform on [0, 1), and normalise them.
 
-    The distinct rows of `evidence`, with `weights`, are where Gaussians start; categorical
-    distributions are drawn like weights.
+    Input distributions are drawn as `Inputs.random` says, from distinct rows as the regions of
+    `parents` see them.
     """
 
     def draw(*shape: int) -> np.ndarray:
@@ -188,11 +184,8 @@ def random_circuit(
     root_weights = draw(int((parents < 0).sum()) * n_latents)
     sum_weights = draw(parents.shape[0], n_latents, n_latents)
     sum_weights[parents < 0] = np.eye(n_latents)
-    inputs = Inputs.random(
-        features, categories, evidence, weights, n_latents, random_state,
-        shrinkage=shrinkage, is_binomial=is_binomial,
-    )  # fmt: skip
-    circuit = Circuit(parents, tuple(features), root_weights, sum_weights, inputs)
+    inputs = Inputs.random(rows, n_latents, random_state, shrinkage=shrinkage)
+    circuit = Circuit(parents, inputs.features, root_weights, sum_weights, inputs)
     circuit.check()
     return circuit
 

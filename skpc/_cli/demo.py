@@ -121,14 +121,14 @@ def run(output: Path, *, smoke: bool = False) -> int:
 
 def _chow_liu_scores(train: np.ndarray, test: np.ndarray, pseudocount: float = 1.0) -> np.ndarray:
     """Log-likelihoods of 0/1 rows under a plain Chow-Liu tree, by counting."""
-    from skpc._data.evidence import encode
+    from skpc._data.rows import CATEGORICAL, Rows, Scope
     from skpc._learning.structure import Structure, learn_structure
 
     train, test = train.astype(int), test.astype(int)
-    singles = [np.array([j]) for j in range(train.shape[1])]
-    evidence = encode(train, singles, [np.array([0.0, 1.0])] * train.shape[1])
-    weights, unused = np.ones(len(train)), np.random.RandomState(0)
-    _, parents = learn_structure(evidence, weights, Structure(), 1, pseudocount, unused)
+    levels = np.array([0.0, 1.0])
+    scopes = [Scope(np.array([j]), CATEGORICAL, levels) for j in range(train.shape[1])]
+    rows = Rows.encode(train, scopes, np.ones(len(train)))
+    _, parents = learn_structure(rows, Structure(), 1, pseudocount, np.random.RandomState(0))
     scores = np.zeros(len(test))
     for j, parent in enumerate(parents):
         above = (train[:, parent], test[:, parent]) if parent >= 0 else (0 * train[:, j], 0)

@@ -248,13 +248,13 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         seeds: np.random.RandomState,
     ) -> dict[str, Any]:
         """What all densities are told of the rows of all classes."""
-        from skpc._learning.fit import column_margins, learn_regions
+        from skpc._learning.initialisation import column_moments
+        from skpc._learning.structure import learn_structure
         from skpc._threads import table_work, use_threads
 
-        categories = [column.categories for column in columns.columns]
+        rows = template._encode(matrix, weights, columns)
         with use_threads(template.n_jobs, table_work(matrix.size, template.n_latents)):
-            margins = column_margins(matrix, categories, weights)
-            shared: dict[str, Any] = {"margins": margins, "share_scales": True}
+            shared: dict[str, Any] = {"margins": column_moments(rows), "share_scales": True}
             if self.share_structure:
                 if template.n_components > 1:
                     raise ValueError(
@@ -262,14 +262,12 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
                         f"n_components={template.n_components}. Set one of them otherwise."
                     )
                 seed = template.random_state
-                shared["regions"] = learn_regions(
-                    matrix,
-                    categories,
-                    weights,
+                shared["regions"] = learn_structure(
+                    rows,
                     template._structure(columns),
-                    n_latents=template.n_latents,
-                    pseudocount=template._solver().m_step.pseudocount,
-                    random_state=check_random_state(_drawn_seed(seeds) if seed is None else seed),
+                    template.n_latents,
+                    template._solver().m_step.pseudocount,
+                    check_random_state(_drawn_seed(seeds) if seed is None else seed),
                 )
         return shared
 

@@ -19,13 +19,15 @@ from skpc._checks import check_finite, checked_array, is_fitted, reading, shown
 from skpc._estimators.base import DocumentedMixin, StoredMixin
 from skpc._estimators.query_mixin import QueryMixin, working_bytes
 from skpc._estimators.settings import OF_THE_START, defaults_of, refuse_inert, same_setting
-from skpc._tables.columns import BINOMIAL, TYPES, Columns, column_name, take_rows
+from skpc._tables.columns import TYPES, Columns, column_name, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
-    from skpc._learning.fit import EarlyStopping, Margins
+    from skpc._data.rows import Rows
+    from skpc._learning.fit import EarlyStopping
+    from skpc._learning.initialisation import Moments
     from skpc._learning.progress import FitResult
     from skpc._learning.solver import Solver
     from skpc._learning.structure import Regions, Structure
@@ -560,7 +562,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         X: Any,
         weights: np.ndarray,
         whole: Columns,
-        margins: Margins,
+        margins: Moments,
         X_val: Any = None,
         sample_weight_val: Any = None,
     ) -> None:
@@ -962,7 +964,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             return None
         from skpc._learning.fit import EarlyStopping
 
-        matrix = weights = None
+        rows = None
         if X_val is not None:
             with named("X_val"):
                 table = validate_table(self, X_val, reset=False)
@@ -971,14 +973,14 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             with named("X_val"):
                 table, weights = take_rows(table, weights > 0), weights[weights > 0]
                 matrix = columns.to_matrix(table, handle_unknown=self.handle_unknown)
+            rows = self._encode(matrix, weights, columns)
             seed = None
         else:
             seed = self._split_seed if self._continues() else None
             if seed is None:
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
         return EarlyStopping(
-            matrix,
-            weights,
+            rows,
             self.validation_fraction,
             seed,
             self.n_iter_no_change,
@@ -995,34 +997,38 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         early_stopping: EarlyStopping | None,
         *,
         regions: Regions | None = None,
-        margins: Margins | None = None,
+        margins: Moments | None = None,
         share_scales: bool = False,
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learning.fit import learn_circuit
+        from skpc._learning.initialisation import Start
         from skpc._threads import table_work, use_threads
 
         structure = self._structure(columns, regions)
         self._refuse_cost(columns, weights, structure)
+        rows = self._encode(matrix, weights, columns)
+        start = Start(
+            self.n_latents,
+            self.init,
+            self.n_init,
+            min(self.shrinkage, _ENDLESS),
+            self.circuit_ if self._continues() else None,
+            margins,
+            share_scales,
+        )
         with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
             return learn_circuit(
-                matrix,
-                [column.categories for column in columns.columns],
-                weights,
-                self._solver(),
-                start=self.circuit_ if self._continues() else None,
-                structure=structure,
-                n_latents=self.n_latents,
-                init=self.init,
-                n_init=self.n_init,
-                shrinkage=min(self.shrinkage, _ENDLESS),
-                margins=margins,
-                share_scales=share_scales,
-                random_state=random_state,
-                is_binomial=np.array([column.type == BINOMIAL for column in columns.columns]),
-                early_stopping=early_stopping,
-                on_iteration=_reporter(self.verbose),
+                rows, structure, start, self._solver(), early_stopping, random_state
             )
+
+    def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
+        """The distinct rows of a matrix, in canonical order."""
+        from skpc._data.rows import Rows
+        from skpc._threads import table_work, use_threads
+
+        with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
+            return Rows.encode(matrix, columns.scopes, weights).distinct()
 
     def _refuse_cost(self, columns: Columns, weights: np.ndarray, structure: Structure) -> None:
         """Raise ValueError, before anything is allocated, if categories need too much memory."""
@@ -1086,6 +1092,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             max_bytes=working_bytes(),
             dtype=np.dtype(self.dtype),
             chooses_mu=self.mu is None,
+            on_iteration=_reporter(self.verbose),
         )
 
     def _warn(self, result: FitResult) -> None:

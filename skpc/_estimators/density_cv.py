@@ -23,7 +23,7 @@ from skpc._tables.sklearn_private import fit_context, safe_indexing
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
-    from skpc._learning.fit import Margins
+    from skpc._learning.initialisation import Moments
 
 _OWN = ("mus", "cv", "warm_path", "refit", "early_stopping_refit")
 _NOT_INHERITED = ("mu", "warm_start", "refit")
@@ -481,7 +481,7 @@ class SharpPCDensityCV(SharpPCDensity):
         X: Any,
         weights: np.ndarray,
         folds: list[tuple[np.ndarray, np.ndarray]],
-        whole: tuple[Columns, Margins],
+        whole: tuple[Columns, Moments],
         validation: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Held-out log-likelihood, sharpness and overfitting, each of (n_mus, n_folds)."""
@@ -531,10 +531,11 @@ class SharpPCDensityCV(SharpPCDensity):
         self.__dict__.update({k: v for k, v in vars(model).items() if k not in parameters})
 
 
-def _margins(columns: Columns, matrix: Any, weights: np.ndarray) -> Margins:
-    from skpc._learning.fit import column_margins
+def _margins(columns: Columns, matrix: Any, weights: np.ndarray) -> Moments:
+    from skpc._data.rows import Rows
+    from skpc._learning.initialisation import column_moments
 
-    return column_margins(matrix, [column.categories for column in columns.columns], weights)
+    return column_moments(Rows.encode(matrix, columns.scopes, weights).distinct())
 
 
 @contextmanager

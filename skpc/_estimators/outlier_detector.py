@@ -14,12 +14,13 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
+from skpc._data.rows import GAUSSIAN
 from skpc._estimators.density import SharpPCDensity
-from skpc._tables.columns import GAUSSIAN, Columns
+from skpc._tables.columns import Columns
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 
 if TYPE_CHECKING:
-    from skpc._learning.fit import Margins
+    from skpc._learning.initialisation import Moments
 
 _AUTO_CONTAMINATION = 0.1
 _N_FOLDS = 5
@@ -328,15 +329,15 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         sample_weight_val: Any,
         **prior: Any,
     ) -> None:
-        from skpc._learning.fit import canonical_order, column_margins
+        from skpc._data.rows import Rows
+        from skpc._learning.initialisation import column_moments
 
-        categories = [column.categories for column in columns.columns]
         keys, first, row_of = np.unique(row_keys(matrix), return_index=True, return_inverse=True)
         by_weight = np.lexsort((weights, row_of))  # the same sum in any order of the rows
-        order = canonical_order(matrix[first], categories)
+        order = Rows.encode(matrix[first], columns.scopes, np.ones(len(first))).order
         rows = matrix[first[order]]
         totals = np.bincount(row_of[by_weight], weights[by_weight])[order]
-        margins = column_margins(rows, categories, totals)
+        margins = column_moments(self._encode(rows, totals, columns))
         validation = columns, X_val, sample_weight_val
         kept = np.ones(len(keys), bool)
         self._known_rows = None
@@ -362,7 +363,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         rows: Any,
         weights: np.ndarray,
         kept: np.ndarray,
-        margins: Margins,
+        margins: Moments,
         columns: Columns,
         X_val: Any,
         sample_weight_val: Any,
@@ -376,7 +377,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         weights : (n,)
         kept : (n,) bool
             Which may be learnt from at all.
-        margins : Margins
+        margins : Moments
             Of all rows.
         columns, X_val, sample_weight_val : see `SharpPCDensity`
         """

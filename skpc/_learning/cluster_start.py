@@ -10,7 +10,6 @@ by what those near them, above all below them, observe.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,8 +17,7 @@ import numpy as np
 from skpc._circuit.circuit import Circuit, random_circuit
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._circuit.tree import depths_of
-from skpc._data.evidence import Evidence
-from skpc._data.sparse_symbols import take_rows
+from skpc._data.rows import Rows
 from skpc._data.units import units_of
 from skpc._kernels import splits as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
@@ -37,16 +35,12 @@ _FARTHEST = 1e18  # standard deviations: sums of it are numbers in single precis
 
 def clustered_circuit(
     parents: np.ndarray,
-    features: Sequence[np.ndarray],
-    categories: Sequence[np.ndarray | None],
-    evidence: Evidence,
-    weights: np.ndarray,
+    rows: Rows,
     n_latents: int,
     random_state: np.random.RandomState,
     *,
     pseudocount: float = 0.0,
     shrinkage: float = 0.0,
-    is_binomial: np.ndarray | None = None,
 ) -> Circuit:
     """Count states, and the values they show, in clusters of the rows.
 
@@ -58,28 +52,20 @@ def clustered_circuit(
     Parameters
     ----------
     parents : (n_regions,) -1 at each root
-    features, categories : per region
-    evidence : Evidence
-        Of distinct rows and these regions.
-    weights : (n,)
+    rows : Rows
+        Distinct, as these regions see them.
     n_latents : int
     random_state : RandomState
     pseudocount, shrinkage : float
-        Of the input distributions; see `SharpPCDensity`.
-    is_binomial : (n_regions,) bool or None
-        See `Inputs`.
+        Of the input distributions; see `MStep` and `Start`.
     """
-    circuit = random_circuit(
-        parents, features, categories, evidence, weights, n_latents, random_state,
-        shrinkage=shrinkage, is_binomial=is_binomial,
-    )  # fmt: skip
-    n_sampled = max(_FEWEST_ROWS, _ROWS_PER_STATE * n_latents)
-    evidence, weights = _sampled(evidence, weights, n_sampled, random_state)
-    symbols = evidence.dense_symbols
+    circuit = random_circuit(parents, rows, n_latents, random_state, shrinkage=shrinkage)
+    rows = _sampled(rows, max(_FEWEST_ROWS, _ROWS_PER_STATE * n_latents), random_state)
+    weights, symbols = rows.weights, rows.evidence.dense_symbols
     points = np.zeros((len(parents), _N_AXES, symbols.shape[1]), np.float32)
     for region, row in enumerate(symbols):
-        if len(features[region]):
-            table = _projections(evidence, region, weights, random_state)
+        if len(rows.scopes[region].columns):
+            table = _projections(rows, region, random_state)
             np.take(table, row, axis=1, out=points[region])
     _gather_neighbours(points, parents)
     groups = np.zeros(symbols.shape, np.int64)
@@ -92,39 +78,31 @@ def clustered_circuit(
         root_weights=_root_weights(circuit, masses, sharing),
         sum_weights=_sum_weights(circuit, groups, weights, sharing),
         inputs=circuit.inputs.updated(
-            _input_summary(
-                circuit.inputs, evidence, symbols, groups, weights, sharing, random_state
-            ),
+            _input_summary(circuit.inputs, rows, groups, sharing, random_state),
             pseudocount,
         ),
     )
 
 
-def _sampled(
-    evidence: Evidence, weights: np.ndarray, n_rows: int, random_state: np.random.RandomState
-) -> tuple[Evidence, np.ndarray]:
+def _sampled(rows: Rows, n_rows: int, random_state: np.random.RandomState) -> Rows:
     """All rows if they are no more than `n_rows`, or else so many drawn by their weights.
 
     Dense, with only those continuous values that they show.
     """
-    if n_rows >= len(weights):
-        return evidence.take(slice(None)), weights
-    total = weights.sum()
-    drawn = random_state.multinomial(n_rows, weights / total)
-    rows = np.flatnonzero(drawn)
-    sampled = evidence.with_symbols(take_rows(evidence.symbols, rows))
-    return sampled.take(slice(None)), drawn[rows] * (total / n_rows)
+    if n_rows >= len(rows):
+        return rows.compact()
+    total = rows.weights.sum()
+    drawn = random_state.multinomial(n_rows, rows.weights / total)
+    return rows.reweighted(drawn * (total / n_rows)).compact()
 
 
-def _projections(
-    evidence: Evidence, region: int, weights: np.ndarray, random_state: np.random.RandomState
-) -> np.ndarray:
+def _projections(rows: Rows, region: int, random_state: np.random.RandomState) -> np.ndarray:
     """What a region's symbols add to each axis (_N_AXES, n_symbols), on average nothing.
 
     A missing value adds nothing, as does a category never seen.
     """
-    counts = evidence.weights_of(region, weights)
-    vectors = evidence.values[region]
+    counts = rows.weights_of(region)
+    vectors = rows.evidence.values[region]
     if vectors is None:
         table = random_state.standard_normal((_N_AXES, len(counts)))
         counts = counts[:-2]
@@ -228,14 +206,14 @@ def _sum_weights(
 
 def _input_summary(
     inputs: Inputs,
-    evidence: Evidence,
-    symbols: np.ndarray,
+    rows: Rows,
     groups: np.ndarray,
-    weights: np.ndarray,
     sharing: list[np.ndarray | None],
     random_state: np.random.RandomState,
 ) -> list[np.ndarray]:
     """What `Inputs.summarize` makes of the clusters' counts, which are large: by region."""
+    evidence, weights = rows.evidence, rows.weights
+    symbols = evidence.dense_symbols
     n_latents = inputs.probs.shape[1]
     in_categories = np.zeros_like(inputs.probs)
     moments = []
@@ -249,8 +227,8 @@ def _input_summary(
         if sharing[region] is not None:
             counts = counts * np.exp(-2.0 * random_state.random_sample(counts.shape))
         if vectors is None:
-            rows = slice(inputs.start[region], inputs.start[region + 1])
-            in_categories[rows] = _smoothed(counts[:-2].T).T
+            own = slice(inputs.start[region], inputs.start[region + 1])
+            in_categories[own] = _smoothed(counts[:-2].T).T
         else:
             moments.append(inputs.gaussians[region].summarize(vectors, counts))
     return [in_categories, *moments]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit, random_circuit
 from skpc._data.evidence import Evidence
+from skpc._data.rows import Rows
 from skpc._learning.em import EStep, fit_em
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import Progress
@@ -20,16 +20,13 @@ _TOL = 1e-3
 
 
 def soft_clusters(
-    evidence: Evidence,
-    weights: np.ndarray,
-    categories: Sequence[np.ndarray | None],
+    rows: Rows,
     n_clusters: int,
     random_state: np.random.RandomState,
     *,
     pseudocount: float,
     shrinkage: float,
     max_bytes: int,
-    is_binomial: np.ndarray | None = None,
 ) -> np.ndarray:
     """Probability that each row is of each cluster (n_clusters, n), columns summing to one.
 
@@ -38,28 +35,21 @@ def soft_clusters(
 
     Parameters
     ----------
-    evidence : Evidence
-        Of distinct rows, one region a column.
-    weights : (n,)
-    categories : per column, its sorted categories, or None if it is continuous
+    rows : Rows
+        Distinct, one region per column.
     n_clusters : int
     random_state : RandomState
         Of the start of EM.
     pseudocount, shrinkage : float
-        See `SharpPCDensity`.
+        See `MStep` and `Start`.
     max_bytes : int
         Bound on the memory of messages.
-    is_binomial : see `learn_circuit`
     """
-    n_columns = len(categories)
-    features = [*(np.array([j]) for j in range(n_columns)), np.empty(0, np.int64)]
+    n_columns = len(rows.scopes)
     parents = np.append(np.full(n_columns, n_columns), -1)
-    evidence = evidence.grouped(features)
-    circuit = random_circuit(
-        parents, features, [*categories, np.empty(0)], evidence, weights, n_clusters, random_state,
-        shrinkage=shrinkage,
-        is_binomial=None if is_binomial is None else np.append(is_binomial, False),
-    )  # fmt: skip
+    rows = rows.grouped([*(np.array([j]) for j in range(n_columns)), np.empty(0, np.int64)])
+    evidence, weights = rows.evidence, rows.weights
+    circuit = random_circuit(parents, rows, n_clusters, random_state, shrinkage=shrinkage)
     e_step = EStep(circuit, evidence, weights, max_bytes=max_bytes)
     m_step = MStep(pseudocount=pseudocount)
     circuit = fit_em(circuit, Progress(circuit, tol=_TOL), e_step, m_step, _MAX_ITER).circuit

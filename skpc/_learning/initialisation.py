@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit, mixture, random_circuit
-from skpc._data.evidence import Evidence
+from skpc._circuit.inputs.gaussian import centre_and_scales
+from skpc._data.rows import Rows
 from skpc._learning.cluster_start import clustered_circuit
 from skpc._learning.clusters import soft_clusters
 from skpc._learning.em import fit_em
@@ -21,34 +23,78 @@ _OWN_ITERATIONS = 10
 _LEAST_SHARE = 1e-12
 
 
-class Tree(NamedTuple):
-    """The structure of a component, learnt from its cluster of rows.
+class Moments(NamedTuple):
+    """Means and standard deviations (n_features,) of continuous columns; of others 0 and 1."""
+
+    centres: np.ndarray
+    scales: np.ndarray
+
+
+@dataclass(frozen=True)
+class Start:
+    """Which circuits learning starts from.
 
     Attributes
     ----------
-    features, parents : see `skpc._learning.structure.Regions`
-    cluster : (n,)
-        Weights of the rows in it.
+    n_latents : int
+    init : {"cluster", "random"}
+    n_init : int
+        Number of starts, of which the best result is kept.
+    shrinkage : float
+        See `Gaussian`.
+    circuit : Circuit or None
+        Where to go on from, with its trees, in place of all that.
+    of_table : Moments or None
+        Of the columns of a table of which the rows are a part: then columns may have no value in
+        these rows, and every state has these moments there, or as many of one category as of
+        another. None: all have a value.
+    share_scales : bool
+        Whether floor and shrinkage of Gaussians refer to the scales of `of_table`, not to those
+        of the rows.
     """
 
-    features: Sequence[np.ndarray]
+    n_latents: int
+    init: str = "cluster"
+    n_init: int = 1
+    shrinkage: float = 0.0
+    circuit: Circuit | None = None
+    of_table: Moments | None = None
+    share_scales: bool = False
+
+
+class Tree(NamedTuple):
+    """The structure of a component, and the rows that it was learnt from.
+
+    Attributes
+    ----------
+    parents : see `skpc._learning.structure.Regions`
+    rows : Rows
+        Distinct, as its regions see them, weighted as they are in its cluster.
+    """
+
     parents: np.ndarray
-    cluster: np.ndarray
+    rows: Rows
+
+
+def column_moments(rows: Rows) -> Moments:
+    """Mean and standard deviation of each continuous column of distinct rows."""
+    moments = Moments(np.zeros(len(rows.scopes)), np.ones(len(rows.scopes)))
+    with np.errstate(under="ignore"):  # of subnormal numbers
+        for j, vectors in enumerate(rows.evidence.values):
+            if vectors is not None:
+                centre, scale = centre_and_scales(vectors, rows.weights_of(j))
+                moments.centres[j], moments.scales[j] = centre[0], scale[0]
+    return moments
 
 
 def learn_trees(
-    evidence: Evidence,
-    weights: np.ndarray,
-    categories: Sequence[np.ndarray | None],
+    rows: Rows,
     structure: Structure,
+    start: Start,
     solver: Solver,
-    *,
-    n_latents: int,
-    shrinkage: float,
     random_state: np.random.RandomState,
-    is_binomial: np.ndarray | None = None,
 ) -> list[Tree]:
-    """Learn the structure, one tree a component.
+    """Learn the structure, one tree per component.
 
     The rows of a mixture of components are first clustered. The tree of each component is
     learnt from its cluster (and, since few rows say little of pairs, from all rows as if
@@ -56,87 +102,84 @@ def learn_trees(
 
     Parameters
     ----------
-    evidence : Evidence
-        Of distinct rows, one region a column.
-    weights : (n,)
-    categories : per column, its sorted categories, or None if it is continuous
+    rows : Rows
+        Distinct, one region per column.
     structure : Structure
+    start : Start
     solver : Solver
         Of training: its pseudocount and its bound on memory.
-    n_latents, shrinkage, random_state, is_binomial : see `learn_circuit`
+    random_state : RandomState
     """
     pseudocount = solver.m_step.pseudocount
-    clusters = weights[None]
+    clusters = rows.weights[None]
     of_trees = clusters
     if structure.n_components > 1:
-        clusters = weights * soft_clusters(
-            evidence, weights, categories, structure.n_components, random_state,
-            pseudocount=pseudocount, shrinkage=shrinkage, max_bytes=solver.max_bytes,
-            is_binomial=is_binomial,
+        clusters = rows.weights * soft_clusters(
+            rows, structure.n_components, random_state, pseudocount=pseudocount,
+            shrinkage=start.shrinkage, max_bytes=solver.max_bytes,
         )  # fmt: skip
-        clusters = np.maximum(clusters, _LEAST_SHARE * weights)
-        of_trees = clusters + _COMMON_ROWS / weights.sum() * weights
+        clusters = np.maximum(clusters, _LEAST_SHARE * rows.weights)
+        of_trees = clusters + _COMMON_ROWS / rows.weights.sum() * rows.weights
     trees = []
     for of_tree, cluster in zip(of_trees, clusters, strict=True):
         features, parents = learn_structure(
-            evidence, of_tree, structure, n_latents, pseudocount, random_state
+            rows.weighted_as(of_tree), structure, start.n_latents, pseudocount, random_state
         )
-        trees.append(Tree(features, parents, cluster))
+        trees.append(Tree(parents, rows.grouped(features).weighted_as(cluster)))
     return trees
 
 
 def draw_starts(
-    evidence: Evidence,
-    trees: Sequence[Tree],
-    categories: Sequence[np.ndarray | None],
-    solver: Solver,
-    *,
-    n_latents: int,
-    init: str,
-    n_init: int,
-    shrinkage: float,
-    random_state: np.random.RandomState,
-    is_binomial: np.ndarray | None = None,
+    trees: Sequence[Tree], start: Start, solver: Solver, random_state: np.random.RandomState
 ) -> list[Circuit]:
-    """Draw `n_init` circuits with these trees.
+    """Draw `n_init` circuits with these trees, all of one structure.
 
     The start of each of several components is some iterations of EM on its cluster: otherwise
     all components would model all rows alike.
 
     Parameters
     ----------
-    evidence : Evidence
-        Of distinct rows, one region a column.
     trees : of `learn_trees`
-    categories : per column, its sorted categories, or None if it is continuous
+    start : Start
     solver : Solver
         Of training.
-    n_latents, init, n_init, shrinkage, random_state, is_binomial : see `learn_circuit`
+    random_state : RandomState
     """
-    m_step = solver.m_step
-    if is_binomial is None:
-        is_binomial = np.zeros(len(categories), bool)
     starts = []
-    for _ in range(n_init):
+    for _ in range(start.n_init):
         circuits = []
-        for features, parents, cluster in trees:
-            grouped = evidence.grouped(features)
-            of_regions = [categories[f[0]] if len(f) else np.empty(0) for f in features]
-            has_levels = np.array([len(f) > 0 and bool(is_binomial[f[0]]) for f in features])
-            if init == "cluster":
+        for parents, rows in trees:
+            if start.init == "cluster":
                 circuit = clustered_circuit(
-                    parents, features, of_regions, grouped, cluster, n_latents, random_state,
-                    pseudocount=m_step.pseudocount, shrinkage=shrinkage, is_binomial=has_levels,
+                    parents, rows, start.n_latents, random_state,
+                    pseudocount=solver.m_step.pseudocount, shrinkage=start.shrinkage,
                 )  # fmt: skip
             else:
                 circuit = random_circuit(
-                    parents, features, of_regions, grouped, cluster, n_latents, random_state,
-                    shrinkage=shrinkage, is_binomial=has_levels,
-                )  # fmt: skip
+                    parents, rows, start.n_latents, random_state, shrinkage=start.shrinkage
+                )
             if len(trees) > 1:
-                e_step = solver.new_e_step(circuit, grouped, cluster)
+                e_step = solver.new_e_step(circuit, rows)
                 progress = Progress(circuit, tol=0.0)
-                circuit = fit_em(circuit, progress, e_step, m_step, _OWN_ITERATIONS).circuit
+                circuit = fit_em(circuit, progress, e_step, solver.m_step, _OWN_ITERATIONS).circuit
             circuits.append(circuit)
-        starts.append(mixture(circuits, np.array([tree.cluster.sum() for tree in trees])))
+        starts.append(mixture(circuits, np.array([rows.weights.sum() for _, rows in trees])))
     return starts
+
+
+def with_moments(circuit: Circuit, start: Start, is_missing: np.ndarray) -> Circuit:
+    """The circuit with what `start` says of columns that have no value, and of scales.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    start : Start
+    is_missing : (n_features,)
+        Which columns have no value in the rows to learn from.
+    """
+    if start.of_table is None:
+        return circuit
+    inputs = circuit.inputs
+    if start.share_scales:
+        inputs = inputs.with_scales(start.of_table.scales)
+    return replace(circuit, inputs=inputs.with_margins(is_missing, *start.of_table))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from skpc._circuit.circuit import Circuit
-from skpc._data.evidence import Evidence
+from skpc._data.rows import Rows
 from skpc._learning.adam import fit_adam
 from skpc._learning.em import EStep, fit_em, fit_stepwise_em
 from skpc._learning.minibatches import Batches
@@ -53,6 +53,8 @@ class Solver:
         Of the messages.
     chooses_mu : bool
         Whether `candidates` differ in the `mu` of the M-step, in place of the one given.
+    on_iteration : callable or None
+        See `skpc._learning.progress.Progress`.
     """
 
     m_step: MStep
@@ -64,6 +66,7 @@ class Solver:
     max_bytes: int = DEFAULT_MAX_BYTES
     dtype: DTypeLike = np.float64
     chooses_mu: bool = False
+    on_iteration: Callable[[int, float, float | None], None] | None = None
 
     def candidates(self, weights: np.ndarray, is_validated: bool) -> list[Solver]:
         """The solvers to choose from for these weights of distinct rows, each `resolved`.
@@ -103,12 +106,12 @@ class Solver:
         max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
         return replace(self, batch_size=batch_size, max_iter=max_iter)
 
-    def new_e_step(self, circuit: Circuit, evidence: Evidence, weights: np.ndarray) -> EStep:
-        """The E-step on all rows."""
+    def new_e_step(self, circuit: Circuit, rows: Rows) -> EStep:
+        """The E-step on distinct rows, all at once."""
         return EStep(
             circuit,
-            evidence,
-            weights,
+            rows.evidence,
+            rows.weights,
             with_gate=self.m_step.needs_gate,
             with_moments=self.m_step.needs_moments,
             max_bytes=self.max_bytes,
@@ -116,26 +119,22 @@ class Solver:
         )
 
     def bind(
-        self,
-        circuit: Circuit,
-        evidence: Evidence,
-        weights: np.ndarray,
-        random_state: np.random.RandomState,
+        self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
     ) -> Callable[[Circuit, Progress], FitResult]:
-        """Prepare the patterns of weighted distinct rows for circuits of one structure.
+        """Prepare the patterns of distinct rows for circuits of one structure.
 
         Call it on a solver that is `resolved`.
         """
         assert self.max_iter is not None
         assert not isinstance(self.batch_size, str)
         if self.kind == "em" and self.batch_size is None:
-            e_step = self.new_e_step(circuit, evidence, weights)
+            e_step = self.new_e_step(circuit, rows)
             return partial(fit_em, e_step=e_step, m_step=self.m_step, max_iter=self.max_iter)
         by_row = self.kind == "adam" and self.m_step.mu > 0
         batches = Batches(
             circuit,
-            evidence,
-            weights,
+            rows.evidence,
+            rows.weights,
             np.inf if self.batch_size is None else self.batch_size,
             random_state,
             by_row=by_row,

@@ -10,6 +10,7 @@ import numpy as np
 from skpc._checks import shown
 from skpc._circuit.tree import neighbours_of, rooted
 from skpc._data.evidence import Evidence
+from skpc._data.rows import Rows
 from skpc._data.sparse_symbols import Symbols, dense_rows
 from skpc._data.units import units_of
 from skpc._kernels.patterns import merge_codes
@@ -79,8 +80,7 @@ class Structure:
 
 
 def learn_structure(
-    evidence: Evidence,
-    weights: np.ndarray,
+    rows: Rows,
     structure: Structure,
     n_latents: int,
     pseudocount: float,
@@ -90,9 +90,8 @@ def learn_structure(
 
     Parameters
     ----------
-    evidence : Evidence
-        Of distinct rows, one region a column.
-    weights : (n,)
+    rows : Rows
+        Distinct, one region per column.
     structure : Structure
     n_latents : int
         The more states, the more a correlation must be worth to be modelled.
@@ -109,6 +108,7 @@ def learn_structure(
     if structure.regions is not None:
         return structure.regions
     kind, groups = structure.kind, structure.groups
+    evidence, weights = rows.evidence, rows.weights
     n_columns = len(evidence.n_symbols)
     if not isinstance(kind, str):
         return [np.array([j]) for j in range(n_columns)], given_parents(kind, n_columns)
@@ -126,8 +126,8 @@ def learn_structure(
         information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
         if len(features) < n_columns:
             # A bound from below on the information between groups.
-            rows = np.stack([information[group].max(axis=0) for group in features])
-            information = np.stack([rows[:, group].max(axis=1) for group in features], axis=1)
+            by_group = np.stack([information[group].max(axis=0) for group in features])
+            information = np.stack([by_group[:, group].max(axis=1) for group in features], axis=1)
             np.fill_diagonal(information, 0.0)
         if kind == "star":
             parents = np.full(len(features), np.argmax(information.sum(axis=1)))

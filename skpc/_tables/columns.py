@@ -17,6 +17,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
 from skpc._checks import attributes, checked_array, reading, shown
+from skpc._data.rows import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
 from skpc._tables import frames
 from skpc._tables.frames import Cells, frame_module, names_of
 from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
@@ -24,7 +25,6 @@ from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
 
-CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
 TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
 
 _NEAR_LIMIT = 0.8, 1.25
@@ -192,6 +192,14 @@ class Columns:
             None if column.categories is None else column.restore(np.asarray(column.categories))
             for column in self.columns
         ]
+
+    @property
+    def scopes(self) -> tuple[Scope, ...]:
+        """What a region observes that has a column of its own, column by column."""
+        return tuple(
+            Scope(np.array([j]), column.type, column.categories)
+            for j, column in enumerate(self.columns)
+        )
 
     def check_circuit(self, circuit: Circuit) -> None:
         """Raise ValueError if a circuit does not observe just these columns, as they are read."""

@@ -14,6 +14,7 @@ from skpc._checks import attributes, check_finite, checked_array, reading
 from skpc._circuit.inputs.binomial import Binomials
 from skpc._circuit.inputs.gaussian import Gaussian, stacked
 from skpc._data.evidence import Evidence, encode, symbols_of
+from skpc._data.rows import BINOMIAL, Rows
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
 _STATE = ("features", "categories", "probs", "unseen", "gaussians", "is_binomial")
@@ -221,39 +222,35 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     @classmethod
     def random(
         cls,
-        features: Sequence[np.ndarray],
-        categories: Sequence[np.ndarray | None],
-        evidence: Evidence,
-        weights: np.ndarray,
+        rows: Rows,
         n_latents: int,
         random_state: np.random.RandomState,
         *,
         shrinkage: float = 0.0,
-        is_binomial: np.ndarray | None = None,
     ) -> Inputs:
         """Draw categorical distributions as ``exp(-2 u)``, u uniform, normalised.
 
-        Binomial ones have a probability of success drawn evenly from 0.1 to 0.9.
-        Gaussians start at rows that are far apart, see `Gaussian.random`, drawn from the
-        distinct rows of `evidence` by their weights.
+        Binomial ones have a probability of success drawn evenly from 0.1 to 0.9. Gaussians start
+        at rows that are far apart, see `Gaussian.random`, drawn from `rows` by their weights.
         """
+        categories = [scope.categories for scope in rows.scopes]
+        is_binomial = np.array([scope.kind == BINOMIAL for scope in rows.scopes])
         _, start = _layout(categories)
         probs = np.exp(-2.0 * random_state.random_sample((start[-1], n_latents)))
         for first, last in pairwise(start):
             probs[first:last] /= probs[first:last].sum(axis=0)
-        if is_binomial is not None and is_binomial.any():
+        if is_binomial.any():
             binomials = Binomials(is_binomial, start)
             success = 0.1 + 0.8 * random_state.random_sample((len(binomials), n_latents))
             probs[binomials.rows] = binomials.masses(success)
         unseen = np.full((len(categories), n_latents), WEIGHT_FLOOR)
         gaussians = {}
-        for region, vectors in enumerate(evidence.values):
+        for region, vectors in enumerate(rows.evidence.values):
             if vectors is not None:
-                counts = evidence.weights_of(region, weights)
                 gaussians[region] = Gaussian.random(
-                    vectors, counts, n_latents, shrinkage, random_state
+                    vectors, rows.weights_of(region), n_latents, shrinkage, random_state
                 )
-        return cls(features, categories, probs, unseen, gaussians, is_binomial)
+        return cls(rows.features, categories, probs, unseen, gaussians, is_binomial)
 
     def __len__(self) -> int:
         return len(self.categories)

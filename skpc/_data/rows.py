@@ -1,0 +1,168 @@
+"""Rows: what the weighted rows of a table show each region, and what each region observes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skpc._data.distinct import distinct_rows, pack
+from skpc._data.evidence import Evidence, encode
+from skpc._data.sparse_symbols import take_rows
+
+CATEGORICAL, BINOMIAL, GAUSSIAN, COMPOSITE = "categorical", "binomial", "gaussian", "composite"
+
+
+class Scope(NamedTuple):
+    """What a region observes.
+
+    Attributes
+    ----------
+    columns : (m,) int
+    kind : str or None
+        Which input distribution it has; None if it observes nothing.
+    categories : (n_categories,) or None
+        The sorted values of a discrete column; none if the region observes nothing. None if the
+        symbols of the region stand for vectors of numbers.
+    parts : tuple of Scope
+        Of a region of several columns: what it would observe of each alone.
+    """
+
+    columns: np.ndarray
+    kind: str | None
+    categories: np.ndarray | None
+    parts: tuple[Scope, ...] = ()
+
+
+NOTHING = Scope(np.empty(0, np.int64), None, np.empty(0))
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Weighted rows of a table; after `distinct`, each once and in canonical order.
+
+    Attributes
+    ----------
+    evidence : Evidence
+    weights : (n,) positive
+    scopes : tuple of n_regions Scope
+    """
+
+    evidence: Evidence
+    weights: np.ndarray
+    scopes: tuple[Scope, ...]
+
+    @classmethod
+    def encode(cls, X: Any, columns: Sequence[Scope], weights: np.ndarray) -> Rows:
+        """The rows of a matrix as they come, one region per column.
+
+        Parameters
+        ----------
+        X : (n, n_features) array or sparse matrix, NaN missing
+        columns : sequence of n_features Scope
+        weights : (n,) positive
+        """
+        features = [scope.columns for scope in columns]
+        evidence = encode(X, features, [scope.categories for scope in columns])
+        return cls(evidence, weights, tuple(columns))
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    @property
+    def total_weight(self) -> float:
+        """The sum of all weights."""
+        return float(self.weights.sum())
+
+    @property
+    def features(self) -> tuple[np.ndarray, ...]:
+        """The columns that each region observes."""
+        return tuple(scope.columns for scope in self.scopes)
+
+    @property
+    def order(self) -> np.ndarray:
+        """The order (n,) of rows by what they show: by ranks of values, in whatever units."""
+        return np.lexsort(pack(self.evidence.symbols, self.evidence.n_symbols)[::-1])
+
+    def distinct(self) -> Rows:
+        """Each row once, in canonical order, with the summed weight of its repetitions."""
+        evidence = self.evidence
+        symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, self.weights)
+        return replace(self, evidence=evidence.with_symbols(symbols), weights=weights)
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Some of the rows, with all symbols."""
+        symbols = take_rows(self.evidence.symbols, rows)
+        return replace(
+            self, evidence=self.evidence.with_symbols(symbols), weights=self.weights[rows]
+        )
+
+    def compact(self) -> Rows:
+        """The same rows, dense, with no more symbols than they show."""
+        return replace(self, evidence=self.evidence.take(slice(None)))
+
+    def reweighted(self, weights: np.ndarray) -> Rows:
+        """The rows with these weights (n,); those of weight zero are left out."""
+        rows = np.flatnonzero(weights)
+        return replace(self, weights=weights).take(rows)
+
+    def weighted_as(self, weights: np.ndarray) -> Rows:
+        """The same rows, all of them, with other weights (n,)."""
+        return replace(self, weights=weights)
+
+    def split(self, held_out: np.ndarray) -> tuple[Rows, Rows]:
+        """Rows to learn from and rows held out; a row may be among both.
+
+        Parameters
+        ----------
+        held_out : (n,)
+            How much of each weight to hold out.
+        """
+        return self.reweighted(self.weights - held_out), self.reweighted(held_out)
+
+    def grouped(self, features: Sequence[np.ndarray]) -> Rows:
+        """The rows as regions see them that observe several of these, or none.
+
+        Parameters
+        ----------
+        features : per new region, the numbers of the old ones that it takes together; these
+            observe one column each, and regions of different trees may take the same
+        """
+        evidence = self.evidence.grouped(features)
+        if evidence is self.evidence:
+            return self
+        scopes = tuple(_joined([self.scopes[j] for j in columns]) for columns in features)
+        return replace(self, evidence=evidence, scopes=scopes)
+
+    def chunks(self, n_rows: int) -> Iterator[Rows]:
+        """Parts of at most so many rows, one after the other."""
+        for first in range(0, len(self), n_rows):
+            yield self.take(np.arange(first, min(first + n_rows, len(self))))
+
+    def weights_of(self, region: int) -> np.ndarray:
+        """The summed weights (n_symbols,) of a region's symbols."""
+        return self.evidence.weights_of(region, self.weights)
+
+    def is_missing(self) -> np.ndarray:
+        """Which regions (n_regions,) show nothing in any row."""
+        out = np.zeros(len(self.scopes), bool)
+        for region, vectors in enumerate(self.evidence.values):
+            if vectors is None:
+                out[region] = not self.weights_of(region)[:-2].any()
+            else:
+                out[region] = np.isnan(vectors).all()
+        return out
+
+
+def _joined(scopes: Sequence[Scope]) -> Scope:
+    """The scope of a region that observes what several do, one column each."""
+    if not scopes:
+        return NOTHING
+    if len(scopes) == 1:
+        return scopes[0]
+    columns = np.concatenate([scope.columns for scope in scopes])
+    kinds = {scope.kind for scope in scopes}
+    kind = kinds.pop() if len(kinds) == 1 else COMPOSITE
+    return Scope(columns, kind, None, tuple(scopes))
