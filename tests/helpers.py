@@ -9,6 +9,8 @@ from oracle import MixedModel, Model
 from skpc._circuit.circuit import Circuit, mixture
 from skpc._circuit.inputs.gaussian import Gaussian
 from skpc._circuit.inputs.inputs import Inputs
+from skpc._data.rows import Rows
+from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
 from skpc._learning.em import EStep
 
 
@@ -174,6 +176,23 @@ def as_model(circuit):
         circuit.sum_weights,
         tables,
     )
+
+
+def rows_of(evidence, weights=None, features=None, categories=None, is_binomial=()):
+    """Rows with this evidence, of one column per region unless `features` are given."""
+    n_regions, n_rows = evidence.symbols.shape
+    if features is None:
+        features = [np.array([j]) for j in range(n_regions)]
+    if categories is None:
+        sizes = zip(evidence.n_symbols, evidence.values, strict=True)
+        categories = [np.arange(n - 2.0) if v is None else None for n, v in sizes]
+    scopes = []
+    for region, (columns, known) in enumerate(zip(features, categories, strict=True)):
+        kind = GAUSSIAN if known is None else CATEGORICAL if len(columns) else None
+        if region < len(is_binomial) and is_binomial[region]:
+            kind = BINOMIAL
+        scopes.append(Scope(columns, kind, known))
+    return Rows(evidence, np.ones(n_rows) if weights is None else weights, tuple(scopes))
 
 
 def gather(circuit, X, weights, **options):

@@ -38,8 +38,8 @@ from throughput import seconds
 
 from skpc import SharpPCDensity
 from skpc._circuit.circuit import Circuit, random_circuit
-from skpc._data.distinct import distinct_rows
-from skpc._data.evidence import encode
+from skpc._data.rows import Rows
+from skpc._data.scope import CATEGORICAL, Scope
 from skpc._learning.em import EStep
 from skpc._threads import use_threads
 from skpc.curvature import (
@@ -92,16 +92,12 @@ SMALLEST_WEIGHT = 0.01
 def chain_circuit(n_regions: int, n_latents: int) -> tuple[Circuit, np.ndarray, EStep]:
     """A chain with random weights, random rows, and the E-step on them."""
     X = np.random.default_rng(0).integers(0, 2, (N_ROWS, n_regions)).astype(float)
-    features = [np.array([j]) for j in range(n_regions)]
-    categories = [np.array([0.0, 1.0])] * n_regions
-    evidence = encode(X, features, categories)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(N_ROWS))
-    evidence = evidence.with_symbols(symbols)
+    levels = np.array([0.0, 1.0])
+    scopes = [Scope(np.array([j]), CATEGORICAL, levels) for j in range(n_regions)]
+    rows = Rows.encode(X, scopes, np.ones(N_ROWS)).distinct()
     parents = np.append(np.arange(1, n_regions), -1)
-    circuit = random_circuit(
-        parents, features, categories, evidence, weights, n_latents, np.random.RandomState(0)
-    )
-    return circuit, X, EStep(circuit, evidence, weights)
+    circuit = random_circuit(parents, rows, n_latents, np.random.RandomState(0))
+    return circuit, X, EStep(circuit, rows.evidence, rows.weights)
 
 
 def mean_nll(circuit: Circuit, X: np.ndarray, module: ModuleType) -> Callable:

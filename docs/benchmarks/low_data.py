@@ -41,9 +41,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skpc import SharpPCDensity
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.inputs.inputs import Inputs
-from skpc._data.distinct import distinct_rows
-from skpc._data.evidence import encode
-from skpc._learning.initialisation import draw_starts, learn_trees
+from skpc._data.rows import Rows
+from skpc._data.scope import CATEGORICAL, Scope
+from skpc._learning.initialisation import Start, draw_starts, learn_trees
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -101,24 +101,17 @@ class DampedEM:
         n_epochs: int,
         seed: int,
     ) -> None:
-        evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
-        symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
-        evidence = evidence.with_symbols(symbols)
+        scopes = [Scope(np.array([j]), CATEGORICAL, known) for j, known in enumerate(categories)]
+        rows = Rows.encode(X, scopes, np.ones(len(X))).distinct()
         self.random_state = np.random.RandomState(seed)
         solver = Solver(MStep(pseudocount=0.01), None, 0.0)  # of the tree alone
-        trees = learn_trees(
-            evidence, weights, categories, Structure(), solver,
-            n_latents=n_latents, shrinkage=0.0, random_state=self.random_state,
-        )  # fmt: skip
-        (self.start,) = draw_starts(
-            evidence, trees, categories, solver,
-            n_latents=n_latents, init="random", n_init=1, shrinkage=0.0,
-            random_state=self.random_state,
-        )  # fmt: skip
+        start = Start(n_latents, init="random")
+        trees = learn_trees(rows, Structure(), start, solver, self.random_state)
+        (self.start,) = draw_starts(trees, start, solver, self.random_state)
         self.batches = Batches(
             self.start,
-            evidence.grouped(self.start.features),
-            weights,
+            rows.evidence,
+            rows.weights,
             BATCH_SIZE,
             self.random_state,
             dtype=np.float32,

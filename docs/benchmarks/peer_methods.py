@@ -13,11 +13,11 @@ import numba
 import numpy as np
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
-from throughput import distinct, prepare
+from throughput import prepare
 
 from skpc import _threads as threads
 from skpc._learning.em import StepwiseEM
-from skpc._learning.initialisation import draw_starts, learn_trees
+from skpc._learning.initialisation import Start, draw_starts, learn_trees
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -95,21 +95,15 @@ class Skpc(Method):
 
     def prepare(self, train: np.ndarray, n_latents: int) -> None:
         with threads.use_threads(self.n_jobs):
-            categories, evidence, weights = distinct(train)
+            rows = encoded(train).distinct()
             m_step = MStep(mu=0.01, pseudocount=0.01)
-            start = "random" if "random" in self.setting else "cluster"
+            start = Start(n_latents, "random" if "random" in self.setting else "cluster")
             solver = Solver(m_step, None, 0.0)
-            trees = learn_trees(
-                evidence, weights, categories, Structure(), solver,
-                n_latents=n_latents, shrinkage=0.0, random_state=self._random,
-            )  # fmt: skip
-            (self.circuit,) = draw_starts(
-                evidence, trees, categories, solver,
-                n_latents=n_latents, init=start, n_init=1, shrinkage=0.0,
-                random_state=self._random,
-            )  # fmt: skip
-            evidence = evidence.grouped(self.circuit.features)
-            batches = Batches(self.circuit, evidence, weights, 100, self._random, dtype=np.float32)
+            trees = learn_trees(rows, Structure(), start, solver, self._random)
+            (self.circuit,) = draw_starts(trees, start, solver, self._random)
+            batches = Batches(
+                self.circuit, rows.evidence, rows.weights, 100, self._random, dtype=np.float32
+            )
         self._learner = StepwiseEM(batches, m_step)
         self._n_batches = len(batches)
         self._n_steps = 0

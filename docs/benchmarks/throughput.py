@@ -29,8 +29,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from skpc import SharpPCDensity
 from skpc._circuit.circuit import Circuit, random_circuit
-from skpc._data.distinct import distinct_rows
-from skpc._data.evidence import Evidence, encode
+from skpc._data.rows import Rows
 from skpc._learning.em import EStep
 from skpc._learning.mstep import MStep
 from skpc._learning.structure import Structure, learn_structure
@@ -74,23 +73,16 @@ def blas_kernel() -> str:
 
 def prepare(X: np.ndarray, n_latents: int, dtype: str = "float64") -> tuple[Circuit, EStep]:
     """A random circuit for X, and the E-step on X."""
-    categories, evidence, weights = distinct(X)
+    rows = encoded(X).distinct()
     random_state = np.random.RandomState(0)
-    features, parents = learn_structure(
-        evidence, weights, Structure(), n_latents, 0.01, random_state
-    )
-    circuit = random_circuit(
-        parents, features, categories, evidence, weights, n_latents, random_state
-    )
-    return circuit, EStep(circuit, evidence, weights, dtype=dtype)
+    _, parents = learn_structure(rows, Structure(), n_latents, 0.01, random_state)
+    circuit = random_circuit(parents, rows, n_latents, random_state)
+    return circuit, EStep(circuit, rows.evidence, rows.weights, dtype=dtype)
 
 
-def distinct(X: np.ndarray) -> tuple[list[np.ndarray | None], Evidence, np.ndarray]:
-    """Categories, distinct rows as evidence, and their weights."""
-    categories = [column.categories for column in Columns.learn(X).columns]
-    evidence = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, np.ones(len(X)))
-    return categories, evidence.with_symbols(symbols), weights
+def encoded(X: np.ndarray) -> Rows:
+    """The rows of a table as they come."""
+    return Rows.encode(X, Columns.learn(X).scopes, np.ones(len(X)))
 
 
 def measure(path: Path, n_latents: int, dtype: str, repeats: int) -> list[object]:
@@ -118,17 +110,14 @@ def measure(path: Path, n_latents: int, dtype: str, repeats: int) -> list[object
 def structure_over_iteration(X: np.ndarray, repeats: int) -> float:
     """Seconds of distinct rows, tree and patterns over those of an EM iteration, K = 32."""
     circuit, e_step = prepare(X, 32)
-    categories = [column.categories for column in Columns.learn(X).columns]
-    raw = encode(X, [np.array([j]) for j in range(X.shape[1])], categories)
-
+    raw = encoded(X)
     unused = np.random.RandomState(0)
 
     def build() -> None:
-        symbols, weights = distinct_rows(raw.symbols, raw.n_symbols, np.ones(len(X)))
-        _, parents = learn_structure(
-            raw.with_symbols(symbols), weights, Structure(), 32, 0.01, unused
-        )
-        build_patterns(parents, symbols, raw.n_symbols, weights)
+        rows = raw.distinct()
+        _, parents = learn_structure(rows, Structure(), 32, 0.01, unused)
+        evidence = rows.evidence
+        build_patterns(parents, evidence.symbols, evidence.n_symbols, rows.weights)
 
     with use_threads(None, table_work(X.size, 32)):  # as in a fit
         iteration = seconds(lambda: M_STEP(circuit, e_step(circuit)), repeats)
@@ -145,7 +134,8 @@ def score_over_dense(X: np.ndarray, repeats: int) -> float:
 def trace_over_rows(X: np.ndarray, repeats: int) -> float:
     """Seconds of hessian_trace over those of an E-step on distinct rows, not patterns, K = 32."""
     circuit, _ = prepare(X, 32)
-    _, evidence, weights = distinct(X)
+    rows = encoded(X).distinct()
+    evidence, weights = rows.evidence, rows.weights
     patterns = row_patterns(circuit.parents, evidence.symbols, evidence.n_symbols, weights)
     messages = Messages(patterns.n_message_rows, circuit.n_regions, 32)
 

@@ -121,7 +121,8 @@ def run(output: Path, *, smoke: bool = False) -> int:
 
 def _chow_liu_scores(train: np.ndarray, test: np.ndarray, pseudocount: float = 1.0) -> np.ndarray:
     """Log-likelihoods of 0/1 rows under a plain Chow-Liu tree, by counting."""
-    from skpc._data.rows import CATEGORICAL, Rows, Scope
+    from skpc._data.rows import Rows
+    from skpc._data.scope import CATEGORICAL, Scope
     from skpc._learning.structure import Structure, learn_structure
 
     train, test = train.astype(int), test.astype(int)

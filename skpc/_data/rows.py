@@ -1,42 +1,17 @@
-"""Rows: what the weighted rows of a table show each region, and what each region observes."""
+"""Rows: what the weighted rows of a table show each region."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from skpc._data.distinct import distinct_rows, pack
 from skpc._data.evidence import Evidence, encode
+from skpc._data.scope import COMPOSITE, NOTHING, Scope
 from skpc._data.sparse_symbols import take_rows
-
-CATEGORICAL, BINOMIAL, GAUSSIAN, COMPOSITE = "categorical", "binomial", "gaussian", "composite"
-
-
-class Scope(NamedTuple):
-    """What a region observes.
-
-    Attributes
-    ----------
-    columns : (m,) int
-    kind : str or None
-        Which input distribution it has; None if it observes nothing.
-    categories : (n_categories,) or None
-        The sorted values of a discrete column; none if the region observes nothing. None if the
-        symbols of the region stand for vectors of numbers.
-    parts : tuple of Scope
-        Of a region of several columns: what it would observe of each alone.
-    """
-
-    columns: np.ndarray
-    kind: str | None
-    categories: np.ndarray | None
-    parts: tuple[Scope, ...] = ()
-
-
-NOTHING = Scope(np.empty(0, np.int64), None, np.empty(0))
 
 
 @dataclass(frozen=True)

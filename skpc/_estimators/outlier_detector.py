@@ -14,7 +14,7 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
-from skpc._data.rows import GAUSSIAN
+from skpc._data.scope import GAUSSIAN
 from skpc._estimators.density import SharpPCDensity
 from skpc._tables.columns import Columns
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
 from skpc._checks import attributes, checked_array, reading, shown
-from skpc._data.rows import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
+from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
 from skpc._tables import frames
 from skpc._tables.frames import Cells, frame_module, names_of
 from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole

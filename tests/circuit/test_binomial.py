@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import rows_of
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
@@ -89,10 +90,8 @@ def discrete_inputs(rng):
     """Random inputs of a binomial and a categorical column."""
     categories = [np.arange(2.0, 7.0), np.arange(3.0)]
     evidence = Evidence(np.zeros((2, 1), np.int32), np.array([7, 5]), (None, None))
-    return Inputs.random(
-        [np.array([0]), np.array([1])], categories, evidence, np.ones(1), K, rng,
-        is_binomial=np.array([True, False]),
-    )  # fmt: skip
+    rows = rows_of(evidence, categories=categories, is_binomial=[True, False])
+    return Inputs.random(rows, K, rng)
 
 
 def test_inputs_stay_binomial_when_they_learn():

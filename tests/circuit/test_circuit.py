@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import random_circuit as any_circuit
-from helpers import random_tree, same_bits
+from helpers import random_tree, rows_of, same_bits
 
 from skpc._circuit.circuit import Circuit, random_circuit
 from skpc._data.evidence import encode
@@ -129,9 +129,8 @@ def start(seed, n_latents=40):
     categories = [np.arange(3.0)] * 5
     evidence = encode(np.zeros((1, 5)), features, categories)
     random_state = np.random.RandomState(seed)
-    return random_circuit(
-        parents, features, categories, evidence, np.ones(1), n_latents, random_state
-    )
+    rows = rows_of(evidence, None, features, categories)
+    return random_circuit(parents, rows, n_latents, random_state)
 
 
 def test_random_weights_lie_within_a_factor_of_e_squared():

@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import positive
+from helpers import positive, rows_of
 
 from skpc._circuit.inputs.inputs import Categorical, Inputs
 from skpc._data.evidence import encode
@@ -119,7 +119,8 @@ def test_n_parameters():
 def test_random_inputs_are_distributions_within_a_factor_of_e_squared():
     evidence = encode(np.zeros((1, 3)), FEATURES, CATEGORIES)
     random_state = np.random.RandomState(0)
-    random = Inputs.random(FEATURES, CATEGORIES, evidence, np.ones(1), 50, random_state)
+    rows = rows_of(evidence, None, FEATURES, CATEGORIES)
+    random = Inputs.random(rows, 50, random_state)
     for item in (random[0], random[2], random[3]):
         np.testing.assert_allclose(item.probs.sum(axis=0), 1.0, rtol=1e-14)
         assert (item.probs.max(axis=0) / item.probs.min(axis=0)).max() < np.exp(2.0)

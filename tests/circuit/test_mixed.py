@@ -13,6 +13,7 @@ from helpers import (
     mixed_rows,
     parts_of,
     random_tree,
+    rows_of,
     same_bits,
 )
 from scipy.sparse.csgraph import connected_components
@@ -252,16 +253,9 @@ def test_plain_em_never_falls(kinds, missing):
     features = np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
     categories = [None if kind < 0 else np.arange(float(kind)) for kind in kinds]
     evidence = encode(X, features, categories)
-    circuit = random_circuit(
-        random_tree(rng, len(kinds)),
-        features,
-        categories,
-        evidence,
-        weights,
-        3,
-        np.random.RandomState(0),
-        shrinkage=0.0,
-    )
+    parents = random_tree(rng, len(kinds))
+    rows = rows_of(evidence, weights, features, categories)
+    circuit = random_circuit(parents, rows, 3, np.random.RandomState(0))
     e_step = EStep(circuit, evidence, weights)
     result = fit_em(circuit, Progress(circuit, tol=0.0), e_step, MStep(), 60)
     assert np.diff(result.log_likelihoods).min() > -1e-9

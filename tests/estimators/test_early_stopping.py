@@ -296,9 +296,9 @@ def test_the_tree_is_learnt_from_training_rows_alone(monkeypatch):
     X, totals = mixed_rows(), []
     learn_structure = skpc._learning.initialisation.learn_structure
 
-    def recorded(evidence, weights, *args, **kwargs):
-        totals.append((evidence.symbols.shape[1], weights.sum()))
-        return learn_structure(evidence, weights, *args, **kwargs)
+    def recorded(rows, *args, **kwargs):
+        totals.append((len(rows), rows.total_weight))
+        return learn_structure(rows, *args, **kwargs)
 
     monkeypatch.setattr("skpc._learning.initialisation.learn_structure", recorded)
     stopped(validation_fraction=0.25, refit=True).fit(X)

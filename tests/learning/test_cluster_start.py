@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import random_tree, same_bits, star
+from helpers import random_tree, rows_of, same_bits, star
 
 import skpc._learning.cluster_start as neighbourhoods
 from skpc import SharpPCDensity
@@ -49,9 +49,10 @@ def start_of(
     features = [np.array([j]) for j in range(X.shape[1])] if features is None else features
     evidence = encode(X, features, categories)
     weights = np.ones(len(X)) if weights is None else weights
+    rows = rows_of(evidence, weights, features, categories)
     return clustered_circuit(
-        parents, features, categories, evidence, weights, n_latents, np.random.RandomState(seed),
-        pseudocount=pseudocount, shrinkage=1.0,
+        parents, rows, n_latents, np.random.RandomState(seed), pseudocount=pseudocount,
+        shrinkage=1.0,
     )  # fmt: skip
 
 
@@ -116,13 +117,14 @@ def test_order_and_repetition_do_not_matter_when_rows_are_sampled(monkeypatch):
 def test_rows_are_sampled_by_their_weights():
     evidence = encode(np.arange(4.0)[:, None], [np.array([0])], [None])
     weights = np.array([6.0, 3.0, 1.0, 1e-9])
-    sampled, sampled_weights = _sampled(evidence, weights, 3, np.random.RandomState(0))
-    assert sampled.symbols.shape[1] <= 3
-    np.testing.assert_allclose(sampled_weights.sum(), 10.0)
+    rows = rows_of(evidence, weights)
+    sampled = _sampled(rows, 3, np.random.RandomState(0))
+    assert len(sampled) <= 3
+    np.testing.assert_allclose(sampled.total_weight, 10.0)
     draws = np.zeros(4)
     for seed in range(400):
-        sampled, sampled_weights = _sampled(evidence, weights, 3, np.random.RandomState(seed))
-        draws[sampled.column(0).astype(int)] += sampled_weights / 400
+        sampled = _sampled(rows, 3, np.random.RandomState(seed))
+        draws[sampled.evidence.column(0).astype(int)] += sampled.weights / 400
     np.testing.assert_allclose(draws, weights, atol=0.5)
 
 
@@ -193,7 +195,7 @@ def test_few_rows_are_not_overfitted_from_the_start(seed):
 def test_missing_and_unseen_values_tell_nothing():
     X = np.array([[0.0], [1.0], [np.nan], [7.0]])
     evidence = encode(X, [np.array([0])], [np.array([0.0, 1.0])])
-    points = _projections(evidence, 0, np.ones(4), np.random.RandomState(0))
+    points = _projections(rows_of(evidence), 0, np.random.RandomState(0))
     np.testing.assert_array_equal(points[:, 2:], 0.0)
     np.testing.assert_allclose(points[:, 0], -points[:, 1], rtol=1e-6)
     assert (points[:, 0] != 0).all()
@@ -202,7 +204,7 @@ def test_missing_and_unseen_values_tell_nothing():
 def test_missing_numbers_sit_at_the_mean():
     X = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 5.0], [np.nan, np.nan]])
     evidence = encode(X, [np.array([0, 1])], [None])
-    points = _projections(evidence, 0, np.ones(4), np.random.RandomState(0))
+    points = _projections(rows_of(evidence), 0, np.random.RandomState(0))
     points = points[:, evidence.symbols[0]]
     np.testing.assert_array_equal(points[:, [1, 3]], 0.0)
     np.testing.assert_allclose(points[:, 0], -points[:, 2], rtol=1e-6)
@@ -341,10 +343,8 @@ def test_log_likelihood_of_the_start_itself():
     X = structured(0)
     circuit = chain_start(X, 6)
     evidence = encode(X, circuit.features, [np.array([0.0, 1.0])] * 12)
-    other = random_circuit(
-        circuit.parents, circuit.features, [np.array([0.0, 1.0])] * 12, evidence, np.ones(len(X)),
-        6, np.random.RandomState(0),
-    )  # fmt: skip
+    rows = rows_of(evidence, None, circuit.features, [np.array([0.0, 1.0])] * 12)
+    other = random_circuit(circuit.parents, rows, 6, np.random.RandomState(0))
     e_step = EStep(circuit, evidence, np.ones(len(X)))
     scores = [e_step(c).log_likelihood / len(X) for c in (circuit, other)]
     assert scores[0] > scores[1] + 1.0

@@ -3,7 +3,7 @@
 import numpy as np
 import oracle
 import pytest
-from helpers import as_model, random_circuit, random_rows, star
+from helpers import as_model, random_circuit, random_rows, rows_of, star
 from scipy.special import logsumexp
 
 from skpc._data.evidence import encode
@@ -28,9 +28,7 @@ def clusters(X, weights=None, n_clusters=2, seed=0, max_bytes=2**30):
     categories = [*(np.array([0.0, 1.0]) for _ in range(n_columns - 1)), None]
     evidence = encode(X, [np.array([j]) for j in range(n_columns)], categories)
     return soft_clusters(
-        evidence,
-        np.ones(len(X)) if weights is None else weights,
-        categories,
+        rows_of(evidence, weights),
         n_clusters,
         np.random.RandomState(seed),
         pseudocount=0.01,

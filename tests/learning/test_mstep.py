@@ -4,7 +4,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from helpers import as_model, gather, small_case
+from helpers import as_model, gather, rows_of, small_case
 from oracle import gate_curvature
 from scipy.optimize import minimize
 
@@ -44,9 +44,8 @@ def circuit_of(n_latents, n_regions=1):
     categories = [np.arange(2.0)] * n_regions
     evidence = encode(np.zeros((1, n_regions)), features, categories)
     random_state = np.random.RandomState(0)
-    return random_circuit(
-        parents, features, categories, evidence, np.ones(1), n_latents, random_state
-    )
+    rows = rows_of(evidence, None, features, categories)
+    return random_circuit(parents, rows, n_latents, random_state)
 
 
 def empty_counts(circuit):

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import same_bits, small_case
+from helpers import rows_of, same_bits, small_case
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
@@ -263,7 +263,8 @@ def test_only_adam_with_a_penalty_takes_rows_one_by_one(mu, by_row):
     circuit, X, weights = small_case(1)
     solver = Solver(MStep(mu), 1, 0.0, kind="adam", batch_size=9)
     evidence = circuit.inputs.encode(X)
-    learn = solver.bind(circuit, evidence, weights, np.random.RandomState(0))
+    rows = rows_of(evidence, weights, circuit.features, circuit.inputs.categories)
+    learn = solver.bind(circuit, rows, np.random.RandomState(0))
     n_rows = sum(len(rows) for rows, _ in deal(weights, 9, np.random.RandomState(0)))
     batches = learn.keywords["batches"]
     n_patterns = sum(

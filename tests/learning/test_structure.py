@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import random_tree
+from helpers import random_tree, rows_of
 
 from skpc._data.evidence import Evidence, encode
 from skpc._learning.mutual_information import pairwise_mutual_information
@@ -225,7 +225,8 @@ def learn(symbols, n_categories, weights, pseudocount):
     """The tree over categorical columns, one region each."""
     evidence = Evidence(symbols, n_categories + 2, (None,) * len(symbols))
     unused = np.random.RandomState(0)
-    features, parents = learn_structure(evidence, weights, Structure(), 3, pseudocount, unused)
+    rows = rows_of(evidence, weights)
+    features, parents = learn_structure(rows, Structure(), 3, pseudocount, unused)
     assert [list(columns) for columns in features] == [[j] for j in range(len(symbols))]
     return parents
 
@@ -274,10 +275,9 @@ def evidence_of(seed, d=6):
 
 
 def shape(kind, groups=None, seed=0, **options):
-    evidence = evidence_of(0)
-    weights = np.ones(evidence.symbols.shape[1])
     structure = Structure(kind, groups, **options)
-    return learn_structure(evidence, weights, structure, 3, 0.1, np.random.RandomState(seed))
+    random_state = np.random.RandomState(seed)
+    return learn_structure(rows_of(evidence_of(0)), structure, 3, 0.1, random_state)
 
 
 def lists(features):
@@ -308,9 +308,8 @@ def test_star_has_the_most_informative_column_at_its_hub():
     hub = rng.integers(0, 8, 3000)
     symbols = np.stack([hub & 1, hub >> 1 & 1, hub, hub >> 2]).astype(np.int32)
     evidence = Evidence(symbols, symbols.max(axis=1) + 3, (None,) * 4)
-    weights = np.ones(3000)
     _, parents = learn_structure(
-        evidence, weights, Structure("star"), 3, 0.1, np.random.RandomState(0)
+        rows_of(evidence), Structure("star"), 3, 0.1, np.random.RandomState(0)
     )
     assert parents.tolist() == [2, 2, -1, 2]
 
@@ -324,7 +323,7 @@ def test_what_a_group_says_of_itself_does_not_make_it_the_hub():
     categories = [*(np.array([0.0, 1.0]) for _ in range(3)), None, None]
     evidence = encode(X, [np.array([j]) for j in range(5)], categories)
     features, parents = learn_structure(
-        evidence, np.ones(400), Structure("star"), 3, 0.1, np.random.RandomState(0)
+        rows_of(evidence), Structure("star"), 3, 0.1, np.random.RandomState(0)
     )
     assert lists(features) == [[0], [1], [2], [3, 4]]
     assert parents[3] >= 0
@@ -333,7 +332,7 @@ def test_what_a_group_says_of_itself_does_not_make_it_the_hub():
 def test_star_of_one_column():
     evidence = Evidence(np.array([[0, 1]], np.int32), np.array([4]), (None,))
     _, parents = learn_structure(
-        evidence, np.ones(2), Structure("star"), 3, 0.1, np.random.RandomState(0)
+        rows_of(evidence), Structure("star"), 3, 0.1, np.random.RandomState(0)
     )
     assert parents.tolist() == [-1]
 

@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import random_tree
+from helpers import random_tree, rows_of
 
 from skpc import SharpPCDensity
 from skpc._circuit.circuit import random_circuit
@@ -40,11 +40,8 @@ def problem(n_rows=4000, n_columns=24, n_latents=16):
     n_symbols = np.full(n_columns, 4)
     symbols, weights = distinct_rows(rows.T.copy(), n_symbols, np.ones(n_rows))
     evidence = Evidence(symbols, n_symbols, (None,) * n_columns)
-    circuit = random_circuit(
-        random_tree(rng, n_columns), [np.array([j]) for j in range(n_columns)],
-        [np.array([0.0, 1.0])] * n_columns, evidence, weights, n_latents,
-        np.random.RandomState(0),
-    )  # fmt: skip
+    rows = rows_of(evidence, weights)
+    circuit = random_circuit(random_tree(rng, n_columns), rows, n_latents, np.random.RandomState(0))
     return circuit, evidence, weights
 
 

@@ -14,7 +14,8 @@ from skpc._checks import attributes, check_finite, checked_array, reading
 from skpc._circuit.inputs.binomial import Binomials
 from skpc._circuit.inputs.gaussian import Gaussian, stacked
 from skpc._data.evidence import Evidence, encode, symbols_of
-from skpc._data.rows import BINOMIAL, Rows
+from skpc._data.rows import Rows
+from skpc._data.scope import BINOMIAL
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
 _STATE = ("features", "categories", "probs", "unseen", "gaussians", "is_binomial")

@@ -1,0 +1,33 @@
+"""Scopes: what regions observe."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+CATEGORICAL, BINOMIAL, GAUSSIAN, COMPOSITE = "categorical", "binomial", "gaussian", "composite"
+
+
+class Scope(NamedTuple):
+    """What a region observes.
+
+    Attributes
+    ----------
+    columns : (m,) int
+    kind : str or None
+        Which input distribution it has; None if it observes nothing.
+    categories : (n_categories,) or None
+        The sorted values of a discrete column; none if the region observes nothing. None if the
+        symbols of the region stand for vectors of numbers.
+    parts : tuple of Scope
+        Of a region of several columns: what it would observe of each alone.
+    """
+
+    columns: np.ndarray
+    kind: str | None
+    categories: np.ndarray | None
+    parts: tuple[Scope, ...] = ()
+
+
+NOTHING = Scope(np.empty(0, np.int64), None, np.empty(0))
