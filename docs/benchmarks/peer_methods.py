@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from scipy.special import logsumexp
 from threadpoolctl import threadpool_limits
-from throughput import prepare
+from throughput import encoded, prepare
 
 from skpc import _threads as threads
 from skpc._learning.em import StepwiseEM
