@@ -19,7 +19,8 @@ from scipy.sparse import csc_array, csr_array, issparse
 from skpc._checks import attributes, checked_array, reading, shown
 from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
 from skpc._tables import frames
-from skpc._tables.frames import Cells, frame_module, names_of
+from skpc._tables.cells import Cells, refuse_time
+from skpc._tables.frames import frame_module, names_of
 from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
 
 if TYPE_CHECKING:
@@ -720,7 +721,7 @@ def explain_cells(X: Any, error: Exception) -> None:
     if cells.ndim != 2 or cells.dtype.kind not in "OUS":
         return
     for (i, j), value in np.ndenumerate(cells):
-        frames.refuse_time(value, f"row {i}, column {j}", cells.dtype)
+        refuse_time(value, f"row {i}, column {j}", cells.dtype)
         if isinstance(value, (str, bytes)):
             try:
                 float(value)

@@ -13,8 +13,9 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from skpc._data.units import countable
+from skpc._tables.cells import no_dates
 from skpc._tables.columns import column_name, explain_cells, explain_integers
-from skpc._tables.frames import frame_module, names_of, no_dates
+from skpc._tables.frames import frame_module, names_of
 from skpc._tables.sklearn_private import check_sample_weight
 
 _SMALLEST_WEIGHT = 1e-100
