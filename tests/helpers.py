@@ -6,12 +6,31 @@ import numpy as np
 import oracle
 from oracle import MixedModel, Model
 
+from skpc import SharpPCDensity
 from skpc._circuit.circuit import Circuit, mixture
 from skpc._circuit.inputs.gaussian import Gaussian
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._data.rows import Rows
 from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
 from skpc._learning.em import EStep
+
+
+class Kept(SharpPCDensity):
+    """A density that keeps the circuit that was validated, and learns no other from all rows."""
+
+    def _check_early_stopping(self, *args):
+        early_stopping = super()._check_early_stopping(*args)
+        return None if early_stopping is None else replace(early_stopping, refit=False)
+
+
+def no_shrinkage(monkeypatch):
+    """Have covariances as likely as can be, which overfits where states have few rows."""
+    monkeypatch.setattr("skpc._estimators.density._SHRINKAGE", 0.0)
+
+
+def steps_of(monkeypatch, size):
+    """Have mini-batches of EM, or Adam, take steps of another size."""
+    monkeypatch.setattr("skpc._estimators.density._STEP_SIZES", {"em": size, "adam": size})
 
 
 def chain(n_regions):

@@ -129,8 +129,8 @@ X = np.random.default_rng(0).integers(0, 2, (50, 4))
 holes = np.where(X * 0.0 + np.random.default_rng(1).random((50, 4)) < 0.1, np.nan, X)
 for parameters in (
     {}, {"regularizer": "gated"}, {"update": "cubic"}, {"multiplier": "exact"},
-    {"n_latents": 1}, {"structure": "rat", "n_repetitions": 2}, {"n_components": 2},
-    {"early_stopping": True, "refit": True}, {"batch_size": 20}, {"solver": "adam", "mu": 1e-6},
+    {"n_latents": 1}, {"structure": "rat", "n_components": 2}, {"n_components": 2},
+    {"early_stopping": True}, {"batch_size": 20}, {"solver": "adam", "mu": 1e-6},
     {"init": "random"},
 ):
     for data in (X, holes, np.asfortranarray(X), X.astype(np.uint8), X[:, :1],

@@ -52,7 +52,7 @@ X = np.array([[0.0, 0.5], [1.0, 1.5], [0.0, 2.5], [1.0, 3.5]] * 5)
         (lambda m: m.feature_contributions(X, {np.str_("g"): np.array([9])}), r"groups\['g'\]"),
         (lambda m: density(feature_groups=[np.int64(0)]).fit(X), "the element 0"),
         (lambda m: density(structure=[np.int64(0), np.float64(0.5)]).fit(X), r"\[0, 0.5\]"),
-        (lambda m: density(handle_unknown="error").fit(X).score_samples(X + 2), "not see: 2 in"),
+        (lambda m: density(warm_start=True).fit(X).fit(X + np.array([2, 0])), "not see: 2 in"),
         (
             lambda m: SharpPCClassifier(density(), priors=np.array([0.5, 0.6])).fit(
                 X, X[:, 0].astype(int)
@@ -69,7 +69,7 @@ def test_messages_show_plain_values(ask, message):
 
 def test_a_class_is_shown_plainly():
     y = np.array(["no", "yes"] * 10)
-    template = density(feature_groups=[["a", "b"]], early_stopping=True, validation_fraction=1e-9)
+    template = density(feature_groups=[["a", "b"]], early_stopping=1e-9)
     with pytest.raises(ValueError, match="'no'") as caught:
         SharpPCClassifier(template).fit(pandas.DataFrame(X, columns=["a", "b"]), y)
     assert "np." not in str(caught.value)

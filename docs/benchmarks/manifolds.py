@@ -61,7 +61,7 @@ def new_model(mu: float, seed: int, **parameters: Any) -> SharpPCDensity:
         **{
             "n_latents": 16,
             "structure": "rat",
-            "n_repetitions": 4,
+            "n_components": 4,
             "solver": "adam",
             "mu": mu,
             "max_iter": 100,

@@ -31,7 +31,7 @@ models = {
     mu: SharpPCDensity(
         n_latents=16,
         structure="rat",
-        n_repetitions=4,
+        n_components=4,
         solver="adam",
         mu=mu,
         max_iter=120,

@@ -193,7 +193,7 @@ def _fit(options: argparse.Namespace) -> None:
         n_jobs=options.n_jobs,
     )
     if options.mu == "auto":
-        model.set_params(mu=_best_mu(model, frame, weights), early_stopping=True, refit=True)
+        model.set_params(mu=_best_mu(model, frame, weights), early_stopping=True)
     else:
         model.set_params(mu=options.mu)
     start = time.perf_counter()

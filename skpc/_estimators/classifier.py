@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from skpc._checks import checked_array, is_fitted, shown
 from skpc._estimators.base import DocumentedMixin, StoredMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.settings import same_setting
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
@@ -47,7 +48,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
     share_structure : bool, default=False
         Whether one structure (trees and groups of columns) is learnt from the rows of all classes
         together and used for each of them, instead of one from each class's own rows. It
-        is steadier where classes have few rows. Goes with ``n_components=1`` only.
+        is steadier where classes have few rows. Goes with one Chow-Liu tree only.
 
     random_state : int, RandomState instance or None, default=None
         Where the densities get their seeds from, if `random_state` of `estimator` is None.
@@ -179,7 +180,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
                     "estimator__mu of a SharpPCDensity with GridSearchCV instead."
                 )
             template = _checked(template, self)
-            columns = Columns.learn(table, template.feature_types, template.max_categories, weights)
+            columns = Columns.learn(table, template.feature_types, weights)
             matrix = columns.to_matrix(table)
             estimators = self._learn(template, columns, matrix, weights, classes, codes)
         except BaseException:
@@ -256,7 +257,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         with use_threads(template.n_jobs, table_work(matrix.size, template.n_latents)):
             shared: dict[str, Any] = {"margins": column_moments(rows), "share_scales": True}
             if self.share_structure:
-                if template.n_components > 1:
+                if same_setting(template.structure, "chow-liu") and template._n_trees() > 1:
                     raise ValueError(
                         f"share_structure=True learns one structure, but the estimator has "
                         f"n_components={template.n_components}. Set one of them otherwise."
@@ -317,7 +318,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         """
         check_is_fitted(self)
         table = validate_table(self, X, reset=False)
-        matrix = self._columns.to_matrix(table, handle_unknown=self.estimators_[0].handle_unknown)
+        matrix = self._columns.to_matrix(table)
         scores = [density._score_samples(matrix) for density in self.estimators_]
         with np.errstate(divide="ignore"):  # a prior may be zero
             return np.stack(scores, axis=1) + np.log(self.class_prior_)

@@ -18,7 +18,13 @@ from sklearn.utils.validation import check_is_fitted
 from skpc._checks import check_finite, checked_array, is_fitted, reading, shown
 from skpc._estimators.base import DocumentedMixin, StoredMixin
 from skpc._estimators.query_mixin import QueryMixin, working_bytes
-from skpc._estimators.settings import OF_THE_START, defaults_of, refuse_inert, same_setting
+from skpc._estimators.settings import (
+    OF_THE_START,
+    defaults_of,
+    held_out_share,
+    refuse_inert,
+    same_setting,
+)
 from skpc._tables.columns import TYPES, Columns, column_name, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
@@ -38,6 +44,8 @@ _MAX_BYTES = 2**34  # what the tables of a column's categories may take
 _PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages
 _MANY_CATEGORIES = 1_000
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
+_SHRINKAGE = 10.0
+_RANDOM_TREES = 10
 _ENDLESS = 1e120  # more makes no difference any more, and has no square
 _LEARNT = ("circuit_", "categories_", "feature_types_", "n_features_in_", "_columns")
 _FITTED = (
@@ -104,24 +112,20 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         form, or by gradient: Adam on the mean negative log-likelihood plus `mu` times the mean
         trace of its Hessian, both with exact gradients. `mu` is then in units of that trace,
         which is often in the thousands: useful values are far smaller. Weights are softmaxes.
-        "adam" has no M-step: `regularizer`, `multiplier`, `update` and `shrinkage` cannot be set
-        with it, and `pseudocount` is only of the tree and of categories never seen.
+        "adam" has no M-step: `regularizer`, `multiplier` and `update` cannot be set with it, and
+        `pseudocount` is only of the tree and of categories never seen.
 
     batch_size : int, "auto" or None, default="auto"
         Rows of a mini-batch, rows counted by their weights; None takes all rows at once. With
         batches EM is stepwise: expected counts, scaled to the whole table, enter a running
         average, and every batch ends with an M-step. That finds better optima on large tables,
-        in some tens of epochs; see `step_size`. "auto" means 256 for "adam"; for EM 100, or
+        in some tens of epochs. "auto" means 256 for "adam"; for EM 100, or
         what makes 250 batches if that is more, on 5,000 rows or more of which 500 are
         distinct; and all at once on fewer, or where `update` needs that. Where few distinct
         rows have much weight both are as much more as lets an epoch visit each ten times at most.
-
-    step_size : float or None, default=None
-        Of mini-batches, or of Adam, at most 1: how far EM's running average moves towards the
-        counts of a batch; or Adam's step, in logits. None means 0.5 for "em" and 0.05 for "adam".
-        EM's is divided by 1 + t / 2 after t epochs, whatever `max_iter`; Adam's falls to a fiftieth
-        over `max_iter` epochs along half a cosine. It cannot be set for EM that `batch_size` or
-        `update` have take all rows at once.
+        Steps shrink: EM's average moves by 0.5 towards the counts of a batch, divided by
+        1 + t / 2 after t epochs, whatever `max_iter`; Adam's step, in logits, falls from 0.05 to
+        a fiftieth of that over `max_iter` epochs, along half a cosine.
 
     max_iter : int or None, default=None
         Largest number of iterations; of epochs, if there are mini-batches. None means 500
@@ -133,26 +137,19 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         validation rows has not gained more than this in `n_iter_no_change` iterations. 0 without
         early stopping runs all iterations; whether there is early stopping it does not decide.
 
-    early_stopping : bool or "auto", default="auto"
-        Whether to hold out some of the rows, to stop when their likelihood no longer
-        improves, and to keep the circuit with the best; "auto" does so with 10 rows or more, by
+    early_stopping : bool, "auto" or float in (0, 1), default="auto"
+        Whether to hold out some of the rows, and to stop when their likelihood no longer improves:
+        a tenth of the rows, or the share that is given. "auto" does so with 10 rows or more, by
         their weights, unless there is one latent state, which leaves nothing to stop, or
-        `warm_start`. Rows that are passed to `fit` as `X_val` are used like that in any case, and
-        nothing is held out.
-
-    validation_fraction : float, default=0.1
-        Share of the rows to hold out for early stopping, between 0 and 1; where no rows are held
-        out, as with `X_val`, it cannot be set.
+        `warm_start`. The parameters are then learnt anew, from all rows, in the same tree and from
+        the same start, in `best_iteration_` iterations, at least one; but not with `warm_start`:
+        the next fit would be validated on rows that this one learnt from. Rows that are passed to
+        `fit` as `X_val` are used to stop in any case: then nothing is held out, no share can be
+        set, and the best circuit is kept as it is.
 
     n_iter_no_change : int, default=10
         Early stopping ends learning when the best validation log-likelihood is not more than `tol`
         better than the best was so many iterations ago; without early stopping it cannot be set.
-
-    refit : bool, default=True
-        Whether early stopping that held out rows is followed by learning the parameters anew,
-        from all rows, in the same tree and from the same start, in `best_iteration_`
-        iterations, at least one; where no rows are held out it cannot be set. It is not with
-        `warm_start`: the next fit would be validated on rows that this one learnt from.
 
     pseudocount : float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
@@ -179,21 +176,13 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             default="auto"
         How columns are read: all alike, or one entry a column, or a dict from names or
         positions for some, the others being "auto". "auto" reads labels, booleans, and
-        integers with at most `max_categories` different ones as categorical, and other
+        integers with at most 32 different ones as categorical, and other
         numbers as Gaussian, whatever their dtype. Say "binomial" of integers whose order
         matters, such as grades, counts up to a limit or levels of grey, and of ordered
         categorical columns: a state then has one parameter for all levels from the lowest to
         the highest seen, and learns of each from its neighbours. The log mass of a discrete
         column and the log density of a Gaussian one cannot be compared: name the types before
         comparing models that are fitted on different rows.
-
-    max_categories : int, default=32
-        Most distinct integers of a column that "auto" reads as categorical; it cannot be set if
-        `feature_types` names the type of every column.
-
-    handle_unknown : {"ignore", "error"}, default="ignore"
-        What to do with a category that fit did not see: give it the mass of a category
-        without counts, or raise an error.
 
     structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
             (n_features,), default="chow-liu"
@@ -203,33 +192,27 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         - "chain": column after column, in their order. Correlated columns are then not
           grouped unless `feature_groups` says so.
         - "star": all to that of the column with the largest total mutual information.
-        - "rat": by `n_repetitions` random binary trees [5]_ under one root sum node. Each
+        - "rat": by `n_components` random binary trees [5]_ under one root sum node. Each
           halves the set of columns at random, then the halves, down to single columns
           (groups stay together); the latent variables above those observe nothing.
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 
-    n_components : int, default=1
-        Number of circuits, each with its own Chow-Liu tree, mixed under one root sum node
-        and trained jointly by EM. Rows are first clustered; each tree is learnt, and started,
-        from its own cluster. Goes with ``structure="chow-liu"`` only.
-
-    n_repetitions : int, default=10
-        Number of random trees of ``structure="rat"``; it cannot be set otherwise.
+    n_components : int or "auto", default="auto"
+        Number of trees, mixed under one root sum node and trained jointly by EM; "auto" is 10 for
+        ``structure="rat"`` and 1 otherwise. Several Chow-Liu trees are each learnt, and started,
+        from a cluster of the rows of its own. Other structures have one tree.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
         Continuous columns that share a latent variable and a full covariance: found from
         their correlations (joined where the gain in likelihood exceeds the Bayesian
-        information criterion's price), given by names or positions, or none.
-
-    shrinkage : float, default=10
-        Of ``solver="em"``: covariances are averaged with that of all states together, as if that
-        came from so many rows. 0 is maximum likelihood, which overfits where states have few
-        rows. The variance of a state is at least 1e-6 times that of the column, in every direction.
+        information criterion's price), given by names or positions, or none. In EM a state's
+        covariance is averaged with that of all states together, as if that came from 10 rows,
+        and its variance is at least 1e-6 times that of the column, in every direction.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the circuit of the last fit, if there was one: same columns,
-        trees, types, groups, categories and shrinkage, its parameters as the start. What decides
+        trees, types, groups and categories, its parameters as the start. What decides
         these (from `structure` to `n_init`) cannot be changed in between. Early stopping holds
         out the same rows again.
 
@@ -253,14 +236,14 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
     verbose : int, default=0
         If positive, every that many iterations print one line: iteration, mean
         log-likelihood, its change, that of the validation rows, and seconds. Runs follow each
-        other: of several starts, of the values that None lets `mu` have, and last the `refit`,
-        which no rows validate.
+        other: of several starts, of the values that None lets `mu` have, and last the one from all
+        rows after early stopping, which no rows validate.
 
     Attributes
     ----------
     circuit_ : Circuit
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
-        It has one root, or one for each component or repetition.
+        It has one root, or one for each component.
 
     categories_ : list of ndarray or None, one a column
         The categories of each column, sorted, as they are in the table; None where it is
@@ -274,13 +257,13 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
 
     log_likelihoods_ : ndarray of shape (`n_iter_`,)
         Mean log-likelihood of the training rows before each iteration of the run that led to
-        `circuit_`, in nats: after a `refit`, of all rows in that one. With mini-batches each
-        row's is that before the update by its batch.
+        `circuit_`, in nats: if rows were held out, of the last one, from all rows. With
+        mini-batches each row's is that before the update by its batch.
 
     n_iter_ : int
-        Number of iterations (epochs, with mini-batches) of the run that led to `circuit_`: after
-        a `refit`, that many, `best_iteration_` or one; with early stopping and no `refit`, those
-        until it stopped, of which `circuit_` has had the first `best_iteration_`.
+        Number of iterations (epochs, with mini-batches) of the run that led to `circuit_`: if rows
+        were held out, that of the last one, `best_iteration_` or one; with `X_val` or `warm_start`
+        those until it stopped, of which `circuit_` has had the first `best_iteration_`.
 
     converged_ : bool
         Whether the rule of `tol`, and not `max_iter`, decided how many iterations `circuit_` has
@@ -292,13 +275,14 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
 
     validation_run_log_likelihoods_ : ndarray of shape (n,) or None
         Mean log-likelihood of the training rows before each iteration of the run that was
-        validated: without the rows held out, if some were. It is `log_likelihoods_` unless a
-        `refit` followed. But for mini-batches, which change the circuit within an iteration, entry
-        by entry of the same circuit as `validation_log_likelihoods_`. None without early stopping.
+        validated: without the rows held out, if some were. It is `log_likelihoods_` unless a run
+        from all rows followed. But for mini-batches, which change the circuit within an iteration,
+        entry by entry of the same circuit as `validation_log_likelihoods_`. None without early
+        stopping.
 
     best_iteration_ : int or None
         Number of iterations after which the validation log-likelihood was best: those that
-        `circuit_` has had (after `refit`, one at least). None without early stopping.
+        `circuit_` has had (one at least, if rows were held out). None without early stopping.
 
     n_features_in_ : int
         Number of columns seen in fit.
@@ -319,8 +303,8 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
     Rows are reduced to distinct rows with summed weights before anything else, so an integer
     weight is the same as repetition, a weight of zero the same as absence, and the order of
     rows does not matter, to the last bit. Early stopping keeps to that: it splits weights
-    instead of choosing rows. Of `validation_fraction` of the total weight it draws units
-    without replacement, which on integer weights is the same as drawing rows.
+    instead of choosing rows. It draws units of weight without replacement, which on integer
+    weights is the same as drawing rows.
 
     EM runs on the distinct *patterns* of each subtree instead of on rows; expected counts
     are those of all rows, exactly.
@@ -358,23 +342,20 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         "update": [StrOptions({"quadratic", "cubic"})],
         "solver": [StrOptions({"em", "adam"})],
         "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
-        "step_size": [Interval(Real, 0, 1, closed="right"), None],
         "max_iter": [Interval(Integral, 1, None, closed="left"), None],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "early_stopping": [
+            "boolean",
+            StrOptions({"auto"}),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "refit": ["boolean"],
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "init": [StrOptions({"cluster", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "feature_types": ["array-like", dict, StrOptions({"auto", *TYPES})],
-        "max_categories": [Interval(Integral, 1, None, closed="left")],
-        "handle_unknown": [StrOptions({"ignore", "error"})],
-        "shrinkage": [Interval(Real, 0, None, closed="left")],
         "structure": ["array-like", StrOptions({"chow-liu", "chain", "star", "rat"})],
-        "n_components": [Interval(Integral, 1, None, closed="left")],
-        "n_repetitions": [Interval(Integral, 1, None, closed="left")],
+        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -393,24 +374,17 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         update: str = "quadratic",
         solver: str = "em",
         batch_size: int | str | None = "auto",
-        step_size: float | None = None,
         max_iter: int | None = None,
         tol: float = 1e-4,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
+        early_stopping: bool | str | float = "auto",
         n_iter_no_change: int = 10,
-        refit: bool = True,
         pseudocount: float = 0.01,
         init: str = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        max_categories: int = 32,
-        handle_unknown: str = "ignore",
         structure: str | Sequence[int] = "chow-liu",
-        n_components: int = 1,
-        n_repetitions: int = 10,
+        n_components: int | str = "auto",
         feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
-        shrinkage: float = 10.0,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         dtype: str = "float64",
@@ -424,24 +398,17 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         self.update = update
         self.solver = solver
         self.batch_size = batch_size
-        self.step_size = step_size
         self.max_iter = max_iter
         self.tol = tol
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
-        self.refit = refit
         self.pseudocount = pseudocount
         self.init = init
         self.n_init = n_init
         self.feature_types = feature_types
-        self.max_categories = max_categories
-        self.handle_unknown = handle_unknown
         self.structure = structure
         self.n_components = n_components
-        self.n_repetitions = n_repetitions
         self.feature_groups = feature_groups
-        self.shrinkage = shrinkage
         self.warm_start = warm_start
         self.random_state = random_state
         self.dtype = dtype
@@ -536,7 +503,6 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         settings = {
             **self._density_parameters(),
             "X_val": has_validation_rows,
-            "n_columns": self.n_features_in_,
         }
         # A subclass may have fewer parameters than it passes on.
         refuse_inert(settings, {**defaults_of(SharpPCDensity), **defaults_of(type(self))})
@@ -575,7 +541,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         columns = whole
         if not self._continues():
             types = [column.type for column in whole.columns]
-            columns = Columns.learn(X, types, self.max_categories, whole=whole)
+            columns = Columns.learn(X, types, whole=whole)
         matrix = columns.to_matrix(X)
         self._learn_matrix(matrix, weights, columns, X_val, sample_weight_val, margins=margins)
 
@@ -912,7 +878,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         """The matrix of a table to query."""
         check_is_fitted(self)
         table = validate_table(self, X, reset=False)
-        return self._columns.to_matrix(table, handle_unknown=self.handle_unknown)
+        return self._columns.to_matrix(table)
 
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
@@ -920,7 +886,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
     def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
         """How to read the columns; with `warm_start`, as in the last fit."""
         if not self._continues():
-            return Columns.learn(X, self.feature_types, self.max_categories, weights)
+            return Columns.learn(X, self.feature_types, weights)
         remedy = "Set warm_start=False to start anew."
         for name, former in getattr(self, "_start_settings", {}).items():
             value = getattr(self, name)
@@ -972,7 +938,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
                 weights = check_weights(sample_weight_val, table)
             with named("X_val"):
                 table, weights = take_rows(table, weights > 0), weights[weights > 0]
-                matrix = columns.to_matrix(table, handle_unknown=self.handle_unknown)
+                matrix = columns.to_matrix(table)
             rows = self._encode(matrix, weights, columns)
             seed = None
         else:
@@ -981,10 +947,10 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
         return EarlyStopping(
             rows,
-            self.validation_fraction,
+            held_out_share(self.early_stopping),
             seed,
             self.n_iter_no_change,
-            refit=self.refit and not self.warm_start,
+            refit=not self.warm_start,
             is_optional=is_auto,
         )
 
@@ -1012,7 +978,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             self.n_latents,
             self.init,
             self.n_init,
-            min(self.shrinkage, _ENDLESS),
+            _SHRINKAGE,
             self.circuit_ if self._continues() else None,
             margins,
             share_scales,
@@ -1053,6 +1019,11 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
                     f"{_MAX_BYTES >> 30} GiB that are allowed. {remedy}."
                 )
 
+    def _n_trees(self) -> int:
+        if isinstance(self.n_components, str):
+            return _RANDOM_TREES if same_setting(self.structure, "rat") else 1
+        return self.n_components
+
     def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:
         """Which trees to learn."""
         from skpc._learning.structure import Structure
@@ -1060,8 +1031,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         return Structure(
             self.structure,
             columns.groups(self.feature_groups),
-            self.n_repetitions,
-            self.n_components,
+            self._n_trees(),
             regions,
         )
 
@@ -1088,7 +1058,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             min(self.tol, _ENDLESS),
             kind=self.solver,
             batch_size=self.batch_size,
-            step_size=_STEP_SIZES[self.solver] if self.step_size is None else self.step_size,
+            step_size=_STEP_SIZES[self.solver],
             max_bytes=working_bytes(),
             dtype=np.dtype(self.dtype),
             chooses_mu=self.mu is None,

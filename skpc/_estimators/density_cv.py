@@ -25,8 +25,8 @@ from skpc._tables.validation import check_weights, validate_table, warn_of_light
 if TYPE_CHECKING:
     from skpc._learning.initialisation import Moments
 
-_OWN = ("mus", "cv", "warm_path", "refit", "early_stopping_refit")
-_NOT_INHERITED = ("mu", "warm_start", "refit")
+_OWN = ("mus", "cv", "warm_path", "refit")
+_NOT_INHERITED = ("mu", "warm_start")
 
 
 class SharpPCDensityCV(SharpPCDensity):
@@ -62,13 +62,7 @@ class SharpPCDensityCV(SharpPCDensity):
 
     refit : bool, default=True
         Whether to fit all rows with the best `mu`. Without, there are no circuit and no
-        queries, only what cross-validation found. This is not the `refit` of
-        :class:`SharpPCDensity`: that is `early_stopping_refit`.
-
-    early_stopping_refit : bool, default=True
-        Whether early stopping that held out rows is followed, in every fit, by learning the
-        parameters anew from training and validation rows together: the `refit` of
-        :class:`SharpPCDensity`. Where no rows are held out it cannot be set.
+        queries, only what cross-validation found.
 
     regularizer : {"global", "gated"}, default="global"
         As in :class:`SharpPCDensity`.
@@ -85,21 +79,15 @@ class SharpPCDensityCV(SharpPCDensity):
     batch_size : int, "auto" or None, default="auto"
         As in :class:`SharpPCDensity`.
 
-    step_size : float or None, default=None
-        As in :class:`SharpPCDensity`.
-
     max_iter : int or None, default=None
         As in :class:`SharpPCDensity`.
 
     tol : float, default=1e-4
         As in :class:`SharpPCDensity`.
 
-    early_stopping : bool or "auto", default="auto"
+    early_stopping : bool, "auto" or float in (0, 1), default="auto"
         As in :class:`SharpPCDensity`. It holds out some of a fold's training rows;
         test rows are never looked at in training.
-
-    validation_fraction : float, default=0.1
-        As in :class:`SharpPCDensity`.
 
     n_iter_no_change : int, default=10
         As in :class:`SharpPCDensity`.
@@ -120,27 +108,14 @@ class SharpPCDensityCV(SharpPCDensity):
         in the training rows of a fold has, there, its mean and scale among all rows, or evenly
         spread categories.
 
-    max_categories : int, default=32
-        As in :class:`SharpPCDensity`.
-
-    handle_unknown : {"ignore", "error"}, default="ignore"
-        What the final model does with a category that fit did not see. In the folds a
-        category that training rows lack always has the mass of one without counts.
-
     structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
             (n_features,), default="chow-liu"
         As in :class:`SharpPCDensity`. A tree is learnt anew in each fold.
 
-    n_components : int, default=1
-        As in :class:`SharpPCDensity`.
-
-    n_repetitions : int, default=10
+    n_components : int or "auto", default="auto"
         As in :class:`SharpPCDensity`.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
-        As in :class:`SharpPCDensity`.
-
-    shrinkage : float, default=10
         As in :class:`SharpPCDensity`.
 
     random_state : int, RandomState instance or None, default=None
@@ -228,7 +203,6 @@ class SharpPCDensityCV(SharpPCDensity):
         "cv": ["cv_object"],
         "warm_path": ["boolean"],
         "refit": ["boolean"],
-        "early_stopping_refit": ["boolean"],
     }
 
     def __init__(
@@ -239,29 +213,22 @@ class SharpPCDensityCV(SharpPCDensity):
         cv: Any = None,
         warm_path: bool = False,
         refit: bool = True,
-        early_stopping_refit: bool = True,
         regularizer: str = "global",
         multiplier: str = "unit",
         update: str = "quadratic",
         solver: str = "em",
         batch_size: int | str | None = "auto",
-        step_size: float | None = None,
         max_iter: int | None = None,
         tol: float = 1e-4,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
+        early_stopping: bool | str | float = "auto",
         n_iter_no_change: int = 10,
         pseudocount: float = 0.01,
         init: str = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        max_categories: int = 32,
-        handle_unknown: str = "ignore",
         structure: str | Sequence[int] = "chow-liu",
-        n_components: int = 1,
-        n_repetitions: int = 10,
+        n_components: int | str = "auto",
         feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
-        shrinkage: float = 10.0,
         random_state: int | np.random.RandomState | None = None,
         dtype: str = "float64",
         n_jobs: int | None = None,
@@ -273,29 +240,22 @@ class SharpPCDensityCV(SharpPCDensity):
         self.cv = cv
         self.warm_path = warm_path
         self.refit = refit
-        self.early_stopping_refit = early_stopping_refit
         self.regularizer = regularizer
         self.multiplier = multiplier
         self.update = update
         self.solver = solver
         self.batch_size = batch_size
-        self.step_size = step_size
         self.max_iter = max_iter
         self.tol = tol
         self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.pseudocount = pseudocount
         self.init = init
         self.n_init = n_init
         self.feature_types = feature_types
-        self.max_categories = max_categories
-        self.handle_unknown = handle_unknown
         self.structure = structure
         self.n_components = n_components
-        self.n_repetitions = n_repetitions
         self.feature_groups = feature_groups
-        self.shrinkage = shrinkage
         self.random_state = random_state
         self.dtype = dtype
         self.n_jobs = n_jobs
@@ -367,7 +327,7 @@ class SharpPCDensityCV(SharpPCDensity):
             )
         model = self._new_density()  # all that may fail is done to this one
         X = validate_table(model, X, reset=True)
-        self._refuse_inert_in_fits(mus, X_val is not None, X.shape[1])
+        self._refuse_inert_in_fits(mus, X_val is not None)
         weights = check_weights(sample_weight, X)
         warn_of_light(weights)
         table, of_table = take_rows(X, weights > 0), weights[weights > 0]
@@ -395,18 +355,14 @@ class SharpPCDensityCV(SharpPCDensity):
             for name in "cv_log_likelihoods_", "cv_sharpness_", "cv_overfitting_":
                 checked_array(getattr(self, name), name, float, (len(mus), None))
 
-    def _refuse_inert_in_fits(
-        self, mus: np.ndarray, has_validation_rows: bool, n_columns: int
-    ) -> None:
+    def _refuse_inert_in_fits(self, mus: np.ndarray, has_validation_rows: bool) -> None:
         """Refuse parameters that are set and cannot act in any fit, by the names they have here."""
         settings = {
             **self._density_parameters(),
             "mu": mus[0],
             "X_val": has_validation_rows,
-            "n_columns": n_columns,
         }
-        names = {"refit": "early_stopping_refit", "warm_start": "warm_path"}
-        refuse_inert(settings, defaults_of(SharpPCDensity), names)
+        refuse_inert(settings, defaults_of(SharpPCDensity), {"warm_start": "warm_path"})
 
     def _check_mus(self) -> np.ndarray:
         """The grid: distinct strengths in ascending order."""
@@ -434,7 +390,6 @@ class SharpPCDensityCV(SharpPCDensity):
         return {
             **{name: value for name, value in parameters.items() if name not in _OWN},
             "mu": getattr(self, "mu_", None),
-            "refit": self.early_stopping_refit,
             "warm_start": self.warm_path,
         }
 
@@ -488,7 +443,7 @@ class SharpPCDensityCV(SharpPCDensity):
         scores, train_scores, sharpness = np.empty((3, len(mus), len(folds)))
         n_unfinished = 0
         for fold, (train, test) in enumerate(folds):
-            density = clone(model).set_params(handle_unknown="ignore")
+            density = clone(model)
             rows = safe_indexing(X, train), weights[train]
             held_out = safe_indexing(X, test), weights[test]
             for i in reversed(range(len(mus))):

@@ -204,7 +204,7 @@ class SharpPCImputer(
 
         table = validate_table(self, X, reset=False, accept_sparse=False)
         density, columns = self.density_, self.density_._columns
-        matrix = columns.to_matrix(table, handle_unknown=density.handle_unknown)
+        matrix = columns.to_matrix(table)
         with use_threads(density.n_jobs, table_work(matrix.size, density.circuit_.n_latents)):
             filled = complete(
                 density.circuit_,

@@ -86,25 +86,16 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
     batch_size : int, "auto" or None, default="auto"
         As in :class:`SharpPCDensity`.
 
-    step_size : float or None, default=None
-        As in :class:`SharpPCDensity`.
-
     max_iter : int or None, default=None
         As in :class:`SharpPCDensity`.
 
     tol : float, default=1e-4
         As in :class:`SharpPCDensity`.
 
-    early_stopping : bool or "auto", default="auto"
-        As in :class:`SharpPCDensity`.
-
-    validation_fraction : float, default=0.1
+    early_stopping : bool, "auto" or float in (0, 1), default="auto"
         As in :class:`SharpPCDensity`.
 
     n_iter_no_change : int, default=10
-        As in :class:`SharpPCDensity`.
-
-    refit : bool, default=True
         As in :class:`SharpPCDensity`.
 
     pseudocount : float, default=0.01
@@ -120,27 +111,15 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             default="auto"
         As in :class:`SharpPCDensity`.
 
-    max_categories : int, default=32
-        As in :class:`SharpPCDensity`.
-
-    handle_unknown : {"ignore", "error"}, default="ignore"
-        As in :class:`SharpPCDensity`.
-
     structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
             (n_features,), default="chow-liu"
         As in :class:`SharpPCDensity`.
 
-    n_components : int, default=1
+    n_components : int or "auto", default="auto"
         As in :class:`SharpPCDensity`. Where training rows are clean, several trees can tell
         anomalies apart much better, as on pictures; they also model outliers among those rows.
 
-    n_repetitions : int, default=10
-        As in :class:`SharpPCDensity`.
-
     feature_groups : "auto", sequence of sequences or None, default="auto"
-        As in :class:`SharpPCDensity`.
-
-    shrinkage : float, default=10
         As in :class:`SharpPCDensity`.
 
     warm_start : bool, default=False
@@ -216,24 +195,17 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         update: str = "quadratic",
         solver: str = "em",
         batch_size: int | str | None = "auto",
-        step_size: float | None = None,
         max_iter: int | None = None,
         tol: float = 1e-4,
-        early_stopping: bool | str = "auto",
-        validation_fraction: float = 0.1,
+        early_stopping: bool | str | float = "auto",
         n_iter_no_change: int = 10,
-        refit: bool = True,
         pseudocount: float = 0.01,
         init: str = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        max_categories: int = 32,
-        handle_unknown: str = "ignore",
         structure: str | Sequence[int] = "chow-liu",
-        n_components: int = 1,
-        n_repetitions: int = 10,
+        n_components: int | str = "auto",
         feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
-        shrinkage: float = 10.0,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
         dtype: str = "float64",
@@ -248,24 +220,17 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             update=update,
             solver=solver,
             batch_size=batch_size,
-            step_size=step_size,
             max_iter=max_iter,
             tol=tol,
             early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
             n_iter_no_change=n_iter_no_change,
-            refit=refit,
             pseudocount=pseudocount,
             init=init,
             n_init=n_init,
             feature_types=feature_types,
-            max_categories=max_categories,
-            handle_unknown=handle_unknown,
             structure=structure,
             n_components=n_components,
-            n_repetitions=n_repetitions,
             feature_groups=feature_groups,
-            shrinkage=shrinkage,
             warm_start=warm_start,
             random_state=random_state,
             dtype=dtype,

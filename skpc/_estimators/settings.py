@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from numbers import Integral
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skpc._checks import shown
 
+_HELD_OUT = 0.1
+
 Settings = Mapping[str, Any]
-"""All parameters of a `SharpPCDensity`, `X_val`, whether such rows are given, and `n_columns`."""
+"""All parameters of a `SharpPCDensity`, and `X_val`, whether such rows are given."""
 
 
 class Inert(NamedTuple):
@@ -42,24 +44,18 @@ def stops_early(settings: Settings) -> bool:
     return bool(settings["early_stopping"])
 
 
+def is_share(early_stopping: Any) -> bool:
+    """Whether this value of `early_stopping` is the share of rows to hold out."""
+    return isinstance(early_stopping, Real) and not isinstance(early_stopping, bool)
+
+
+def held_out_share(early_stopping: Any) -> float:
+    """The share of rows that early stopping holds out."""
+    return float(early_stopping) if is_share(early_stopping) else _HELD_OUT
+
+
 def _is_adam(settings: Settings) -> bool:
     return bool(settings["solver"] == "adam")
-
-
-def _has_no_steps(settings: Settings) -> bool:
-    is_full = settings["batch_size"] is None or settings["update"] == "cubic"
-    return is_full and not _is_adam(settings)
-
-
-def _names_all_types(settings: Settings) -> bool:
-    types = settings["feature_types"]
-    if isinstance(types, str):
-        return types != "auto"
-    if isinstance(types, Mapping):
-        n_columns = settings["n_columns"]
-        named = {key % n_columns if isinstance(key, Integral) else key for key in types}
-        return len(named) >= n_columns and "auto" not in types.values()
-    return "auto" not in list(types)
 
 
 _M_STEP = "is of EM's M-step, which solver='adam' does without"
@@ -76,11 +72,6 @@ INERT = (
         "update", _is_adam, "needs EM on all rows at once, whose M-step it is a form of",
         "Set solver='em'",
     ),
-    Inert("shrinkage", _is_adam, _M_STEP, "Set solver='em'"),
-    Inert(
-        "step_size", _has_no_steps, "is of mini-batches: EM on all rows at once has no steps",
-        "Set batch_size (and update='quadratic'), or solver='adam'",
-    ),
     Inert(
         "dtype", lambda s: s["update"] == "cubic",
         "is not for update='cubic', which computes in float64", "Set update='quadratic'",
@@ -90,45 +81,20 @@ INERT = (
         "is not for solver='adam' with a penalty, which computes in float64", "Set mu=0",
     ),
     Inert(
-        "validation_fraction", lambda s: s["X_val"],
-        "is of rows held out: with X_val there are none", "Pass no X_val",
-    ),
-    Inert(
-        "validation_fraction", lambda s: not stops_early(s), _NOT_STOPPED,
-        "Set early_stopping=True",
+        "early_stopping", lambda s: s["X_val"] and is_share(s["early_stopping"]),
+        "is a share of rows to hold out: with X_val there are none", "Pass no X_val",
     ),
     Inert(
         "n_iter_no_change", lambda s: not stops_early(s), _NOT_STOPPED,
         "Set early_stopping=True, or pass X_val",
-    ),
-    Inert(
-        "refit", lambda s: s["X_val"],
-        "is about rows held out: with X_val there are none",
-        "Pass no X_val",
-    ),
-    Inert("refit", lambda s: not stops_early(s), _NOT_STOPPED, "Set early_stopping=True"),
-    Inert(
-        "refit", lambda s: s["warm_start"],
-        "is so in any case with {warm_start}=True", "Set {warm_start}=False",
-    ),
-    Inert(
-        "n_repetitions", lambda s: not isinstance(s["structure"], str) or s["structure"] != "rat",
-        "is of random trees", "Set structure='rat'",
-    ),
-    Inert(
-        "max_categories", _names_all_types,
-        "decides where types are 'auto': feature_types names all", "Let some be 'auto'",
     ),
 )  # fmt: skip
 
 OF_THE_START = (
     "structure",
     "n_components",
-    "n_repetitions",
     "feature_groups",
     "feature_types",
-    "max_categories",
-    "shrinkage",
     "init",
     "n_init",
 )

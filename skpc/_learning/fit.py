@@ -62,9 +62,9 @@ class EarlyStopping:
                         held_out[seen] = 0.0
             if not held_out.any():
                 raise ValueError(
-                    "early_stopping=True found no row to hold out by validation_fraction="
-                    f"{self.fraction}: a continuous column has values in these rows alone. Drop "
-                    "the column, pass rows to validate on as X_val, or set early_stopping=False."
+                    f"early_stopping found no row to hold out, as {self.fraction} of them: a "
+                    "continuous column has values in these rows alone. Drop the column, pass "
+                    "rows to validate on as X_val, or set early_stopping=False."
                 )
         except ValueError:
             if self.is_optional:

@@ -50,7 +50,7 @@ def given_parents(structure: Sequence[int] | np.ndarray, n_columns: int) -> np.n
 
 
 def random_regions(
-    groups: Sequence[np.ndarray], n_repetitions: int, random_state: np.random.RandomState
+    groups: Sequence[np.ndarray], n_trees: int, random_state: np.random.RandomState
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Trees that halve the set of groups at random, down to single groups.
 
@@ -58,7 +58,7 @@ def random_regions(
     ----------
     groups : sequence of int arrays
         Columns that stay together.
-    n_repetitions : int
+    n_trees : int
         Number of trees, each over all groups.
     random_state : RandomState
 
@@ -70,7 +70,7 @@ def random_regions(
     nothing = np.empty(0, np.int64)
     features: list[np.ndarray] = []
     parents: list[int] = []
-    for _ in range(n_repetitions):
+    for _ in range(n_trees):
         # Halves of a random order, and halves of these, are random sets.
         todo = [(random_state.permutation(len(groups)), -1)]
         while todo:

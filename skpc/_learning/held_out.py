@@ -35,9 +35,9 @@ def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndar
     n_all = int(n_units.sum())
     if n_all < 2:
         raise ValueError(
-            f"early_stopping=True holds out validation_fraction={fraction} of the rows, for which "
-            "there must be two of them or more; got one sample. Set early_stopping=False, or "
-            "pass rows to validate on as X_val."
+            f"early_stopping holds out {fraction} of the rows, for which there must be two of them "
+            "or more; got one sample. Set early_stopping=False, or pass rows to validate on as "
+            "X_val."
         )
     n_drawn = min(max(1, round(fraction * n_all)), n_all - 1)
     drawn = np.random.default_rng(seed).multivariate_hypergeometric(

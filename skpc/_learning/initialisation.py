@@ -113,9 +113,9 @@ def learn_trees(
     pseudocount = solver.m_step.pseudocount
     clusters = rows.weights[None]
     of_trees = clusters
-    if structure.n_components > 1:
+    if structure.n_clusters > 1:
         clusters = rows.weights * soft_clusters(
-            rows, structure.n_components, random_state, pseudocount=pseudocount,
+            rows, structure.n_clusters, random_state, pseudocount=pseudocount,
             shrinkage=start.shrinkage, max_bytes=solver.max_bytes,
         )  # fmt: skip
         clusters = np.maximum(clusters, _LEAST_SHARE * rows.weights)

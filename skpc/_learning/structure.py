@@ -37,10 +37,8 @@ class Structure:
         See `SharpPCDensity`; numbers are the parents of the columns.
     groups : sequence of sequences, or None
         Continuous columns to take together; None finds them, see `correlated_groups`.
-    n_repetitions : int
-        Number of random trees.
     n_components : int
-        Number of Chow-Liu trees.
+        Number of trees.
     regions : Regions or None
         What was learnt before, to be used as it is.
 
@@ -52,7 +50,6 @@ class Structure:
 
     kind: str | Sequence[int] = "chow-liu"
     groups: Sequence[Sequence[int]] | None = None
-    n_repetitions: int = 10
     n_components: int = 1
     regions: Regions | None = None
 
@@ -63,14 +60,18 @@ class Structure:
                 f"feature_groups={self.groups} cannot go with a structure given as parents, in "
                 "which each column is a region of its own. Set feature_groups=None."
             )
-        if self.n_components > 1 and not (named and self.kind == "chow-liu"):
-            remedy = "n_components=1"
-            if named and self.kind == "rat":
-                remedy += " and choose the number of trees by n_repetitions"
+        if self.n_components > 1 and not (named and self.kind in ("chow-liu", "rat")):
             raise ValueError(
-                f"n_components={self.n_components} needs structure='chow-liu', with a tree of its "
-                f"own for each component; got structure={shown(self.kind)}. Set {remedy}."
+                f"n_components={self.n_components} needs structure='chow-liu' or 'rat', with a "
+                "tree of its own for each component; got "
+                f"structure={shown(self.kind)}. Set n_components=1."
             )
+
+    @property
+    def n_clusters(self) -> int:
+        """Number of clusters of rows, each of which has trees of its own learnt from it."""
+        is_random = isinstance(self.kind, str) and self.kind == "rat"
+        return 1 if is_random else self.n_components
 
     @property
     def needs_pairs(self) -> bool:
@@ -118,7 +119,7 @@ def learn_structure(
     singles = [[j] for j in range(n_columns) if j not in taken]
     features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
     if kind == "rat":
-        return random_regions(features, structure.n_repetitions, random_state)
+        return random_regions(features, structure.n_components, random_state)
     if kind == "chain" or len(features) == 1:  # one region makes no pair
         edges = np.stack([np.arange(len(features) - 1), np.arange(1, len(features))], axis=1)
     else:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
 
+_MOST_CATEGORIES = 32
 _NEAR_LIMIT = 0.8, 1.25
 _MANY_LABELS = 1_000
 _READ_ROWS = 2**14
@@ -148,7 +149,6 @@ class Columns:
         cls,
         X: Any,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        max_categories: int = 32,
         weights: np.ndarray | None = None,
         *,
         whole: Columns | None = None,
@@ -160,8 +160,6 @@ class Columns:
         X : frame or validated array (n, d)
             The rows that count.
         feature_types : "auto", a sequence of d types, or a mapping from names or positions
-        max_categories : int
-            Columns of integers with at most so many distinct ones are categorical.
         weights : (n,), default=None
             How many rows each stands for; None means one.
         whole : Columns or None
@@ -183,7 +181,7 @@ class Columns:
             if whole is not None and cells.has_no_value:
                 columns.append(whole.columns[j])
                 continue
-            columns.append(_learn_column(cells, wanted[j], max_categories, name, weights))
+            columns.append(_learn_column(cells, wanted[j], name, weights))
         return cls(tuple(columns), names, frames.read_index(X), _library(X))
 
     @property
@@ -291,15 +289,10 @@ class Columns:
                 )
         return [group for group in groups if len(group) > 1]
 
-    def to_matrix(self, X: Any, *, handle_unknown: str = "ignore") -> np.ndarray:
+    def to_matrix(self, X: Any) -> np.ndarray:
         """The matrix (n, d) of a table; an array stays as it is.
 
         A label never seen in training becomes a number that no category has.
-
-        Raises
-        ------
-        ValueError
-            If `handle_unknown` is "error" and a category is new.
         """
         self.check_names(X)
         if frame_module(X) is None:
@@ -327,12 +320,6 @@ class Columns:
                         _refuse_lost(cells.numbers, cells.exact, name)
                     matrix[rows, j] = _to_codes(cells.values, cells.labels, column, name)
         _check_finite(matrix, self.names)
-        if handle_unknown == "error":
-            self.refuse_unknown(
-                X,
-                matrix,
-                "Set handle_unknown='ignore' to give it the mass of a category without counts.",
-            )
         return matrix
 
     def refuse_unknown(self, X: Any, matrix: Any, remedy: str) -> None:
@@ -552,7 +539,6 @@ def _read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
 def _learn_column(
     cells: Cells,
     wanted: str,
-    max_categories: int,
     name: str,
     weights: np.ndarray | None,
 ) -> Column:
@@ -576,16 +562,16 @@ def _learn_column(
         wanted = CATEGORICAL
     if wanted == "auto":
         if is_integer and (
-            _NEAR_LIMIT[0] * max_categories < len(distinct) <= _NEAR_LIMIT[1] * max_categories
+            _NEAR_LIMIT[0] * _MOST_CATEGORIES < len(distinct) <= _NEAR_LIMIT[1] * _MOST_CATEGORIES
         ):
             warnings.warn(
-                f"{name} has {len(distinct)} distinct integers, near max_categories="
-                f"{max_categories}: on other rows it may be read the other way, and log mass and "
-                "log density cannot be compared. Say which it is with feature_types.",
+                f"{name} has {len(distinct)} distinct integers, near {_MOST_CATEGORIES}, the most "
+                "that are read as categories: on other rows it may be read the other way, and log "
+                "mass and log density cannot be compared. Say which it is with feature_types.",
                 UserWarning,
                 stacklevel=2,
             )
-        wanted = CATEGORICAL if is_integer and len(distinct) <= max_categories else GAUSSIAN
+        wanted = CATEGORICAL if is_integer and len(distinct) <= _MOST_CATEGORIES else GAUSSIAN
     if wanted == GAUSSIAN and np.abs(distinct).max() > _LARGEST:
         raise ValueError(
             f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "

@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
-_OF_STOPPING_AND_STEPS = "validation_fraction", "n_iter_no_change", "refit", "step_size"
-
-
 class FitHistoryDisplay:
     """Log-likelihood, and sharpness if it was recorded, against iterations.
 
@@ -107,7 +104,7 @@ class FitHistoryDisplay:
         ----------
         estimator : SharpPCDensity
             Fitted. With mini-batches a training value is a mean over the epoch that follows. With
-            early stopping the run is drawn that was validated, not the `refit`.
+            early stopping the run is drawn that was validated, not one from all rows after it.
         ax : Axes or None, default=None
             Where to draw; None makes a figure.
         **kwargs
@@ -183,9 +180,8 @@ class FitHistoryDisplay:
                 "from_fits needs EM on all rows, where a fit is the beginning of a longer one. Set "
                 "solver='em' and batch_size=None, or use from_estimator."
             )
-        defaults = SharpPCDensity().get_params()
         model.set_params(
-            **{name: defaults[name] for name in _OF_STOPPING_AND_STEPS},
+            n_iter_no_change=SharpPCDensity().n_iter_no_change,
             warm_start=True,
             early_stopping=False,
             tol=0,

@@ -162,7 +162,7 @@ def test_masses_of_all_levels_sum_to_one(solver):
 
 def test_levels_learn_from_their_neighbours():
     train, test = grades(60), grades(2000, seed=1)
-    parameters = {"n_latents": 2, "handle_unknown": "ignore", "random_state": 0}
+    parameters = {"n_latents": 2, "random_state": 0}
     ordered = SharpPCDensity(feature_types="binomial", **parameters).fit(train)
     unordered = SharpPCDensity(feature_types="categorical", **parameters).fit(train)
     inside = ((test >= train.min(axis=0)) & (test <= train.max(axis=0))).all(axis=1)

@@ -36,7 +36,7 @@ SHARED = {
     "init": "random",
     "early_stopping": False,
 }
-OWN = {"mus", "cv", "warm_path", "refit", "early_stopping_refit"}
+OWN = {"mus", "cv", "warm_path", "refit"}
 NOT_INHERITED = {"mu", "warm_start"}
 
 
@@ -123,15 +123,6 @@ def test_every_way_to_fit_agrees_with_a_grid_search(parameters):
     assert np.array_equal(model.cv_log_likelihoods_, split_scores(expected))
     assert model.mu_ == expected.best_params_["mu"]
     assert same_bits(model.circuit_, expected.best_estimator_.circuit_)
-
-
-def test_early_stopping_can_be_followed_by_learning_anew():
-    X, stopping = binary_rows(), {"early_stopping": True, "n_iter_no_change": 2}
-    model = chosen(early_stopping_refit=True, **stopping).fit(X)
-    expected = search("categorical", refit=True, **stopping).fit(X)
-    assert np.array_equal(model.cv_log_likelihoods_, split_scores(expected))
-    without = chosen(early_stopping_refit=False, **stopping).fit(X)
-    assert not np.array_equal(model.cv_log_likelihoods_, without.cv_log_likelihoods_)
 
 
 SPLITTERS = {
@@ -246,24 +237,23 @@ def test_the_default_grid_and_folds():
 
 
 def test_types_are_decided_once_on_all_rows():
-    """A column of integers that is categorical in two folds of three, and Gaussian on all rows."""
-    X = np.column_stack([binary_rows(60), np.arange(60) % 20, np.arange(60) // 20])
-    X[:20, 5] = np.arange(20) + 50
-    model = chosen(max_categories=26).fit(X)
+    """A column of integers that is categorical in one fold of three, and Gaussian on all rows."""
+    X = np.column_stack([binary_rows(75), np.arange(75) % 25, np.arange(75) // 20])
+    X[:25, 5] = np.arange(25) + 50
+    model = chosen().fit(X)
     types = ["categorical"] * 5 + ["gaussian", "categorical"]
     assert model.feature_types_ == types
     assert np.array_equal(model.cv_log_likelihoods_, split_scores(search(types).fit(X)))
-    auto = search("auto", max_categories=26).fit(X)
+    auto = search("auto").fit(X)
     assert not np.allclose(model.cv_log_likelihoods_, split_scores(auto))
 
 
 def test_categories_that_training_rows_lack_are_no_error():
     X = label_frame()
-    model = chosen(handle_unknown="error").fit(X)
-    assert np.array_equal(model.cv_log_likelihoods_, chosen().fit(X).cv_log_likelihoods_)
+    model = chosen().fit(X)
+    assert np.isfinite(model.cv_log_likelihoods_).all()
     X.loc[0, "a"] = "never"
-    with pytest.raises(ValueError, match="'never' in column 'a'"):
-        model.score_samples(X)
+    assert np.isfinite(model.score_samples(X)).all()
 
 
 @pytest.mark.parametrize("value", [1.0, np.inf], ids=["ordinary", "strange"])
@@ -388,11 +378,11 @@ def test_clone_and_pickle():
     assert np.array_equal(unfitted.fit(X).cv_log_likelihoods_, model.cv_log_likelihoods_)
 
 
-def test_parameters_are_those_of_the_density_and_five():
+def test_parameters_are_those_of_the_density_and_four():
     own, base = (dict(inspect.signature(c).parameters) for c in (SharpPCDensityCV, SharpPCDensity))
-    assert own.keys() - base.keys() == OWN - {"refit"}
+    assert own.keys() - base.keys() == OWN
     assert base.keys() - own.keys() == NOT_INHERITED
-    for name in own.keys() & base.keys() - {"refit"}:
+    for name in own.keys() & base.keys():
         assert own[name] == base[name]
         constraints = SharpPCDensityCV._parameter_constraints[name]
         assert constraints is SharpPCDensity._parameter_constraints[name]
@@ -402,9 +392,9 @@ def test_parameters_are_those_of_the_density_and_five():
 def test_every_parameter_reaches_the_fits(monkeypatch):
     values = {name: object() for name in SharpPCDensity().get_params()}
     del values["mu"], values["warm_start"]
-    values.update(random_state=7, refit=True)
-    inner = SharpPCDensityCV(**values, early_stopping_refit="x")._new_density().get_params()
-    values.update(refit="x", verbose=0)
+    values.update(random_state=7)
+    inner = SharpPCDensityCV(**values)._new_density().get_params()
+    values.update(verbose=0)
     assert {name: inner[name] for name in values} == values
 
 
@@ -450,7 +440,7 @@ def test_a_marginal_is_that_of_the_density_chosen():
     state = model.random_state.get_state()[1].copy()
     part = model.marginal([2, 0])
     assert type(part) is SharpPCDensity
-    assert (part.mu, part.mu_, part.refit) == (model.mu_, model.mu_, model.early_stopping_refit)
+    assert (part.mu, part.mu_) == (model.mu_, model.mu_)
     holes = np.where(np.isin(np.arange(X.shape[1]), [0, 2]), X, np.nan)
     np.testing.assert_allclose(part.score_samples(X[:, [2, 0]]), model.score_samples(holes))
     assert np.array_equal(model.random_state.get_state()[1], state)
@@ -533,7 +523,6 @@ def test_a_warm_path_excludes_early_stopping(rows):
         ("cv", "five", "'cv' parameter"),
         ("refit", "yes", "'refit' parameter"),
         ("warm_path", 1.5, "'warm_path' parameter"),
-        ("early_stopping_refit", "no", "'early_stopping_refit' parameter"),
         ("structure", [0, 1], "structure"),
         ("n_jobs", 0, "n_jobs=0"),
     ],

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import same_bits
+from helpers import no_shrinkage, same_bits
 from scipy.sparse import csr_array
 from sklearn.model_selection import GridSearchCV
 
@@ -18,7 +18,7 @@ STRUCTURES = {
     "chow-liu": {},
     "chain": {"structure": "chain"},
     "star": {"structure": "star"},
-    "rat": {"structure": "rat", "n_repetitions": 3},
+    "rat": {"structure": "rat", "n_components": 3},
     "components": {"n_components": 2},
     "parents": {"structure": [1, -1, 1, 2, 2]},
 }
@@ -69,13 +69,13 @@ def test_all_worlds_sum_to_one_and_nan_is_summed_out(parameters):
 
 @each_structure
 @pytest.mark.parametrize("data", [rows, mixed_rows])
-def test_plain_em_never_falls(parameters, data):
+def test_plain_em_never_falls(parameters, data, monkeypatch):
+    no_shrinkage(monkeypatch)
     X = data()
     fitted = model(
         **parameters,
         mu=0.0,
         pseudocount=0.0,
-        shrinkage=0.0,
         max_iter=40,
         tol=0.0,
         init="random",
@@ -152,7 +152,7 @@ def test_grid_search_over_components():
 def test_grid_search_over_structures():
     grid = [
         {"structure": ["chow-liu", [1, -1, 1, 2, 2]]},
-        {"structure": ["rat"], "n_repetitions": [2, 4]},
+        {"structure": ["rat"], "n_components": [2, 4]},
     ]
     search = GridSearchCV(model(), grid, cv=3).fit(rows())
     scores = search.cv_results_["mean_test_score"]
@@ -163,14 +163,14 @@ def test_grid_search_over_structures():
 def test_the_fitted_structure_is_the_one_asked_for():
     X = rows()
     assert model(structure=[1, -1, 1, 2, 2]).fit(X).circuit_.parents.tolist() == [1, -1, 1, 2, 2]
-    rat = model(structure="rat", n_repetitions=4).fit(X).circuit_
+    rat = model(structure="rat", n_components=4).fit(X).circuit_
     assert len(rat.roots) == 4
     assert rat.root_weights.shape == (12,)
     assert rat.n_regions == 4 * 9
 
 
 def test_n_parameters_of_random_trees():
-    fitted = model(structure="rat", n_repetitions=4).fit(rows())
+    fitted = model(structure="rat", n_components=4).fit(rows())
     # The root's 4 x 3 weights; in each tree 8 edges of 3 x 2; 5 columns of 3 states.
     assert fitted.n_parameters == 4 * 3 - 1 + 4 * (8 * 6 + 5 * 3)
 
@@ -292,25 +292,28 @@ def test_random_trees_depend_on_the_random_state():
         ({"structure": None}, r"'structure' parameter.*Got None"),
         ({"structure": [-1, 0]}, r"structure.*5 columns.*got 2 entries"),
         ({"structure": [-1, 2, 1, 0, 0]}, r"structure has a cycle"),
-        ({"n_repetitions": 0}, r"'n_repetitions' parameter.*Got 0"),
         ({"n_components": 0}, r"'n_components' parameter.*Got 0"),
+        ({"n_components": "many"}, r"'n_components' parameter.*Got 'many'"),
         (
             {"n_components": 2, "structure": "star"},
-            r"n_components=2 needs structure='chow-liu'.*structure='star'. Set n_components=1.$",
+            r"n_components=2 needs .*'chow-liu' or 'rat'.*structure='star'. Set n_components=1.$",
         ),
         (
             {"n_components": 3, "structure": [1, -1, 1, 2, 2]},
             r"n_components=3 needs structure='chow-liu'.*got structure=\[1, -1, 1, 2, 2\]",
-        ),
-        (
-            {"n_components": 2, "structure": "rat"},
-            r"n_components=2.*structure='rat'.*number of trees by n_repetitions",
         ),
     ],
 )
 def test_what_is_wrong_with_the_structure(parameters, message):
     with pytest.raises(ValueError, match=message):
         model(**parameters).fit(rows())
+
+
+@pytest.mark.parametrize(
+    ("structure", "n_trees"), [("rat", 10), ("chow-liu", 1), ("star", 1), ([1, -1, 1, 2, 2], 1)]
+)
+def test_the_number_of_trees_follows_the_structure(structure, n_trees):
+    assert len(model(structure=structure).fit(rows()).circuit_.roots) == n_trees
 
 
 def test_given_parents_and_groups_exclude_each_other():

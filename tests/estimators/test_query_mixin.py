@@ -429,7 +429,7 @@ def test_structure_frame(model):
     assert set(edges["parent"]) | set(edges["child"]) == {"label", "x, y", "flag"}
     assert (edges["weight"] > 0).all()
     X = np.random.default_rng(0).integers(0, 2, (50, 4))
-    rat = SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2).fit(X)
+    rat = SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_components=2).fit(X)
     edges = rat.structure_frame()
     assert set(edges["tree"]) == {0, 1}
     assert edges["parent"].str.startswith("latent ").all()
@@ -471,7 +471,7 @@ def test_errors(call, message, model, frame):
 
 
 def test_a_column_name_is_ambiguous_in_several_trees(frame):
-    model = SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_repetitions=2).fit(frame)
+    model = SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_components=2).fit(frame)
     with pytest.raises(ValueError, match="once in each of 2 trees"):
         model.latent_posterior(frame, "label")
 

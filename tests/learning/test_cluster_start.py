@@ -86,7 +86,7 @@ MIXED_TYPES = ["gaussian", "gaussian", "categorical", "categorical"]
     [
         {},
         {"structure": "star"},
-        {"structure": "rat", "n_repetitions": 2},
+        {"structure": "rat", "n_components": 2},
         {"n_components": 2},
         {"batch_size": 50},
     ],

@@ -339,7 +339,7 @@ def test_star_of_one_column():
 
 @pytest.mark.parametrize("kind", ["star", "rat"])
 def test_correlated_columns_stay_together(kind):
-    features, _ = shape(kind, n_repetitions=2)
+    features, _ = shape(kind)
     assert [1, 4] in lists(features)
     assert [1] not in lists(features)
 
@@ -356,8 +356,8 @@ def test_given_parents_exclude_groups():
 
 
 def test_random_trees_depend_on_the_seed_and_number():
-    first, again, other = (shape("rat", seed=seed, n_repetitions=3) for seed in (0, 0, 1))
+    first, again, other = (shape("rat", seed=seed, n_components=3) for seed in (0, 0, 1))
     assert lists(first[0]) == lists(again[0])
     assert lists(first[0]) != lists(other[0])
     assert np.count_nonzero(first[1] < 0) == 3
-    assert np.count_nonzero(shape("rat", n_repetitions=7)[1] < 0) == 7
+    assert np.count_nonzero(shape("rat", n_components=7)[1] < 0) == 7

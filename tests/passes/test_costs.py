@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import random_tree, rows_of
+from helpers import Kept, random_tree, rows_of
 
 from skpc import SharpPCDensity
 from skpc._circuit.circuit import random_circuit
@@ -59,7 +59,7 @@ def test_a_fit_goes_down_once_an_iteration_and_up_once_more_to_validate(launched
     SharpPCDensity(**settings, early_stopping=False).fit(X)
     assert launched.count("upward") == launched.count("downward") == 7
     launched.clear()
-    SharpPCDensity(**settings, early_stopping=True, refit=False, n_iter_no_change=99).fit(X)
+    Kept(**settings, early_stopping=True, n_iter_no_change=99).fit(X)
     assert launched.count("downward") == 7
     assert launched.count("upward") == 7 + 8
 

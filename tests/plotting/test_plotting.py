@@ -530,7 +530,7 @@ def test_long_names_are_shortened_and_do_not_overlap(X):
 
 
 @pytest.mark.parametrize(
-    "parameters", [{"n_components": 3}, {"structure": "rat", "n_repetitions": 3}]
+    "parameters", [{"n_components": 3}, {"structure": "rat", "n_components": 3}]
 )
 def test_several_trees_are_drawn_side_by_side_or_one_alone(parameters, X):
     model = density(**parameters).fit(X)

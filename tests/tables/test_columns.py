@@ -277,44 +277,44 @@ def test_labels_of_rows_without_weight_do_not_count():
     assert list(learn(X, np.array([1.0, 0.0, 1.0])).categories[0]) == ["x", "z"]
 
 
-@pytest.mark.parametrize(("n", "expected"), [(2, C), (5, C), (6, G), (40, G)])
-@pytest.mark.filterwarnings("ignore:.*near max_categories")
-def test_more_integers_than_max_categories_are_numbers(n, expected):
+@pytest.mark.parametrize(("n", "expected"), [(2, C), (32, C), (33, G), (90, G)])
+@pytest.mark.filterwarnings("ignore:.*the most that are read as categories")
+def test_many_integers_are_numbers(n, expected):
     X = np.arange(n)[:, None] * 3 - 7
-    assert types(X, max_categories=5) == [expected]
-    assert types(X.astype(float), max_categories=5) == [expected]
+    assert types(X) == [expected]
+    assert types(X.astype(float)) == [expected]
 
 
-def test_max_categories_does_not_limit_labels():
-    X = pandas.DataFrame({"a": list("abcdefgh")})
-    assert types(X, max_categories=2) == [C]
+def test_labels_may_be_more_than_integers():
+    X = pandas.DataFrame({"a": [f"label {i}" for i in range(40)] * 2})
+    assert types(X) == [C]
 
 
 @pytest.mark.parametrize(
-    ("n", "warns"), [(16, False), (17, True), (20, True), (25, True), (26, False)]
+    ("n", "warns"), [(25, False), (26, True), (32, True), (40, True), (41, False)]
 )
 def test_a_number_of_integers_near_the_limit_is_a_warning(n, warns):
     X = np.arange(n)[:, None]
     if warns:
-        with pytest.warns(UserWarning, match=rf"column 0 has {n} distinct.*max_categories=20"):
-            learn(X, max_categories=20)
+        with pytest.warns(UserWarning, match=rf"column 0 has {n} distinct integers, near 32"):
+            learn(X)
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            learn(X, max_categories=20)
+            learn(X)
 
 
 @pytest.mark.parametrize("feature_types", ["categorical", "gaussian"])
 def test_nothing_is_near_the_limit_where_the_type_is_given(feature_types):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        learn(np.arange(20)[:, None], feature_types=feature_types, max_categories=20)
+        learn(np.arange(32)[:, None], feature_types=feature_types)
 
 
 def test_reals_near_the_limit_are_no_reason_to_warn():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        learn(np.arange(20)[:, None] + 0.5, max_categories=20)
+        learn(np.arange(32)[:, None] + 0.5)
 
 
 # --- frames and arrays -----------------------------------------------------------------
@@ -453,31 +453,31 @@ def test_an_unknown_label_has_the_mass_of_one_without_counts():
 @pytest.mark.parametrize(
     ("X", "other", "message"),
     [
-        ([[0], [1]], [[0], [7]], r"7 in column 0, row 1.*handle_unknown='ignore'"),
+        ([[0], [1]], [[0], [7]], "7 in column 0, row 1.*warm_start=False"),
         (
             pandas.DataFrame({"a": ["x", "y"]}),
             pandas.DataFrame({"a": ["x", "new"]}),
-            r"'new' in column 'a', row 1.*handle_unknown='ignore'",
+            "'new' in column 'a', row 1.*warm_start=False",
         ),
         (
             polars.DataFrame({"a": ["x", "y"]}),
             polars.DataFrame({"a": ["x", "new"]}),
-            r"'new' in column 'a', row 1.*handle_unknown='ignore'",
+            "'new' in column 'a', row 1.*warm_start=False",
         ),
     ],
 )
-def test_an_unknown_category_can_be_refused(X, other, message):
-    model = small(handle_unknown="error").fit(X)
+def test_an_unknown_category_has_a_mass_and_cannot_be_learnt_from_later(X, other, message):
+    model = small(warm_start=True).fit(X)
+    assert np.isfinite(model.score_samples(other)).all()
     with pytest.raises(ValueError, match=message):
-        model.score_samples(other)
-    assert np.isfinite(small().fit(X).score_samples(other)).all()
+        model.fit(other)
 
 
 def test_known_missing_and_declared_categories_are_not_unknown():
     declared = pandas.CategoricalDtype(["x", "y", "z"])
     X = pandas.DataFrame({"a": pandas.Series(["x", "y"], dtype=declared), "b": [0.5, 1.5]})
     other = pandas.DataFrame({"a": pandas.Series(["z", None], dtype=declared), "b": [9.0, 8.5]})
-    assert np.isfinite(small(handle_unknown="error").fit(X).score_samples(other)).all()
+    assert np.isfinite(small(warm_start=True).fit(X).fit(other).score_samples(other)).all()
 
 
 def test_warm_start_refuses_an_unknown_label():
@@ -575,8 +575,10 @@ def test_names_of_samples_may_be_numbers():
 
 def test_a_sample_can_be_scored():
     for X in table(), as_polars(table()):
-        model = small(handle_unknown="error").fit(X)
-        assert np.isfinite(model.score_samples(model.sample(20, random_state=0))).all()
+        model = small(warm_start=True).fit(X)
+        drawn = model.sample(20, random_state=0)
+        assert np.isfinite(model.score_samples(drawn)).all()
+        model.fit(drawn)  # which refuses categories that are not known
 
 
 def fitted(X, **parameters):
@@ -628,10 +630,6 @@ def test_continuous_booleans_come_back_in_proportion():
     assert abs(drawn.mean() - 0.3) < 0.1
 
 
-def test_booleans_are_categories_however_few_are_allowed():
-    assert fitted(np.eye(4, dtype=bool), max_categories=1).feature_types_ == ["categorical"] * 4
-
-
 def test_warm_start_refuses_reordered_columns_and_other_kinds():
     frame = labels_and_numbers(pandas)
     for other in (frame[["y", "x"]], polars.from_dict(frame.to_dict("list"))):
@@ -651,7 +649,7 @@ def test_unknown_labels_that_are_not_strings_are_shown():
     known = pandas.DataFrame({"a": pandas.cut(values, [-1, 0.5, 1])})
     other = pandas.DataFrame({"a": pandas.cut(values, [-1, 0.5, 2])})
     with pytest.raises(ValueError, match=r"Interval\(0.5, 2.*column 'a'"):
-        fitted(known, handle_unknown="error").score_samples(other)
+        fitted(known, warm_start=True).fit(other)
 
 
 def test_polars_decimals_are_numbers():
