@@ -19,7 +19,7 @@ class DocumentedMixin:
 SKOPS_TRUSTED_TYPES = (
     "skpc._circuit.circuit.Circuit",
     "skpc._estimators.classifier.SharpPCClassifier",
-    "skpc._tables.columns.Column",
+    "skpc._tables.column.Column",
     "skpc._tables.columns.Columns",
     "skpc._estimators.density_cv.SharpPCDensityCV",
     "skpc._estimators.density.SharpPCDensity",

@@ -25,7 +25,8 @@ from skpc._estimators.settings import (
     refuse_inert,
     same_setting,
 )
-from skpc._tables.columns import TYPES, Columns, column_name, take_rows
+from skpc._tables.column import TYPES, column_name
+from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
 

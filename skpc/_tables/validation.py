@@ -14,7 +14,8 @@ from sklearn.utils.validation import validate_data
 
 from skpc._data.units import countable
 from skpc._tables.cells import no_dates
-from skpc._tables.columns import column_name, explain_cells, explain_integers
+from skpc._tables.column import column_name
+from skpc._tables.columns import explain_cells, explain_integers
 from skpc._tables.frames import frame_module, names_of
 from skpc._tables.sklearn_private import check_sample_weight
 

@@ -1,0 +1,285 @@
+"""One column of a table: its type, its categories, and how they are learnt from its cells."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+from typing import Any
+
+import numpy as np
+
+from skpc._checks import attributes, checked_array, reading, shown
+from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN
+from skpc._tables import frames
+from skpc._tables.cells import Cells
+from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
+
+TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
+_MOST_CATEGORIES = 32
+_NEAR_LIMIT = 0.8, 1.25
+_MANY_LABELS = 1_000
+_MANY_LEVELS = 10_000
+_LEAST_NAMES = 10
+_SHARE_OF_NAMES = 0.9
+_LARGEST = 1e150
+
+
+def column_name(names: Sequence[Any] | None, j: int) -> str:
+    """How messages call column `j`."""
+    if names is None:
+        return f"column {j}"
+    return f"column {shown(names[j] if isinstance(names[j], tuple) else str(names[j]))}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of a table is read.
+
+    Attributes
+    ----------
+    type : "categorical", "binomial" or "gaussian"
+    categories : (n_categories,) float64 or None
+        Sorted values in the matrix, consecutive integers if it is binomial; None if the column is
+        Gaussian.
+    labels : (n_categories,) object array or None
+        What the categories of a column of labels are called; None if they are numbers.
+    numbers : Numbers or None
+        Of what kind the numbers of the table are; None if they are labels.
+    dtype : tuple
+        What the column was made of, to give the same back: the plain form of `_frames`.
+    """
+
+    type: str
+    categories: np.ndarray | None
+    labels: np.ndarray | None
+    numbers: Numbers | None
+    dtype: tuple[Any, ...]
+
+    def restore(self, values: np.ndarray) -> np.ndarray:
+        """What values (n,) in the matrix, none of them missing, stand for."""
+        if self.labels is not None:
+            return self.labels[values.astype(np.intp)]
+        return values if self.numbers is None else self.numbers.restore(values)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        with reading("column"):
+            vars(self).update(
+                attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
+            )
+            if self.type not in TYPES or not isinstance(self.dtype, tuple):
+                raise ValueError(f"its type is {shown(self.type)}, made of {shown(self.dtype)}.")
+            if not isinstance(self.numbers, Numbers if self.labels is None else type(None)):
+                raise ValueError("it must have either labels or a kind of numbers.")
+            if (self.categories is None) != (self.type == GAUSSIAN):
+                raise ValueError("it must have categories just if it is not Gaussian.")
+            if self.categories is not None:
+                categories = checked_array(self.categories, "categories", float, (None,))
+                vars(self).update(categories=categories)
+            if self.labels is not None:
+                labels = checked_array(self.labels, "labels", object, (None,))
+                vars(self).update(labels=labels)
+                positions = np.arange(len(labels))
+                if self.categories is None or not np.array_equal(self.categories, positions):
+                    raise ValueError("its categories must be the positions of its labels.")
+            if not frames.fit_together(self.dtype, self.labels):
+                raise ValueError(f"its labels are not those of its dtype, {self.dtype[0]}.")
+
+
+def wanted_types(
+    feature_types: str | Sequence[str] | Mapping[Any, str], names: Any, n_columns: int
+) -> list[str]:
+    """The type asked for of every column, or "auto"."""
+    allowed = ("auto", *TYPES)
+    if isinstance(feature_types, str):
+        wanted = [feature_types] * n_columns
+    elif isinstance(feature_types, Mapping):
+        wanted = ["auto"] * n_columns
+        for j, kind in zip(
+            positions_of(list(feature_types), names, n_columns, "feature_types"),
+            feature_types.values(),
+            strict=True,
+        ):
+            wanted[j] = kind
+    else:
+        wanted = list(feature_types)
+        if len(wanted) != n_columns:
+            raise ValueError(
+                f"feature_types has {len(wanted)} entries for {n_columns} columns; give one for "
+                "each, or a mapping from some names or positions."
+            )
+    for kind in wanted:
+        if kind not in allowed:
+            raise ValueError(f"feature_types must be among {allowed}; got {shown(kind)}.")
+    return wanted
+
+
+def learn_column(
+    cells: Cells,
+    wanted: str,
+    name: str,
+    weights: np.ndarray | None,
+) -> Column:
+    """Type and categories of one column."""
+    if cells.labels is not None:
+        return _learn_labels(cells, wanted, name, weights)
+    values = cells.values
+    if values.dtype.kind == "f":
+        refuse_infinity(values, name)
+        values = values[~np.isnan(values)]
+    if not values.size:
+        raise ValueError(_no_value(name))
+    distinct = np.unique(values).astype(np.float64)
+    assert cells.numbers is not None
+    if cells.exact is not None and len(set(cells.exact)) > len(np.unique(distinct)):
+        raise ValueError(_merged(cells.exact, name))
+    is_integer = np.array_equal(distinct, np.floor(distinct))
+    if cells.numbers.kind == FLOAT and np.abs(distinct).max() > EXACT_LIMIT:
+        is_integer = False  # all floats as large are whole numbers
+    if wanted == "auto" and cells.numbers.kind == BOOLEAN:
+        wanted = CATEGORICAL
+    if wanted == "auto":
+        if is_integer and (
+            _NEAR_LIMIT[0] * _MOST_CATEGORIES < len(distinct) <= _NEAR_LIMIT[1] * _MOST_CATEGORIES
+        ):
+            warnings.warn(
+                f"{name} has {len(distinct)} distinct integers, near {_MOST_CATEGORIES}, the most "
+                "that are read as categories: on other rows it may be read the other way, and log "
+                "mass and log density cannot be compared. Say which it is with feature_types.",
+                UserWarning,
+                stacklevel=2,
+            )
+        wanted = CATEGORICAL if is_integer and len(distinct) <= _MOST_CATEGORIES else GAUSSIAN
+    if wanted == GAUSSIAN and np.abs(distinct).max() > _LARGEST:
+        raise ValueError(
+            f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
+            f"in {name}. Rescale the column."
+        )
+    if wanted == BINOMIAL:
+        return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
+    if wanted == GAUSSIAN:
+        return Column(GAUSSIAN, None, None, cells.numbers, cells.dtype)
+    if cells.exact is not None:
+        refuse_lost(cells.numbers, cells.exact, name)
+    return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
+
+
+def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
+    """Type and categories of a column of labels."""
+    if wanted == GAUSSIAN:
+        raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
+    if wanted == BINOMIAL and not cells.is_ordered:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "
+            "ordered categorical column, or number its levels."
+        )
+    is_present = [value is not None for value in cells.values]
+    different = set(cells.values[is_present])
+    if not different:
+        raise ValueError(_no_value(name))
+    labels = cells.labels if len(cells.labels) else np.array(sorted(different), dtype=object)
+    if len(labels) > _MANY_LABELS:
+        warnings.warn(
+            f"{name} has {len(labels)} different labels; memory grows with their square. "
+            "Drop the column if it only names rows, or merge rare labels.",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif wanted == "auto" and not cells.is_ordered and len(different) >= _LEAST_NAMES:
+        total = sum(is_present) if weights is None else fsum(weights[is_present])
+        if len(different) > _SHARE_OF_NAMES * total:
+            warnings.warn(
+                f"{name} has {len(different)} different labels in {total:g} values: it names rows "
+                "rather than to describe them, and a new row will have a new label. Drop the "
+                "column, or say 'categorical' of it in feature_types if it is meant.",
+                UserWarning,
+                stacklevel=2,
+            )
+    kind = BINOMIAL if wanted == BINOMIAL else CATEGORICAL
+    return Column(kind, np.arange(float(len(labels))), labels, None, cells.dtype)
+
+
+def _merged(values: Iterable[Any], name: str) -> str:
+    """The message that refuses different numbers (n,) that are the same in float64."""
+    first: dict[float, Any] = {}
+    for value in values:
+        if first.setdefault(float(value), value) != value:
+            return _lost(value, name)
+    raise AssertionError("all are different in float64")
+
+
+def _lost(value: Any, name: str) -> str:
+    if not is_whole(value):
+        return (
+            f"X has numbers with more digits than float64 has in {name}, such as {value}: it "
+            "cannot tell apart such neighbours. Round them, or subtract an offset."
+        )
+    return (
+        f"X has integers beyond 2^53 in {name}, which float64 cannot tell apart. Encode them "
+        "as categories 0, 1, 2, ..., or subtract an offset."
+    )
+
+
+def refuse_lost(numbers: Numbers | None, values: Iterable[Any], name: str) -> None:
+    """Refuse numbers of a kind that do not come back from float64."""
+    lost = None if numbers is None else numbers.first_lost(values)
+    if lost is not None:
+        raise ValueError(_lost(lost, name))
+
+
+def _levels(distinct: np.ndarray, name: str) -> np.ndarray:
+    """All integers from the least to the greatest of these values."""
+    fractions = distinct[distinct != np.floor(distinct)]
+    if fractions.size:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, which has the value {fractions[0]:g}. "
+            "Levels are integers: number them, or say 'gaussian'."
+        )
+    largest = max(distinct, key=abs)
+    if abs(largest) >= EXACT_LIMIT:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, which has the value {largest:g}: beyond "
+            "2^53 float64 cannot count levels. Subtract an offset, or say 'gaussian'."
+        )
+    if distinct[-1] - distinct[0] >= _MANY_LEVELS:
+        raise ValueError(
+            f"feature_types says 'binomial' of {name}, whose values reach from {distinct[0]:g} to "
+            f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'gaussian'."
+        )
+    return np.arange(distinct[0], distinct[-1] + 1.0)
+
+
+def _no_value(name: str) -> str:
+    return f"X has no value in {name}: every row that counts is missing there. Drop the column."
+
+
+def positions_of(keys: Sequence[Any], names: Any, n_columns: int, parameter: str) -> list[int]:
+    """Column numbers of names or positions, for a parameter that refers to columns."""
+    found = []
+    known = {name: j for j, name in enumerate(names or ())}
+    for key in keys:
+        if isinstance(key, Hashable) and key in known:
+            found.append(known[key])
+        elif isinstance(key, (int, np.integer)) and -n_columns <= key < n_columns:
+            found.append(int(key) % n_columns)
+        else:
+            raise ValueError(
+                f"{parameter} names {shown(key)}, which is neither a column name nor a position "
+                f"below {n_columns}."
+            )
+    return found
+
+
+def are_strings(names: Sequence[Any]) -> bool:
+    return all(isinstance(name, str) for name in names)
+
+
+def refuse_infinity(values: np.ndarray, name: str) -> None:
+    infinite = np.isinf(values)
+    if infinite.any():
+        i = int(np.argmax(infinite))
+        raise ValueError(
+            f"X contains infinity or a value too large: {values[i]} in row {i}, {name}. Replace "
+            "it, or mark it as missing with NaN."
+        )
