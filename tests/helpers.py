@@ -23,6 +23,13 @@ class Kept(SharpPCDensity):
         return None if early_stopping is None else replace(early_stopping, refit=False)
 
 
+def composed(kind, **parameters):
+    """An estimator that holds a density: parameters that are not its own are the density's."""
+    names = kind().get_params(deep=False).keys() - {"random_state"}
+    own = {name: parameters.pop(name) for name in names & parameters.keys()}
+    return kind(SharpPCDensity(**parameters), **own)
+
+
 def no_shrinkage(monkeypatch):
     """Have covariances as likely as can be, which overfits where states have few rows."""
     monkeypatch.setattr("skpc._estimators.density._SHRINKAGE", 0.0)

@@ -1,7 +1,9 @@
-"""Where the documentation is."""
+"""What all estimators share: their page, what is stored of them, and fits that may fail."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from skpc._checks import reading
@@ -43,3 +45,15 @@ class StoredMixin:
     def _check_state(self) -> None:
         """Raise ValueError if what fit left behind does not fit together."""
         raise NotImplementedError
+
+
+@contextmanager
+def all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Leave nothing half-fitted behind: what was fitted before still is after a fit that fails."""
+    former = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(former)
+        raise

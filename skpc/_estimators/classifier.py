@@ -6,13 +6,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.utils import Tags, assert_all_finite, check_consistent_length, check_random_state
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpc._checks import checked_array, is_fitted, shown
-from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.base import all_or_nothing
+from skpc._estimators.composed import ComposedMixin, drawn_seed
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.settings import same_setting
 from skpc._tables.columns import Columns, take_rows
@@ -20,7 +21,7 @@ from skpc._tables.sklearn_private import StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
 
 
-class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstimator):
+class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
     """Classifier by Bayes' rule from one :class:`SharpPCDensity` a class.
 
     The probability of a class given a row is in proportion to its prior times the density
@@ -94,8 +95,8 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
     array([[0.5, 0.5]])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [SharpPCDensity, None],
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # with the rest of the template
         "priors": ["array-like", StrOptions({"uniform"}), None],
         "share_structure": ["boolean"],
         "random_state": ["random_state"],
@@ -113,12 +114,6 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         self.priors = priors
         self.share_structure = share_structure
         self.random_state = random_state
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        return tags
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SharpPCClassifier:
@@ -163,8 +158,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         >>> model.classes_
         array(['even', 'odd'], dtype='<U4')
         """
-        former = dict(self.__dict__)
-        try:
+        with all_or_nothing(self):
             table = validate_table(self, X, reset=True)
             labels = _check_labels(y, table)
             weights = check_weights(sample_weight, table)
@@ -173,24 +167,14 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
             table, labels, weights = take_rows(table, counts), labels[counts], weights[counts]
             classes, codes = np.unique(labels, return_inverse=True)
             prior = self._priors(np.bincount(codes, weights))
-            template = SharpPCDensity() if self.estimator is None else self.estimator
-            if not hasattr(template, "mu"):  # SharpPCDensityCV
-                raise ValueError(
-                    f"estimator must have one mu; got a {type(template).__name__}. Search over "
-                    "estimator__mu of a SharpPCDensity with GridSearchCV instead."
-                )
-            template = _checked(template, self)
+            template = self._new_density()
+            template._refuse_inert(False)
             columns = Columns.learn(table, template.feature_types, weights)
             matrix = columns.to_matrix(table)
-            estimators = self._learn(template, columns, matrix, weights, classes, codes)
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(former)
-            raise
-        self.classes_ = classes
-        self.class_prior_ = prior
-        self.estimators_ = estimators
-        self._columns = columns
+            self.estimators_ = self._learn(template, columns, matrix, weights, classes, codes)
+            self.classes_ = classes
+            self.class_prior_ = prior
+            self._columns = columns
         return self
 
     def _priors(self, totals: np.ndarray) -> np.ndarray:
@@ -226,9 +210,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         estimators = []
         for code, label in enumerate(classes):
             rows = np.flatnonzero(codes == code)
-            density = _checked(template, self)
-            if density.random_state is None:
-                density.random_state = _drawn_seed(seeds)
+            density = self._new_density(seeds)
             random_state = check_random_state(density.random_state)
             with named(f"the rows of class {shown(label)}"):
                 early_stopping = density._check_early_stopping(
@@ -268,7 +250,7 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
                     template._structure(columns),
                     template.n_latents,
                     template._solver().m_step.pseudocount,
-                    check_random_state(_drawn_seed(seeds) if seed is None else seed),
+                    check_random_state(drawn_seed(seeds) if seed is None else seed),
                 )
         return shared
 
@@ -405,24 +387,9 @@ class SharpPCClassifier(DocumentedMixin, ClassifierMixin, StoredMixin, BaseEstim
         return self.classes_[best]
 
 
-def _checked(template: SharpPCDensity, classifier: SharpPCClassifier) -> SharpPCDensity:
-    """A density with the parameters of the template, once these are valid, for the same columns."""
-    density = clone(template)
-    density._validate_params()
-    for name in ("n_features_in_", "feature_names_in_"):
-        if hasattr(classifier, name):
-            setattr(density, name, getattr(classifier, name))
-    density._refuse_inert(False)
-    return density
-
-
 def _are_distinct(labels: np.ndarray) -> bool:
     """Whether labels (n,) are sorted, each once."""
     return bool((labels[1:] > labels[:-1]).all())
-
-
-def _drawn_seed(random_state: np.random.RandomState) -> int:
-    return int(random_state.randint(np.iinfo(np.int32).max))
 
 
 def _check_labels(y: Any, table: Any) -> np.ndarray:

@@ -16,7 +16,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import check_finite, checked_array, is_fitted, reading, shown
-from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.base import DocumentedMixin, StoredMixin, all_or_nothing
 from skpc._estimators.query_mixin import QueryMixin, working_bytes
 from skpc._estimators.settings import (
     OF_THE_START,
@@ -483,8 +483,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         >>> model.fit(X, sample_weight=np.arange(40)).n_parameters
         11
         """
-        former = dict(self.__dict__)
-        try:
+        with all_or_nothing(self):
             X = validate_table(self, X, reset=True)
             self._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, X)
@@ -492,11 +491,6 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X, weights)
             self._learn_matrix(columns.to_matrix(X), weights, columns, X_val, sample_weight_val)
-        except BaseException:
-            # Nothing half-fitted stays behind: what was fitted before still is.
-            self.__dict__.clear()
-            self.__dict__.update(former)
-            raise
         return self
 
     def _refuse_inert(self, has_validation_rows: bool) -> None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import reprlib
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
+from skpc._estimators.base import all_or_nothing
+from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.settings import defaults_of, refuse_inert
 from skpc._tables.columns import Columns, take_rows
@@ -25,12 +27,9 @@ from skpc._tables.validation import check_weights, validate_table, warn_of_light
 if TYPE_CHECKING:
     from skpc._learning.initialisation import Moments
 
-_OWN = ("mus", "cv", "warm_path", "refit")
-_NOT_INHERITED = ("mu", "warm_start")
 
-
-class SharpPCDensityCV(SharpPCDensity):
-    """`SharpPCDensity` with the strength of its penalty chosen by cross-validation.
+class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
+    """A :class:`SharpPCDensity` with the strength of its penalty chosen by cross-validation.
 
     Each `mu` of a grid is fitted on the training rows of each fold; the one with the highest
     mean log-likelihood of held-out rows wins, and is fitted again on all rows. Scores and
@@ -38,8 +37,15 @@ class SharpPCDensityCV(SharpPCDensity):
 
     Parameters
     ----------
-    n_latents : int, default=32
-        States of each latent variable.
+    estimator : SharpPCDensity or None, default=None
+        The density, whose copies are fitted and which is not changed; None is
+        ``SharpPCDensity()``. Its `mu` does not matter. From a `random_state` that is no int one
+        seed is drawn, for all fits alike: values of `mu` are compared from the same starts. Types
+        of columns are decided once, on all rows, and hold in every fold, so that held-out
+        log-likelihoods can be compared; a tree is learnt anew in each fold. A column without a
+        value in the training rows of a fold has, there, its mean and scale among all rows, or
+        evenly spread categories. Early stopping holds out some of a fold's training rows; test
+        rows are never looked at in training.
 
     mus : array-like of float, default=(0, 0.01, 0.03, 0.1, 0.3)
         Strengths of the penalty to try, at least zero; order and repetitions do not matter.
@@ -64,74 +70,9 @@ class SharpPCDensityCV(SharpPCDensity):
         Whether to fit all rows with the best `mu`. Without, there are no circuit and no
         queries, only what cross-validation found.
 
-    regularizer : {"global", "gated"}, default="global"
-        As in :class:`SharpPCDensity`.
-
-    multiplier : {"unit", "exact"}, default="unit"
-        As in :class:`SharpPCDensity`.
-
-    update : {"quadratic", "cubic"}, default="quadratic"
-        As in :class:`SharpPCDensity`.
-
-    solver : {"em", "adam"}, default="em"
-        As in :class:`SharpPCDensity`.
-
-    batch_size : int, "auto" or None, default="auto"
-        As in :class:`SharpPCDensity`.
-
-    max_iter : int or None, default=None
-        As in :class:`SharpPCDensity`.
-
-    tol : float, default=1e-4
-        As in :class:`SharpPCDensity`.
-
-    early_stopping : bool, "auto" or float in (0, 1), default="auto"
-        As in :class:`SharpPCDensity`. It holds out some of a fold's training rows;
-        test rows are never looked at in training.
-
-    n_iter_no_change : int, default=10
-        As in :class:`SharpPCDensity`.
-
-    pseudocount : float, default=0.01
-        As in :class:`SharpPCDensity`.
-
-    init : {"random", "cluster"}, default="cluster"
-        As in :class:`SharpPCDensity`.
-
-    n_init : int, default=1
-        As in :class:`SharpPCDensity`.
-
-    feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
-            default="auto"
-        As in :class:`SharpPCDensity`. Types are decided once, on all rows, and hold in
-        every fold, so that held-out log-likelihoods can be compared. A column without a value
-        in the training rows of a fold has, there, its mean and scale among all rows, or evenly
-        spread categories.
-
-    structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
-            (n_features,), default="chow-liu"
-        As in :class:`SharpPCDensity`. A tree is learnt anew in each fold.
-
-    n_components : int or "auto", default="auto"
-        As in :class:`SharpPCDensity`.
-
-    feature_groups : "auto", sequence of sequences or None, default="auto"
-        As in :class:`SharpPCDensity`.
-
-    random_state : int, RandomState instance or None, default=None
-        Seed of every fit. From an instance, or None, one seed is drawn, for all fits alike:
-        values of `mu` are compared from the same starts.
-
-    dtype : {"float64", "float32"}, default="float64"
-        As in :class:`SharpPCDensity`.
-
-    n_jobs : int or None, default=None
-        Number of threads of each fit, as in :class:`SharpPCDensity`. Fits follow one another:
-        for workers in parallel use `GridSearchCV`.
-
     verbose : int, default=0
-        If positive, print one line after each fit of a fold, and of the final fit every that
-        many iterations.
+        If positive, print one line after each fit of a fold. What the final fit prints is up to
+        `verbose` of the density.
 
     Attributes
     ----------
@@ -158,11 +99,13 @@ class SharpPCDensityCV(SharpPCDensity):
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X had string names.
 
-    circuit_, categories_, feature_types_, log_likelihoods_, n_iter_, converged_
-        Of the final fit, if `refit`; as in :class:`SharpPCDensity`.
+    best_estimator_ : SharpPCDensity
+        The final fit, if `refit`. Whatever it can be asked can be asked of this estimator too.
 
-    validation_log_likelihoods_, validation_run_log_likelihoods_, best_iteration_, n_parameters
-        Of the final fit, if `refit`; as in :class:`SharpPCDensity`.
+    circuit_, categories_, feature_types_, log_likelihoods_, n_iter_, converged_, \
+            validation_log_likelihoods_, validation_run_log_likelihoods_, best_iteration_, \
+            n_parameters
+        Those of `best_estimator_`.
 
     See Also
     --------
@@ -181,10 +124,11 @@ class SharpPCDensityCV(SharpPCDensity):
     Examples
     --------
     >>> import numpy as np
-    >>> from skpc import SharpPCDensityCV
+    >>> from skpc import SharpPCDensity, SharpPCDensityCV
     >>> rng = np.random.RandomState(0)
     >>> X = rng.random_sample((60, 6)) < rng.choice([0.2, 0.8], size=(60, 1))
-    >>> model = SharpPCDensityCV(n_latents=4, mus=[0, 0.1, 1], random_state=0).fit(X)
+    >>> density = SharpPCDensity(n_latents=4, random_state=0)
+    >>> model = SharpPCDensityCV(density, mus=[0, 0.1, 1]).fit(X)
     >>> model.mu_
     0.1
     >>> model.cv_log_likelihoods_.mean(axis=1).round(1)
@@ -193,78 +137,39 @@ class SharpPCDensityCV(SharpPCDensity):
     (60,)
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **{
-            name: constraint
-            for name, constraint in SharpPCDensity._parameter_constraints.items()
-            if name not in _NOT_INHERITED
-        },
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # with the rest of the template
         "mus": ["array-like"],
         "cv": ["cv_object"],
         "warm_path": ["boolean"],
         "refit": ["boolean"],
+        "verbose": ["verbose"],
     }
+    _held = "best_estimator_"
 
     def __init__(
         self,
-        n_latents: int = 32,
+        estimator: SharpPCDensity | None = None,
         *,
         mus: Sequence[float] = (0.0, 0.01, 0.03, 0.1, 0.3),
         cv: Any = None,
         warm_path: bool = False,
         refit: bool = True,
-        regularizer: str = "global",
-        multiplier: str = "unit",
-        update: str = "quadratic",
-        solver: str = "em",
-        batch_size: int | str | None = "auto",
-        max_iter: int | None = None,
-        tol: float = 1e-4,
-        early_stopping: bool | str | float = "auto",
-        n_iter_no_change: int = 10,
-        pseudocount: float = 0.01,
-        init: str = "cluster",
-        n_init: int = 1,
-        feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        structure: str | Sequence[int] = "chow-liu",
-        n_components: int | str = "auto",
-        feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
-        random_state: int | np.random.RandomState | None = None,
-        dtype: str = "float64",
-        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
-        # Not by the constructor of the base, which would leave a `mu` that means nothing.
-        self.n_latents = n_latents
+        self.estimator = estimator
         self.mus = mus
         self.cv = cv
         self.warm_path = warm_path
         self.refit = refit
-        self.regularizer = regularizer
-        self.multiplier = multiplier
-        self.update = update
-        self.solver = solver
-        self.batch_size = batch_size
-        self.max_iter = max_iter
-        self.tol = tol
-        self.early_stopping = early_stopping
-        self.n_iter_no_change = n_iter_no_change
-        self.pseudocount = pseudocount
-        self.init = init
-        self.n_init = n_init
-        self.feature_types = feature_types
-        self.structure = structure
-        self.n_components = n_components
-        self.feature_groups = feature_groups
-        self.random_state = random_state
-        self.dtype = dtype
-        self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "circuit_")
+    def _has_queries(self) -> bool:
+        if not self.refit:
+            raise AttributeError("refit=False leaves no density to ask. Set refit=True, and fit.")
+        return True
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: Any,
@@ -311,54 +216,65 @@ class SharpPCDensityCV(SharpPCDensity):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCDensityCV
+        >>> from skpc import SharpPCDensity, SharpPCDensityCV
         >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
-        >>> model = SharpPCDensityCV(n_latents=2, mus=[0, 0.1], cv=2, random_state=0).fit(X)
+        >>> density = SharpPCDensity(n_latents=2, random_state=0)
+        >>> model = SharpPCDensityCV(density, mus=[0, 0.1], cv=2).fit(X)
         >>> model.cv_log_likelihoods_.shape
         (2, 2)
         """
-        mus = self._check_mus()
-        stops_early = not isinstance(self.early_stopping, str) and bool(self.early_stopping)
-        if self.warm_path and (stops_early or X_val is not None):
-            raise ValueError(
-                "warm_path=True cannot be combined with early stopping, which would keep the "
-                "circuit of the largest mu for all. Set warm_path=False, or early_stopping=False "
-                "and pass no X_val."
+        with all_or_nothing(self):
+            mus = self._check_mus()
+            for name in [name for name in vars(self) if name.endswith("_")]:
+                delattr(self, name)  # of a former fit
+            X = validate_table(self, X, reset=True)
+            model = self._new_density()
+            verbose = model.verbose
+            model.set_params(
+                random_state=_one_seed(model), verbose=0, warm_start=bool(self.warm_path)
             )
-        model = self._new_density()  # all that may fail is done to this one
-        X = validate_table(model, X, reset=True)
-        self._refuse_inert_in_fits(mus, X_val is not None)
-        weights = check_weights(sample_weight, X)
-        warn_of_light(weights)
-        table, of_table = take_rows(X, weights > 0), weights[weights > 0]
-        columns = model._learn_columns(table, of_table)
-        whole = columns, _margins(columns, columns.to_matrix(table), of_table)
-        validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
-        folds = self._folds(X, y, weights)
-        found = self._cross_validate(model, mus, X, weights, folds, whole, validation)
-        mu = float(mus[np.argmax(found[0].mean(axis=1))])
-        if self.refit:
-            model.set_params(verbose=self.verbose)
-            for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
-                model.set_params(mu=float(step))._fit_part(table, of_table, *whole, **validation)
-        self._take_over(model)
-        self.mus_, self.mu_ = mus, mu
-        self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found
+            self._refuse_what_cannot_act(model, mus, X_val is not None)
+            weights = check_weights(sample_weight, X)
+            warn_of_light(weights)
+            table, of_table = take_rows(X, weights > 0), weights[weights > 0]
+            columns = model._learn_columns(table, of_table)
+            whole = columns, _margins(columns, columns.to_matrix(table), of_table)
+            validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
+            folds = self._folds(X, y, weights)
+            found = self._cross_validate(model, mus, X, weights, folds, whole, validation)
+            mu = float(mus[np.argmax(found[0].mean(axis=1))])
+            if self.refit:
+                model.set_params(verbose=verbose)
+                for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
+                    model.set_params(mu=float(step))
+                    model._fit_part(table, of_table, *whole, **validation)
+                self.best_estimator_ = model.set_params(warm_start=False)
+            self.mus_, self.mu_ = mus, mu
+            self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found
         return self
 
     def _check_state(self) -> None:
-        if hasattr(self, "circuit_"):  # not without refit
-            super()._check_state()
+        if "best_estimator_" in vars(self):  # not without refit
+            check_held(self.best_estimator_, self, "best_estimator_")
         if is_fitted(self, ("mus_", "cv_log_likelihoods_", "cv_sharpness_", "cv_overfitting_")):
             mus = checked_array(self.mus_, "mus_", float, (None,))
             check_finite(mus, "mus_")
             for name in "cv_log_likelihoods_", "cv_sharpness_", "cv_overfitting_":
                 checked_array(getattr(self, name), name, float, (len(mus), None))
 
-    def _refuse_inert_in_fits(self, mus: np.ndarray, has_validation_rows: bool) -> None:
+    def _refuse_what_cannot_act(
+        self, model: SharpPCDensity, mus: np.ndarray, has_validation_rows: bool
+    ) -> None:
         """Refuse parameters that are set and cannot act in any fit, by the names they have here."""
+        stops_early = not isinstance(model.early_stopping, str) and bool(model.early_stopping)
+        if self.warm_path and (stops_early or has_validation_rows):
+            raise ValueError(
+                "warm_path=True cannot be combined with early stopping, which would keep the "
+                "circuit of the largest mu for all. Set warm_path=False, or early_stopping=False "
+                "and pass no X_val."
+            )
         settings = {
-            **self._density_parameters(),
+            **model._density_parameters(),
             "mu": mus[0],
             "X_val": has_validation_rows,
         }
@@ -384,22 +300,6 @@ class SharpPCDensityCV(SharpPCDensity):
                 f"mus must be finite and at least 0; got {mus[i]} at position {i}. 0 is no penalty."
             )
         return np.unique(mus + 0.0)  # no -0.0
-
-    def _density_parameters(self) -> dict[str, Any]:
-        parameters = self.get_params(deep=False)
-        return {
-            **{name: value for name, value in parameters.items() if name not in _OWN},
-            "mu": getattr(self, "mu_", None),
-            "warm_start": self.warm_path,
-        }
-
-    def _new_density(self) -> SharpPCDensity:
-        """A `SharpPCDensity` with the parameters of this one, silent and with one seed."""
-        seed = self.random_state
-        if not isinstance(seed, Integral):
-            seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-        parameters = {**self._density_parameters(), "random_state": seed, "verbose": 0}
-        return SharpPCDensity(**parameters)
 
     def _folds(self, X: Any, y: Any, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
         """Training and test rows of each fold, all of positive weight."""
@@ -450,7 +350,7 @@ class SharpPCDensityCV(SharpPCDensity):
                 start = time.perf_counter()
                 with _in_fold(fold):
                     density.set_params(mu=float(mus[i]))._fit_part(*rows, *whole, **validation)
-                if self.solver == "em" and not density.converged_:
+                if model.solver == "em" and not density.converged_:
                     n_unfinished += 1
                     stopped = density.validation_run_log_likelihoods_
                     max_iter = density.n_iter_ if stopped is None else len(stopped)
@@ -464,11 +364,11 @@ class SharpPCDensityCV(SharpPCDensity):
                         f"{time.perf_counter() - start:.2f} s",
                         flush=True,
                     )
-        if n_unfinished and self.tol > 0:
+        if n_unfinished and model.tol > 0:
             warnings.warn(
                 f"EM did not converge in {n_unfinished} of the {scores.size} fits of "
                 f"cross-validation: max_iter={max_iter} iterations were not enough for "
-                f"tol={self.tol}. Increase max_iter or tol.",
+                f"tol={model.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -476,14 +376,11 @@ class SharpPCDensityCV(SharpPCDensity):
             overfitting = (train_scores - scores) / np.abs(train_scores)
         return scores, sharpness, overfitting
 
-    def _take_over(self, model: SharpPCDensity) -> None:
-        """Have what fit made of another estimator, and nothing of a former fit."""
-        for name in [*vars(self)]:
-            is_public = name.endswith("_") and not name.startswith("_")
-            if is_public or name in ("_columns", "_split_seed", "_start_settings"):
-                delattr(self, name)
-        parameters = model.get_params(deep=False)
-        self.__dict__.update({k: v for k, v in vars(model).items() if k not in parameters})
+
+def _one_seed(density: SharpPCDensity) -> int:
+    """The seed of a density, or one drawn from where it gets its randomness."""
+    seed = density.random_state
+    return int(seed) if isinstance(seed, Integral) else drawn_seed(check_random_state(seed))
 
 
 def _margins(columns: Columns, matrix: Any, weights: np.ndarray) -> Moments:

@@ -5,22 +5,21 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import is_fitted
-from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.base import all_or_nothing
+from skpc._estimators.composed import ComposedMixin, check_held
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import working_bytes
 from skpc._tables.sklearn_private import StrOptions, fit_context
 from skpc._tables.validation import validate_table
 
 
-class SharpPCImputer(
-    DocumentedMixin, OneToOneFeatureMixin, TransformerMixin, StoredMixin, BaseEstimator
-):
+class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Fill missing values given the others of their row, exactly under a :class:`SharpPCDensity`.
 
     No rounds of regressions, no neighbours: one density of all columns, learnt from rows with
@@ -84,11 +83,12 @@ class SharpPCImputer(
            [1., 1., 0.]])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "estimator": [SharpPCDensity, FrozenEstimator, None],
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # with the rest of the template
         "strategy": [StrOptions({"mean_mode", "sample", "max_product"})],
         "random_state": ["random_state"],
     }
+    _accepted = "a SharpPCDensity, a FrozenEstimator of one, or None"
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class SharpPCImputer(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = False
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
@@ -140,8 +140,7 @@ class SharpPCImputer(
         >>> imputer.density_.feature_types_
         ['categorical', 'categorical', 'categorical']
         """
-        former = dict(self.__dict__)
-        try:
+        with all_or_nothing(self):
             if isinstance(self.estimator, FrozenEstimator):
                 density = _frozen_density(self.estimator)
                 table = validate_table(density, X, reset=False, accept_sparse=False)
@@ -152,26 +151,15 @@ class SharpPCImputer(
                     self.feature_names_in_ = density.feature_names_in_
             else:
                 table = validate_table(self, X, reset=True, accept_sparse=False)
-                density = SharpPCDensity() if self.estimator is None else clone(self.estimator)
-                if density.random_state is None:
-                    seeds = check_random_state(self.random_state)
-                    density.random_state = int(seeds.randint(np.iinfo(np.int32).max))
+                density = self._new_density(check_random_state(self.random_state))
                 density.fit(table, sample_weight=sample_weight)
-                if not hasattr(density, "circuit_"):
-                    raise ValueError("estimator has refit=False, and no circuit. Set refit=True.")
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(former)
-            raise
-        self.density_ = density
+            self.density_ = density
         return self
 
     def _check_state(self) -> None:
         if not is_fitted(self, ("density_", "n_features_in_")):
             return
-        if not isinstance(self.density_, SharpPCDensity) or not hasattr(self.density_, "circuit_"):
-            raise ValueError("density_ must be a fitted SharpPCDensity.")
-        self.density_._columns.check_estimator(self)
+        check_held(self.density_, self, "density_")
 
     def transform(self, X: Any) -> Any:
         """Fill the missing cells.

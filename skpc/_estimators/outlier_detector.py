@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.base import OutlierMixin
+from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._data.scope import GAUSSIAN
+from skpc._estimators.base import all_or_nothing
+from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
-from skpc._tables.columns import Columns
+from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
+from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
     from skpc._learning.initialisation import Moments
@@ -28,23 +30,26 @@ _BLOCK_CELLS = 2**20
 _KEY_DTYPE = np.dtype("S16")
 
 
-class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
+class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
     """Rows that a probabilistic circuit finds improbable.
 
-    The density is that of :class:`SharpPCDensity`, with its parameters. A row is an outlier if
-    its score is below a quantile of scores of rows that were not learnt from. Missing values are
-    summed out, exactly: a row with few values is judged by what it shows, and has a higher
-    likelihood than if it showed more.
+    The density is a :class:`SharpPCDensity`. A row is an outlier if its score is below a quantile
+    of scores of rows that were not learnt from. Missing values are summed out, exactly: a row with
+    few values is judged by what it shows, and has a higher likelihood than if it showed more.
 
-    Every row is judged by models that did not learn from it. For new rows that is the circuit.
+    Every row is judged by models that did not learn from it. For new rows that is the density.
     For the rows that `fit` was given there are five more, each learnt without a fifth of their
     weight: a training row keeps the score of the models without it, averaged by how much of
     its weight each was without. So `fit` takes six times as long as that of the density.
 
     Parameters
     ----------
-    n_latents : int, default=16
-        Latent states of each column.
+    estimator : SharpPCDensity or None, default=None
+        The density, whose copies are fitted and which is not changed; None is
+        ``SharpPCDensity(n_latents=16, mu=0.01)``: what is rare is judged by the tails of the
+        density, which a penalty keeps open. Where training rows are clean, several trees
+        (`n_components`) can tell anomalies apart much better, as on pictures; they also model
+        outliers among those rows.
 
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of rows, by weight, that are outliers: `offset_` is that quantile of the training
@@ -67,85 +72,28 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         `contamination` is a good choice. The threshold refers to all rows. `fit` then takes
         eleven times as long as that of the density.
 
-    mu : float or None, default=0.01
-        Strength of the sharpness penalty. For its unit, and None, see :class:`SharpPCDensity`;
-        what is rare is judged by the tails of the density, which a penalty keeps open.
-
-    regularizer : {"global", "gated"}, default="global"
-        As in :class:`SharpPCDensity`.
-
-    multiplier : {"unit", "exact"}, default="unit"
-        As in :class:`SharpPCDensity`.
-
-    update : {"quadratic", "cubic"}, default="quadratic"
-        As in :class:`SharpPCDensity`.
-
-    solver : {"em", "adam"}, default="em"
-        As in :class:`SharpPCDensity`.
-
-    batch_size : int, "auto" or None, default="auto"
-        As in :class:`SharpPCDensity`.
-
-    max_iter : int or None, default=None
-        As in :class:`SharpPCDensity`.
-
-    tol : float, default=1e-4
-        As in :class:`SharpPCDensity`.
-
-    early_stopping : bool, "auto" or float in (0, 1), default="auto"
-        As in :class:`SharpPCDensity`.
-
-    n_iter_no_change : int, default=10
-        As in :class:`SharpPCDensity`.
-
-    pseudocount : float, default=0.01
-        As in :class:`SharpPCDensity`.
-
-    init : {"random", "cluster"}, default="cluster"
-        As in :class:`SharpPCDensity`.
-
-    n_init : int, default=1
-        As in :class:`SharpPCDensity`.
-
-    feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
-            default="auto"
-        As in :class:`SharpPCDensity`.
-
-    structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
-            (n_features,), default="chow-liu"
-        As in :class:`SharpPCDensity`.
-
-    n_components : int or "auto", default="auto"
-        As in :class:`SharpPCDensity`. Where training rows are clean, several trees can tell
-        anomalies apart much better, as on pictures; they also model outliers among those rows.
-
-    feature_groups : "auto", sequence of sequences or None, default="auto"
-        As in :class:`SharpPCDensity`.
-
-    warm_start : bool, default=False
-        As in :class:`SharpPCDensity`.
-
     random_state : int, RandomState instance or None, default=None
-        As in :class:`SharpPCDensity`.
-
-    dtype : {"float64", "float32"}, default="float64"
-        As in :class:`SharpPCDensity`.
-
-    n_jobs : int or None, default=None
-        As in :class:`SharpPCDensity`.
-
-    verbose : int, default=0
-        As in :class:`SharpPCDensity`.
+        Where the density gets its seed from, if its own `random_state` is None.
 
     Attributes
     ----------
+    estimator_ : SharpPCDensity
+        The fitted density, which judges new rows. Whatever it can be asked can be asked of this
+        estimator too; only scores of rows are others.
+
     offset_ : float
         Threshold: ``decision_function(X) = score_samples(X) - offset_``.
 
-    circuit_, categories_, feature_types_, n_features_in_, feature_names_in_, n_iter_, converged_, \
-            log_likelihoods_, validation_log_likelihoods_, validation_run_log_likelihoods_, \
-            best_iteration_, mu_
-        As in :class:`SharpPCDensity`, of the circuit that judges new rows.
+    n_features_in_ : int
+        Number of columns seen in fit.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X had string names.
+
+    circuit_, categories_, feature_types_, mu_, log_likelihoods_, n_iter_, converged_, \
+            validation_log_likelihoods_, validation_run_log_likelihoods_, best_iteration_, \
+            n_parameters
+        Those of `estimator_`.
 
     See Also
     --------
@@ -163,85 +111,44 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
 
     A row of weight two is a row given twice, for the folds and the threshold too. The quantile
     of the weighted scores is that of the inverted distribution function, averaged where it jumps.
-    With `warm_start` only the circuit goes on; the models without some rows start anew.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skpc import SharpPCOutlierDetector
+    >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
     >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-    >>> detector = SharpPCOutlierDetector(n_latents=2, contamination=0.03, random_state=0).fit(X)
+    >>> density = SharpPCDensity(n_latents=2, random_state=0)
+    >>> detector = SharpPCOutlierDetector(density, contamination=0.03).fit(X)
     >>> detector.predict([[0, 0, 0], [1, 0, 1]])
     array([ 1, -1])
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        **SharpPCDensity._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "estimator": "no_validation",  # with the rest of the template
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "criterion": [StrOptions({"likelihood", "dependence"})],
         "trim": [Interval(Real, 0, 0.5, closed="left")],
+        "random_state": ["random_state"],
     }
+    _default_density: ClassVar[dict[str, Any]] = {"n_latents": 16, "mu": 0.01}
+    _held = "estimator_"
 
     def __init__(
         self,
-        n_latents: int = 16,
+        estimator: SharpPCDensity | None = None,
         *,
         contamination: float | str = "auto",
         criterion: str = "likelihood",
         trim: float = 0.0,
-        mu: float | None = 0.01,
-        regularizer: str = "global",
-        multiplier: str = "unit",
-        update: str = "quadratic",
-        solver: str = "em",
-        batch_size: int | str | None = "auto",
-        max_iter: int | None = None,
-        tol: float = 1e-4,
-        early_stopping: bool | str | float = "auto",
-        n_iter_no_change: int = 10,
-        pseudocount: float = 0.01,
-        init: str = "cluster",
-        n_init: int = 1,
-        feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        structure: str | Sequence[int] = "chow-liu",
-        n_components: int | str = "auto",
-        feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
-        warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        dtype: str = "float64",
-        n_jobs: int | None = None,
-        verbose: int = 0,
     ) -> None:
-        super().__init__(
-            n_latents,
-            mu=mu,
-            regularizer=regularizer,
-            multiplier=multiplier,
-            update=update,
-            solver=solver,
-            batch_size=batch_size,
-            max_iter=max_iter,
-            tol=tol,
-            early_stopping=early_stopping,
-            n_iter_no_change=n_iter_no_change,
-            pseudocount=pseudocount,
-            init=init,
-            n_init=n_init,
-            feature_types=feature_types,
-            structure=structure,
-            n_components=n_components,
-            feature_groups=feature_groups,
-            warm_start=warm_start,
-            random_state=random_state,
-            dtype=dtype,
-            n_jobs=n_jobs,
-            verbose=verbose,
-        )
+        self.estimator = estimator
         self.contamination = contamination
         self.criterion = criterion
         self.trim = trim
+        self.random_state = random_state
 
-    @fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=False)
     def fit(
         self,
         X: Any,
@@ -271,29 +178,43 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         SharpPCOutlierDetector
             The fitted estimator.
 
+        Raises
+        ------
+        ValueError
+            If a parameter, of the density too, or the data cannot be used, or a parameter is set
+            that cannot act. The estimator is then as it was before.
+
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
+        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
         >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> detector = SharpPCOutlierDetector(n_latents=2, trim=0.03, random_state=0)
-        >>> detector.fit(X).n_features_in_
+        >>> density = SharpPCDensity(n_latents=2, random_state=0)
+        >>> SharpPCOutlierDetector(density, trim=0.03).fit(X).n_features_in_
         3
         """
-        super().fit(
-            X, sample_weight=sample_weight, X_val=X_val, sample_weight_val=sample_weight_val
-        )
+        with all_or_nothing(self):
+            table = validate_table(self, X, reset=True)
+            density = self._new_density(check_random_state(self.random_state))
+            density._refuse_inert(X_val is not None)
+            weights = check_weights(sample_weight, table)
+            warn_of_light(weights)
+            table, weights = take_rows(table, weights > 0), weights[weights > 0]
+            columns = density._learn_columns(table, weights)
+            matrix = columns.to_matrix(table)
+            self._learn(density, matrix, weights, columns, X_val, sample_weight_val)
         return self
 
-    def _learn_matrix(
+    def _learn(
         self,
+        density: SharpPCDensity,
         matrix: Any,
         weights: np.ndarray,
         columns: Columns,
         X_val: Any,
         sample_weight_val: Any,
-        **prior: Any,
     ) -> None:
+        """Learn the density and the threshold from a matrix whose rows all have weight."""
         from skpc._data.rows import Rows
         from skpc._learning.initialisation import column_moments
 
@@ -302,29 +223,32 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         order = Rows.encode(matrix[first], columns.scopes, np.ones(len(first))).order
         rows = matrix[first[order]]
         totals = np.bincount(row_of[by_weight], weights[by_weight])[order]
-        margins = column_moments(self._encode(rows, totals, columns))
+        margins = column_moments(density._encode(rows, totals, columns))
         validation = columns, X_val, sample_weight_val
         kept = np.ones(len(keys), bool)
-        self._known_rows = None
+        known_rows = None
         if self.trim > 0:
-            scores = self._scores_without(rows, totals, kept, margins, *validation)
+            scores = self._scores_without(density, rows, totals, kept, margins, *validation)
             if scores is not None:
                 kept = scores >= weighted_quantile(scores, totals, self.trim)
         place = np.argsort(order)
         learnt = kept[place[row_of]]
-        super()._learn_matrix(matrix[learnt], weights[learnt], *validation, margins=margins)
-        scores = self._scores_without(rows, totals, kept, margins, *validation)
+        density._learn_matrix(matrix[learnt], weights[learnt], *validation, margins=margins)
+        scores = self._scores_without(density, rows, totals, kept, margins, *validation)
         if scores is None:
-            scores = self._judged_by(self, rows)
+            scores = self._judged_by(density, rows)
         else:
-            self._known_rows = keys, scores[place]
+            known_rows = keys, scores[place]
         contamination = self.contamination
         if isinstance(contamination, str):
             contamination = _AUTO_CONTAMINATION
+        self.estimator_ = density
         self.offset_ = weighted_quantile(scores, totals, contamination)
+        self._known_rows = known_rows
 
     def _scores_without(
         self,
+        template: SharpPCDensity,
         rows: Any,
         weights: np.ndarray,
         kept: np.ndarray,
@@ -337,6 +261,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
 
         Parameters
         ----------
+        template : SharpPCDensity
         rows : (n, n_features) array or sparse matrix
             Distinct, in canonical order.
         weights : (n,)
@@ -348,7 +273,7 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         """
         from skpc._learning.held_out import fold_weights
 
-        seeds = check_random_state(self.random_state)
+        seeds = check_random_state(template.random_state)
         seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
         if any(column.type == GAUSSIAN for column in columns.columns):
             # No new row repeats a row of numbers: a copy in another fold would give it away.
@@ -363,11 +288,8 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
             if not left.any():
                 left = np.where(kept, weights, 0.0)
             learnt, judged = np.flatnonzero(left), np.flatnonzero(fold)
-            density = SharpPCDensity(**self._density_parameters())
-            density.set_params(verbose=0)
-            for name in ("n_features_in_", "feature_names_in_"):
-                if hasattr(self, name):
-                    setattr(density, name, getattr(self, name))
+            density = clone(template).set_params(verbose=0)
+            share_names(self, density)
             random_state = np.random.RandomState(seed_of_fits)
             early_stopping = density._check_early_stopping(
                 X_val, sample_weight_val, left[learnt], columns, random_state
@@ -382,9 +304,9 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         return scores
 
     def _check_state(self) -> None:
-        super()._check_state()
-        if not is_fitted(self, ("circuit_", "offset_", "_known_rows")):
+        if not is_fitted(self, ("estimator_", "offset_", "_known_rows", "n_features_in_")):
             return
+        check_held(self.estimator_, self, "estimator_")
         if not isinstance(self.offset_, Real) or not np.isfinite(self.offset_):
             raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
         if self._known_rows is not None:
@@ -416,25 +338,55 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
+        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
         >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> detector = SharpPCOutlierDetector(n_latents=2, criterion="dependence", random_state=0)
+        >>> density = SharpPCDensity(n_latents=2, random_state=0)
+        >>> detector = SharpPCOutlierDetector(density, criterion="dependence")
         >>> detector.fit(X).score_samples([[0, 0, 0], [1, 0, 1]]) > 0
         array([ True, False])
         """
-        return self._judge(self._validate(X))
+        return self._judge(self._fitted_density()._validate(X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Mean of `score_samples`, in nats.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            Rows to score; NaN is missing.
+        y : None
+            Ignored; present for API consistency.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the mean.
+
+        Returns
+        -------
+        float
+            Weighted mean.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> detector = SharpPCOutlierDetector(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+        >>> bool(np.isclose(detector.score(X), detector.score_samples(X).mean()))
+        True
+        """
+        return self._fitted_density()._mean(self._judge, X, sample_weight)
 
     def _judge(self, matrix: Any) -> np.ndarray:
-        known_rows = getattr(self, "_known_rows", None)
-        if known_rows is None:
-            return self._judged_by(self, matrix)
-        known, scores_of_known = known_rows
+        """What `score_samples` gives for a matrix."""
+        density = self._fitted_density()
+        if self._known_rows is None:
+            return self._judged_by(density, matrix)
+        known, scores_of_known = self._known_rows
         keys = row_keys(matrix)
         position = np.minimum(np.searchsorted(known, keys), len(known) - 1)
         scores = scores_of_known[position]
         is_new = known[position] != keys
         if is_new.any():
-            scores[is_new] = self._judged_by(self, matrix[is_new])
+            scores[is_new] = self._judged_by(density, matrix[is_new])
         return scores
 
     def _judged_by(self, density: SharpPCDensity, matrix: Any) -> np.ndarray:
@@ -459,10 +411,10 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
+        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
         >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> detector = SharpPCOutlierDetector(n_latents=2, contamination=0.03, random_state=0)
-        >>> detector = detector.fit(X)
+        >>> density = SharpPCDensity(n_latents=2, random_state=0)
+        >>> detector = SharpPCOutlierDetector(density, contamination=0.03).fit(X)
         >>> detector.decision_function([[0, 0, 0], [1, 0, 1]]) < 0
         array([False,  True])
         """
@@ -484,10 +436,10 @@ class SharpPCOutlierDetector(OutlierMixin, SharpPCDensity):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
+        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
         >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> detector = SharpPCOutlierDetector(n_latents=2, contamination=0.03, random_state=0)
-        >>> detector = detector.fit(X)
+        >>> density = SharpPCDensity(n_latents=2, random_state=0)
+        >>> detector = SharpPCOutlierDetector(density, contamination=0.03).fit(X)
         >>> detector.predict([[0, 0, 0], [1, 0, 1]])
         array([ 1, -1])
         """

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from skpc._estimators.composed import DelegatingMixin
+from skpc._estimators.density import SharpPCDensity
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import LogNorm
@@ -73,16 +76,24 @@ def new_panels(ax: Any, shape: tuple[int, int], size: tuple[float, float], **kwa
     return grid.subplots(squeeze=False, **kwargs)
 
 
+def fitted_density(estimator: Any, display: type) -> SharpPCDensity:
+    """The fitted density that an estimator is, or holds."""
+    if isinstance(estimator, DelegatingMixin):
+        return estimator._fitted_density()
+    check_density(estimator, display)
+    check_is_fitted(estimator)
+    return estimator
+
+
 def check_density(estimator: Any, display: type) -> None:
-    """Raise unless this is a fitted density with a circuit."""
-    if not hasattr(estimator, "hessian_trace"):
+    """Raise a TypeError unless this is a density."""
+    if not isinstance(estimator, SharpPCDensity):
         remedy = ""
         if hasattr(estimator, "steps"):
             remedy = " Of a pipeline pass the last step, and X as the steps before it make it."
         raise TypeError(
             f"{display.__name__} needs a SharpPCDensity; got {type(estimator).__name__}.{remedy}"
         )
-    check_is_fitted(estimator)
 
 
 def shortened(name: str, longest: int = _LONGEST_NAME) -> str:

@@ -13,8 +13,8 @@ from skpc.plotting._base import (
     BLUE,
     COLOUR_MAP,
     ORANGE,
-    check_density,
     check_matplotlib,
+    fitted_density,
     new_axes,
     new_panels,
     no_spines,
@@ -115,7 +115,7 @@ class ContributionsDisplay:
         ContributionsDisplay
         """
         check_matplotlib(cls)
-        check_density(estimator, cls)
+        estimator = fitted_density(estimator, cls)
         contributions = estimator.feature_contributions(X, groups)
         values, names = None, estimator._feature_names()
         if groups is None:

@@ -10,8 +10,8 @@ from skpc._circuit.tree import tree_of_region
 from skpc.curvature import NodeCurvature, node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,
-    check_density,
     check_matplotlib,
+    fitted_density,
     log_bar,
     log_norm,
     new_panels,
@@ -105,7 +105,7 @@ class CurvatureDisplay:
         CurvatureDisplay
         """
         check_matplotlib(cls)
-        check_density(estimator, cls)
+        estimator = fitted_density(estimator, cls)
         circuit = estimator.circuit_
         curvature = node_curvature(
             circuit,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
 from skpc._estimators.density import SharpPCDensity
@@ -17,7 +16,9 @@ from skpc.plotting._base import (
     GREEN,
     GREY,
     ORANGE,
+    check_density,
     check_matplotlib,
+    fitted_density,
     log_y,
     new_axes,
     no_spines,
@@ -115,7 +116,7 @@ class FitHistoryDisplay:
         FitHistoryDisplay
         """
         check_matplotlib(cls)
-        check_is_fitted(estimator)
+        estimator = fitted_density(estimator, cls)
         train = estimator.validation_run_log_likelihoods_
         display = cls(
             estimator.log_likelihoods_ if train is None else train,
@@ -174,6 +175,7 @@ class FitHistoryDisplay:
                 "iterations must be ascending and at least 1, such as [1, 10]; got "
                 f"{shown(iterations)}."
             )
+        check_density(estimator, cls)
         model = clone(SharpPCDensity(**estimator._density_parameters()))
         if model.solver != "em" or isinstance(model.batch_size, Integral):
             raise ValueError(

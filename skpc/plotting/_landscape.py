@@ -16,8 +16,8 @@ from skpc.curvature.profiles import line_profile
 from skpc.plotting._base import (
     COLOUR_MAP,
     COLOURS,
-    check_density,
     check_matplotlib,
+    fitted_density,
     log_y,
     new_panels,
     no_spines,
@@ -181,8 +181,7 @@ class LossLandscapeDisplay:
         LossLandscapeDisplay
         """
         check_matplotlib(cls)
-        for estimator in estimators.values():
-            check_density(estimator, cls)
+        densities = [fitted_density(estimator, cls) for estimator in estimators.values()]
         if n_directions not in _LARGEST_STEP:
             raise ValueError(f"n_directions must be 1 or 2; got {shown(n_directions)}.")
         bound = 0.5 / n_directions
@@ -194,13 +193,13 @@ class LossLandscapeDisplay:
             )
         steps = np.linspace(-reach, reach, n_steps)
         rises, eigenvalues, sharpness = [], [], []
-        for estimator in estimators.values():
-            circuit, matrix, n_jobs = estimator.circuit_, estimator._validate(X), estimator.n_jobs
+        for density in densities:
+            circuit, matrix, n_jobs = density.circuit_, density._validate(X), density.n_jobs
             rng = np.random.RandomState(random_state)
             directions = [_random_direction(circuit, rng) for _ in range(n_directions)]
             rises.append(_surface(circuit, matrix, directions, steps, n_jobs))
             rises[-1] -= _surface(circuit, matrix, directions[:1], np.zeros(1), n_jobs)
-            sharpness.append(estimator.sharpness(X))
+            sharpness.append(density.sharpness(X))
             if n_eigenvalues:
                 eigenvalues.append(_top_eigenvalues(circuit, matrix, n_eigenvalues, n_jobs))
         padded = None

@@ -13,8 +13,8 @@ from skpc.curvature import node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,
     GREY,
-    check_density,
     check_matplotlib,
+    fitted_density,
     log_bar,
     log_norm,
     new_axes,
@@ -133,7 +133,7 @@ class StructureDisplay:
         StructureDisplay
         """
         check_matplotlib(cls)
-        check_density(estimator, cls)
+        estimator = fitted_density(estimator, cls)
         circuit = estimator.circuit_
         parents, names = circuit.parents, region_labels(estimator)
         curvature = None

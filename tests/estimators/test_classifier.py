@@ -221,7 +221,7 @@ def test_the_seed_decides(table):
 
 
 def test_the_template_stays_as_it_is(table):
-    template = density(warm_start=True, early_stopping=False).fit(table[0])
+    template = density(early_stopping=False).fit(table[0])
     before = pickle.dumps(vars(template))
     model = SharpPCClassifier(template).fit(*table)
     assert pickle.dumps(vars(template)) == before

@@ -16,7 +16,7 @@ from skpc import (
 CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=5),
     SharpPCDensity(n_latents=3, max_iter=3, init="random", batch_size=10, feature_groups=None),
-    SharpPCOutlierDetector(n_latents=2, max_iter=5),
+    SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=5)),
 ]
 FURTHER_CONFIGURATIONS = [
     SharpPCDensity(n_latents=3, max_iter=5, regularizer="gated", feature_groups=None),
@@ -30,8 +30,8 @@ FURTHER_CONFIGURATIONS = [
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10),
     SharpPCDensity(n_latents=2, max_iter=3, batch_size=10, solver="adam", mu=1e-5),
     SharpPCDensity(n_latents=3, max_iter=3, init="random"),
-    SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2),
-    SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1, 0.0], cv=2, warm_path=True),
+    SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2),
+    SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2, warm_path=True),
     SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
     SharpPCClassifier(
         SharpPCDensity(n_latents=2, max_iter=5), priors="uniform", share_structure=True
@@ -39,7 +39,7 @@ FURTHER_CONFIGURATIONS = [
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
-    SharpPCOutlierDetector(n_latents=2, max_iter=3, contamination=0.2, trim=0.1),
+    SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=3), contamination=0.2, trim=0.1),
 ]
 
 
@@ -58,10 +58,10 @@ def test_estimator_checks_of_further_configurations(estimator, check):
     "estimator",
     [
         SharpPCDensity(n_latents=2, max_iter=5),
-        SharpPCDensityCV(n_latents=2, max_iter=3, mus=[0.1], cv=2),
+        SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1], cv=2),
         SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
         SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
-        SharpPCOutlierDetector(n_latents=2, max_iter=5),
+        SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=5)),
     ],
     ids=lambda estimator: type(estimator).__name__,
 )

@@ -192,11 +192,11 @@ MODELS = {
     ),
     "wide": lambda: (estimator(n_latents=40, init="random").fit(numbers()), numbers()),
     "cv": lambda: (
-        skpc.SharpPCDensityCV(4, mus=[0, 0.1], cv=2, max_iter=5, random_state=0).fit(numbers()),
+        skpc.SharpPCDensityCV(estimator(), mus=[0, 0.1], cv=2).fit(numbers()),
         numbers(),
     ),
     "outliers": lambda: (
-        skpc.SharpPCOutlierDetector(4, n_components=2, max_iter=5, random_state=0).fit(numbers()),
+        skpc.SharpPCOutlierDetector(estimator(n_components=2)).fit(numbers()),
         numbers(),
     ),
     "imputer": lambda: (skpc.SharpPCImputer(estimator()).fit(every_column()), every_column()),
@@ -260,7 +260,7 @@ def test_the_listed_types_exist_and_are_ours():
 
 
 def test_a_model_without_refit_can_be_persisted(tmp_path):
-    model = skpc.SharpPCDensityCV(2, mus=[0, 0.1], cv=2, max_iter=2, refit=False).fit(numbers())
+    model = skpc.SharpPCDensityCV(estimator(), mus=[0, 0.1], cv=2, refit=False).fit(numbers())
     for protocol in PROTOCOLS.values():
         assert np.array_equal(
             protocol(model, tmp_path).cv_log_likelihoods_, model.cv_log_likelihoods_
@@ -397,7 +397,7 @@ TAMPERED = {
         feature_types={"grade": "binomial"}, feature_groups=[["x", "y"]], max_iter=3
     ).fit(small_frame()),
     "rat": lambda: estimator(structure="rat", n_components=1, max_iter=3).fit(small_frame()),
-    "cv": lambda: skpc.SharpPCDensityCV(2, mus=[0, 0.1], cv=2, max_iter=2, random_state=0).fit(
+    "cv": lambda: skpc.SharpPCDensityCV(estimator(max_iter=2), mus=[0, 0.1], cv=2).fit(
         small_frame()[["label", "x"]]
     ),
     "classifier": lambda: skpc.SharpPCClassifier(estimator(max_iter=2)).fit(

@@ -365,7 +365,7 @@ def test_transform_leaves_the_model_alone(strategy, X):
     ("parameters", "message"),
     [
         ({"strategy": "median"}, "'strategy' parameter"),
-        ({"estimator": StandardScaler()}, "'estimator' parameter"),
+        ({"estimator": StandardScaler()}, "estimator must be a SharpPCDensity, a FrozenEstimator"),
         ({"estimator": SharpPCDensity(mu=-1.0)}, "'mu' parameter"),
     ],
 )

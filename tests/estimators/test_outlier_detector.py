@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pandas
 import pytest
-from helpers import no_shrinkage
+from helpers import composed, no_shrinkage
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -18,8 +18,8 @@ from skpc._learning.held_out import fold_weights
 
 
 def detector(**parameters):
-    defaults = {"n_latents": 3, "max_iter": 10, "random_state": 0}
-    return SharpPCOutlierDetector(**{**defaults, **parameters})
+    defaults = {"n_latents": 3, "mu": 0.01, "max_iter": 10, "random_state": 0}
+    return composed(SharpPCOutlierDetector, **{**defaults, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_training_row_is_known_in_any_form(form):
     other = X.astype(np.float32) if form is np.float32 else X.tolist() if form is list else form(X)
     model = detector().fit(X)
     scores = model.score_samples(X)
-    assert not np.allclose(scores, model._score_samples(X))
+    assert not np.allclose(scores, model.estimator_._score_samples(X))
     assert np.array_equal(model.score_samples(other), scores)
     again = clone(model).fit(other)
     np.testing.assert_allclose(again.score_samples(X), scores, rtol=1e-9)
@@ -199,7 +199,7 @@ def test_few_rows(n_rows, parameters):
     assert np.isfinite(model.score_samples(X)).all()
     assert np.isfinite(model.offset_)
     if n_rows < 5:
-        assert np.array_equal(model.score_samples(X), model._score_samples(X))
+        assert np.array_equal(model.score_samples(X), model.estimator_._score_samples(X))
 
 
 def test_validation_rows_stop_the_models_without_some_rows_too(X):
@@ -213,18 +213,20 @@ def test_validation_rows_stop_the_models_without_some_rows_too(X):
     assert not np.allclose(model.score_samples(X), plain.score_samples(X))
 
 
-def test_a_warm_start_goes_on_with_the_circuit_alone(X):
-    model = detector(warm_start=True).fit(X)
-    first, scores = model.circuit_, model.score_samples(X)
-    model.fit(X)
-    assert model.circuit_ is not first
-    assert np.array_equal(model.score_samples(X), scores)
-
-
-def test_a_generator_is_drawn_from():
+def test_the_seed_is_that_of_the_density_or_drawn():
     X = np.random.default_rng(0).normal(size=(60, 2))
-    a, b = (detector(random_state=np.random.RandomState(7)).fit(X).offset_ for _ in range(2))
-    assert a == b != detector(random_state=np.random.RandomState(8)).fit(X).offset_
+
+    def offset(random_state, of_density=None):
+        return (
+            detector(random_state=of_density).set_params(random_state=random_state).fit(X).offset_
+        )
+
+    assert offset(7) == offset(7) != offset(8)
+    assert offset(7, 3) == offset(8, 3) == offset(None, 3) != offset(7)
+    drawn = int(np.random.RandomState(7).randint(np.iinfo(np.int32).max))
+    assert offset(7) == offset(None, drawn) == offset(np.random.RandomState(7))
+    generator = np.random.RandomState(7)
+    assert offset(None, generator) == offset(None, generator)  # a copy is drawn from
 
 
 @pytest.mark.parametrize("trim", [0.0, 0.2])
@@ -260,7 +262,7 @@ def test_trimming_helps_on_dirty_rows(seed, monkeypatch):
     new = np.vstack([rng.normal(size=(300, 2)), rng.uniform(-9, 9, (300, 2))])
     plain, trimmed = (
         detector(trim=trim, max_iter=50, tol=0.0, init="random")
-        .set_params(early_stopping=False)
+        .set_params(estimator__early_stopping=False)
         .fit(X)
         .score_samples(new)
         for trim in (0.0, 0.15)
@@ -279,7 +281,7 @@ def test_trimming_keeps_how_columns_are_read():
     with pytest.warns(UserWarning, match="near 32"):
         model = detector(trim=0.05).fit(X)
     assert model.feature_types_ == ["gaussian", "categorical"]
-    assert model.get_params()["feature_types"] == "auto"
+    assert model.get_params()["estimator__feature_types"] == "auto"
 
 
 def test_categories_of_trimmed_rows_have_no_counts():
@@ -287,7 +289,7 @@ def test_categories_of_trimmed_rows_have_no_counts():
     model = detector(trim=0.05, contamination=0.02).fit(frame)
     assert model.categories_[0].tolist() == ["x", "y", "z"]
     # The pseudocount of 0.01, spread over three categories, beside sixty rows.
-    mass = np.exp(model._score_samples(np.array([[2.0, np.nan]])))
+    mass = np.exp(model.estimator_._score_samples(np.array([[2.0, np.nan]])))
     assert mass[0] < 1e-3
     assert model.predict(frame)[-1] == -1
     assert (model.predict(frame)[:-1] == 1).all()
@@ -366,18 +368,12 @@ def test_dependence_of_labels_by_name():
     assert good > 0 > bad
 
 
-def test_parameters_of_the_density_are_all_there():
-    own, density = SharpPCOutlierDetector().get_params(), SharpPCDensity().get_params()
-    others = {
-        "contamination": "auto",
-        "criterion": "likelihood",
-        "trim": 0.0,
-        "n_latents": 16,
-        "mu": 0.01,
-    }
-    assert own == {**density, **others}
-    changed = {name: object() for name in own}
-    assert SharpPCOutlierDetector(**changed).get_params() == changed
+def test_none_is_a_density_of_few_states_with_a_penalty(X):
+    default = SharpPCOutlierDetector(random_state=3).fit(X)
+    spelt = SharpPCOutlierDetector(SharpPCDensity(n_latents=16, mu=0.01), random_state=3).fit(X)
+    assert default.estimator is None
+    assert default.offset_ == spelt.offset_
+    assert np.array_equal(default.score_samples(X), spelt.score_samples(X))
 
 
 @pytest.mark.parametrize("weight", [1.5, 3.0, 100.0])
@@ -385,15 +381,6 @@ def test_copies_of_a_row_of_numbers_do_not_give_it_away(weight):
     """The same folds judge repeated rows, so as few new rows as without copies are flagged."""
     rng = np.random.default_rng(0)
     X, new = rng.normal(size=(60, 3)), rng.normal(size=(2000, 3))
-    model = SharpPCOutlierDetector(n_latents=4, random_state=0)
+    model = detector(n_latents=4, max_iter=None)
     share = (model.fit(X, sample_weight=np.full(60, weight)).predict(new) == -1).mean()
     assert share < 0.2  # 0.5 and more where copies are learnt
-
-
-def test_a_subclass_may_have_fewer_parameters():
-    class Small(SharpPCOutlierDetector):
-        def __init__(self, n_latents=2):
-            super().__init__(n_latents, random_state=0, max_iter=3)
-
-    X = np.random.default_rng(0).normal(size=(40, 2))
-    assert Small().fit(X).predict(X).shape == (40,)

@@ -395,9 +395,8 @@ def test_marginal_of_an_estimator(model, frame):
 
 def test_marginal_of_an_outlier_detector_is_a_density():
     X = np.random.default_rng(0).integers(0, 3, (60, 3))
-    detector = SharpPCOutlierDetector(
-        n_latents=2, n_components=1, max_iter=5, structure=[-1, 0, 1], feature_groups=None
-    ).fit(X)
+    density = SharpPCDensity(2, max_iter=5, structure=[-1, 0, 1], feature_groups=None)
+    detector = SharpPCOutlierDetector(density).fit(X)
     smaller = detector.marginal([1])
     assert type(smaller) is SharpPCDensity
     np.testing.assert_allclose(np.exp(smaller.score_samples([[0], [1], [2]])).sum(), 1.0)
@@ -548,9 +547,9 @@ def of_mixed():
         models[strategy] = SharpPCImputer(FrozenEstimator(density), strategy=strategy).fit(X)
         models[strategy].random_state = 0
     models["classifier"] = SharpPCClassifier(density).fit(X, X["number1"] > 0)
-    models["detector"] = SharpPCOutlierDetector(8, n_components=2, max_iter=2, random_state=0).fit(
-        X
-    )
+    models["detector"] = SharpPCOutlierDetector(
+        SharpPCDensity(8, mu=0.01, n_components=2, max_iter=2, random_state=0)
+    ).fit(X)
     return models
 
 

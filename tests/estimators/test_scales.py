@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from helpers import composed
 from sklearn.exceptions import ConvergenceWarning
 
 from skpc import (
@@ -65,8 +66,8 @@ ESTIMATORS = {
     "density": SharpPCDensity(**TINY),
     "adam": SharpPCDensity(**TINY, solver="adam"),
     "random trees": SharpPCDensity(**TINY, structure="rat", n_components=2, init="random"),
-    "detector": SharpPCOutlierDetector(**TINY, n_components=2, criterion="dependence"),
-    "cv": SharpPCDensityCV(**TINY, mus=[0.0, 1.0], cv=2),
+    "detector": composed(SharpPCOutlierDetector, **TINY, n_components=2, criterion="dependence"),
+    "cv": composed(SharpPCDensityCV, **TINY, mus=[0.0, 1.0], cv=2),
     "classifier": SharpPCClassifier(SharpPCDensity(**TINY)),
     "imputer": SharpPCImputer(SharpPCDensity(**TINY)),
 }
@@ -128,7 +129,7 @@ def test_columns_in_other_powers_of_two_have_the_jacobian_alone(name, exponents)
     table = with_holes(gaussian_rows())
     estimator = ESTIMATORS[name]
     if name == "detector":
-        estimator = SharpPCOutlierDetector(**TINY, n_components=2)
+        estimator = composed(SharpPCOutlierDetector, **TINY, n_components=2)
     model = estimator.fit(table)
     expected, weights = model.score_samples(table), model.circuit_.sum_weights
     scaled = np.ldexp(table, exponents)
@@ -187,7 +188,7 @@ def test_weights_of_any_total(kind, dtype, weights, batch_size):
     model.fit(table, sample_weight=weights)
     refuses_nothing(model, table)
     assert np.isfinite(model.score(table, sample_weight=weights))
-    detector = SharpPCOutlierDetector(**TINY, n_components=2, trim=0.1, dtype=dtype)
+    detector = composed(SharpPCOutlierDetector, **TINY, n_components=2, trim=0.1, dtype=dtype)
     assert np.isfinite(detector.fit(table, sample_weight=weights).offset_)
     classifier = SharpPCClassifier(SharpPCDensity(**TINY, dtype=dtype))
     classifier.fit(table, np.arange(N_ROWS) % 4 < 2, sample_weight=weights)
@@ -231,12 +232,11 @@ def test_parameters_of_any_size(parameters):
 
 SHARES = {
     "density": SharpPCDensity(**TINY),
-    "detector": SharpPCOutlierDetector(**TINY, n_components=1, trim=0.1),
-    "cv": SharpPCDensityCV(**TINY, mus=[0.0, 1.0], cv=2),
-    "warm cv": SharpPCDensityCV(**TINY, mus=[0.0, 1.0], cv=2, warm_path=True),
+    "detector": composed(SharpPCOutlierDetector, **TINY, n_components=1, trim=0.1),
+    "cv": composed(SharpPCDensityCV, **TINY, mus=[0.0, 1.0], cv=2),
+    "warm cv": composed(SharpPCDensityCV, **TINY, mus=[0.0, 1.0], cv=2, warm_path=True),
     "classifier": SharpPCClassifier(SharpPCDensity(**TINY)),
     "imputer": SharpPCImputer(SharpPCDensity(**TINY)),
-    "imputer with cv": SharpPCImputer(SharpPCDensityCV(**TINY, mus=[0.0, 1.0], cv=2)),
 }
 
 

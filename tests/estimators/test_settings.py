@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+from helpers import composed
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -47,18 +48,23 @@ def test_every_entry_of_the_table_is_tried():
     assert {entry.parameter for entry in INERT} == {case[0] for case in CANNOT_ACT}
 
 
-@pytest.mark.parametrize("kind", [SharpPCDensity, SharpPCOutlierDetector])
+@pytest.mark.parametrize("is_composed", [False, True])
 @pytest.mark.parametrize(("parameter", "value", "others", "given"), CANNOT_ACT)
-def test_what_is_set_and_cannot_act_is_refused(kind, parameter, value, others, given):
-    model = kind(**{"n_latents": 2, "max_iter": 2, **others, parameter: value})
+def test_what_is_set_and_cannot_act_is_refused(is_composed, parameter, value, others, given):
+    density = SharpPCDensity(**{"n_latents": 2, "max_iter": 2, **others, parameter: value})
+    if is_composed and density.warm_start:
+        parameter, value = "warm_start", True  # which cannot act there itself
+    model = SharpPCOutlierDetector(density) if is_composed else density
     with pytest.raises(
-        ValueError, match=rf"{parameter}={value!r} .*so it cannot act\. .* or leave"
+        ValueError,
+        match=rf"{parameter}={value!r} (.*so it cannot act\. .* or leave|cannot act in)",
     ):
         fit(model, given)
     assert not hasattr(model, "circuit_")
     assert not hasattr(model, "n_features_in_")
     default = SharpPCDensity().get_params()[parameter]
-    fit(model.set_params(**{parameter: default, "random_state": 0}), given)
+    density.set_params(**{parameter: default, "n_iter_no_change": 10, "random_state": 0})
+    fit(model, given)
 
 
 @pytest.mark.filterwarnings("ignore:Learning did not converge")
@@ -84,13 +90,13 @@ def test_a_density_of_a_class_is_refused_too():
 )
 def test_cross_validation_refuses_by_its_own_names(parameters, message):
     with pytest.raises(ValueError, match=message):
-        SharpPCDensityCV(2, **{"mus": [0.0, 0.1], "cv": 2, **parameters}).fit(X)
+        composed(SharpPCDensityCV, n_latents=2, **{"mus": [0, 0.1], "cv": 2, **parameters}).fit(X)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_cross_validation_may_set_what_acts_for_some_of_its_fits():
     settings = {"mus": [0.0, 0.1], "cv": 2, "max_iter": 2, "random_state": 0}
-    SharpPCDensityCV(2, solver="adam", dtype="float32", **settings).fit(X)
+    composed(SharpPCDensityCV, n_latents=2, solver="adam", dtype="float32", **settings).fit(X)
 
 
 def test_grids_may_end_where_a_parameter_loses_its_effect():

@@ -67,7 +67,7 @@ def fitted(X):
 
 @pytest.fixture(scope="module")
 def search_cv(X):
-    return SharpPCDensityCV(3, mus=[0, 0.1, 1], cv=3, max_iter=20, random_state=0).fit(X)
+    return SharpPCDensityCV(density(), mus=[0, 0.1, 1], cv=3).fit(X)
 
 
 def draw(kind, estimator, X, **kwargs):
@@ -326,9 +326,8 @@ def test_a_search_shows_what_the_estimator_with_cross_validation_does(X, search_
     display = MuPathDisplay.from_search(search)
     assert np.array_equal(display.mus, [0, 0.1, 1])
     assert display.best_mu == best["density__mu"]
-    folds = SharpPCDensityCV(
-        best["density__n_latents"], mus=[0, 0.1, 1], cv=3, max_iter=20, random_state=0, refit=False
-    ).fit(X)
+    template = density(n_latents=best["density__n_latents"])
+    folds = SharpPCDensityCV(template, mus=[0, 0.1, 1], cv=3, refit=False).fit(X)
     np.testing.assert_allclose(display.scores, folds.cv_log_likelihoods_)
     np.testing.assert_allclose(display.overfitting, folds.cv_overfitting_)
     np.testing.assert_allclose(display.sharpness, folds.cv_sharpness_)
@@ -679,7 +678,7 @@ def test_pictures_are_pictures(n_rows, fitted, X):
 
 
 def test_an_outlier_detector_can_be_explained(X):
-    detector = SharpPCOutlierDetector(3, max_iter=20, random_state=0).fit(X)
+    detector = SharpPCOutlierDetector(density()).fit(X)
     display = ContributionsDisplay.from_estimator(detector, X[:1])
     np.testing.assert_allclose(
         display.contributions, detector.feature_contributions(X[:1]), rtol=1e-12
@@ -687,7 +686,7 @@ def test_an_outlier_detector_can_be_explained(X):
 
 
 def test_path_of_rows_that_are_certain_has_a_gap_and_no_warning():
-    model = SharpPCDensityCV(2, mus=[0.0, 0.1], cv=3, random_state=0)
+    model = SharpPCDensityCV(SharpPCDensity(2, random_state=0), mus=[0.0, 0.1], cv=3)
     display = MuPathDisplay.from_estimator(model.fit(np.zeros((3, 2))))
     display.figure_.canvas.draw()
     constant = MuPathDisplay(

@@ -1014,7 +1014,7 @@ def test_columns_in_another_order_are_refused_by_every_query(names):
         SharpPCImputer(small()).fit(X).transform,
         SharpPCImputer(FrozenEstimator(model)).fit,
         classifier.predict,
-        SharpPCOutlierDetector(2, max_iter=2, n_components=1).fit(X).predict,
+        SharpPCOutlierDetector(small(max_iter=2)).fit(X).predict,
         lambda other: small().fit(X, X_val=other),
     ):
         with pytest.raises(ValueError, match="feature names should match"):
@@ -1086,8 +1086,8 @@ def test_labels_that_name_rows_are_counted_by_weights_as_repetitions():
 @pytest.mark.parametrize(
     "fit",
     [
-        lambda X: SharpPCDensityCV(2, max_iter=2, mus=[0, 0.1], cv=3, random_state=0).fit(X),
-        lambda X: SharpPCOutlierDetector(2, max_iter=2, n_components=1).fit(X),
+        lambda X: SharpPCDensityCV(small(max_iter=2), mus=[0, 0.1], cv=3).fit(X),
+        lambda X: SharpPCOutlierDetector(small(max_iter=2)).fit(X),
         lambda X: SharpPCClassifier(small()).fit(X, np.arange(50) % 2),
         lambda X: SharpPCImputer(small()).fit(X),
     ],

@@ -1,0 +1,173 @@
+"""Estimators that hold a density: their template, and what they pass on to the fitted one."""
+
+from __future__ import annotations
+
+from functools import wraps
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skpc._checks import shown
+from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.density import SharpPCDensity
+
+_ATTRIBUTES = (
+    "_columns",
+    "best_iteration_",
+    "categories_",
+    "circuit_",
+    "converged_",
+    "feature_types_",
+    "log_likelihoods_",
+    "mu_",
+    "n_iter_",
+    "n_parameters",
+    "validation_log_likelihoods_",
+    "validation_run_log_likelihoods_",
+)
+
+
+class ComposedMixin(DocumentedMixin, StoredMixin):
+    """An estimator whose parameter `estimator` is a density, which it clones and never changes."""
+
+    estimator: Any
+    _accepted: ClassVar[str] = "a SharpPCDensity or None"
+    _default_density: ClassVar[dict[str, Any]] = {}  # parameters of the one that None stands for
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
+
+    def _new_density(self, seeds: np.random.RandomState | None = None) -> SharpPCDensity:
+        """An unfitted copy of the template for our columns, once its parameters are valid.
+
+        Parameters
+        ----------
+        seeds : RandomState or None
+            Where it gets a seed from if it has none.
+        """
+        density = clone(self._template())
+        density._validate_params()
+        if seeds is not None and density.random_state is None:
+            density.random_state = drawn_seed(seeds)
+        share_names(self, density)
+        return density
+
+    def _template(self) -> SharpPCDensity:
+        """The density to copy."""
+        template = self.estimator
+        if template is None:
+            return SharpPCDensity(**self._default_density)
+        if not isinstance(template, SharpPCDensity):
+            raise ValueError(
+                f"estimator must be {self._accepted}; got {_named(template)}. "
+                f"{self._remedy(template)}"
+            )
+        if template.warm_start:
+            raise ValueError(
+                f"warm_start=True cannot act in the estimator of a {type(self).__name__}, which "
+                "fits new copies of it. Set warm_start=False."
+            )
+        return template
+
+    def _remedy(self, template: Any) -> str:
+        """What to pass instead of something that is no density."""
+        own = type(self).__name__
+        if isinstance(template, type):
+            return f"Pass an instance, such as {own}(SharpPCDensity())."
+        if isinstance(template, Integral):
+            return (
+                f"Latent states, as all that decides how the density learns, are set there: pass "
+                f"{own}(SharpPCDensity(n_latents={shown(template)}))."
+            )
+        if isinstance(template, ComposedMixin):
+            return (
+                "It holds a density: pass that one, its parameter estimator, with the mu that you "
+                "want."
+            )
+        return f"Pass {own}(SharpPCDensity()), with the parameters that you want."
+
+
+def _passed_on(name: str) -> Any:
+    """A method that has the fitted density answer."""
+
+    @available_if(lambda self: self._has_queries())
+    @wraps(getattr(SharpPCDensity, name))
+    def query(self: DelegatingMixin, *args: Any, **kwargs: Any) -> Any:
+        return getattr(self._fitted_density(), name)(*args, **kwargs)
+
+    return query
+
+
+class DelegatingMixin(ComposedMixin):
+    """What a fitted density can be asked, of an estimator that holds one."""
+
+    _held: ClassVar[str]  # the name of the attribute with the fitted density
+
+    aic = _passed_on("aic")
+    bic = _passed_on("bic")
+    conditional = _passed_on("conditional")
+    feature_contributions = _passed_on("feature_contributions")
+    hessian_trace = _passed_on("hessian_trace")
+    latent_posterior = _passed_on("latent_posterior")
+    log_conditional = _passed_on("log_conditional")
+    marginal = _passed_on("marginal")
+    mutual_information = _passed_on("mutual_information")
+    pointwise_total_correlation = _passed_on("pointwise_total_correlation")
+    sample = _passed_on("sample")
+    score = _passed_on("score")
+    score_samples = _passed_on("score_samples")
+    sharpness = _passed_on("sharpness")
+    structure_frame = _passed_on("structure_frame")
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _ATTRIBUTES or hasattr(type(self), name):
+            self._has_queries()  # or it says why a query is not there
+        if name in _ATTRIBUTES:
+            return getattr(self._fitted_density(), name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def _fitted_density(self) -> SharpPCDensity:
+        """The fitted density; NotFittedError, an AttributeError, if there is none."""
+        if self._held not in vars(self):
+            check_is_fitted(self, self._held)
+        density: SharpPCDensity = vars(self)[self._held]
+        return density
+
+    def _has_queries(self) -> bool:
+        """Whether `fit` leaves a density to ask; an AttributeError says why not."""
+        return True
+
+
+def share_names(fitted: Any, density: SharpPCDensity) -> None:
+    """Have a density expect the columns that another estimator saw."""
+    for name in ("n_features_in_", "feature_names_in_"):
+        if hasattr(fitted, name):
+            setattr(density, name, getattr(fitted, name))
+
+
+def drawn_seed(random_state: np.random.RandomState) -> int:
+    """A new seed."""
+    return int(random_state.randint(np.iinfo(np.int32).max))
+
+
+def check_held(density: Any, estimator: Any, name: str) -> None:
+    """Raise ValueError unless this is a fitted density for the columns of an estimator."""
+    if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
+        raise ValueError(f"{name} must be a fitted SharpPCDensity.")
+    density._columns.check_estimator(estimator)
+
+
+def _named(template: Any) -> str:
+    """How a message shows what is no density."""
+    if isinstance(template, type):
+        return f"the class {template.__name__}"
+    is_plain = isinstance(template, (str, int, float, np.generic, dict, list, tuple))
+    return shown(template) if is_plain else f"a {type(template).__name__}"
