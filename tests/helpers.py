@@ -236,7 +236,7 @@ class RawInputs(Inputs):
 def symbol_counts(circuit, X, weights):
     """Expected counts of all symbols, missing and unseen ones included."""
     old = circuit.inputs
-    raw = RawInputs(old.features, old.categories, old.probs, old.unseen, old.gaussians)
+    raw = RawInputs(old.features, old.categories, old.probs, old.unseen, old.distributions)
     return gather(replace(circuit, inputs=raw), X, weights).inputs[0]
 
 
@@ -264,8 +264,8 @@ def same_bits(a, b):
         (a.inputs.unseen, b.inputs.unseen),
         *zip(a.features, b.features, strict=True),
     ]
-    for region, gaussian in a.inputs.gaussians.items():
-        other = b.inputs.gaussians[region]
+    for region, gaussian in a.inputs.distributions.items():
+        other = b.inputs.distributions[region]
         pairs += [
             (gaussian.means, other.means),
             (gaussian.covariances, other.covariances),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import skpc
+from skpc._circuit.inputs.base import KINDS
 
 PACKAGE = Path(skpc.__file__).parent
 
@@ -66,6 +67,23 @@ def test_only_one_file_knows_private_names_of_sklearn():
             if name.startswith("sklearn") and any(part.startswith("_") for part in name.split("."))
         ]
         assert not private or path.name == "sklearn_private.py", (path, private)
+
+
+def test_kinds_of_distributions_are_known_by_name_alone():
+    """Only the public module of circuits may name the classes, to show them; nobody asks for one.
+
+    So a new kind needs no other file.
+    """
+    kinds = {kind.__name__ for kind in KINDS.values()}
+    for path in SOURCES:
+        if path.parent.name == "inputs" or path.relative_to(PACKAGE).as_posix() == "circuit.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not kinds & {alias.name for alias in node.names}, path
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "isinstance":
+                asked = {getattr(part, "id", "") for part in ast.walk(node.args[1])}
+                assert not asked & {*kinds, "InputDistribution"}, f"{path}, line {node.lineno}"
 
 
 def test_the_maths_runs_without_sklearn():

@@ -206,14 +206,7 @@ def mixture(circuits: Sequence[Circuit], shares: np.ndarray) -> Circuit:
     root_weights = np.concatenate(
         [share * circuit.root_weights for circuit, share in zip(circuits, shares, strict=True)]
     )
-    inputs = Inputs(
-        [columns for circuit in circuits for columns in circuit.features],
-        [values for circuit in circuits for values in circuit.inputs.categories],
-        np.concatenate([circuit.inputs.probs for circuit in circuits]),
-        np.concatenate([circuit.inputs.unseen for circuit in circuits]),
-        {offset + r: g for circuit, offset in pairs for r, g in circuit.inputs.gaussians.items()},
-        np.concatenate([circuit.inputs.is_binomial for circuit in circuits]),
-    )
+    inputs = Inputs.joined([circuit.inputs for circuit in circuits])
     mixed = Circuit(
         np.concatenate([np.where(c.parents < 0, -1, c.parents + offset) for c, offset in pairs]),
         inputs.features,

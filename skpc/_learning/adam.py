@@ -54,12 +54,14 @@ def fit_adam(
     n_updates = 0
     for epoch in range(max_iter):
         log_likelihood = 0.0
-        category_counts = np.zeros_like(circuit.inputs.probs)
+        seen: list[np.ndarray] = []
         step = step_size * annealed(epoch / max_iter)
         for batch in random_state.permutation(len(batches)):
             ascent, counts = _ascent(circuit, batches, batch, mu, unit)
             log_likelihood += counts.log_likelihood
-            category_counts += counts.inputs[0]
+            seen = (
+                [a + b for a, b in zip(seen, counts.inputs, strict=True)] if seen else counts.inputs
+            )
             n_updates += 1
             bias = np.sqrt(1.0 - _DECAY_OF_SQUARE**n_updates) / (1.0 - _DECAY_OF_MEAN**n_updates)
             for parameter, gradient, mean, square in zip(
@@ -70,7 +72,7 @@ def fit_adam(
                 parameter += step * bias * mean / (np.sqrt(square) + _EPSILON)
             circuit = with_free_parameters(circuit, parameters)
             parameters = free_parameters(circuit)  # no further than where the floors are
-        inputs = circuit.inputs.with_unseen(category_counts, pseudocount)
+        inputs = circuit.inputs.with_unseen(seen, pseudocount)
         circuit = circuit.replaced(inputs=inputs)
         if progress.update(circuit, log_likelihood / total_weight):
             break

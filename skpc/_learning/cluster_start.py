@@ -216,7 +216,7 @@ def _input_summary(
     symbols = evidence.dense_symbols
     n_latents = inputs.probs.shape[1]
     in_categories = np.zeros_like(inputs.probs)
-    moments = []
+    of_others = {}
     for region, n_symbols in enumerate(evidence.n_symbols):
         if not len(inputs.features[region]):
             continue
@@ -230,5 +230,6 @@ def _input_summary(
             own = slice(inputs.start[region], inputs.start[region + 1])
             in_categories[own] = _smoothed(counts[:-2].T).T
         else:
-            moments.append(inputs.gaussians[region].summarize(vectors, counts))
-    return [in_categories, *moments]
+            distribution = inputs.distributions[region]
+            of_others[region] = distribution.summarize_clusters(vectors, counts, _smoothed)
+    return [in_categories, *(of_others[region] for region in inputs.distributions)]

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._circuit.circuit import Circuit, mixture, random_circuit
-from skpc._circuit.inputs.gaussian import centre_and_scales
 from skpc._data.rows import Rows
+from skpc._data.scales import centre_and_scales
 from skpc._learning.cluster_start import clustered_circuit
 from skpc._learning.clusters import soft_clusters
 from skpc._learning.em import fit_em

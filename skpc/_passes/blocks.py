@@ -34,7 +34,7 @@ def pass_bytes(circuit: Circuit, *, upward_only: bool = False) -> int:
         of_message -= 8 * n_padded
     # Each region's symbol, codes, links and weight, and its part of the dense row.
     of_region = of_message + CODE_BYTES + 36
-    sizes = [len(circuit.features[region]) for region in circuit.inputs.gaussians]
+    sizes = [len(circuit.features[region]) for region in circuit.inputs.distributions]
     # Every value of a continuous column is a symbol: a row of a table and of its copy.
     of_symbols = sum(16 * n_padded + 16 * m + 32 for m in sizes)
     of_one = max((32 * n_latents + 64 * m for m in sizes), default=0)  # while it is made

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.inputs.gaussian import Gaussian
-from skpc._circuit.inputs.inputs import Categorical
 from skpc._circuit.tree import tree_of_region
 from skpc._data.evidence import Evidence
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, pass_bytes, row_blocks
@@ -89,18 +87,22 @@ def _means_and_modes(
     for region, of_region in zip(regions, flows, strict=True):
         columns = circuit.features[region]
         rows = np.flatnonzero(holes[:, columns].any(axis=1))
-        distribution = circuit.inputs[region] if len(rows) else None
-        if isinstance(distribution, Gaussian):
-            expected = np.einsum(
-                "ik,ika->ia", of_region[rows], distribution.completed(X[rows][:, columns])
-            )
+        if not len(rows):
+            continue
+        known = [circuit.inputs[region].categories_of(entry) for entry in range(len(columns))]
+        is_number = np.array([values is None for values in known])
+        if is_number.any():
+            completed = circuit.inputs[region].completed(X[rows][:, columns])
+            expected = np.einsum("ik,ika->ia", of_region[rows], completed)
             cells = rows[:, None], columns
-            out[cells] += np.where(holes[cells], expected, 0.0)
-        elif isinstance(distribution, Categorical):
-            column = int(columns[0])
-            # Several trees observe the column: their masses add.
-            masses[column] = masses.get(column, 0.0) + of_region[rows] @ distribution.probs.T
-            categories[column] = distribution.categories
+            out[cells] += np.where(holes[cells] & is_number, expected, 0.0)
+        for entry, (column, values) in enumerate(zip(columns.tolist(), known, strict=True)):
+            own = holes[rows, column]
+            if values is not None and own.any():
+                # Several trees observe the column: their masses add.
+                mass = of_region[rows[own]] @ circuit.inputs[region].probabilities(entry).T
+                masses[column] = masses.get(column, 0.0) + mass
+                categories[column] = values
     for column, mass in masses.items():
         out[holes[:, column], column] = categories[column][mass.argmax(axis=1)]
     return out
@@ -181,13 +183,9 @@ def _most_probable(block: _Block) -> np.ndarray:
         columns = circuit.features[region]
         incomplete = holes[np.ix_(rows, columns)].any(axis=1)
         rows, state = rows[incomplete], states[region][incomplete]
-        distribution = circuit.inputs[region] if len(rows) else None
-        if isinstance(distribution, Gaussian):
+        if len(rows):
             cells = np.ix_(rows, columns)
-            out[cells] = distribution.completed(out[cells])[np.arange(len(rows)), state]
-        elif isinstance(distribution, Categorical):
-            likeliest = distribution.categories[distribution.probs.argmax(axis=0)]
-            out[rows, columns[0]] = likeliest[state]
+            out[cells] = circuit.inputs[region].likeliest(out[cells], state)
     return out[patterns.root_codes]
 
 
@@ -205,7 +203,7 @@ def _max_messages(block: _Block) -> tuple[dict[int, np.ndarray], dict[int, np.nd
     choices: dict[int, np.ndarray] = {}
     for region in map(int, patterns.topdown[::-1]):
         symbols = patterns.symbols[block.message_rows(region)] - first_symbol[region]
-        value = _log_peaks(circuit, block.evidence, region)[symbols]
+        value = circuit.inputs.log_peaks(block.evidence, region)[symbols]
         children = slice(*patterns.children_start[region : region + 2])
         for child in map(int, patterns.children[children]):
             value += below.pop(child)[block.links(child)]
@@ -220,15 +218,3 @@ def _max_messages(block: _Block) -> tuple[dict[int, np.ndarray], dict[int, np.nd
             value = best
         below[region] = value
     return below, choices
-
-
-def _log_peaks(circuit: Circuit, evidence: Evidence, region: int) -> np.ndarray:
-    """Log likelihood (n_symbols, K) of a region's symbols, what is missing at its best."""
-    distribution = circuit.inputs[region]
-    vectors = evidence.values[region]
-    if isinstance(distribution, Gaussian) and vectors is not None:
-        return distribution.log_peak(vectors)
-    if isinstance(distribution, Categorical):
-        probs = distribution.probs
-        return np.log(np.concatenate([probs, probs.max(axis=0)[None], distribution.unseen[None]]))
-    return np.zeros((int(evidence.n_symbols[region]), circuit.n_latents))

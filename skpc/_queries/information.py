@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
@@ -25,19 +27,17 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
         Symmetric; entropies on the diagonal; zero where a column is not observed.
     """
     categories: list[np.ndarray] = [np.empty(0)] * n_columns
-    for region, columns in enumerate(circuit.features):
-        known = circuit.inputs.categories[region]
+    for region, entry, column in _entries(circuit):
+        known = circuit.inputs[region].categories_of(entry)
         if known is None:
-            raise ValueError(f"Column {columns[0]} is continuous: only categories are counted.")
-        if len(columns):
-            categories[columns[0]] = known
+            raise ValueError(f"Column {column} is continuous: only categories are counted.")
+        categories[column] = known
     start = np.cumsum([0, *map(len, categories)])
     marginals = _latent_marginals(circuit)
     probabilities = np.zeros(start[-1])
-    for region, columns in enumerate(circuit.features):
-        if len(columns):
-            cells = slice(start[columns[0]], start[columns[0] + 1])
-            probabilities[cells] += circuit.inputs[region].probs @ marginals[region]
+    for region, entry, column in _entries(circuit):
+        cells = slice(start[column], start[column + 1])
+        probabilities[cells] += circuit.inputs[region].probabilities(entry) @ marginals[region]
     out = np.zeros((n_columns, n_columns))
     observed = np.flatnonzero(np.diff(start))
     bytes_per_cell = _bytes_per_cell(circuit, start[-1])
@@ -58,9 +58,17 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     return out
 
 
+def _entries(circuit: Circuit) -> Iterator[tuple[int, int, int]]:
+    """Region, position in it, and number of each column that regions observe."""
+    for region, columns in enumerate(circuit.features):
+        for entry, column in enumerate(columns.tolist()):
+            yield region, entry, column
+
+
 def pair_table_bytes(circuit: Circuit) -> int:
     """Memory of `mutual_information`, about: one column is taken at a time at least."""
-    n_categories = [0 if known is None else len(known) for known in circuit.inputs.categories]
+    known = [circuit.inputs[region].categories_of(entry) for region, entry, _ in _entries(circuit)]
+    n_categories = [0 if values is None else len(values) for values in known]
     return max(n_categories) * _bytes_per_cell(circuit, sum(n_categories))
 
 
@@ -149,11 +157,12 @@ def _joint(
     messages = np.zeros((circuit.n_regions, n_cells, n_latents))
     is_below = np.zeros((circuit.n_regions, n_cells), bool)
     for region in topdown[::-1]:
-        columns = circuit.features[region]
-        if len(columns) and first <= start[columns[0]] < last:
-            cells = slice(start[columns[0]] - first, start[columns[0] + 1] - first)
-            messages[region, cells] = circuit.inputs[region].probs * marginals[region]
-            is_below[region, cells] = True
+        for entry, column in enumerate(circuit.features[region].tolist()):
+            if first <= start[column] < last:
+                cells = slice(start[column] - first, start[column + 1] - first)
+                probs = circuit.inputs[region].probabilities(entry)
+                messages[region, cells] = probs * marginals[region]
+                is_below[region, cells] = True
         parent = parents[region]
         if parent >= 0:
             rows = is_below[region]
@@ -166,8 +175,7 @@ def _joint(
         if parent >= 0:
             rows = ~is_below[region]
             messages[region, rows] = messages[parent, rows] @ circuit.sum_weights[region]
-        columns = circuit.features[region]
-        if len(columns):
-            cells = slice(start[columns[0]], start[columns[0] + 1])
-            joint[:, cells] += messages[region] @ circuit.inputs[region].probs.T
+        for entry, column in enumerate(circuit.features[region].tolist()):
+            cells = slice(start[column], start[column + 1])
+            joint[:, cells] += messages[region] @ circuit.inputs[region].probabilities(entry).T
     return joint

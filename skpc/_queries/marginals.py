@@ -49,7 +49,8 @@ def conditional(
     regions = [r for r, columns in enumerate(circuit.features) if column in columns]
     if not regions:
         raise ValueError(f"The circuit does not observe column {column}.")
-    known = circuit.inputs.categories[regions[0]]
+    entry = _entry(circuit, regions[0], column)
+    known = circuit.inputs[regions[0]].categories_of(entry)
     out = np.empty((X.shape[0], 2 if known is None else len(known)))
     largest_group = max(len(circuit.features[region]) for region in regions)
     of_row = 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
@@ -67,20 +68,26 @@ def conditional(
     return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())
 
 
+def _entry(circuit: Circuit, region: int, column: int) -> int:
+    """The position of a column among those that a region observes."""
+    return int(np.flatnonzero(circuit.features[region] == column)[0])
+
+
 def _table(
     circuit: Circuit, regions: list[int], column: int, X: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
     """Probabilities of a column's categories given shares (m, n, K) of the states of regions."""
     n_rows = shares.shape[1]
-    n_categories = len(circuit.inputs[regions[0]].probs)
+    tables = [circuit.inputs[r].probabilities(_entry(circuit, r, column)) for r in regions]
+    n_categories = len(tables[0])
     n_padded = padded(n_categories, np.float64)
     table = np.zeros((n_rows, n_categories))
     spare = -(-n_rows // TILE_ROWS) * TILE_ROWS
     left, product = np.zeros((spare, circuit.n_latents)), np.empty((spare, n_padded))
     right = np.zeros((circuit.n_latents, n_padded))
-    for region, share in zip(regions, shares, strict=True):
+    for probs, share in zip(tables, shares, strict=True):
         left[:n_rows] = share
-        right[:, :n_categories] = circuit.inputs[region].probs.T
+        right[:, :n_categories] = probs.T
         multiply(left, right, product, n_rows)  # a row has the same bits in any block
         table += product[:n_rows, :n_categories]
     return table / table.sum(axis=1, keepdims=True)
@@ -98,7 +105,7 @@ def _moments(
     moments = []
     for region in regions:
         columns = circuit.features[region]
-        entry = int(np.flatnonzero(columns == column)[0])
+        entry = _entry(circuit, region, column)
         moments.append(circuit.inputs[region].conditional(X[:, columns], entry))
     means, variances = (np.stack(part) for part in zip(*moments, strict=True))
     mean = total(shares * means)

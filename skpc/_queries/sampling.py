@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.table import choose
 from skpc._circuit.tree import levels_of, tree_of_region
 from skpc._kernels import draws as kernels
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
@@ -15,26 +15,12 @@ from skpc._threads import launch
 _DRAWN_ROWS = 2**13  # at a time
 
 
-def _choose(cpt: np.ndarray, states: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
-    """Draw from row ``states[i]`` of `cpt` (n_states, m), rows summing to one, for each i.
-
-    One binary search in all rows' cumulative sums, laid end to end. uniforms (n,): in [0, 1).
-    """
-    n_states, n_choices = cpt.shape
-    cumulative = np.cumsum(cpt, axis=1)
-    cumulative[:, -1] = 1.0
-    ends = (cumulative + np.arange(n_states)[:, None]).ravel()
-    chosen = np.searchsorted(ends, states + uniforms)
-    # A draw of almost zero may be rounded into the end of the row before.
-    return np.maximum(chosen - n_choices * states, 0)
-
-
 def _draw(cpt: np.ndarray, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
-    """`_choose` with numbers of its own, in blocks of rows, as the smallest of integers."""
+    """`choose` with numbers of its own, in blocks of rows, as the smallest of integers."""
     chosen = np.empty(len(states), np.min_scalar_type(cpt.shape[1]))
     for rows in row_blocks(len(states), 1, _DRAWN_ROWS):
         uniforms = random_state.random_sample(rows.stop - rows.start)
-        chosen[rows] = _choose(cpt, states[rows].astype(np.int64), uniforms)
+        chosen[rows] = choose(cpt, states[rows].astype(np.int64), uniforms)
     return chosen
 
 
@@ -69,15 +55,12 @@ def sample(
             states[region] = _draw(circuit.sum_weights[region], states[parent], random_state)
         distribution = circuit.inputs[region]
         columns = circuit.features[region]
-        if isinstance(distribution, Gaussian):
-            size = len(columns) * (1 + len(columns))  # a factor for each row
-            for some in row_blocks(len(rows), size, _DRAWN_ROWS):
-                drawn = distribution.sample(states[region][some].astype(np.int64), random_state)
-                X[rows[some][:, None], columns] = drawn
-        elif distribution is not None:
-            chosen = _draw(distribution.probs.T, states[region], random_state)
-            for some in row_blocks(len(rows), 1, _DRAWN_ROWS):
-                X[rows[some], columns[0]] = distribution.categories[chosen[some]]
+        if distribution is None:
+            continue
+        size = len(columns) * (1 + len(columns))  # perhaps a matrix for each row
+        for some in row_blocks(len(rows), size, _DRAWN_ROWS):
+            drawn = distribution.sample(states[region][some].astype(np.int64), random_state)
+            X[rows[some][:, None], columns] = drawn
     return X
 
 
@@ -112,6 +95,8 @@ def sample_given(
     seeds = random_state.randint(np.iinfo(np.int32).max, size=3)
     for_states, for_values, for_normals = (np.random.RandomState(seed) for seed in seeds)
     n_regions = circuit.n_regions
+    slots = _uniform_slots(circuit)
+    has_normals = any(one.uses_normals for one in circuit.inputs.distributions.values())
     largest_group = max(map(len, circuit.features))
     of_draw = 28 * n_regions + 24 * X.shape[1] + 8 * (8 + largest_group) * (1 + largest_group)
     for rows, block, _, patterns, messages in blocks_after_upward(circuit, X, of_draw, max_bytes):
@@ -127,22 +112,29 @@ def sample_given(
                 for_states.random_sample(states.shape), circuit.root_weights,
                 circuit.sum_weights, messages.products, messages.sums, messages.exponents, states,
             )  # fmt: skip
-            uniforms = for_values.random_sample(states.shape)
-            normals = (
-                for_normals.standard_normal(filled.shape) if circuit.inputs.gaussians else None
-            )
+            uniforms = for_values.random_sample((len(filled), slots[-1]))
+            normals = for_normals.standard_normal(filled.shape if has_normals else (0, X.shape[1]))
             for region, distribution in enumerate(circuit.inputs):
                 if distribution is None:
                     continue
                 columns = circuit.features[region]
                 is_drawn = np.isnan(filled[:, columns]).any(axis=1) & (states[:, region] >= 0)
                 chosen = np.flatnonzero(is_drawn)
-                state = states[chosen, region].astype(np.int64)
                 cells = np.ix_(chosen, columns)
-                if isinstance(distribution, Gaussian):
-                    assert normals is not None
-                    filled[cells] = distribution.sample_given(filled[cells], state, normals[cells])
-                else:
-                    drawn = _choose(distribution.probs.T, state, uniforms[chosen, region])
-                    filled[chosen, columns[0]] = distribution.categories[drawn]
+                own = slice(slots[region], slots[region + 1])
+                filled[cells] = distribution.sample_given(
+                    filled[cells],
+                    states[chosen, region].astype(np.int64),
+                    uniforms[chosen, own],
+                    normals[cells] if distribution.uses_normals else normals[:0, columns],
+                )
     return out
+
+
+def _uniform_slots(circuit: Circuit) -> np.ndarray:
+    """Where, in the uniform numbers of a row, those of each region start (n_regions + 1,)."""
+    sizes = np.ones(circuit.n_regions, np.int64)
+    for region, distribution in circuit.inputs.distributions.items():
+        if distribution.uses_uniforms:
+            sizes[region] = len(circuit.features[region])
+    return np.append(0, np.cumsum(sizes))

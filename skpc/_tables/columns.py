@@ -145,15 +145,14 @@ class Columns:
         if {j for own in features for j in own.tolist()} != {*range(len(self.columns))}:
             raise ValueError(f"its circuit does not observe the {len(self.columns)} columns.")
         for region, columns in enumerate(features):
-            known, is_binomial = inputs.categories[region], bool(inputs.is_binomial[region])
-            for j in columns:
-                column = self.columns[j]
+            for entry, j in enumerate(columns):
+                column, known = self.columns[j], inputs[region].categories_of(entry)
                 is_same = (known is None) == (column.categories is None)
                 if not is_same or (
                     known is not None and not np.array_equal(known, column.categories)
                 ):
                     raise ValueError(f"categories of column {j} are not those of its circuit.")
-                if is_binomial != (column.type == BINOMIAL):
+                if inputs[region].kinds[entry] != column.type:
                     raise ValueError(f"column {j} is {column.type}, but not in its circuit.")
 
     def check_estimator(self, estimator: Any) -> None:

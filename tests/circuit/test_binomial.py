@@ -98,7 +98,7 @@ def test_inputs_stay_binomial_when_they_learn():
     inputs = discrete_inputs(np.random.RandomState(0))
     counts = np.random.default_rng(3).gamma(1.0, 1.0, (8, K))
     new = inputs.updated([counts], 0.5)
-    success = inputs.binomials.success(counts[:5], 0.5)[0]
+    success = inputs.tables.binomials.success(counts[:5], 0.5)[0]
     np.testing.assert_allclose(
         new.probs[:5], binom.pmf(np.arange(5)[:, None], 4, success), rtol=1e-12
     )

@@ -10,7 +10,9 @@ import pytest
 from helpers import random_gaussian
 from scipy.stats import multivariate_normal
 
-from skpc._circuit.inputs.gaussian import VARIANCE_FLOOR, Gaussian
+from skpc._circuit.inputs.covariances import VARIANCE_FLOOR, floored
+from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._data.scope import NOTHING
 from skpc._threads import use_threads
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -181,7 +183,7 @@ def test_moments_add_over_rows(n_latents, m):
 def test_incomplete_rows_in_blocks(monkeypatch):
     gaussian, X, counts = case(4, 3, n_rows=200, missing=0.4)
     whole = gaussian.summarize(X, counts)
-    monkeypatch.setattr("skpc._circuit.inputs.gaussian._BLOCK_CELLS", 4 * 9 * 7)
+    monkeypatch.setattr("skpc._circuit.inputs.covariances._BLOCK_CELLS", 4 * 9 * 7)
     np.testing.assert_allclose(gaussian.summarize(X, counts), whole, rtol=1e-12, atol=1e-12)
 
 
@@ -258,7 +260,9 @@ def test_a_state_without_flow_keeps_its_parameters(shrinkage):
 
 def start(X, n_latents=2, shrinkage=0.0, seed=0):
     weights = np.ones(len(X))
-    return Gaussian.random(X, weights, n_latents, shrinkage, np.random.RandomState(seed))
+    return Gaussian.random(
+        NOTHING, X, weights, n_latents, np.random.RandomState(seed), shrinkage=shrinkage
+    )
 
 
 def test_a_constant_state_has_a_floor_relative_to_the_columns_scale():
@@ -353,7 +357,7 @@ def test_a_start_sits_on_rows():
 def test_a_start_never_takes_rows_without_weight_apart():
     X = np.array([[0.0], [1.0], [50.0]])
     weights = np.array([1.0, 1.0, 0.0])
-    means = Gaussian.random(X, weights, 2, 0.0, np.random.RandomState(0)).means
+    means = Gaussian.random(NOTHING, X, weights, 2, np.random.RandomState(0)).means
     np.testing.assert_allclose(np.sort(means[:, 0]), [0.0, 1.0], atol=1e-15)
 
 
@@ -406,7 +410,7 @@ def test_gradient_is_that_of_the_weighted_log_density(missing):
     def objective(i, index, step):
         changed = [parameter.copy() for parameter in parameters]
         changed[i][index] += step
-        return float((counts * gaussian.with_free_parameters(*changed).log_prob(values)).sum())
+        return float((counts * gaussian.with_free_parameters(changed).log_prob(values)).sum())
 
     for i, part in enumerate(gradient):
         for index, actual in np.ndenumerate(part):
@@ -416,7 +420,7 @@ def test_gradient_is_that_of_the_weighted_log_density(missing):
 
 def test_free_parameters_say_the_same():
     gaussian = random_gaussian(np.random.default_rng(6), 3, 2)
-    again = gaussian.with_free_parameters(*gaussian.free_parameters())
+    again = gaussian.with_free_parameters(gaussian.free_parameters())
     np.testing.assert_allclose(again.means, gaussian.means, rtol=1e-12)
     np.testing.assert_allclose(again.covariances, gaussian.covariances, rtol=1e-12)
 
@@ -451,8 +455,8 @@ def test_units_are_those_of_the_columns():
     )
     states, normals = np.arange(len(X)) % 3, np.ones(X.shape)
     assert np.array_equal(
-        other.sample_given(scaled, states, normals),
-        np.ldexp(gaussian.sample_given(X, states, normals), exponents),
+        other.sample_given(scaled, states, normals, normals),
+        np.ldexp(gaussian.sample_given(X, states, normals, normals), exponents),
     )
     X[:, 1] = scaled[:, 1] = np.nan
     means, variances = other.conditional(scaled, 1)
@@ -467,7 +471,9 @@ def test_units_are_those_of_the_columns():
 def test_a_start_and_its_scales_are_finite_at_any_scale(scale):
     X = np.random.default_rng(0).normal(size=(30, 2)) * scale
     with np.errstate(over="raise", divide="raise", invalid="raise"):
-        gaussian = Gaussian.random(X, np.ones(30), 3, 10.0, np.random.RandomState(0))
+        gaussian = Gaussian.random(
+            NOTHING, X, np.ones(30), 3, np.random.RandomState(0), shrinkage=10.0
+        )
         assert np.isfinite(gaussian.log_prob(X)).all()
     assert ((gaussian.scales >= 2.0**-100) & (gaussian.scales <= 2.0**100)).all()
     assert (np.diagonal(gaussian.covariances, axis1=1, axis2=2) > 0).all()
@@ -507,7 +513,7 @@ def test_variances_beside_that_of_an_outlier_are_floored_to_what_rounding_leaves
     gaussian, _, _ = case(1, 2)
     gaussian = replace(gaussian, scales=np.ones(2))
     covariances = np.array([[[1e13, -1e13], [-1e13, 1e13]]])
-    assert np.isfinite(np.linalg.cholesky(gaussian._floored(covariances))).all()
+    assert np.isfinite(np.linalg.cholesky(floored(covariances, gaussian.scales))).all()
 
 
 # --- what is refused --------------------------------------------------------------------
@@ -549,5 +555,5 @@ def test_a_stored_gaussian_is_checked(name, change, message):
     good = random_gaussian(np.random.default_rng(0), 2, 3)
     assert np.array_equal(pickle.loads(pickle.dumps(good)).covariances, good.covariances)
     bad = replace(good, **{name: change(getattr(good, name))})
-    with pytest.raises(ValueError, match=f"Gaussian cannot be read: .*{message}"):
+    with pytest.raises(ValueError, match=f"'gaussian' cannot be read: .*{message}"):
         pickle.loads(pickle.dumps(bad))

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from helpers import positive, rows_of
 
-from skpc._circuit.inputs.inputs import Categorical, Inputs
+from skpc._circuit.inputs.inputs import Inputs
+from skpc._circuit.inputs.table import Categorical
 from skpc._data.evidence import encode
 
 CATEGORIES = [np.array([-1.0, 2.0, 7.0]), np.empty(0), np.array([4.0]), np.array([0.0, 1.0])]
@@ -210,7 +211,7 @@ def test_rounding_below_zero_counts_as_zero():
 def made(**changes):
     """The inputs above, made anew with other parts."""
     old = inputs()
-    names = "features", "categories", "probs", "unseen", "gaussians", "is_binomial"
+    names = "features", "categories", "probs", "unseen", "distributions", "is_binomial"
     return Inputs(**{name: changes.get(name, getattr(old, name)) for name in names})
 
 
@@ -230,7 +231,7 @@ def made(**changes):
         ("categories", lambda c: (c[0].astype(int), *c[1:]), "categories of region 0"),
         ("probs", lambda p: p[:, :2], "unseen must have shape"),
         ("unseen", lambda u: u[:-1], "unseen must have shape"),
-        ("gaussians", lambda g: {0: None}, "gaussians must be a dict"),
+        ("distributions", lambda g: {0: None}, "distributions must be a dict"),
         ("is_binomial", lambda b: b[:2], "is_binomial must have shape"),
         ("is_binomial", lambda b: ~b, "False in regions without categories"),
     ],
@@ -263,5 +264,5 @@ def test_a_categorical_is_checked_alone():
     with pytest.raises(ValueError, match="shapes"):
         Categorical(good.categories[:-1], good.probs, good.unseen)
     vars(good)["probs"] = good.probs[:-1]
-    with pytest.raises(ValueError, match="distribution of categories cannot be read"):
+    with pytest.raises(ValueError, match="'categorical' cannot be read"):
         pickle.loads(pickle.dumps(good))

@@ -37,7 +37,7 @@ def with_parameters(circuit, vector):
     sum_weights[inner] = vector[first:last].reshape(-1, K, K)
     old = circuit.inputs
     probs = vector[last:].reshape(-1, K) if len(vector) > last else old.probs
-    inputs = Inputs(old.features, old.categories, probs, old.unseen, old.gaussians)
+    inputs = Inputs(old.features, old.categories, probs, old.unseen, old.distributions)
     return replace(circuit, root_weights=vector[:K], sum_weights=sum_weights, inputs=inputs)
 
 

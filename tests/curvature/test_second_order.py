@@ -74,7 +74,7 @@ def mixed_trees():
         tree = mixed_circuit(rng, parents, [2, -1, 3], 2)
         features = tuple(np.array([j]) for j in range(3))
         old = tree.inputs
-        inputs = Inputs(features, old.categories, old.probs, old.unseen, old.gaussians)
+        inputs = Inputs(features, old.categories, old.probs, old.unseen, old.distributions)
         parts.append(replace(tree, features=features, inputs=inputs))
     X = mixed_rows(rng, parts[0], 7)
     return mixture(parts, [0.3, 0.7]), X, rng.uniform(0.1, 3.0, 7)
@@ -270,7 +270,7 @@ def moved(circuit, step):
         circuit,
         root_weights=circuit.root_weights + step[:first],
         sum_weights=sum_weights,
-        inputs=Inputs(old.features, old.categories, probs, old.unseen, old.gaussians),
+        inputs=Inputs(old.features, old.categories, probs, old.unseen, old.distributions),
     )
 
 
@@ -562,7 +562,7 @@ def test_inputs_of_no_probability_have_no_derivative():
     probs = old.probs.copy()
     probs[0, 0] = 0.0
     circuit = replace(
-        circuit, inputs=Inputs(old.features, old.categories, probs, old.unseen, old.gaussians)
+        circuit, inputs=Inputs(old.features, old.categories, probs, old.unseen, old.distributions)
     )
     with pytest.raises(ValueError, match=r"include_inputs=True needs positive.*0\.0"):
         gradient(circuit, X, include_inputs=True)

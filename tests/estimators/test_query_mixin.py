@@ -110,7 +110,7 @@ def test_conditional_of_a_continuous_column_by_quadrature(seed):
     X = mixed_rows(rng, circuit, 6)
     # No standard deviation is below 1/2: sums over this grid are as good as integrals.
     grid = np.linspace(-30, 30, 3001)
-    for column in np.concatenate([circuit.features[r] for r in circuit.inputs.gaussians]):
+    for column in np.concatenate([circuit.features[r] for r in circuit.inputs.distributions]):
         mean, variance = conditional(circuit, X, column)
         for i, x in enumerate(X):
             rows = np.repeat(x[None], len(grid), axis=0)

@@ -19,7 +19,7 @@ from helpers import (
 )
 
 from skpc._circuit.circuit import mixture
-from skpc._circuit.inputs.gaussian import VARIANCE_FLOOR
+from skpc._circuit.inputs.covariances import VARIANCE_FLOOR
 from skpc._learning.adam import _ascent, annealed, fit_adam, free_parameters, with_free_parameters
 from skpc._learning.em import EStep, fit_em
 from skpc._learning.minibatches import Batches
@@ -70,7 +70,7 @@ def continuous(seed, kinds):
     circuit = mixed_circuit(rng, random_tree(rng, len(kinds)), kinds, 3)
     scaled = {
         region: replace(g, scales=rng.uniform(0.5, 2.0, g.means.shape[1]))
-        for region, g in circuit.inputs.gaussians.items()
+        for region, g in circuit.inputs.distributions.items()
     }
     circuit = replace(circuit, inputs=with_gaussians(circuit.inputs, scaled))
     X = mixed_rows(rng, circuit, 20)
@@ -209,8 +209,8 @@ def test_free_parameters_say_all(case, seed):
     np.testing.assert_allclose(again.root_weights, circuit.root_weights, rtol=1e-13)
     np.testing.assert_allclose(again.sum_weights, circuit.sum_weights, rtol=1e-13)
     np.testing.assert_allclose(again.inputs.probs, circuit.inputs.probs, rtol=1e-13)
-    for region, old in circuit.inputs.gaussians.items():
-        new = again.inputs.gaussians[region]
+    for region, old in circuit.inputs.distributions.items():
+        new = again.inputs.distributions[region]
         np.testing.assert_allclose(new.means, old.means, rtol=1e-13)
         np.testing.assert_allclose(new.covariances, old.covariances, rtol=1e-11, atol=1e-12)
 
@@ -227,7 +227,7 @@ def test_all_real_numbers_are_parameters(case, seed):
     for distribution in new.inputs:
         if hasattr(distribution, "probs"):
             np.testing.assert_allclose(distribution.probs.sum(axis=0), 1, rtol=1e-12)
-    for g in new.inputs.gaussians.values():
+    for g in new.inputs.distributions.values():
         assert np.linalg.eigvalsh(g.covariances / np.outer(g.scales, g.scales)).min() > 0
 
 
@@ -256,7 +256,7 @@ def test_weights_and_variances_have_floors():
     new.check()
     assert new.root_weights.min() == new.sum_weights[circuit.parents >= 0].min() == 1e-30
     assert new.inputs.probs.min() == 1e-30
-    g = new.inputs.gaussians[1]
+    g = new.inputs.distributions[1]
     least = np.linalg.eigvalsh(g.covariances / np.outer(g.scales, g.scales)).min()
     assert least == pytest.approx(VARIANCE_FLOOR, rel=1e-6)
 
@@ -349,7 +349,7 @@ def test_a_floored_variance_rises_again_at_once(monkeypatch):
         """Narrower for sixty updates, then wider."""
         gradient, counts = truth(current, *arguments)
         gradient[-1] = np.full_like(gradient[-1], -1.0 if len(seen) < 60 else 1.0)
-        g = current.inputs.gaussians[0]
+        g = current.inputs.distributions[0]
         seen.append((g.covariances / g.scales**2).max())
         return gradient, counts
 

@@ -308,7 +308,7 @@ def test_recentred_moments_are_those_about_the_new_means(m):
     rng = np.random.default_rng(m)
     old, new = random_gaussian(rng, 3, m), random_gaussian(rng, 3, m)
     X, counts = rng.normal(0, 2, (30, m)), rng.uniform(0.1, 2.0, (30, 3))
-    moments = new.recentred(old.summarize(X, counts), old.means)
+    moments = new.recentred(old.summarize(X, counts), old)
     np.testing.assert_allclose(moments, new.summarize(X, counts), rtol=1e-11, atol=1e-11)
 
 
@@ -319,7 +319,7 @@ def test_recentred_moments_fit_the_same_gaussian():
     X, counts = rng.normal(0, 2, (30, 2)), rng.uniform(0.1, 2.0, (30, 3))
     X[rng.random(X.shape) < 0.3] = np.nan
     moments = old.summarize(X, counts)
-    expected, actual = old.updated(moments), new.updated(new.recentred(moments, old.means))
+    expected, actual = old.updated(moments), new.updated(new.recentred(moments, old))
     np.testing.assert_allclose(actual.means, expected.means, rtol=1e-11)
     np.testing.assert_allclose(actual.covariances, expected.covariances, rtol=1e-10)
 
@@ -332,9 +332,9 @@ def test_inputs_recentre_their_gaussians_and_nothing_else():
     assert np.array_equal(first, counts.inputs[0])
     assert len(moments) == 2
     for (region, gaussian), part, old in zip(
-        updated.gaussians.items(), moments, counts.inputs[1:], strict=True
+        updated.distributions.items(), moments, counts.inputs[1:], strict=True
     ):
-        expected = gaussian.recentred(old, circuit.inputs.gaussians[region].means)
+        expected = gaussian.recentred(old, circuit.inputs.distributions[region])
         assert np.array_equal(part, expected)
         # After maximum likelihood the first moments about the new means vanish.
         np.testing.assert_allclose(part[:, 1 : 1 + gaussian.means.shape[1]], 0, atol=1e-10)
@@ -480,7 +480,7 @@ def test_two_batches_of_one_gaussian_by_hand(step_size):
             x = X[rows, 0] - 100.0
             new = np.array([np.average(x**power, weights=part_weights) for power in (1, 2)])
             moments += next(steps) * (new - moments)
-        gaussian = after.inputs.gaussians[0]
+        gaussian = after.inputs.distributions[0]
         assert gaussian.means[0, 0] == pytest.approx(100.0 + moments[0], rel=1e-12)
         variance = moments[1] - moments[0] ** 2
         assert gaussian.covariances[0, 0, 0] == pytest.approx(variance, rel=1e-9)
@@ -514,9 +514,9 @@ def test_a_batch_without_values_of_a_column_leaves_its_gaussian():
     X[:, column] = np.nan
     batches = new_batches(circuit, X, np.ones(20), 5)
     after = stepwise(circuit, batches, MStep(mu=0.1, pseudocount=0.1), max_iter=2).circuits[-1]
-    before = circuit.inputs.gaussians[0]
-    assert np.array_equal(after.inputs.gaussians[0].means, before.means)
-    assert np.array_equal(after.inputs.gaussians[0].covariances, before.covariances)
+    before = circuit.inputs.distributions[0]
+    assert np.array_equal(after.inputs.distributions[0].means, before.means)
+    assert np.array_equal(after.inputs.distributions[0].covariances, before.covariances)
     after.check()
 
 

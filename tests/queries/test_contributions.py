@@ -190,7 +190,7 @@ def test_a_tree_that_only_one_column_rules_out():
         tree = mixed_circuit(rng, np.array([1, -1]), [-1, -1], 2)
         features = [np.array([0]), np.array([1])]
         gaussians = {}
-        for region, gaussian in tree.inputs.gaussians.items():
+        for region, gaussian in tree.inputs.distributions.items():
             shifts = np.array([[40.0 * offset], [40.0 * offset]]) if region == 0 else offset
             gaussians[region] = type(gaussian)(
                 gaussian.means * 0 + shifts, gaussian.covariances * 0 + 1.0, gaussian.scales, 0.0

@@ -52,7 +52,7 @@ def mixed_mixture(seed):
         features = tuple(np.array(columns) for columns in features)
         inputs = tree.inputs
         inputs = type(inputs)(
-            features, inputs.categories, inputs.probs, inputs.unseen, inputs.gaussians
+            features, inputs.categories, inputs.probs, inputs.unseen, inputs.distributions
         )
         trees.append(type(tree)(parents, features, tree.root_weights, tree.sum_weights, inputs))
     shares = rng.dirichlet(np.ones(2))

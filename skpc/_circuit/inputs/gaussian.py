@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
-from skpc._checks import attributes, check_finite, checked_array, reading
-from skpc._data.distinct import distinct_columns
+from skpc._checks import check_finite, checked_array
+from skpc._circuit.inputs.base import InputDistribution, Moments, register
+from skpc._circuit.inputs.covariances import (
+    add_incomplete,
+    check_covariances,
+    floored,
+    missingness,
+    recentred_moments,
+    regression_on,
+)
+from skpc._data.scales import centre_and_scales
+from skpc._data.scope import GAUSSIAN, Scope
 from skpc._data.units import units_of
 from skpc._kernels import gaussian as kernels
 from skpc._threads import launch
 
-VARIANCE_FLOOR = 1e-6
-"""Smallest variance of a state along any direction, relative to the columns' variances."""
-
-_CONSTANT_SCALE = 1e-6
 _LEAST_LOG_DENSITY = -1e17  # of a column, so that exponents stay integers however far it is
 _LARGEST_DIFFERENCE = 1e6
 _LARGEST = 1e154  # what can be squared
-_ASYMMETRY = 1e-6  # of covariances, relative to the product of standard deviations
 _PRIOR_ROWS = 0.1
 _MOST_DOUBLINGS = 250  # from one unit to another
-_LEAST_RATIO = 1e-12  # of variances of one state
 _FARTHEST = 1e200  # standard deviations: products with it are finite
 _LARGEST_VALUE = 1e150  # that a column may have
-_BLOCK_CELLS = 2**21
 
 
+@register
 @dataclass(frozen=True)
-class Gaussian:
+class Gaussian(InputDistribution):
     """One Gaussian with full covariance for each latent state of a region.
 
     Attributes
@@ -54,6 +58,20 @@ class Gaussian:
     scales: np.ndarray
     shrinkage: float
     units: np.ndarray | None = None
+
+    kind = GAUSSIAN
+    uses_uniforms = False
+    uses_normals = True
+
+    @property
+    def n_latents(self) -> int:
+        """Number of latent states."""
+        return self.means.shape[0]
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns."""
+        return self.means.shape[1]
 
     @property
     def _units(self) -> np.ndarray:
@@ -83,15 +101,6 @@ class Gaussian:
                 f"{scales}."
             )
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading("Gaussian"):
-            vars(self).update(
-                attributes(state, ("means", "covariances", "scales", "shrinkage", "units"))
-            )
-            self.__post_init__()
-            self.check_arrays(*self.means.shape)
-            self.check()
-
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
         """Raise ValueError if arrays are not as so many states and columns need them."""
         shape = n_latents, n_columns
@@ -118,35 +127,20 @@ class Gaussian:
                 raise ValueError("units of a Gaussian must be powers of two.")
         if not (self.scales > 0).all() or not self.shrinkage >= 0:
             raise ValueError("scales of a Gaussian must be positive, and shrinkage at least 0.")
-        variances = np.diagonal(self.covariances, axis1=1, axis2=2)
-        if not (variances > 0).all():
-            raise ValueError("covariances of a Gaussian must have a positive diagonal.")
-        deviations = np.sqrt(variances)
-        standard = self.covariances / deviations[:, :, None] / deviations[:, None, :]
-        if (np.abs(standard - standard.transpose(0, 2, 1)) > _ASYMMETRY).any():
-            raise ValueError("covariances of a Gaussian must be symmetric.")
-        try:
-            np.linalg.cholesky(self.covariances)
-            np.linalg.inv(self.covariances)
-        except np.linalg.LinAlgError as error:
-            raise ValueError("covariances of a Gaussian must be positive definite.") from error
+        check_covariances(self.covariances)
 
     @classmethod
     def random(
         cls,
+        scope: Scope,
         values: np.ndarray,
         weights: np.ndarray,
         n_latents: int,
-        shrinkage: float,
         random_state: np.random.RandomState,
-    ) -> Gaussian:
-        """Start from spread-out rows (k-means++ seeding, weighted) and a shared covariance.
-
-        Parameters
-        ----------
-        values : (n, m), sorted distinct vectors, NaN missing
-        weights : (n,)
-        """
+        *,
+        shrinkage: float = 0.0,
+    ) -> Self:
+        """Start from spread-out rows (k-means++ seeding, weighted) and a shared covariance."""
         centre, scales = centre_and_scales(values, weights)
         units = units_of(scales)
         values, centre, scales = values / units, centre / units, scales / units
@@ -188,7 +182,7 @@ class Gaussian:
         values = self._in_units(np.asarray(X, dtype=np.float64).reshape(len(X), -1))
         log_units = np.log(self._units)
         out = np.zeros((len(values), self.means.shape[0]))
-        for rows, seen in _missingness(values):
+        for rows, seen in missingness(values):
             if not seen.any():
                 continue
             covariances = self.covariances[:, seen][:, :, seen]
@@ -198,14 +192,11 @@ class Gaussian:
             log_norms -= 0.5 * seen.sum() * np.log(2 * np.pi)
             part = np.empty((len(rows), out.shape[1]))
             launch(
-                kernels.log_density,
-                -(-len(rows) // kernels.BLOCK_ROWS),
+                kernels.log_density, -(-len(rows) // kernels.BLOCK_ROWS),
                 np.ascontiguousarray(values[rows][:, seen]),
                 np.ascontiguousarray(self.means[:, seen].T),
-                np.ascontiguousarray(whitening.transpose(1, 2, 0)),
-                log_norms,
-                part,
-            )
+                np.ascontiguousarray(whitening.transpose(1, 2, 0)), log_norms, part,
+            )  # fmt: skip
             # Of several columns so much less, as if they were independent: what is too far to tell
             # says nothing of how they go together.
             out[rows] = np.maximum(part, _LEAST_LOG_DENSITY * seen.sum()) - log_units[seen].sum()
@@ -231,21 +222,19 @@ class Gaussian:
         log_prob = self.log_prob(X)
         out = np.repeat(log_prob[:, None], X.shape[1], axis=1)
         values, log_units = self._in_units(X), np.log(self._units)
-        for rows, seen in _missingness(X):
+        for rows, seen in missingness(X):
             if not seen.any():
                 continue
             precision = np.linalg.inv(self.covariances[:, seen][:, :, seen])
             own = np.diagonal(precision, axis1=1, axis2=2).T
             part = np.ascontiguousarray(out[rows][:, seen])
             launch(
-                kernels.subtract_conditionals,
-                -(-len(rows) // kernels.BLOCK_ROWS),
+                kernels.subtract_conditionals, -(-len(rows) // kernels.BLOCK_ROWS),
                 np.ascontiguousarray(values[rows][:, seen]),
                 np.ascontiguousarray(self.means[:, seen].T),
                 np.ascontiguousarray(precision.transpose(1, 2, 0)),
-                0.5 * np.log(np.ascontiguousarray(own) / (2 * np.pi)),
-                part,
-            )
+                0.5 * np.log(np.ascontiguousarray(own) / (2 * np.pi)), part,
+            )  # fmt: skip
             out[rows[:, None], np.flatnonzero(seen)] = part + log_units[seen, None]
         is_far = log_prob.min(axis=1) < -_LARGEST_DIFFERENCE
         for c in range(X.shape[1]) if is_far.any() else ():
@@ -268,45 +257,37 @@ class Gaussian:
         n_latents, m = self.means.shape
         out = np.zeros((n_latents, 1 + m + m * m))
         values = self._in_units(values)
-        for rows, seen in _missingness(values):
+        for rows, seen in missingness(values):
             if seen.all():
                 launch(
-                    kernels.moments,
-                    n_latents,
-                    np.ascontiguousarray(values[rows]),
-                    np.ascontiguousarray(counts[rows]),
-                    self.means,
-                    out,
-                )
+                    kernels.moments, n_latents, np.ascontiguousarray(values[rows]),
+                    np.ascontiguousarray(counts[rows]), self.means, out,
+                )  # fmt: skip
             elif seen.any():
-                self._add_incomplete(values[rows][:, seen], counts[rows], seen, out)
+                add_incomplete(
+                    self.means, self.covariances, values[rows][:, seen], counts[rows], seen, out
+                )
         return out
 
-    def recentred(self, moments: np.ndarray, origins: np.ndarray) -> np.ndarray:
-        """Moments about the means from those about other origins (n_latents, m)."""
-        n_latents, m = self.means.shape
-        shift = self.means - origins
-        counts, first = moments[:, :1], moments[:, 1 : 1 + m]
-        cross = first[:, :, None] * shift[:, None, :]
-        second = moments[:, 1 + m :].reshape(n_latents, m, m) - cross - cross.transpose(0, 2, 1)
-        second += counts[:, :, None] * shift[:, :, None] * shift[:, None, :]
-        return np.hstack([counts, first - counts * shift, second.reshape(n_latents, m * m)])
+    def recentred(self, summary: np.ndarray, former: Self) -> np.ndarray:
+        """Moments about these means, not the former."""
+        return recentred_moments(summary, self.means - former.means)
 
-    def _add_incomplete(
-        self, values: np.ndarray, counts: np.ndarray, seen: np.ndarray, out: np.ndarray
-    ) -> None:
-        m = seen.shape[0]
-        regression, conditional = self._regression(seen)
-        step = max(1, _BLOCK_CELLS // (m * m * len(out)))
-        for start in range(0, len(values), step):
-            part = counts[start : start + step]
-            shown = values[start : start + step, None, :] - self.means[:, seen]
-            centred = np.einsum("kab,ikb->ika", regression, shown)
-            out[:, 0] += part.sum(axis=0)
-            out[:, 1 : 1 + m] += np.einsum("ik,ika->ka", part, centred)
-            outer = np.einsum("ik,ika,ikb->kab", part, centred, centred)
-            outer += part.sum(axis=0)[:, None, None] * conditional
-            out[:, 1 + m :] += outer.reshape(len(out), m * m)
+    def summarize_clusters(
+        self, values: np.ndarray, counts: np.ndarray, smooth: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """`summarize`: shrinkage is what smooths."""
+        return self.summarize(values, counts)
+
+    @property
+    def n_statistics(self) -> int:
+        """Length of what `summarize` finds for each state."""
+        return 1 + self.n_columns + self.n_columns**2
+
+    @property
+    def n_free_arrays(self) -> int:
+        """Number of arrays of `free_parameters`."""
+        return 2
 
     def free_parameters(self) -> list[np.ndarray]:
         """Means (K, m) and Cholesky factors (K, m, m), in units of `scales`.
@@ -318,52 +299,37 @@ class Gaussian:
         factors[:, diagonal, diagonal] = np.log(factors[:, diagonal, diagonal])
         return [self.means / self.scales, factors]
 
-    def with_free_parameters(self, means: np.ndarray, factors: np.ndarray) -> Gaussian:
+    def with_free_parameters(self, parameters: list[np.ndarray]) -> Self:
         """The Gaussian with these `free_parameters`, its variances floored."""
+        means, factors = parameters
         factors = np.tril(factors)
         diagonal = np.arange(self.means.shape[1])
         factors[:, diagonal, diagonal] = np.exp(factors[:, diagonal, diagonal])
         factors *= self.scales[..., None]
-        covariances = self._floored(factors @ factors.transpose(0, 2, 1))
+        covariances = floored(factors @ factors.transpose(0, 2, 1), self.scales)
         return replace(self, means=means * self.scales, covariances=covariances)
 
-    def free_gradient(self, moments: np.ndarray) -> list[np.ndarray]:
+    def free_gradient(self, summary: np.ndarray) -> list[np.ndarray]:
         """Gradient in `free_parameters` of the sum of counts times log densities.
 
         Parameters
         ----------
-        moments : (n_latents, 1 + m + m^2)
+        summary : (n_latents, 1 + m + m^2)
             What `summarize` makes of the counts, which may be negative. Missing entries enter
             by their conditional moments: Fisher's identity.
         """
         n_latents, m = self.means.shape
-        second = moments[:, 1 + m :].reshape(n_latents, m, m)
+        second = summary[:, 1 + m :].reshape(n_latents, m, m)
         precision = np.linalg.inv(self.covariances)
         factors = np.linalg.cholesky(self.covariances)
-        inner = precision @ second @ precision - moments[:, :1, None] * precision
-        in_means = np.einsum("kab,kb->ka", precision, moments[:, 1 : 1 + m])
+        inner = precision @ second @ precision - summary[:, :1, None] * precision
+        in_means = np.einsum("kab,kb->ka", precision, summary[:, 1 : 1 + m])
         in_factors = np.tril(inner @ factors)
         diagonal = np.arange(m)
         scales = self.scales[..., None]
         in_factors *= scales
         in_factors[:, diagonal, diagonal] *= (factors / scales)[:, diagonal, diagonal]
         return [in_means * self.scales, in_factors]
-
-    def _regression(self, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Maps (K, m, n_seen) from seen entries to all, and covariances of what is left."""
-        n_latents, m = self.means.shape
-        regression = np.zeros((n_latents, m, int(seen.sum())))
-        regression[:, seen] = np.eye(int(seen.sum()))
-        conditional = np.zeros_like(self.covariances)
-        cross = self.covariances[:, ~seen][:, :, seen]
-        solved = np.linalg.solve(
-            self.covariances[:, seen][:, :, seen], cross.transpose(0, 2, 1)
-        ).transpose(0, 2, 1)
-        regression[:, ~seen] = solved
-        left = self.covariances[:, ~seen][:, :, ~seen] - solved @ cross.transpose(0, 2, 1)
-        hidden = np.flatnonzero(~seen)
-        conditional[:, hidden[:, None], hidden] = left
-        return regression, conditional
 
     def completed(self, values: np.ndarray) -> np.ndarray:
         """Missing entries replaced by their conditional means under each state.
@@ -378,35 +344,30 @@ class Gaussian:
         """
         out = np.repeat(values[:, None], len(self.means), axis=1)
         values = self._in_units(values)
-        for rows, seen in _missingness(values):
+        for rows, seen in missingness(values):
             if not seen.all():
-                regression, _ = self._regression(seen)
+                regression, _ = regression_on(self.covariances, seen)
                 shown = values[rows][:, None, seen] - self.means[:, seen]
                 expected = self.means + np.einsum("kab,ikb->ika", regression, shown)
                 expected = self._from_units(expected)
-                out[rows[:, None], :, np.flatnonzero(~seen)] = expected[:, :, ~seen].transpose(
-                    0, 2, 1
-                )
+                expected = expected[:, :, ~seen].transpose(0, 2, 1)
+                out[rows[:, None], :, np.flatnonzero(~seen)] = expected
         return out
 
-    def sample_given(
-        self, values: np.ndarray, states: np.ndarray, normals: np.ndarray
-    ) -> np.ndarray:
-        """Missing entries drawn given the others and each row's state: (n, m).
+    def likeliest(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """Missing entries replaced by their conditional means under each row's state."""
+        return self.completed(values)[np.arange(len(values)), states]
 
-        Parameters
-        ----------
-        values : (n, m), NaN missing
-        states : (n,)
-        normals : (n, m)
-            Standard normal draws, of which those of missing entries are used.
-        """
+    def sample_given(
+        self, values: np.ndarray, states: np.ndarray, uniforms: np.ndarray, normals: np.ndarray
+    ) -> np.ndarray:
+        """Missing entries (n, m) drawn given the others and each row's state, from `normals`."""
         out = values.copy()
         values = self._in_units(values)
-        for rows, seen in _missingness(values):
+        for rows, seen in missingness(values):
             if not seen.all():
                 hidden = np.flatnonzero(~seen)
-                regression, conditional = self._regression(seen)
+                regression, conditional = regression_on(self.covariances, seen)
                 factors = np.linalg.cholesky(conditional[:, hidden[:, None], hidden])
                 k = states[rows]
                 shown = values[rows][:, seen] - self.means[k][:, seen]
@@ -418,15 +379,15 @@ class Gaussian:
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log density (n, n_latents) of each row with its missing entries where that is largest."""
         out = self.log_prob(values)
-        for rows, seen in _missingness(values):
+        for rows, seen in missingness(values):
             if not seen.all():
                 hidden = np.flatnonzero(~seen)
-                _, conditional = self._regression(seen)
+                _, conditional = regression_on(self.covariances, seen)
                 _, log_dets = np.linalg.slogdet(conditional[:, hidden[:, None], hidden])
                 out[rows] -= 0.5 * (log_dets + len(hidden) * np.log(2 * np.pi))
         return out
 
-    def updated(self, summary: np.ndarray) -> Gaussian:
+    def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """M-step from the sums of `summarize`: weighted moments, shrunk and floored."""
         n_latents, m = self.means.shape
         totals = summary[:, 0]
@@ -445,16 +406,14 @@ class Gaussian:
             ]
         else:
             covariances = scatter / safe[:, None, None]
-        covariances = self._floored(covariances)
+        covariances = floored(covariances, self.scales)
         return replace(
             self,
             means=np.where(has_flow[:, None], self.means + shift, self.means),
             covariances=np.where(has_flow[:, None, None], covariances, self.covariances),
         )
 
-    def with_margins(
-        self, entries: np.ndarray, centres: np.ndarray, scales: np.ndarray
-    ) -> Gaussian:
+    def with_margins(self, entries: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> Self:
         """The Gaussian with some entries (m,) independent, each state of one mean and scale."""
         means, covariances = self.means.copy(), self.covariances.copy()
         means[:, entries] = centres[entries]
@@ -465,18 +424,6 @@ class Gaussian:
         scales = np.where(entries, scales, self.scales)
         return replace(self, means=means, covariances=covariances, scales=scales)
 
-    def _floored(self, covariances: np.ndarray) -> np.ndarray:
-        """The nearest covariances whose directions all keep the variance floor.
-
-        Clipping eigenvalues maximises the likelihood under that constraint.
-        """
-        outer = self.scales[..., :, None] * self.scales[..., None, :]
-        values, vectors = np.linalg.eigh(covariances / outer)
-        # Beside the variance of an outlier far off the floor would be lost to rounding.
-        floor = np.maximum(VARIANCE_FLOOR, _LEAST_RATIO * values[:, -1:])
-        values = np.maximum(values, floor)
-        return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
-
     def sample(self, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
         """Draw one vector for each state in `states` (n,): (n, m)."""
         normals = random_state.standard_normal((len(states), self.means.shape[1]))
@@ -485,28 +432,21 @@ class Gaussian:
             self.means[states] + np.einsum("iab,ib->ia", factors[states], normals)
         )
 
-    def conditional(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means and variances (n, K) of a missing entry, given each state and the rest.
-
-        Parameters
-        ----------
-        values : (n, m), NaN missing
-        entry : int
-            Must be missing in all of them.
-        """
+    def conditional(self, values: np.ndarray, entry: int) -> Moments:
+        """Moments of a missing entry, given each state and the rest of each row."""
         means = np.empty((len(values), len(self.means)))
         variances = np.empty_like(means)
         values, unit = self._in_units(values), self._units[entry]
-        for rows, seen in _missingness(values):
-            regression, conditional = self._regression(seen)
+        for rows, seen in missingness(values):
+            regression, conditional = regression_on(self.covariances, seen)
             shown = values[rows][:, None, seen] - self.means[:, seen]
             means[rows] = self.means[:, entry] + np.einsum(
                 "kb,ikb->ik", regression[:, entry], shown
             )
             variances[rows] = conditional[:, entry, entry]
-        return self._from_units(means, entry), unit * (unit * variances)
+        return Moments(self._from_units(means, entry), unit * (unit * variances))
 
-    def marginal(self, entries: np.ndarray) -> Gaussian:
+    def marginal(self, entries: np.ndarray) -> Self:
         """The distribution of some of the columns, by their positions."""
         return replace(
             self,
@@ -516,7 +456,7 @@ class Gaussian:
             units=self._units[entries],
         )
 
-    def with_scales(self, scales: np.ndarray) -> Gaussian:
+    def with_scales(self, scales: np.ndarray) -> Self:
         """The same distribution, whose floor and shrinkage refer to these columns' scales (m,)."""
         units = units_of(scales)
         new = replace(self, scales=scales / units, units=units)
@@ -531,49 +471,26 @@ class Gaussian:
         reach = _FARTHEST * new.scales
         return replace(new, means=np.clip(means, -reach, reach), covariances=covariances)
 
+    @property
+    def stack_key(self) -> int:
+        """Gaussians over as many columns can be stacked."""
+        return self.n_columns
 
-def stacked(gaussians: Sequence[Gaussian]) -> Gaussian:
-    """The states of Gaussians over as many columns each, one Gaussian after the other.
+    @classmethod
+    def stacked(cls, distributions: Sequence[Self]) -> Self:
+        """The states of several Gaussians, one after the other."""
+        return cls(
+            np.concatenate([g.means for g in distributions]),
+            np.concatenate([g.covariances for g in distributions]),
+            np.concatenate([np.broadcast_to(g.scales, g.means.shape) for g in distributions]),
+            distributions[0].shrinkage,
+        )
 
-    For what is done state by state, and would cost Python calls for each of many regions.
-    """
-    scales = [np.broadcast_to(g.scales, g.means.shape) for g in gaussians]
-    return Gaussian(
-        np.concatenate([g.means for g in gaussians]),
-        np.concatenate([g.covariances for g in gaussians]),
-        np.concatenate(scales),
-        gaussians[0].shrinkage,
-    )
-
-
-def _missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
-    seen = ~np.isnan(values)
-    if seen.all():
-        yield np.arange(len(values)), np.ones(values.shape[1], bool)
-        return
-    patterns, inverse = distinct_columns(seen.T)
-    for p, pattern in enumerate(patterns.T):
-        yield np.flatnonzero(inverse == p), pattern
-
-
-def centre_and_scales(values: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and standard deviations (m,) of weighted columns (n, m), NaN missing.
-
-    That of a constant column is tiny, but positive. A column without a value is like zeros.
-    """
-    observed = ~np.isnan(values)
-    units = units_of(np.where(observed, np.abs(values), 0.0).max(axis=0))
-    values = values / units
-    shares = weights[:, None] * observed
-    shares = shares / units_of(shares.max(axis=0))
-    totals = shares.sum(axis=0)
-    totals = np.where(totals > 0, totals, 1.0)
-    centre = (shares * np.where(observed, values, 0.0)).sum(axis=0) / totals
-    centred = np.where(observed, values - centre, 0.0)
-    variances = (shares * centred**2).sum(axis=0) / totals
-    # A variance of no more than rounding is that of a constant column.
-    is_constant = variances <= (8 * np.finfo(float).eps * centre) ** 2
-    centre = units * centre
-    constant = _CONSTANT_SCALE * np.maximum(1.0, np.abs(centre))
-    return centre, np.where(is_constant, constant, units * np.sqrt(variances))
+    def unstacked(self, former: Sequence[Self]) -> list[Self]:
+        """The Gaussians of this stack: means and covariances of it, all else of the former."""
+        ends = np.cumsum([g.n_latents for g in former])[:-1]
+        parts = np.split(self.means, ends), np.split(self.covariances, ends)
+        return [
+            replace(old, means=means, covariances=covariances)
+            for old, means, covariances in zip(former, *parts, strict=True)
+        ]

@@ -1,111 +1,56 @@
-"""Input distributions: what a region's latent state says of the columns it observes."""
+"""The input distributions of all regions of a circuit."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from scipy.special import expit
 
-from skpc._checks import attributes, check_finite, checked_array, reading
-from skpc._circuit.inputs.binomial import Binomials
-from skpc._circuit.inputs.gaussian import Gaussian, stacked
-from skpc._data.evidence import Evidence, encode, symbols_of
+from skpc._checks import attributes, checked_array, reading
+from skpc._circuit.inputs import stacks
+from skpc._circuit.inputs.base import InputDistribution, kind_named
+from skpc._circuit.inputs.table import Categorical, Tables
+from skpc._data.evidence import Evidence, encode
 from skpc._data.rows import Rows
-from skpc._data.scope import BINOMIAL
+from skpc._data.scope import BINOMIAL, CATEGORICAL
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
-_STATE = ("features", "categories", "probs", "unseen", "gaussians", "is_binomial")
-_ROUNDING = 1e-8  # of sums of probabilities; those of thousands of levels are off by 1e-11
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """One distribution over categories for each latent state of a region.
-
-    Attributes
-    ----------
-    categories : (n_categories,) float64, sorted
-        The values seen in training.
-    probs : (n_categories, n_latents)
-        Probability of each category given the state; columns sum to one.
-    unseen : (n_latents,)
-        Mass given to a value outside `categories`: that of a category with no count.
-        Kept beside the distribution, whose mass on the seen categories is one.
-    """
-
-    categories: np.ndarray
-    probs: np.ndarray
-    unseen: np.ndarray
-
-    def __post_init__(self) -> None:
-        n_categories, n_latents = np.shape(self.probs)
-        if np.shape(self.categories) != (n_categories,) or np.shape(self.unseen) != (n_latents,):
-            raise ValueError(
-                f"categories and unseen must have the shapes {(n_categories,)} and {(n_latents,)} "
-                f"that go with probs; got {np.shape(self.categories)} and {np.shape(self.unseen)}."
-            )
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading("distribution of categories"):
-            state = attributes(state, ("categories", "probs", "unseen"))
-            alone = Inputs(
-                [np.zeros(1, np.int64)], [state["categories"]], state["probs"],
-                state["unseen"][None], {},
-            )  # fmt: skip
-            alone.check()
-            vars(self).update(vars(alone[0]))
-
-    def log_prob(self, X: np.ndarray) -> np.ndarray:
-        """Log mass of each row for each latent state, in nats.
-
-        Parameters
-        ----------
-        X : (n, 1) or (n,)
-            Values; NaN is summed out.
-
-        Returns
-        -------
-        (n, n_latents) float64
-        """
-        values = np.asarray(X, dtype=np.float64).reshape(-1)
-        symbols = symbols_of(values, self.categories)
-        table = np.concatenate([self.probs, np.ones_like(self.unseen)[None], self.unseen[None]])
-        return np.log(table[symbols])
+_STATE = ("features", "categories", "probs", "unseen", "distributions", "is_binomial")
+_LEAST_LOG_PROB = -3e18  # its exponent is an integer
 
 
 def _scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (n, K), the largest of each row in [1, 2), times two to exponents (n,)."""
+    log_prob = np.maximum(log_prob, _LEAST_LOG_PROB)
     exponents = np.floor(log_prob.max(axis=1) / np.log(2.0))
     return np.exp(log_prob - exponents[:, None] * np.log(2.0)), exponents.astype(np.int64)
 
 
-def _layout(categories: Sequence[np.ndarray | None]) -> tuple[np.ndarray, np.ndarray]:
-    """Number of categories of each region, and where they start when laid end to end."""
-    n_categories = np.array([0 if c is None else len(c) for c in categories], np.int64)
-    return n_categories, np.append(0, np.cumsum(n_categories))
+class Inputs(Sequence["InputDistribution | None"]):
+    """The input distributions of all regions; item r is that of region r, or None.
 
-
-class Inputs(Sequence["Categorical | Gaussian | None"]):
-    """The input distributions of all regions; item r is that of region r.
-
-    Categorical ones are stored flat, so that tables with thousands of columns cost no
-    Python call a column.
+    Tables of categories are stored flat, so that thousands of columns cost no Python call each.
 
     Parameters
     ----------
     features : per region, the columns it observes
-    categories : per region, its sorted values; None where it is continuous
+    categories : per region, the sorted values of its table; none if it observes nothing, None if
+        it has one of the `distributions`
     probs : (sum of the numbers of categories, n_latents)
+        See `skpc._circuit.inputs.table.Tables`.
     unseen : (n_regions, n_latents)
-    gaussians : dict
-        Of the continuous regions.
+    distributions : dict
+        By region, those that are no tables.
     is_binomial : (n_regions,) bool or None
         Whether the categories of a region are levels, consecutive integers, and its distributions
         binomial; None if none are.
+
+    Attributes
+    ----------
+    kinds : tuple of n_regions str or None
+        The kind of each region's distribution; None if it observes nothing.
+    tables : Tables
 
     Raises
     ------
@@ -119,7 +64,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         categories: Sequence[np.ndarray | None],
         probs: np.ndarray,
         unseen: np.ndarray,
-        gaussians: dict[int, Gaussian],
+        distributions: dict[int, InputDistribution],
         is_binomial: np.ndarray | None = None,
     ) -> None:
         if is_binomial is None:
@@ -128,7 +73,7 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         self.categories = tuple(categories)
         self.probs = probs
         self.unseen = unseen
-        self.gaussians = gaussians
+        self.distributions = distributions
         self.is_binomial = is_binomial
         self._lay_out()
 
@@ -160,33 +105,38 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
             for region, values in enumerate(self.categories)
         )
         self.is_binomial = checked_array(self.is_binomial, "is_binomial", bool, (n_regions,))
-        self.n_categories, self.start = _layout(self.categories)
+        self.tables = Tables(self.categories, self.is_binomial)
         self.probs = checked_array(self.probs, "probs", float, (int(self.start[-1]), None))
         n_latents = self.probs.shape[1]
         self.unseen = checked_array(self.unseen, "unseen", float, (n_regions, n_latents))
         for region, columns in enumerate(self.features):
             self._check_region(region, len(columns), n_latents)
-        continuous = {region for region, known in enumerate(self.categories) if known is None}
-        if not isinstance(self.gaussians, dict) or {*self.gaussians} != continuous:
+        others = {region for region, known in enumerate(self.categories) if known is None}
+        if not isinstance(self.distributions, dict) or {*self.distributions} != others:
             raise ValueError(
-                f"gaussians must be a dict of those of the continuous regions, {continuous}."
+                f"distributions must be a dict of those of the regions without a table, {others}."
             )
         if (self.is_binomial & (self.n_categories == 0)).any():
             raise ValueError("is_binomial must be False in regions without categories.")
-        self.binomials = Binomials(self.is_binomial, self.start)
+        kinds = np.where(self.is_binomial, BINOMIAL, CATEGORICAL).astype(object)
+        kinds[self.n_categories == 0] = None
+        for region, distribution in self.distributions.items():
+            kinds[region] = distribution.kind
+        self.kinds: tuple[str | None, ...] = tuple(kinds)
 
     def _check_region(self, region: int, n_columns: int, n_latents: int) -> None:
         """Raise ValueError if what a region has is not what goes with so many columns."""
         if self.features[region].min(initial=0) < 0:
             raise ValueError(f"features of region {region} must not be negative.")
         if self.categories[region] is None:
-            gaussian = self.gaussians.get(region)
-            if not isinstance(gaussian, Gaussian) or not n_columns:
+            distribution = self.distributions.get(region)
+            is_one = isinstance(distribution, InputDistribution) and not distribution.is_table
+            if not is_one or distribution is None or not n_columns:
                 raise ValueError(
-                    f"region {region} has no categories: it needs columns and a Gaussian; got "
-                    f"{n_columns} columns and a {type(gaussian).__name__}."
+                    f"region {region} has no categories: it needs columns and a distribution that "
+                    f"is no table; got {n_columns} columns and a {type(distribution).__name__}."
                 )
-            gaussian.check_arrays(n_latents, n_columns)
+            distribution.check_arrays(n_latents, n_columns)
         elif n_columns > 1 or (self.n_categories[region] > 0) != (n_columns == 1):
             raise ValueError(
                 f"region {region} has {n_columns} columns and {self.n_categories[region]} "
@@ -195,30 +145,44 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
 
     def check(self) -> None:
         """Raise ValueError if these are no distributions over sorted categories and vectors."""
-        flat = np.concatenate([np.empty(0), *(c for c in self.categories if c is not None)])
-        check_finite(flat, "categories")
-        steps, is_first, is_level = np.diff(flat), *np.zeros((2, len(flat)), bool)
-        is_first[self.start[:-1][self.n_categories > 0]] = True
-        is_level[self.binomials.rows] = True
-        if not ((steps > 0) | is_first[1:]).all():
-            raise ValueError("categories must be sorted and distinct.")
-        if not ((steps == 1) | is_first[1:] | ~is_level[1:]).all():
-            raise ValueError("categories of binomial regions must be consecutive integers.")
-        for name, values in ("probs", self.probs), ("unseen", self.unseen):
-            check_finite(values, name)
-            if not ((values > 0) & (values <= 1 + _ROUNDING)).all():
-                raise ValueError(f"{name} must be above 0 and at most 1.")
-        totals, _ = self._reduced(np.add, self.probs)
-        if (np.abs(totals - 1) > _ROUNDING).any():
-            raise ValueError("probs must sum to one over the categories of a region.")
-        for gaussian in self.gaussians.values():
-            gaussian.check()
+        self.tables.check(self.probs, self.unseen)
+        for distribution in self.distributions.values():
+            distribution.check()
 
     def replaced(self, **changes: Any) -> Inputs:
         """The same inputs, but for these attributes, none of them the layout; unchecked."""
         inputs = object.__new__(type(self))
         vars(inputs).update(vars(self), **changes)
         return inputs
+
+    def _each(self, change: Callable[[int, InputDistribution], InputDistribution]) -> Inputs:
+        """The same tables, and of each region without one what its distribution changes to."""
+        changed = {region: change(region, one) for region, one in self.distributions.items()}
+        return self.replaced(distributions=changed)
+
+    @classmethod
+    def of(
+        cls,
+        features: Sequence[np.ndarray],
+        distributions: Sequence[InputDistribution | None],
+        n_latents: int,
+    ) -> Inputs:
+        """The inputs of regions that have these distributions, None where nothing is observed."""
+        n_regions = len(features)
+        categories: list[np.ndarray | None] = [np.empty(0)] * n_regions
+        unseen = np.full((n_regions, n_latents), WEIGHT_FLOOR)
+        tables, others = [np.empty((0, n_latents))], {}
+        for region, one in enumerate(distributions):
+            if one is not None and one.is_table:
+                table = cast(Categorical, one)
+                categories[region], unseen[region] = table.categories, table.unseen
+                tables.append(table.probs)
+            elif one is not None:
+                categories[region], others[region] = None, one
+        is_binomial = [one is not None and one.kind == BINOMIAL for one in distributions]
+        return cls(
+            features, categories, np.concatenate(tables), unseen, others, np.array(is_binomial)
+        )
 
     @classmethod
     def random(
@@ -229,29 +193,43 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         *,
         shrinkage: float = 0.0,
     ) -> Inputs:
-        """Draw categorical distributions as ``exp(-2 u)``, u uniform, normalised.
+        """Draw distributions to start from: tables first, then the others, region by region.
 
-        Binomial ones have a probability of success drawn evenly from 0.1 to 0.9. Gaussians start
-        at rows that are far apart, see `Gaussian.random`, drawn from `rows` by their weights.
+        See `Tables.random`, and `random` of the kinds, which are given the distinct vectors of
+        `rows` with their weights.
         """
-        categories = [scope.categories for scope in rows.scopes]
+        kinds = {scope.kind: kind_named(scope.kind) for scope in rows.scopes if scope.kind}
+        categories: list[np.ndarray | None] = [scope.categories for scope in rows.scopes]
         is_binomial = np.array([scope.kind == BINOMIAL for scope in rows.scopes])
-        _, start = _layout(categories)
-        probs = np.exp(-2.0 * random_state.random_sample((start[-1], n_latents)))
-        for first, last in pairwise(start):
-            probs[first:last] /= probs[first:last].sum(axis=0)
-        if is_binomial.any():
-            binomials = Binomials(is_binomial, start)
-            success = 0.1 + 0.8 * random_state.random_sample((len(binomials), n_latents))
-            probs[binomials.rows] = binomials.masses(success)
+        probs = Tables(categories, is_binomial).random(n_latents, random_state)
         unseen = np.full((len(categories), n_latents), WEIGHT_FLOOR)
-        gaussians = {}
-        for region, vectors in enumerate(rows.evidence.values):
-            if vectors is not None:
-                gaussians[region] = Gaussian.random(
-                    vectors, rows.weights_of(region), n_latents, shrinkage, random_state
-                )
-        return cls(rows.features, categories, probs, unseen, gaussians, is_binomial)
+        distributions = {}
+        for region, (scope, vectors) in enumerate(
+            zip(rows.scopes, rows.evidence.values, strict=True)
+        ):
+            if vectors is not None and scope.kind is not None:
+                distributions[region] = kinds[scope.kind].random(
+                    scope, vectors, rows.weights_of(region), n_latents, random_state,
+                    shrinkage=shrinkage,
+                )  # fmt: skip
+        return cls(rows.features, categories, probs, unseen, distributions, is_binomial)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Inputs]) -> Inputs:
+        """The inputs of the regions of several, one after the other."""
+        offsets = np.cumsum([0, *map(len, parts)]).tolist()
+        return cls(
+            [columns for part in parts for columns in part.features],
+            [values for part in parts for values in part.categories],
+            np.concatenate([part.probs for part in parts]),
+            np.concatenate([part.unseen for part in parts]),
+            {
+                offset + region: one
+                for part, offset in zip(parts, offsets, strict=False)
+                for region, one in part.distributions.items()
+            },
+            np.concatenate([part.is_binomial for part in parts]),
+        )
 
     def __len__(self) -> int:
         return len(self.categories)
@@ -260,22 +238,38 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         if isinstance(region, slice):
             return [self[r] for r in range(len(self))[region]]
         region = range(len(self))[region]
-        if region in self.gaussians:
-            return self.gaussians[region]
-        if self.n_categories[region] == 0:
-            return None
-        rows = slice(self.start[region], self.start[region + 1])
-        return Categorical(self.categories[region], self.probs[rows], self.unseen[region])
+        kind = self.kinds[region]
+        if kind is None or region in self.distributions:
+            return self.distributions.get(region)
+        table = self._table_rows(region)
+        return kind_named(kind)(self.categories[region], self.probs[table], self.unseen[region])
 
-    def __iter__(self) -> Iterator[Categorical | Gaussian | None]:
+    def __iter__(self) -> Iterator[InputDistribution | None]:
         return (self[region] for region in range(len(self)))
+
+    def _table_rows(self, region: int) -> slice:
+        return slice(self.start[region], self.start[region + 1])
+
+    @property
+    def n_categories(self) -> np.ndarray:
+        """Number of categories (n_regions,) of each region's table."""
+        return self.tables.n_categories
+
+    @property
+    def start(self) -> np.ndarray:
+        """Where in `probs` the table of each region starts (n_regions + 1,)."""
+        return self.tables.start
+
+    @property
+    def n_latents(self) -> int:
+        """Number of latent states of each region."""
+        return self.probs.shape[1]
 
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
-        n_free = np.maximum(self.n_categories - 1, 0).sum() - len(self.binomials.rows)
-        n_discrete = int(n_free + 2 * len(self.binomials)) * self.probs.shape[1]
-        return n_discrete + sum(g.n_parameters for g in self.gaussians.values())
+        n_of_tables = self.tables.n_parameters(self.n_latents)
+        return n_of_tables + sum(one.n_parameters for one in self.distributions.values())
 
     def encode(self, X: np.ndarray) -> Evidence:
         """What the rows of X (n, n_features), NaN missing, show each region."""
@@ -286,22 +280,29 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
 
         Region after region. The largest entry of each row of the first is in [0.5, 1).
         """
-        table = np.ones((int(evidence.n_symbols.sum()), self.probs.shape[1]))
+        table = np.ones((int(evidence.n_symbols.sum()), self.n_latents))
         exponents = np.zeros(len(table), np.int64)
         table[self.category_rows(evidence)] = self.probs
         ends = np.cumsum(evidence.n_symbols)
         discrete = np.array([vectors is None for vectors in evidence.values])
         least = self._least_exponent
         table[ends[discrete] - 1] = self.unseen[discrete]
-        for region, gaussian in self.gaussians.items():
+        for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            vectors = evidence.values[region]
-            assert vectors is not None
-            table[rows], exponents[rows] = _scaled(gaussian.log_prob(vectors))
+            table[rows], exponents[rows] = _scaled(distribution.log_prob(vectors))
             n_seen = (~np.isnan(vectors)).sum(axis=1)
             np.maximum(exponents[rows], least * np.maximum(n_seen, 1), out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
+
+    def _with_vectors(
+        self, evidence: Evidence
+    ) -> Iterator[tuple[int, InputDistribution, np.ndarray]]:
+        """The regions without tables, their distributions, and the vectors of their symbols."""
+        for region, distribution in self.distributions.items():
+            vectors = evidence.values[region]
+            assert vectors is not None
+            yield region, distribution, vectors
 
     def likelihoods_of_others(
         self, evidence: Evidence
@@ -316,17 +317,15 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         table, exponents : like `likelihoods`
         """
         start = np.zeros(len(self), np.int64)
-        tables = [np.zeros((0, self.probs.shape[1]))]
+        tables = [np.zeros((0, self.n_latents))]
         exponents = [np.zeros(0, np.int64)]
         n_rows = 0
         first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
-        for region, gaussian in self.gaussians.items():
-            vectors = evidence.values[region]
-            assert vectors is not None
+        for region, distribution, vectors in self._with_vectors(evidence):
             n_symbols, m = vectors.shape
             if m == 1:
                 continue
-            log_prob = gaussian.log_prob_of_others(vectors)
+            log_prob = distribution.log_prob_of_others(vectors)
             table, shifts = _scaled(log_prob.reshape(n_symbols * m, -1))
             is_seen = ~np.isnan(vectors)
             n_seen = is_seen.sum(axis=1, keepdims=True) - is_seen
@@ -341,8 +340,17 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
     @property
     def _least_exponent(self) -> int:
         """Of the likelihood of a column, however far it is: all together are a number still."""
-        n_columns = sum(gaussian.means.shape[1] for gaussian in self.gaussians.values())
+        n_columns = sum(len(self.features[region]) for region in self.distributions)
         return -(2**62 // max(1, n_columns))
+
+    def log_peaks(self, evidence: Evidence, region: int) -> np.ndarray:
+        """Log likelihood (n_symbols, K) of a region's symbols, what is missing at its best."""
+        distribution, vectors = self[region], evidence.values[region]
+        if distribution is None:
+            return np.zeros((int(evidence.n_symbols[region]), self.n_latents))
+        if vectors is None:  # those of a table, in which NaN and infinity are no categories
+            vectors = np.append(distribution.categories_of(0), [np.nan, np.inf])[:, None]
+        return distribution.log_peak(vectors)
 
     def category_rows(self, evidence: Evidence) -> np.ndarray:
         """Rows of the table of symbols that stand for categories."""
@@ -362,16 +370,22 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         Returns
         -------
         list
-            Counts of all categories, then moments of each Gaussian. Missing and unseen
-            values tell nothing about categories.
+            Counts of all tables' categories, then what each of the `distributions` makes of its
+            own. Missing and unseen values tell nothing about categories.
         """
         summary = [counts[self.category_rows(evidence)]]
         ends = np.cumsum(evidence.n_symbols)
-        for region, gaussian in self.gaussians.items():
+        for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            vectors = evidence.values[region]
-            summary.append(gaussian.summarize(vectors, counts[rows]))  # type: ignore[arg-type]
+            summary.append(distribution.summarize(vectors, counts[rows]))
         return summary
+
+    def _with_summaries(
+        self, summary: list[np.ndarray]
+    ) -> Iterator[tuple[int, InputDistribution, np.ndarray]]:
+        """The regions without tables, their distributions, and the parts of a summary."""
+        pairs = zip(self.distributions.items(), summary[1:], strict=True)
+        return ((region, one, part) for (region, one), part in pairs)
 
     def updated(self, summary: list[np.ndarray], pseudocount: float) -> Inputs:
         """M-step: the distributions that fit these statistics best.
@@ -381,33 +395,14 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         summary : list
             Sums of what `summarize` returns.
         pseudocount : float
-            Added to the counts of each categorical distribution in all, spread evenly.
+            Added to the counts of each distribution over categories in all, spread evenly.
         """
-        counts, *moments = summary
-        probs, unseen = self.probs, self.unseen
-        occupied = self.n_categories > 0
-        if occupied.any():
-            counts = np.maximum(counts, 0.0)
-            totals, spread = self._reduced(np.add, counts)
-            share = pseudocount / self.n_categories[occupied, None]
-            # A state that received no flow keeps its distribution.
-            has_flow = totals > 0.0
-            totals = np.where(has_flow, totals + pseudocount, 1.0)
-            probs = np.maximum((counts + spread(share)) / spread(totals), WEIGHT_FLOOR)
-            if len(self.binomials):
-                levels = self.binomials.rows
-                success = self.binomials.success(counts[levels], pseudocount)
-                probs[levels] = self.binomials.masses(success)
-            probs = np.where(spread(has_flow), probs, self.probs)
-            unseen = unseen.copy()
-            unseen[occupied] = np.where(
-                has_flow, np.maximum(share / totals, WEIGHT_FLOOR), unseen[occupied]
-            )
-        gaussians = {
-            region: gaussian.updated(part)
-            for (region, gaussian), part in zip(self.gaussians.items(), moments, strict=True)
+        probs, unseen = self.tables.updated(self.probs, self.unseen, summary[0], pseudocount)
+        distributions = {
+            region: one.updated(part, pseudocount)
+            for region, one, part in self._with_summaries(summary)
         }
-        return self.replaced(probs=probs, unseen=unseen, gaussians=gaussians)
+        return self.replaced(probs=probs, unseen=unseen, distributions=distributions)
 
     def marginal(
         self, regions: np.ndarray, features: Sequence[np.ndarray], kept: Sequence[np.ndarray]
@@ -422,55 +417,40 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         kept : m arrays
             Positions, among the columns of a region, of those that it still observes.
         """
-        nothing = np.empty(0)
-        categories = [
-            self.categories[region] if len(positions) else nothing
-            for region, positions in zip(regions, kept, strict=True)
+        distributions = [
+            self[region].marginal(positions) if len(positions) else None
+            for region, positions in zip(regions.tolist(), kept, strict=True)
         ]
-        probs = [
-            self.probs[self.start[region] : self.start[region + 1]]
-            for region, positions in zip(regions, kept, strict=True)
-            if len(positions)
-        ]
-        gaussians = {
-            i: self.gaussians[region].marginal(positions)
-            for i, (region, positions) in enumerate(zip(regions.tolist(), kept, strict=True))
-            if region in self.gaussians and len(positions)
-        }
-        is_observed = np.array([len(positions) > 0 for positions in kept])
-        return Inputs(
-            features,
-            categories,
-            np.concatenate(probs),
-            self.unseen[regions].copy(),
-            gaussians,
-            self.is_binomial[regions] & is_observed,
-        )
+        return self.of(features, distributions, self.n_latents)
 
     def recentred(self, summary: list[np.ndarray], former: Inputs) -> list[np.ndarray]:
-        """What `summarize` said under `former`, about the means of these Gaussians instead."""
-        counts, *moments = summary
-        pairs = zip(self.gaussians.values(), former.gaussians.values(), moments, strict=True)
-        return [counts, *(new.recentred(part, old.means) for new, old, part in pairs)]
+        """What `summarize` would have found under these inputs, not under `former`."""
+        return [
+            summary[0],
+            *(
+                one.recentred(part, former.distributions[region])
+                for region, one, part in self._with_summaries(summary)
+            ),
+        ]
 
-    def with_unseen(self, counts: np.ndarray, pseudocount: float) -> Inputs:
-        """The same distributions, with the unseen mass that `updated` finds for these counts."""
-        unseen = self.replaced(gaussians={}).updated([counts], pseudocount).unseen
-        return self.replaced(unseen=unseen)
+    def with_unseen(self, summary: list[np.ndarray], pseudocount: float) -> Inputs:
+        """The same distributions, with the unseen mass that `updated` finds for this summary."""
+        _, unseen = self.tables.updated(self.probs, self.unseen, summary[0], pseudocount)
+        distributions = {
+            region: one.with_unseen(part, pseudocount)
+            for region, one, part in self._with_summaries(summary)
+        }
+        return self.replaced(unseen=unseen, distributions=distributions)
 
     def with_scales(self, scales: np.ndarray) -> Inputs:
-        """The same distributions, whose floor and shrinkage refer to other scales.
+        """The same distributions, kept from degenerating in view of other scales.
 
         Parameters
         ----------
         scales : (n_features,)
             Standard deviation of each column; those of categories are not used.
         """
-        gaussians = {
-            region: gaussian.with_scales(scales[self.features[region]])
-            for region, gaussian in self.gaussians.items()
-        }
-        return self.replaced(gaussians=gaussians)
+        return self._each(lambda region, one: one.with_scales(scales[self.features[region]]))
 
     def with_margins(self, is_empty: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> Inputs:
         """The same distributions, but for columns of which training rows show nothing.
@@ -486,65 +466,29 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         """
         if not is_empty.any():
             return self
-        probs, unseen, gaussians = self.probs.copy(), self.unseen.copy(), dict(self.gaussians)
-        even = np.repeat(1.0 / np.maximum(self.n_categories, 1), self.n_categories)
-        even = np.repeat(even[:, None], probs.shape[1], axis=1)
-        if len(self.binomials):
-            half = np.full((len(self.binomials), probs.shape[1]), 0.5)
-            even[self.binomials.rows] = self.binomials.masses(half)
-        for region, features in enumerate(self.features):
-            columns = np.asarray(features, np.int64)
-            if not is_empty[columns].any():
-                continue
-            if region in gaussians:
-                gaussians[region] = gaussians[region].with_margins(
-                    is_empty[columns], centres[columns], scales[columns]
-                )
-            else:
-                rows = slice(self.start[region], self.start[region + 1])
-                probs[rows] = even[rows]
-                unseen[region] = 1.0 / self.n_categories[region]
-        return self.replaced(probs=probs, unseen=unseen, gaussians=gaussians)
+        shows_nothing = np.array([is_empty[columns].any() for columns in self.features])
+        probs, unseen = self.tables.evened(self.probs, self.unseen, shows_nothing)
 
-    def _reduced(
-        self, operation: np.ufunc, per_category: np.ndarray
-    ) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-        """Sums, say, over the categories of each region that has some, and a map back."""
-        occupied = self.n_categories > 0
-        if not occupied.any():
-            return per_category[:0], lambda totals: totals
-        totals = operation.reduceat(per_category, self.start[:-1][occupied])
-        return totals, lambda totals: np.repeat(totals, self.n_categories[occupied], axis=0)
+        def change(region: int, one: InputDistribution) -> InputDistribution:
+            own = self.features[region]
+            if not is_empty[own].any():
+                return one
+            return one.with_margins(is_empty[own], centres[own], scales[own])
+
+        return self.replaced(probs=probs, unseen=unseen)._each(change)
 
     def free_parameters(self) -> list[np.ndarray]:
-        """Arrays of real numbers that say the same: logarithms of probabilities (those of levels
-        mean nothing), log-odds of binomials, and those of the Gaussians; see
-        `Gaussian.free_parameters`.
-        """
-        log_odds = self.binomials.log_odds(self.probs[self.binomials.rows])
-        of_gaussians = (stack.free_parameters() for _, stack in self._stacks())
-        return [np.log(self.probs), log_odds, *chain.from_iterable(of_gaussians)]
+        """Arrays of real numbers that say the same: those of the tables, then the others'."""
+        of_tables = self.tables.free_parameters(self.probs)
+        return [*of_tables, *stacks.free_parameters(self.distributions)]
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
         """The inputs with other `free_parameters`; probabilities are normalised."""
-        logits, log_odds, *of_gaussians = parameters
-        largest, spread = self._reduced(np.maximum, logits)
-        probs = np.exp(logits - spread(largest))
-        totals, spread = self._reduced(np.add, probs)
-        probs = np.maximum(probs / spread(totals), WEIGHT_FLOOR)
-        probs[self.binomials.rows] = self.binomials.masses(expit(log_odds))
-        gaussians = dict(self.gaussians)
-        pairs = zip(of_gaussians[::2], of_gaussians[1::2], strict=True)
-        for (regions, stack), pair in zip(self._stacks(), pairs, strict=True):
-            moved = stack.with_free_parameters(*pair)
-            for i, region in enumerate(regions):
-                states = slice(i * probs.shape[1], (i + 1) * probs.shape[1])
-                gaussians[region] = replace(
-                    gaussians[region],
-                    means=moved.means[states],
-                    covariances=moved.covariances[states],
-                )
-        return self.replaced(probs=probs, gaussians=gaussians)
+        logits, log_odds, *rest = parameters
+        return self.replaced(
+            probs=self.tables.from_free_parameters(logits, log_odds),
+            distributions=stacks.with_free_parameters(self.distributions, rest),
+        )
 
     def free_gradient(self, summary: list[np.ndarray]) -> list[np.ndarray]:
         """Gradient in `free_parameters` of the sum of counts times log likelihoods.
@@ -554,21 +498,5 @@ class Inputs(Sequence["Categorical | Gaussian | None"]):
         summary : list
             What `summarize` makes of the counts, which may be negative.
         """
-        counts, *moments = summary
-        totals, spread = self._reduced(np.add, counts)
-        of_probs = counts - self.probs * spread(totals)
-        levels = self.binomials.rows
-        of_log_odds = self.binomials.gradient(counts[levels], self.probs[levels])
-        of_probs[levels] = 0.0
-        gradient = [of_probs, of_log_odds]
-        of_region = dict(zip(self.gaussians, moments, strict=True))
-        for regions, stack in self._stacks():
-            gradient += stack.free_gradient(np.concatenate([of_region[r] for r in regions]))
-        return gradient
-
-    def _stacks(self) -> list[tuple[list[int], Gaussian]]:
-        """The Gaussians, those over as many columns as one, and the regions of each."""
-        regions: dict[int, list[int]] = {}
-        for region, gaussian in self.gaussians.items():
-            regions.setdefault(gaussian.means.shape[1], []).append(region)
-        return [(part, stacked([self.gaussians[r] for r in part])) for part in regions.values()]
+        of_tables = self.tables.free_gradient(self.probs, summary[0])
+        return [*of_tables, *stacks.free_gradient(self.distributions, summary[1:])]
