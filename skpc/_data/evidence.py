@@ -23,15 +23,16 @@ class Evidence:
     """What the rows of a table show each region, as *symbols* that number distinct cases.
 
     For a categorical region with V categories the symbols are 0 to V - 1 for them, V for a
-    missing value and V + 1 for a value never seen. For a continuous one they number the
-    distinct vectors in these rows.
+    missing value and V + 1 for a value never seen. For one of numbers, or of several columns,
+    they number the distinct vectors in these rows.
 
     Attributes
     ----------
     symbols : (n_regions, n) int32 array or SparseSymbols
     n_symbols : (n_regions,)
     values : tuple of n_regions (n_symbols, m) arrays or None
-        The vectors that symbols stand for, sorted, NaN missing; None for categories.
+        The vectors that symbols stand for, sorted, NaN missing; None for the categories of one
+        column. A value of a discrete column that is none of its categories was never seen.
     """
 
     symbols: Symbols
@@ -46,10 +47,19 @@ class Evidence:
         """The symbols and what they stand for, without any rows."""
         return replace(self, symbols=np.empty((len(self.n_symbols), 0), np.int32))
 
-    def column(self, region: int) -> np.ndarray:
-        """The values (n,) of a continuous region of one column."""
+    def column(self, region: int, categories: np.ndarray | None = None) -> np.ndarray:
+        """The values (n,) of a region of one column, infinite where one was never seen.
+
+        Parameters
+        ----------
+        region : int
+        categories : (n_categories,) or None
+            Those of the column if it is discrete.
+        """
         vectors = self.values[region]
-        assert vectors is not None
+        if vectors is None:
+            assert categories is not None
+            vectors = np.append(categories, [np.nan, np.inf])[:, None]
         return vectors[region_symbols(self.symbols, region), 0]
 
     def weights_of(self, region: int, weights: np.ndarray) -> np.ndarray:
@@ -57,13 +67,16 @@ class Evidence:
         symbols = region_symbols(self.symbols, region)
         return np.bincount(symbols, weights, self.n_symbols[region])
 
-    def grouped(self, features: Sequence[np.ndarray]) -> Evidence:
+    def grouped(
+        self, features: Sequence[np.ndarray], categories: Sequence[np.ndarray | None]
+    ) -> Evidence:
         """The evidence of regions that observe several of these, or none, one column each.
 
         Parameters
         ----------
         features : per new region, the numbers of the old ones it takes together; regions of
             different trees may take the same
+        categories : per old region, its categories, or None if its column is continuous
         """
         if all(list(columns) == [region] for region, columns in enumerate(features)):
             return self
@@ -79,7 +92,7 @@ class Evidence:
                 n_symbols[region] = self.n_symbols[columns[0]]
                 values[region] = self.values[columns[0]]
             elif len(columns) > 1:
-                rows = np.stack([self.column(j) for j in columns], axis=1)
+                rows = np.stack([self.column(j, categories[j]) for j in columns], axis=1)
                 vectors, merged[region] = _distinct_vectors(rows)
                 values[region], n_symbols[region] = vectors, len(vectors)
         if isinstance(self.symbols, SparseSymbols) and not merged:

@@ -10,7 +10,7 @@ import numpy as np
 
 from skpc._data.distinct import distinct_rows, pack
 from skpc._data.evidence import Evidence, encode
-from skpc._data.scope import COMPOSITE, NOTHING, Scope
+from skpc._data.scope import COMPOSITE, GAUSSIAN, NOTHING, Scope
 from skpc._data.sparse_symbols import take_rows
 
 
@@ -105,7 +105,7 @@ class Rows:
         features : per new region, the numbers of the old ones that it takes together; these
             observe one column each, and regions of different trees may take the same
         """
-        evidence = self.evidence.grouped(features)
+        evidence = self.evidence.grouped(features, [scope.categories for scope in self.scopes])
         if evidence is self.evidence:
             return self
         scopes = tuple(_joined([self.scopes[j] for j in columns]) for columns in features)
@@ -138,6 +138,6 @@ def _joined(scopes: Sequence[Scope]) -> Scope:
     if len(scopes) == 1:
         return scopes[0]
     columns = np.concatenate([scope.columns for scope in scopes])
-    kinds = {scope.kind for scope in scopes}
-    kind = kinds.pop() if len(kinds) == 1 else COMPOSITE
+    is_gaussian = all(scope.kind == GAUSSIAN for scope in scopes)
+    kind = GAUSSIAN if is_gaussian else COMPOSITE  # the others describe one column
     return Scope(columns, kind, None, tuple(scopes))

@@ -25,7 +25,7 @@ from skpc._estimators.settings import (
     refuse_inert,
     same_setting,
 )
-from skpc._tables.column import TYPES, column_name
+from skpc._tables.column import column_name
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
@@ -205,9 +205,10 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         from a cluster of the rows of its own. Other structures have one tree.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
-        Continuous columns that share a latent variable and a full covariance: found from
-        their correlations (joined where the gain in likelihood exceeds the Bayesian
-        information criterion's price), given by names or positions, or none. In EM a state's
+        Columns that share a latent variable, given by names or positions, or none. "auto" finds
+        continuous ones from their correlations (joined where the gain in likelihood exceeds
+        the Bayesian information criterion's price). Continuous columns alone share a full
+        covariance; columns of a group with others are independent given its state. In EM a state's
         covariance is averaged with that of all states together, as if that came from 10 rows,
         and its variance is at least 1e-6 times that of the column, in every direction.
 
@@ -354,7 +355,7 @@ class SharpPCDensity(QueryMixin, DocumentedMixin, DensityMixin, StoredMixin, Bas
         "pseudocount": [Interval(Real, 0, None, closed="left")],
         "init": [StrOptions({"cluster", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "feature_types": ["array-like", dict, StrOptions({"auto", *TYPES})],
+        "feature_types": ["array-like", dict, str],
         "structure": ["array-like", StrOptions({"chow-liu", "chain", "star", "rat"})],
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],

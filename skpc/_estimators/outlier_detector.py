@@ -13,7 +13,6 @@ from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
-from skpc._data.scope import GAUSSIAN
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
@@ -275,7 +274,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
         seeds = check_random_state(template.random_state)
         seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
-        if any(column.type == GAUSSIAN for column in columns.columns):
+        if any(column.categories is None for column in columns.columns):
             # No new row repeats a row of numbers: a copy in another fold would give it away.
             folds = weights * fold_weights(np.ones(len(weights)), _N_FOLDS, seed)
         else:

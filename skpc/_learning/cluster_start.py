@@ -17,7 +17,9 @@ import numpy as np
 from skpc._circuit.circuit import Circuit, random_circuit
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._circuit.tree import depths_of
+from skpc._data.evidence import symbols_of
 from skpc._data.rows import Rows
+from skpc._data.scope import COMPOSITE
 from skpc._data.units import units_of
 from skpc._kernels import splits as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
@@ -101,15 +103,37 @@ def _projections(rows: Rows, region: int, random_state: np.random.RandomState) -
 
     A missing value adds nothing, as does a category never seen.
     """
-    counts = rows.weights_of(region)
-    vectors = rows.evidence.values[region]
+    counts, vectors = rows.weights_of(region), rows.evidence.values[region]
     if vectors is None:
-        table = random_state.standard_normal((_N_AXES, len(counts)))
-        counts = counts[:-2]
-        mean = table[:, :-2] @ counts / max(counts.sum(), _LEAST_TOTAL)
-        table[:, :-2] -= mean[:, None]
-        table[:, -2:] = 0.0
-        return table.astype(np.float32)
+        return _projected_categories(counts, random_state).astype(np.float32)
+    scope = rows.scopes[region]
+    if scope.kind != COMPOSITE:
+        return _projected_numbers(vectors, counts, random_state).astype(np.float32)
+    total = np.zeros((_N_AXES, len(vectors)))
+    for column, part in zip(vectors.T, scope.parts, strict=True):
+        if part.categories is None:
+            total += _projected_numbers(column[:, None], counts, random_state)
+        else:
+            symbols = symbols_of(column, part.categories)
+            of_symbols = np.bincount(symbols, counts, len(part.categories) + 2)
+            total += _projected_categories(of_symbols, random_state)[:, symbols]
+    return total.astype(np.float32)
+
+
+def _projected_categories(counts: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
+    """Random projections (_N_AXES, n_symbols) of categories; the last two symbols are none."""
+    table = random_state.standard_normal((_N_AXES, len(counts)))
+    counts = counts[:-2]
+    mean = table[:, :-2] @ counts / max(counts.sum(), _LEAST_TOTAL)
+    table[:, :-2] -= mean[:, None]
+    table[:, -2:] = 0.0
+    return table
+
+
+def _projected_numbers(
+    vectors: np.ndarray, counts: np.ndarray, random_state: np.random.RandomState
+) -> np.ndarray:
+    """Random projections (_N_AXES, n) of vectors (n, m) of numbers, each column scaled."""
     seen = ~np.isnan(vectors)
     totals = np.maximum(counts @ seen, _LEAST_TOTAL)
     filled = np.where(seen, vectors, 0.0)
@@ -118,7 +142,7 @@ def _projections(rows: Rows, region: int, random_state: np.random.RandomState) -
     deviations = np.sqrt(counts @ centred**2 / totals)
     axes = random_state.standard_normal((_N_AXES, vectors.shape[1]))
     scaled = np.clip(centred / np.where(deviations > 0, deviations, 1.0), -_FARTHEST, _FARTHEST)
-    return (scaled @ axes.T).T.astype(np.float32)
+    return (scaled @ axes.T).T
 
 
 def _gather_neighbours(points: np.ndarray, parents: np.ndarray) -> None:

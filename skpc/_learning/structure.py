@@ -9,8 +9,8 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.tree import neighbours_of, rooted
-from skpc._data.evidence import Evidence
 from skpc._data.rows import Rows
+from skpc._data.scope import GAUSSIAN
 from skpc._data.sparse_symbols import Symbols, dense_rows
 from skpc._data.units import units_of
 from skpc._kernels.patterns import merge_codes
@@ -114,7 +114,7 @@ def learn_structure(
     if not isinstance(kind, str):
         return [np.array([j]) for j in range(n_columns)], given_parents(kind, n_columns)
     if groups is None:
-        groups = [] if kind == "chain" else correlated_groups(evidence, weights, n_latents)
+        groups = [] if kind == "chain" else correlated_groups(rows, n_latents)
     taken = {j for group in groups for j in group}
     singles = [[j] for j in range(n_columns) if j not in taken]
     features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
@@ -135,23 +135,23 @@ def learn_structure(
             parents[parents[0]] = -1
             return features, parents
         edges = maximum_spanning_tree(information)
-    grouped = evidence.grouped(features)
+    grouped = rows.grouped(features).evidence
     root = best_root(edges, grouped.symbols, grouped.n_symbols)
     return features, rooted(edges, len(features), root)
 
 
-def correlated_groups(evidence: Evidence, weights: np.ndarray, n_latents: int) -> list[list[int]]:
-    """Groups of continuous columns whose correlation is worth its parameters.
+def correlated_groups(rows: Rows, n_latents: int) -> list[list[int]]:
+    """Groups of Gaussian columns whose correlation is worth its parameters.
 
     Two columns with correlation rho gain -n/2 log(1 - rho^2) nats of likelihood by a shared
     covariance, and cost one parameter a latent state: they are joined where the gain exceeds
     the Bayesian information criterion's price, the strongest first, up to a largest size.
     """
-    columns = [j for j, values in enumerate(evidence.values) if values is not None]
+    columns = [j for j, scope in enumerate(rows.scopes) if scope.kind == GAUSSIAN]
     if len(columns) < 2:
         return []
-    X = np.stack([evidence.column(j) for j in columns], axis=1)
-    squared, totals = _squared_correlations(X, weights)
+    X = np.stack([rows.evidence.column(j) for j in columns], axis=1)
+    squared, totals = _squared_correlations(X, rows.weights)
     with np.errstate(divide="ignore"):
         gain = -0.5 * totals * np.log1p(-np.minimum(squared, 1.0))
     worth = gain - 0.5 * n_latents * np.log(np.maximum(totals, 1.0))

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +16,10 @@ from skpc._tables import frames
 from skpc._tables.cells import Cells
 from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
 
-TYPES = CATEGORICAL, BINOMIAL, GAUSSIAN
+if TYPE_CHECKING:
+    from skpc._circuit.inputs.base import InputDistribution
+
+_DISCRETE = CATEGORICAL, BINOMIAL
 _MOST_CATEGORIES = 32
 _NEAR_LIMIT = 0.8, 1.25
 _MANY_LABELS = 1_000
@@ -24,6 +27,18 @@ _MANY_LEVELS = 10_000
 _LEAST_NAMES = 10
 _SHARE_OF_NAMES = 0.9
 _LARGEST = 1e150
+
+
+def _kinds() -> dict[str, type[InputDistribution]]:
+    from skpc._circuit.inputs.base import KINDS  # which imports Numba
+
+    return KINDS
+
+
+def known_types() -> tuple[str, ...]:
+    """The types that a column may have: kinds of input distributions, by name."""
+    others = (name for name, kind in _kinds().items() if kind.is_type and name not in _DISCRETE)
+    return *_DISCRETE, *others
 
 
 def column_name(names: Sequence[Any] | None, j: int) -> str:
@@ -39,7 +54,8 @@ class Column:
 
     Attributes
     ----------
-    type : "categorical", "binomial" or "gaussian"
+    type : str
+        One of `known_types`.
     categories : (n_categories,) float64 or None
         Sorted values in the matrix, consecutive integers if it is binomial; None if the column is
         Gaussian.
@@ -68,12 +84,12 @@ class Column:
             vars(self).update(
                 attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
             )
-            if self.type not in TYPES or not isinstance(self.dtype, tuple):
+            if self.type not in known_types() or not isinstance(self.dtype, tuple):
                 raise ValueError(f"its type is {shown(self.type)}, made of {shown(self.dtype)}.")
             if not isinstance(self.numbers, Numbers if self.labels is None else type(None)):
                 raise ValueError("it must have either labels or a kind of numbers.")
-            if (self.categories is None) != (self.type == GAUSSIAN):
-                raise ValueError("it must have categories just if it is not Gaussian.")
+            if (self.categories is None) == (self.type in _DISCRETE):
+                raise ValueError("it must have categories just if it is discrete.")
             if self.categories is not None:
                 categories = checked_array(self.categories, "categories", float, (None,))
                 vars(self).update(categories=categories)
@@ -91,7 +107,7 @@ def wanted_types(
     feature_types: str | Sequence[str] | Mapping[Any, str], names: Any, n_columns: int
 ) -> list[str]:
     """The type asked for of every column, or "auto"."""
-    allowed = ("auto", *TYPES)
+    allowed = ("auto", *known_types())
     if isinstance(feature_types, str):
         wanted = [feature_types] * n_columns
     elif isinstance(feature_types, Mapping):
@@ -151,15 +167,19 @@ def learn_column(
                 stacklevel=2,
             )
         wanted = CATEGORICAL if is_integer and len(distinct) <= _MOST_CATEGORIES else GAUSSIAN
-    if wanted == GAUSSIAN and np.abs(distinct).max() > _LARGEST:
+    if wanted not in _DISCRETE and np.abs(distinct).max() > _LARGEST:
         raise ValueError(
             f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
             f"in {name}. Rescale the column."
         )
     if wanted == BINOMIAL:
         return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
-    if wanted == GAUSSIAN:
-        return Column(GAUSSIAN, None, None, cells.numbers, cells.dtype)
+    if wanted != CATEGORICAL:
+        try:
+            _kinds()[wanted].check_values(distinct)
+        except ValueError as error:
+            raise ValueError(f"feature_types says {wanted!r} of {name}. {error}") from error
+        return Column(wanted, None, None, cells.numbers, cells.dtype)
     if cells.exact is not None:
         refuse_lost(cells.numbers, cells.exact, name)
     return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
@@ -167,8 +187,8 @@ def learn_column(
 
 def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
     """Type and categories of a column of labels."""
-    if wanted == GAUSSIAN:
-        raise ValueError(f"feature_types says 'gaussian' of {name}, which holds labels.")
+    if wanted not in ("auto", *_DISCRETE):
+        raise ValueError(f"feature_types says {wanted!r} of {name}, which holds labels.")
     if wanted == BINOMIAL and not cells.is_ordered:
         raise ValueError(
             f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "

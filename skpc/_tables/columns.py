@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
 from skpc._checks import attributes, checked_array, reading, shown
-from skpc._data.scope import BINOMIAL, GAUSSIAN, Scope
+from skpc._data.scope import Scope
 from skpc._tables import frames
 from skpc._tables.cells import Cells, refuse_time
 from skpc._tables.column import (
@@ -194,12 +194,12 @@ class Columns:
         return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
 
     def groups(self, feature_groups: Any) -> list[list[int]] | None:
-        """The groups of continuous columns asked for, as positions; None to find them.
+        """The groups of columns asked for, as positions; None to find them.
 
         Raises
         ------
         ValueError
-            If a column is unknown, categorical, or in two groups.
+            If a column is unknown or in two groups.
         """
         if feature_groups is None:
             return []
@@ -217,14 +217,9 @@ class Columns:
         ]
         members = [j for group in groups for j in group]
         for j in members:
-            name = column_name(self.names, j)
             if members.count(j) > 1:
+                name = column_name(self.names, j)
                 raise ValueError(f"feature_groups has {name} more than once.")
-            if self.columns[j].type != GAUSSIAN:
-                raise ValueError(
-                    f"feature_groups has {name}, which is {self.columns[j].type}: only continuous "
-                    "columns can be grouped."
-                )
         return [group for group in groups if len(group) > 1]
 
     def to_matrix(self, X: Any) -> np.ndarray:

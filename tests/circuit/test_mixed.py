@@ -444,14 +444,14 @@ def test_groups_are_the_pairs_that_pay(n_latents, weighted):
     n_groups, labels = connected_components(worth_joining(X, weights, n_latents))
     expected = [np.flatnonzero(labels == g).tolist() for g in range(n_groups)]
     expected = [group for group in expected if len(group) > 1]
-    assert sorted(correlated_groups(evidence_of(X), weights, n_latents)) == expected
+    assert sorted(correlated_groups(rows_of(evidence_of(X), weights), n_latents)) == expected
 
 
 def test_more_states_ask_for_more_correlation():
     rng = np.random.default_rng(0)
     x = rng.normal(size=100)
     X = np.stack([x, x + 2 * rng.normal(size=100)], axis=1)
-    found = [correlated_groups(evidence_of(X), np.ones(100), k) for k in (1, 100)]
+    found = [correlated_groups(rows_of(evidence_of(X), np.ones(100)), k) for k in (1, 100)]
     assert found == [[[0, 1]], []]
 
 
@@ -459,15 +459,15 @@ def test_a_correlation_counts_only_rows_that_show_both():
     x = np.random.default_rng(0).normal(size=60)
     X = np.stack([x, x, x], axis=1)
     X[:30, 0] = X[30:, 1] = np.nan
-    groups = correlated_groups(evidence_of(X[:, :2]), np.ones(60), 1)
+    groups = correlated_groups(rows_of(evidence_of(X[:, :2]), np.ones(60)), 1)
     assert groups == []
-    assert correlated_groups(evidence_of(X), np.ones(60), 1) == [[0, 1, 2]]
+    assert correlated_groups(rows_of(evidence_of(X), np.ones(60)), 1) == [[0, 1, 2]]
 
 
 def test_groups_have_at_most_forty_columns():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 1)) + 0.1 * rng.normal(size=(50, 60))
-    groups = correlated_groups(evidence_of(X), np.ones(50), 1)
+    groups = correlated_groups(rows_of(evidence_of(X), np.ones(50)), 1)
     assert 20 < max(map(len, groups)) <= 40
     assert len({j for group in groups for j in group}) == sum(map(len, groups))
 
@@ -477,7 +477,7 @@ def test_categorical_columns_are_never_grouped():
     X = np.repeat(rng.integers(0, 5, (80, 1)), 3, axis=1).astype(float)
     columns = [np.array([j]) for j in range(3)]
     evidence = encode(X, columns, [None, np.arange(5.0), None])
-    assert correlated_groups(evidence, np.ones(80), 1) == [[0, 2]]
+    assert correlated_groups(rows_of(evidence), 1) == [[0, 2]]
 
 
 def test_groups_are_given_by_name_or_position():
@@ -495,7 +495,6 @@ def test_no_groups():
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ([["x", "colour"]], r"feature_groups has column 'colour', which is categorical"),
         ([["x", "y"], ["z", "x"]], r"feature_groups has column 'x' more than once"),
         ([["x", "w"]], r"feature_groups names 'w', which is neither"),
         ([[0, 5]], r"feature_groups names 5, which is neither"),

@@ -1,5 +1,5 @@
 """Input distributions: one file for each kind, and one for those of all regions together."""
 
-from skpc._circuit.inputs import gaussian, table  # which make their kinds known
+from skpc._circuit.inputs import composite, gaussian, table  # which make their kinds known
 
-__all__ = ["gaussian", "table"]
+__all__ = ["composite", "gaussian", "table"]

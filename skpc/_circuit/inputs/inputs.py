@@ -298,7 +298,7 @@ class Inputs(Sequence["InputDistribution | None"]):
     def _with_vectors(
         self, evidence: Evidence
     ) -> Iterator[tuple[int, InputDistribution, np.ndarray]]:
-        """The regions without tables, their distributions, and the vectors of their symbols."""
+        """Each region without a table, its distribution, and the vectors of its symbols."""
         for region, distribution in self.distributions.items():
             vectors = evidence.values[region]
             assert vectors is not None
@@ -383,7 +383,7 @@ class Inputs(Sequence["InputDistribution | None"]):
     def _with_summaries(
         self, summary: list[np.ndarray]
     ) -> Iterator[tuple[int, InputDistribution, np.ndarray]]:
-        """The regions without tables, their distributions, and the parts of a summary."""
+        """Each region without a table, its distribution, and its part of a summary."""
         pairs = zip(self.distributions.items(), summary[1:], strict=True)
         return ((region, one, part) for (region, one), part in pairs)
 
@@ -412,10 +412,8 @@ class Inputs(Sequence["InputDistribution | None"]):
         Parameters
         ----------
         regions : (m,)
-        features : m arrays
-            The new numbers of their columns.
-        kept : m arrays
-            Positions, among the columns of a region, of those that it still observes.
+        features, kept : m arrays
+            The new numbers of a region's columns, and the positions that they had in it.
         """
         distributions = [
             self[region].marginal(positions) if len(positions) else None
