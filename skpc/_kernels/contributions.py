@@ -367,6 +367,8 @@ def posteriors(
             parent = parent_of[position]
             if parent < 0:
                 tree += 1
+                while patterns.roots[tree] != order[position]:  # trees may have none of these
+                    tree += 1
             else:
                 codes[position] = codes[parent]
             flow = flows[position]
