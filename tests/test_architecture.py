@@ -21,6 +21,7 @@ LAYERS = """
     plotting
     __init__
     _estimators datasets
+    circuit
     _learning _queries curvature _tables
     _passes
     _circuit

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import skpc
+import skpc.circuit
 import skpc.curvature
 import skpc.datasets
 import skpc.plotting
@@ -33,6 +34,7 @@ def test_the_api_lists_everything_public():
     )
     public = {
         *skpc.__all__,
+        *skpc.circuit.__all__,
         *skpc.curvature.__all__,
         *skpc.datasets.__all__,
         *skpc.plotting.__all__,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from skpc._checks import attributes, check_finite, checked_array, reading
+from skpc._checks import checked_array, reading, shown
 from skpc._circuit.inputs.inputs import Inputs
+from skpc._circuit.stored import attributes_from, description, flattened, unflattened
 from skpc._circuit.tree import depths_of, tree_of_region
 from skpc._data.rows import Rows
 
@@ -25,20 +26,34 @@ class Circuit:
     c has S_c,k = sum_j W_c[k, j] P_c,j, and p(x) = sum_k pi_k P_root,k. Several trees, each
     over all columns, are mixed under one root sum node: that sum is then over all roots.
 
-    Attributes
+    Estimators have one as ``circuit_``, and `skpc.circuit.from_dict` makes one of plain data. Its
+    arrays may be read, and must not be changed.
+
+    Parameters
     ----------
-    parents : (n_regions,) int
+    parents : ndarray of shape (n_regions,)
         Parent of each region, -1 at a root.
     features : tuple of n_regions int arrays
         Columns that each region observes; may be empty.
-    root_weights : (n_roots * n_latents,)
+    root_weights : ndarray of shape (n_roots * n_latents,)
         Distribution pi of the root's latent variable; of the roots in the order of regions.
-    sum_weights : (n_regions, n_latents, n_latents)
+    sum_weights : ndarray of shape (n_regions, n_latents, n_latents)
         ``[c, k, j]`` is the probability of state j at region c given state k at its
         parent; rows sum to one. A root's entry is the identity and not used.
     inputs : sequence of n_regions input distributions
         ``inputs[r].log_prob(X[:, features[r]])`` is (n, n_latents), in nats; None where
         nothing is observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> circuit.n_regions, circuit.n_features, circuit.n_latents, circuit.n_parameters
+    (2, 2, 2, 7)
+    >>> circuit.roots, circuit.parents
+    (array([0]), array([-1,  0]))
     """
 
     parents: np.ndarray
@@ -58,6 +73,11 @@ class Circuit:
         return self.sum_weights.shape[1]
 
     @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return 1 + max(int(columns.max(initial=-1)) for columns in self.features)
+
+    @property
     def roots(self) -> np.ndarray:
         """Indices of the root regions: one in a hidden Chow-Liu tree."""
         return np.flatnonzero(self.parents < 0)
@@ -72,15 +92,27 @@ class Circuit:
     def __post_init__(self) -> None:
         self._check_arrays()
 
+    def __getstate__(self) -> dict[str, Any]:
+        return flattened(to_dict(self))
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading("circuit"):
-            vars(self).update(attributes(state, tuple(self.__dataclass_fields__)))
-            self.check()
+            vars(self).update(vars(from_dict(unflattened(state))))
 
     def replaced(self, **changes: Any) -> Circuit:
-        """The same circuit but for these parameters.
+        """Make the same circuit but for these parameters.
 
         Unlike with `dataclasses.replace` nothing is checked: learning makes one every mini-batch.
+
+        Parameters
+        ----------
+        **changes : arrays or Inputs
+            New values of parameters, by name.
+
+        Returns
+        -------
+        Circuit
+            With the other arrays shared.
         """
         circuit = object.__new__(type(self))
         vars(circuit).update(vars(self), **changes)
@@ -90,6 +122,7 @@ class Circuit:
         """Raise ValueError if arrays are not such that kernels stay within them."""
         parents = checked_array(self.parents, "parents", int, (None,))
         n_regions = len(parents)
+        _check_trees(parents)
         sum_weights = checked_array(self.sum_weights, "sum_weights", float, (None, None, None))
         n_latents = sum_weights.shape[1]
         if sum_weights.shape != (n_regions, n_latents, n_latents) or not n_latents:
@@ -117,9 +150,6 @@ class Circuit:
                 f"root_weights must have shape {(n_roots * n_latents,)} for {n_roots} "
                 f"roots and {n_latents} latent states; got {root_weights.shape}."
             )
-        is_tree = n_roots > 0 and parents.min() >= -1 and parents.max() < n_regions
-        if not is_tree or (depths_of(parents) >= n_regions).any():
-            raise ValueError(f"parents must describe trees, each with a root (-1); got {parents}.")
         features = tuple(
             checked_array(columns, f"features of region {region}", int, (None,))
             for region, columns in enumerate(self.features)
@@ -135,32 +165,135 @@ class Circuit:
     def check(self) -> None:
         """Raise ValueError if this is not a smooth, decomposable, normalised circuit."""
         self._check_arrays()
-        below = self.sum_weights[self.parents >= 0]
-        check_finite(self.sum_weights, "sum_weights")
-        if self.sum_weights.min() < 0 or self.sum_weights.max() > 1 + _ROUNDING:  # a root's too
-            raise ValueError("sum_weights must be strictly positive, and at most 1.")
-        for name, weights in ("root_weights", self.root_weights), ("sum_weights", below):
-            if not (weights > 0).all():
-                raise ValueError(f"{name} must be strictly positive.")
-            if weights.size and abs(weights.sum(axis=-1) - 1).max() > _ROUNDING:
-                raise ValueError(f"{name} must sum to one over its last axis.")
+        weights = self.sum_weights
+        is_off = ~((weights >= 0) & (weights <= 1 + _ROUNDING))  # a root's too, and NaN
+        is_off |= (weights <= 0) & (self.parents >= 0)[:, None, None]
+        if is_off.any():
+            region = int(is_off.any(axis=(1, 2)).argmax())
+            raise ValueError(
+                "sum_weights must be strictly positive, and at most 1; got "
+                f"{shown(weights[region][is_off[region]][0])} of region {region}. Give what is "
+                "impossible 1e-30."
+            )
+        is_off = (np.abs(weights.sum(axis=-1) - 1) > _ROUNDING) & (self.parents >= 0)[:, None]
+        if is_off.any():
+            region = int(is_off.any(axis=1).argmax())
+            raise ValueError(
+                "sum_weights must sum to one over its last axis; got "
+                f"{shown(weights[region].sum(axis=-1)[is_off[region]][0])} of region {region}. "
+                "Divide them by their sums."
+            )
+        if not (self.root_weights > 0).all():
+            raise ValueError(
+                f"root_weights must be strictly positive; got {shown(self.root_weights.min())}. "
+                "Give what is impossible 1e-30."
+            )
+        if not abs(self.root_weights.sum() - 1) <= _ROUNDING:
+            raise ValueError(
+                f"root_weights must sum to one over its last axis; got "
+                f"{shown(self.root_weights.sum())}. Divide them by their sum."
+            )
         self.inputs.check()
+        _check_columns(self)
+
+
+# What files call it, wherever it lives.
+Circuit.__module__ = "skpc.circuit"
+
+
+def to_dict(circuit: Circuit) -> dict[str, Any]:
+    """The circuit as plain data, once it is checked; see `skpc.circuit.to_dict`."""
+    old = circuit.inputs
+    try:  # somebody may have changed arrays
+        inputs = Inputs(
+            old.features, old.categories, old.probs, old.unseen, old.gaussians, old.is_binomial
+        )
+        circuit = replace(circuit, inputs=inputs)
+        circuit.check()
+    except Exception as error:
+        raise ValueError(f"This circuit was changed and cannot be written: {error}") from error
+    return description(circuit)
+
+
+def from_dict(data: Any) -> Circuit:
+    """The circuit that plain data describe; see `skpc.circuit.from_dict`."""
+    circuit = Circuit(**attributes_from(data))
+    circuit.check()
+    return circuit
+
+
+def _check_trees(parents: np.ndarray) -> None:
+    """Raise ValueError if parents do not describe trees."""
+    must = "parents must describe trees, each with a root (-1); got"
+    if not (parents < 0).any():
+        raise ValueError(
+            f"{must} no root among {len(parents)} regions. Give a region the parent -1."
+        )
+    is_off = (parents < -1) | (parents >= len(parents))
+    if is_off.any():
+        region = int(is_off.argmax())
+        raise ValueError(
+            f"{must} {parents[region]} for region {region}, and there are {len(parents)} regions, "
+            "counted from 0. Correct its parent."
+        )
+    is_circular = depths_of(parents) >= len(parents)
+    if is_circular.any():
+        region = int(is_circular.argmax())
+        for _ in range(len(parents)):  # it may only be below the circle
+            region = int(parents[region])
+        raise ValueError(
+            f"{must} {parents[region]} for region {region}, which is below itself. Correct its "
+            "parent."
+        )
 
 
 def _check_scopes(parents: np.ndarray, features: Sequence[np.ndarray]) -> None:
     """Raise ValueError if trees do not have the same columns, each of them once."""
-    tree_of = tree_of_region(parents)
-    scopes = []
-    for tree in range(len(np.unique(tree_of))):
-        regions = np.flatnonzero(tree_of == tree).tolist()
-        scope = np.sort(np.concatenate([features[region] for region in regions]))
-        if (scope[1:] == scope[:-1]).any():
-            raise ValueError("features must be disjoint: a column can have only one region.")
-        scopes.append(scope)
-    if any(not np.array_equal(scope, scopes[0]) for scope in scopes):
-        raise ValueError("features of each tree must be the same columns.")
-    if not np.array_equal(scopes[0], np.arange(len(scopes[0]))):
-        raise ValueError("features must be all columns from 0 to the last, each once.")
+    flat = np.concatenate(features)
+    region_of = np.repeat(np.arange(len(features)), [len(columns) for columns in features])
+    tree_of = tree_of_region(parents)[region_of]
+    order = np.lexsort((flat, tree_of))
+    is_again = (np.diff(flat[order]) == 0) & (np.diff(tree_of[order]) == 0)
+    if is_again.any():
+        i = is_again.argmax()
+        raise ValueError(
+            "features must be disjoint: a column can have only one region of a tree; got column "
+            f"{flat[order[i]]} in the regions {region_of[order[i]]} and {region_of[order[i + 1]]}."
+        )
+    columns, first, n_trees = np.unique(flat, return_index=True, return_counts=True)
+    is_off = n_trees != np.count_nonzero(parents < 0)
+    if is_off.any():
+        i = is_off.argmax()
+        raise ValueError(
+            "features of each tree must be the same columns; got column "
+            f"{columns[i]}, of region {region_of[first[i]]}, in {n_trees[i]} of the "
+            f"{np.count_nonzero(parents < 0)} trees."
+        )
+    is_off = columns != np.arange(len(columns))
+    if is_off.any():
+        i = is_off.argmax()
+        raise ValueError(
+            "features must be all columns from 0 to the last, each once; got "
+            f"{columns[i]}, of region {region_of[first[i]]}, and no column {i}."
+        )
+
+
+def _check_columns(circuit: Circuit) -> None:
+    """Raise ValueError if a column has other categories in one tree than in another."""
+    if len(circuit.roots) == 1:
+        return
+    first_with: dict[int, int] = {}
+    categories = circuit.inputs.categories
+    for region, columns in enumerate(circuit.features):
+        for column in columns.tolist():
+            first = first_with.setdefault(column, region)
+            own, other = categories[region], categories[first]
+            is_same = own is other if own is None or other is None else np.array_equal(own, other)
+            if not is_same:
+                raise ValueError(
+                    "a column must have the same categories in all trees, or be continuous in all;"
+                    f" got others for column {column} in the regions {first} and {region}."
+                )
 
 
 def random_circuit(

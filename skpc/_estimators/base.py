@@ -19,18 +19,13 @@ class DocumentedMixin:
 
 
 SKOPS_TRUSTED_TYPES = (
-    "skpc._circuit.circuit.Circuit",
+    "skpc.circuit.Circuit",
     "skpc._estimators.classifier.SharpPCClassifier",
     "skpc._tables.column.Column",
     "skpc._tables.columns.Columns",
     "skpc._estimators.density_cv.SharpPCDensityCV",
     "skpc._estimators.density.SharpPCDensity",
-    "skpc._circuit.inputs.composite.Composite",
-    "skpc._circuit.inputs.gaussian.Gaussian",
     "skpc._estimators.imputer.SharpPCImputer",
-    "skpc._circuit.inputs.inputs.Inputs",
-    "skpc._circuit.inputs.table.Binomial",
-    "skpc._circuit.inputs.table.Categorical",
     "skpc._tables.numbers.Numbers",
     "skpc._estimators.outlier_detector.SharpPCOutlierDetector",
 )

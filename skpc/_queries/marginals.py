@@ -18,10 +18,22 @@ from skpc._queries.posteriors import posterior_blocks
 class ConditionalMoments(NamedTuple):
     """Mean and variance of a continuous column given the rest of each row.
 
-    Attributes
+    Parameters
     ----------
     mean : ndarray of shape (n_samples,)
+        In the unit of the column.
     variance : ndarray of shape (n_samples,)
+        In its square.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import conditional
+    >>> X = np.random.default_rng(0).normal(5.0, 0.1, (60, 2))
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> conditional(circuit, [[np.nan, 5.0]], 0).mean.round(1)
+    array([5.])
     """
 
     mean: np.ndarray

@@ -270,36 +270,47 @@ def test_a_model_without_refit_can_be_persisted(tmp_path):
 # --- files that were tampered with -------------------------------------------------------
 
 
+class Stored:
+    """What a pickle has of an object: its class and its state, which may be another one."""
+
+    def __init__(self, kind, state):
+        self.kind, self.state = kind, state
+
+    def __reduce__(self):
+        return object.__new__, (self.kind,), self.state
+
+
+def parts_of(thing):
+    """What is stored of an object, a dict or a sequence, by keys or positions; or None."""
+    if isinstance(thing, Stored):
+        return thing.state
+    if isinstance(thing, dict):
+        return thing
+    if isinstance(thing, (tuple, list)):
+        return dict(enumerate(thing))
+    return thing.__getstate__() if type(thing).__module__.startswith("skpc.") else None
+
+
 def places(thing, path=()):
-    """Every array below an object, as a path of attributes, keys and positions."""
+    """Every array that is stored of an object, as a path of names, keys and positions."""
     if isinstance(thing, np.ndarray):
         yield path
-        return
-    if isinstance(thing, dict):
-        below = thing.items()
-    elif isinstance(thing, (tuple, list)):
-        below = enumerate(thing)
     else:
-        below = vars(thing).items() if type(thing).__module__.startswith("skpc.") else ()
-    for key, value in below:
-        yield from places(value, (*path, key))
+        for key, value in (parts_of(thing) or {}).items():
+            yield from places(value, (*path, key))
 
 
 def with_changed(thing, path, change):
-    """A shallow copy of an object, with something else at the end of a path."""
+    """A shallow copy of what is stored of an object, with something else at the end of a path."""
     if not path:
         return change(thing)
-    key, rest = path[0], path[1:]
+    parts = parts_of(thing)
+    parts = {**parts, path[0]: with_changed(parts[path[0]], path[1:], change)}
     if isinstance(thing, dict):
-        return {**thing, key: with_changed(thing[key], rest, change)}
+        return parts
     if isinstance(thing, (tuple, list)):
-        parts = list(thing)
-        parts[key] = with_changed(parts[key], rest, change)
-        return type(thing)(parts)
-    other = object.__new__(type(thing))
-    vars(other).update(vars(thing))
-    vars(other)[key] = with_changed(vars(thing)[key], rest, change)
-    return other
+        return type(thing)(parts.values())
+    return Stored(thing.kind if isinstance(thing, Stored) else type(thing), parts)
 
 
 def strided(values):
@@ -423,7 +434,7 @@ def arrays_of(model):
 
 def follow(thing, path):
     for key in path:
-        thing = thing[key] if isinstance(thing, (dict, list, tuple)) else vars(thing)[key]
+        thing = parts_of(thing)[key]
     return thing
 
 

@@ -1,0 +1,629 @@
+"""Circuits without estimators: to build, query, write and read one, and to learn from one.
+
+A :class:`Circuit` is what a fitted estimator has as ``circuit_``, and what :func:`from_dict` makes
+of plain data. Functions take values as its inputs know them: a matrix of numbers in which a
+category is its number, and NaN is missing. Estimators know how a table becomes such a matrix.
+Log-likelihoods are in nats; threads do not change a bit of any result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, issparse
+
+from skpc._checks import shown
+from skpc._circuit import circuit as _circuits
+from skpc._circuit import files as _files
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.export import to_cirkit
+from skpc._circuit.stored_inputs import by_region
+from skpc._data.distinct import distinct_rows
+from skpc._data.units import units_of
+from skpc._learning.em import EStep
+from skpc._passes import likelihood as _likelihood
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
+from skpc._queries import marginals as _marginals
+from skpc._queries import posteriors as _posteriors
+from skpc._queries import sampling as _sampling
+from skpc._queries.marginals import ConditionalMoments
+from skpc._threads import use_threads
+from skpc.curvature.parameters import checked_rows, work_of
+
+__all__ = [
+    "Circuit",
+    "ConditionalMoments",
+    "ExpectedCounts",
+    "conditional",
+    "expected_counts",
+    "from_dict",
+    "load",
+    "log_likelihood",
+    "marginal",
+    "mixture",
+    "posteriors",
+    "sample",
+    "save",
+    "to_cirkit",
+    "to_dict",
+]
+
+
+class ExpectedCounts(NamedTuple):
+    """What an E-step finds; sums are over rows, times their weights.
+
+    Parameters
+    ----------
+    log_likelihood : float
+        Sum of log p, in nats.
+    root : ndarray of shape (n_roots * n_latents,)
+        How often each state of each root is expected.
+    sums : ndarray of shape (n_regions, n_latents, n_latents)
+        ``[c, k, j]`` is how often state j of region c is expected below state k of its parent;
+        zero at a root.
+    inputs : list of n_regions ndarrays or None
+        For each region: of categories (V, n_latents), how often each is seen in each state; of
+        m continuous columns (n_latents, 1 + m + m * m), how often each state is expected, then the
+        sums of the deviations from its mean, then of their products, in the units of the
+        distribution; None where nothing is observed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import expected_counts
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> counts = expected_counts(circuit, X)
+    >>> counts.inputs[0].sum(axis=1)  # two zeros and two ones in the column of region 0
+    array([2., 2.])
+    """
+
+    log_likelihood: float
+    root: np.ndarray
+    sums: np.ndarray
+    inputs: list[np.ndarray | None]
+
+
+def log_likelihood(
+    circuit: Circuit, X: Any, *, n_jobs: int | None = None, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """Exact log-likelihood of what is observed in each row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    X : array-like or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    n_jobs : int or None, default=None
+        Threads; None means all there are. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In nats: log mass of categories, log density of continuous columns, their sum for both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import log_likelihood
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
+    >>> np.array_equal(log_likelihood(model.circuit_, X), model.score_samples(X))
+    True
+    """
+    X = _rows(circuit, X)
+    with use_threads(n_jobs, work_of(circuit, X)):
+        return _likelihood.log_likelihood(circuit, X, max_bytes=max_bytes)
+
+
+def sample(
+    circuit: Circuit,
+    n_samples: int = 1,
+    random_state: int | np.random.RandomState | None = None,
+    *,
+    given: Any = None,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Draw rows from the circuit, exactly.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    n_samples : int, default=1
+        Number of rows, of each row of `given` if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Where the randomness comes from; None gives new rows each time.
+    given : array-like or sparse matrix of shape (n_given, n_features), default=None
+        Rows to complete: what is missing, NaN, is drawn given the rest of the row.
+    n_jobs : int or None, default=None
+        Threads; None means all there are. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows of `given` are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_features) or (n_given * n_samples, n_features)
+        Values as the circuit's inputs know them; first the draws of the first row of `given`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import sample
+    >>> X = np.array([[0, 0], [1, 1]] * 20)
+    >>> model = SharpPCDensity(n_latents=2, mu=0, pseudocount=0, random_state=0).fit(X)
+    >>> sample(model.circuit_, 2, random_state=0, given=[[1, np.nan]])
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    _check_circuit(circuit)
+    if not isinstance(n_samples, Integral) or n_samples < 1:
+        raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+    generator = _generator(random_state)
+    if given is None:
+        with use_threads(n_jobs):
+            return _sampling.sample(circuit, int(n_samples), circuit.n_features, generator)
+    X = _rows(circuit, given, "given")
+    with use_threads(n_jobs, work_of(circuit, X)):
+        return _sampling.sample_given(circuit, X, int(n_samples), generator, max_bytes=max_bytes)
+
+
+def marginal(circuit: Circuit, columns: Sequence[int]) -> Circuit:
+    """The circuit over some of its columns: the others are summed out.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    columns : sequence of int
+        Which columns to keep, distinct; the first is column 0 of the smaller circuit.
+
+    Returns
+    -------
+    Circuit
+        Regions below which nothing is left are dropped.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import log_likelihood, marginal
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> smaller = marginal(circuit, [1])
+    >>> np.allclose(log_likelihood(smaller, [[1]]), log_likelihood(circuit, [[np.nan, 1]]))
+    True
+    """
+    _check_circuit(circuit)
+    chosen = _numbers_below(columns, "columns", circuit.n_features, "columns")
+    with use_threads(1):
+        return _marginals.marginal(circuit, chosen)
+
+
+def conditional(
+    circuit: Circuit,
+    X: Any,
+    column: int,
+    *,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray | ConditionalMoments:
+    """The distribution of one column given the other observed columns of each row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    X : array-like or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is missing. What rows show of `column`
+        itself does not matter.
+    column : int
+        Which column.
+    n_jobs : int or None, default=None
+        Threads; None means all there are. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of shape (n, n_categories), or ConditionalMoments
+        The probabilities of the column's categories, in their order, or the mean and variance of
+        a continuous column.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import conditional
+    >>> X = np.array([[0, 0], [1, 1]] * 20)
+    >>> circuit = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X).circuit_
+    >>> conditional(circuit, [[0, np.nan], [1, np.nan]], 1).round(2)
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    X = _rows(circuit, X)
+    (chosen,) = _numbers_below([column], "column", circuit.n_features, "columns").tolist()
+    with use_threads(n_jobs, work_of(circuit, X)):
+        return _marginals.conditional(circuit, X, chosen, max_bytes=max_bytes)
+
+
+def posteriors(
+    circuit: Circuit,
+    X: Any,
+    regions: Sequence[int],
+    *,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Find the probabilities of the latent states of some regions given each row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    X : array-like or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is missing.
+    regions : sequence of m int
+        Which regions, distinct.
+    n_jobs : int or None, default=None
+        Threads; None means all there are. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ndarray of shape (m, n, n_latents)
+        Of a state together with its tree: they sum to the tree's posterior probability, which is
+        one if there are no others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import posteriors
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> posteriors(circuit, X, [1, 0]).sum(axis=-1).round(12)
+    array([[1., 1., 1., 1.],
+           [1., 1., 1., 1.]])
+    """
+    X = _rows(circuit, X)
+    chosen = _numbers_below(regions, "regions", circuit.n_regions, "regions")
+    with use_threads(n_jobs, work_of(circuit, X)):
+        return _posteriors.posteriors(circuit, X, chosen, max_bytes=max_bytes)
+
+
+def expected_counts(
+    circuit: Circuit,
+    X: Any,
+    sample_weight: Any = None,
+    *,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> ExpectedCounts:
+    """An E-step: how often each state, and each edge of a sum node, is expected in these rows.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    X : array-like or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is summed out.
+    sample_weight : array-like of shape (n,), default=None
+        How often each row counts; None means once.
+    n_jobs : int or None, default=None
+        Threads; None means all there are. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ExpectedCounts
+        The order of the rows does not matter, and a weight is the same as repetition, to the last
+        bit.
+
+    Notes
+    -----
+    Divided by its sum over the last axis each row of `sums` is what EM makes of `sum_weights`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import expected_counts
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> round(float(expected_counts(circuit, X, [1, 1, 1, 2]).root.sum()), 12)
+    5.0
+    """
+    X, weights = checked_rows(circuit, _rows(circuit, X), sample_weight)
+    evidence = circuit.inputs.encode(X)
+    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
+    with use_threads(n_jobs, work_of(circuit, X)):
+        e_step = EStep(circuit, evidence.with_symbols(symbols), weights, max_bytes=max_bytes)
+        counts = e_step(circuit)
+    if sample_weight is not None:
+        largest = np.asarray(sample_weight, np.float64).max(keepdims=True)
+        counts.scale(float(units_of(largest)[0]))
+    inputs = by_region(circuit.inputs, counts.inputs)
+    return ExpectedCounts(float(counts.log_likelihood), counts.root, counts.sums, inputs)
+
+
+def mixture(circuits: Sequence[Circuit], shares: Sequence[float] | None = None) -> Circuit:
+    """One circuit of the trees of several, over the same columns.
+
+    Parameters
+    ----------
+    circuits : sequence of Circuit
+        At least one; with as many latent states each, and the same categories of each column.
+    shares : sequence of float, default=None
+        What each is weighted with, positive and in proportion; None weights all alike.
+
+    Returns
+    -------
+    Circuit
+        Its likelihood is the weighted mean of theirs; its regions are theirs, end to end.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import log_likelihood, mixture
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> one, two = (SharpPCDensity(2, random_state=seed).fit(X).circuit_ for seed in (0, 1))
+    >>> both = mixture([one, two], [0.25, 0.75])
+    >>> parts = [np.exp(log_likelihood(circuit, X)) for circuit in (one, two)]
+    >>> np.allclose(np.exp(log_likelihood(both, X)), 0.25 * parts[0] + 0.75 * parts[1])
+    True
+    """
+    circuits = list(circuits)
+    if not circuits:
+        raise ValueError("circuits must be at least one; got none.")
+    for circuit in circuits:
+        _check_circuit(circuit, "circuits")
+    for name in "n_latents", "n_features":
+        found = [getattr(circuit, name) for circuit in circuits]
+        if len(set(found)) > 1:
+            raise ValueError(
+                f"circuits must have one number of latent states and of columns; their {name} are "
+                f"{found}. Fit them alike."
+            )
+    weights = np.ones(len(circuits)) if shares is None else np.asarray(shares, np.float64)
+    is_share = weights.shape == (len(circuits),) and np.isfinite(weights).all()
+    if not is_share or not (weights > 0).all():
+        raise ValueError(
+            f"shares must be {len(circuits)} positive numbers, one for each circuit; got "
+            f"{shown(shares)}. Leave out circuits without a share."
+        )
+    return _circuits.mixture(circuits, weights / weights.max())
+
+
+def to_dict(circuit: Circuit) -> dict[str, Any]:
+    """The circuit as plain data, in a format that is stable and described.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+
+    Returns
+    -------
+    dict
+        Of numbers, text, lists and NumPy arrays alone; see :doc:`/circuit-format` for each field.
+
+    See Also
+    --------
+    from_dict : The way back, to the last bit.
+    save : The same in a file.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import to_dict
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> data = to_dict(SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_)
+    >>> data["parents"], data["regions"][0]["kind"]
+    (array([-1,  0]), 'categorical')
+    """
+    _check_circuit(circuit)
+    data: dict[str, Any] = _copied(_circuits.to_dict(circuit))
+    return data
+
+
+def from_dict(data: dict[str, Any]) -> Circuit:
+    """The circuit that plain data describe.
+
+    Parameters
+    ----------
+    data : dict
+        As `to_dict` makes it, or any other program: see :doc:`/circuit-format` for each field.
+        Lists do for arrays.
+
+    Returns
+    -------
+    Circuit
+        With arrays of its own.
+
+    Raises
+    ------
+    ValueError
+        That names the field, the region and the value, if something does not fit.
+
+    See Also
+    --------
+    to_dict : The way back.
+
+    Examples
+    --------
+    >>> from skpc.circuit import from_dict, log_likelihood
+    >>> coin = {"categories": [0, 1], "probs": [[0.25], [0.75]], "unseen": [1e-30]}
+    >>> circuit = from_dict({
+    ...     "format": "skpc-circuit",
+    ...     "version": 1,
+    ...     "parents": [-1],
+    ...     "root_weights": [1.0],
+    ...     "sum_weights": [[[1.0]]],
+    ...     "regions": [{"features": [0], "kind": "categorical", "arrays": coin}],
+    ... })
+    >>> log_likelihood(circuit, [[1]]).round(3)
+    array([-0.288])
+    """
+    return _circuits.from_dict(_copied(data))
+
+
+def save(circuit: Circuit, path: str | PathLike[str]) -> None:
+    """Write a circuit to a file.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    path : str or path-like
+        Ends in ``.npz``, an archive of arrays, or ``.json``, which is larger and slower and which
+        every program reads. A file that is there is replaced.
+
+    See Also
+    --------
+    load : The way back, to the last bit.
+
+    Examples
+    --------
+    >>> import numpy as np, os, tempfile
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import load, log_likelihood, save
+    >>> X = np.array([[0, 0], [1, 1], [1, 1], [0, 1]])
+    >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(circuit, os.path.join(folder, "circuit.json"))
+    ...     again = load(os.path.join(folder, "circuit.json"))
+    >>> np.array_equal(log_likelihood(again, X), log_likelihood(circuit, X))
+    True
+    """
+    _check_circuit(circuit)
+    _files.save(circuit, path)
+
+
+def load(path: str | PathLike[str]) -> Circuit:
+    """The circuit that `save` wrote to a file; reading runs no code of the file.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Ends in ``.npz`` or ``.json``.
+
+    Returns
+    -------
+    Circuit
+        The same to the last bit.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged, or holds something else.
+
+    See Also
+    --------
+    save : With an example.
+    to_dict : What files have.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> from skpc.circuit import load
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "circuit.json")
+    ...     with open(path, "w") as file:
+    ...         _ = file.write("{}")
+    ...     load(path)
+    Traceback (most recent call last):
+        ...
+    ValueError: ...circuit.json' holds no circuit that can be read: format must be 'skpc-circuit'...
+    """
+    return _files.load(path)
+
+
+def _check_circuit(circuit: Any, name: str = "circuit") -> None:
+    if not isinstance(circuit, Circuit):
+        raise ValueError(
+            f"{name} must be a Circuit, such as a fitted estimator's circuit_; got a "
+            f"{type(circuit).__name__}."
+        )
+
+
+def _rows(circuit: Circuit, X: Any, name: str = "X") -> Any:
+    """The matrix as an array or sparse array of numbers with the circuit's columns."""
+    _check_circuit(circuit)
+    X = csr_array(X) if issparse(X) else np.asarray(X)
+    if X.dtype.kind not in "biuf":
+        try:
+            if X.dtype.kind != "O":
+                raise TypeError
+            X = X.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{name} must be a matrix of numbers, as the circuit's inputs know values; got "
+                f"one of {X.dtype}. An estimator's methods take tables with labels."
+            ) from None
+    if X.ndim != 2 or X.shape[1] != circuit.n_features or not X.shape[0]:
+        raise ValueError(
+            f"{name} must have shape (n, {circuit.n_features}) with at least one row, for a "
+            f"circuit over {circuit.n_features} columns; got {X.shape}."
+        )
+    values = X.data if issparse(X) else X
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        raise ValueError(
+            f"{name} must be finite, or NaN where a value is missing; got "
+            f"{shown(values[np.isinf(values)][0])}. Replace it."
+        )
+    return X
+
+
+def _numbers_below(given: Any, name: str, limit: int, what: str) -> np.ndarray:
+    """Distinct integers from 0 to below a limit, at least one."""
+    values = np.asarray(given)
+    if values.ndim != 1 or not values.size or values.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be integers, at least one; got {shown(given)}.")
+    is_off = (values < 0) | (values >= limit)
+    if is_off.any():
+        raise ValueError(
+            f"{name} must be below the number of {what}, {limit}, and not negative; got "
+            f"{shown(values[is_off][0])}."
+        )
+    if len(np.unique(values)) < len(values):
+        raise ValueError(f"{name} must be distinct; got {shown(given)}.")
+    return values.astype(np.int64)
+
+
+def _generator(random_state: Any) -> np.random.RandomState:
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    is_seed = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if random_state is not None and not (is_seed and 0 <= random_state < 2**32):
+        raise ValueError(
+            "random_state must be an integer from 0 to 2**32 - 1, a RandomState or None; got "
+            f"{shown(random_state)}."
+        )
+    return np.random.RandomState(random_state)
+
+
+def _copied(data: Any) -> Any:
+    """Plain data with arrays of their own."""
+    if isinstance(data, np.ndarray):
+        return np.array(data)
+    if isinstance(data, dict):
+        return {key: _copied(value) for key, value in data.items()}
+    if isinstance(data, list) and data and isinstance(data[0], dict):
+        return [_copied(value) for value in data]
+    return data
