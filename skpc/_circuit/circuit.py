@@ -206,7 +206,7 @@ def to_dict(circuit: Circuit) -> dict[str, Any]:
     old = circuit.inputs
     try:  # somebody may have changed arrays
         inputs = Inputs(
-            old.features, old.categories, old.probs, old.unseen, old.gaussians, old.is_binomial
+            old.features, old.categories, old.probs, old.unseen, old.distributions, old.is_binomial
         )
         circuit = replace(circuit, inputs=inputs)
         circuit.check()

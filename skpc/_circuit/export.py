@@ -8,8 +8,9 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.stored_inputs import BINOMIAL, CATEGORICAL, GAUSSIAN, StoredInput, stored
+from skpc._circuit.stored_inputs import StoredInput, stored
 from skpc._circuit.tree import children_of, levels_of
+from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN
 
 _LEAST = 1e-30
 
@@ -146,7 +147,7 @@ def _input_layers(region: StoredInput, n_latents: int) -> list[Any]:
                 probs=_logits(probs),
             )
         ]
-    units = arrays["units"]
+    units = arrays.get("units", 1.0)
     means = arrays["means"] * units
     deviations = np.sqrt(np.diagonal(arrays["covariances"], axis1=1, axis2=2)) * units
     return [

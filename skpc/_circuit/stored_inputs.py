@@ -8,18 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._checks import shown
-from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.base import KINDS, InputDistribution, kind_named
 from skpc._circuit.inputs.inputs import Inputs
+from skpc._data.scope import BINOMIAL, CATEGORICAL, COMPOSITE
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
-CATEGORICAL, BINOMIAL, GAUSSIAN = "categorical", "binomial", "gaussian"
 _OF_CATEGORIES = ("categories", "probs", "unseen")
-_FIELDS = {
-    None: (),
-    CATEGORICAL: _OF_CATEGORIES,
-    BINOMIAL: _OF_CATEGORIES,
-    GAUSSIAN: ("means", "covariances", "scales", "shrinkage", "units"),
-}
+_AND = "+"  # between the kinds of a composite's parts
 _ROUNDING = 1e-8  # of sums of probabilities
 
 
@@ -44,20 +39,15 @@ def stored(inputs: Inputs) -> list[StoredInput]:
     for region, (columns, values) in enumerate(
         zip(inputs.features, inputs.categories, strict=True)
     ):
-        kind, arrays = None, {}
+        kind, arrays = inputs.kinds[region], {}
         if values is None:
-            gaussian = inputs.gaussians[region]
-            units = np.ones(len(columns)) if gaussian.units is None else gaussian.units
-            kind, arrays = GAUSSIAN, {
-                "means": gaussian.means,
-                "covariances": gaussian.covariances,
-                "scales": gaussian.scales,
-                "shrinkage": np.array(gaussian.shrinkage, np.float64),
-                "units": units,
-            }  # fmt: skip
+            distribution = inputs.distributions[region]
+            arrays = distribution.to_arrays()
+            if kind == COMPOSITE:
+                kind = _AND.join(arrays.pop("kinds").tolist())
+            arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
         elif len(values):
             rows = slice(inputs.start[region], inputs.start[region + 1])
-            kind = BINOMIAL if inputs.is_binomial[region] else CATEGORICAL
             arrays = {
                 "categories": values,
                 "probs": inputs.probs[rows],
@@ -75,15 +65,14 @@ def restored(regions: Sequence[StoredInput], n_latents: int) -> Inputs:
     ValueError
         That names the field, the region, the value and a remedy, if one is no distribution.
     """
-    gaussians = {}
+    others: dict[int, InputDistribution] = {}
     categories: list[np.ndarray | None] = []
     probs, unseen = [np.empty((0, n_latents))], np.full((len(regions), n_latents), WEIGHT_FLOOR)
     for region, (columns, kind, given) in enumerate(regions):
         _check_kind(region, kind, given, len(columns))
-        m = len(columns)
-        if kind == GAUSSIAN:
+        if kind not in (None, CATEGORICAL, BINOMIAL):
             categories.append(None)
-            gaussians[region] = _gaussian(region, given, n_latents, m)
+            others[region] = _distribution(region, str(kind), given, (n_latents, len(columns)))
             continue
         if kind is None:
             categories.append(np.empty(0))
@@ -94,7 +83,7 @@ def restored(regions: Sequence[StoredInput], n_latents: int) -> Inputs:
         unseen[region] = _array(given, "unseen", region, (n_latents,))
     is_binomial = np.array([kind == BINOMIAL for _, kind, _ in regions])
     features = [columns for columns, _, _ in regions]
-    inputs = Inputs(features, categories, np.concatenate(probs), unseen, gaussians, is_binomial)
+    inputs = Inputs(features, categories, np.concatenate(probs), unseen, others, is_binomial)
     _check_categories(inputs)
     return inputs
 
@@ -105,7 +94,7 @@ def by_region(inputs: Inputs, summary: list[np.ndarray]) -> list[np.ndarray | No
     found: list[np.ndarray | None] = [None] * len(inputs)
     for region in np.flatnonzero(inputs.n_categories).tolist():
         found[region] = counts[inputs.start[region] : inputs.start[region + 1]]
-    for region, part in zip(inputs.gaussians, moments, strict=True):
+    for region, part in zip(inputs.distributions, moments, strict=True):
         found[region] = part
     return found
 
@@ -113,26 +102,42 @@ def by_region(inputs: Inputs, summary: list[np.ndarray]) -> list[np.ndarray | No
 def _check_kind(
     region: int, kind: str | None, given: dict[str, np.ndarray], n_columns: int
 ) -> None:
-    if (kind is not None and not isinstance(kind, str)) or kind not in _FIELDS:
-        known = ", ".join(shown(kind) for kind in _FIELDS)
+    parts = kind.split(_AND) if isinstance(kind, str) else []
+    is_known = kind is None or (parts and all(p in KINDS and p != COMPOSITE for p in parts))
+    if not is_known:
+        known = ", ".join(shown(kind) for kind in (None, *KINDS) if kind != COMPOSITE)
         raise ValueError(
-            f"kind of region {region} must be one of {known}; got {shown(kind)}. Read it with a "
-            "version of skpc that knows this kind, or write the region as one of these."
+            f"kind of region {region} must be one of {known}, or some of these joined by "
+            f"{shown(_AND)}, one for each column; got {shown(kind)}. Read it with a version of "
+            "skpc that knows this kind, or write the region as one of these."
         )
-    most = {None: 0, GAUSSIAN: np.inf}.get(kind, 1)
-    if not (kind is not None) <= n_columns <= most:
-        wanted = {None: "no columns", GAUSSIAN: "at least one column"}.get(kind, "one column")
+    if kind in (None, CATEGORICAL, BINOMIAL):
+        if n_columns != len(parts):
+            wanted = "no columns" if kind is None else "one column"
+            raise ValueError(
+                f"columns of region {region} must be {wanted}, for its kind is {shown(kind)}; got "
+                f"{n_columns}. Correct its kind, or its columns."
+            )
+        _check_fields(region, kind, given, () if kind is None else _OF_CATEGORIES)
+    elif not n_columns or len(parts) not in (1, n_columns):
         raise ValueError(
-            f"columns of region {region} must be {wanted}, for its kind is {shown(kind)}; got "
-            f"{n_columns}. Correct its kind, or its columns."
+            f"columns of region {region} must be at least one, and one for each part of its kind "
+            f"{shown(kind)}; got {n_columns}. Correct its kind, or its columns."
         )
-    wanted_fields = _FIELDS[kind]
-    if {*given} != {*wanted_fields}:
-        odd = sorted(map(str, {*given} ^ {*wanted_fields}))[0]
-        what = "lack" if odd in wanted_fields else "must not have"
+    elif len(parts) == 1:
+        names = kind_named(parts[0]).array_names()
+        _check_fields(region, kind, given, tuple(n for n in names if n in given or names[n]))
+
+
+def _check_fields(
+    region: int, kind: str | None, given: dict[str, np.ndarray], wanted: tuple[str, ...]
+) -> None:
+    if {*given} != {*wanted}:
+        odd = sorted(map(str, {*given} ^ {*wanted}))[0]
+        what = "lack" if odd in wanted else "must not have"
         raise ValueError(
             f"arrays of region {region} {what} {odd!r}: those of a region of kind {shown(kind)} "
-            f"are {', '.join(wanted_fields) or 'none'}."
+            f"are {', '.join(wanted) or 'none'}."
         )
 
 
@@ -159,28 +164,29 @@ def _array(
     return values
 
 
-def _gaussian(
-    region: int, given: dict[str, np.ndarray], n_latents: int, n_columns: int
-) -> Gaussian:
-    shape = n_latents, n_columns
-    gaussian = Gaussian(
-        _array(given, "means", region, shape),
-        _array(given, "covariances", region, (*shape, n_columns)),
-        _array(given, "scales", region, (n_columns,)),
-        float(_array(given, "shrinkage", region, ())),
-        _array(given, "units", region, (n_columns,)),
-    )
+def _distribution(
+    region: int, kind: str, given: dict[str, np.ndarray], shape: tuple[int, int]
+) -> InputDistribution:
+    """The distribution of a region that has no table, for so many states and columns."""
+    for name, values in given.items():
+        _array(given, name, region, (None,) * values.ndim)
+    arrays = dict(given)
+    if _AND in kind:
+        arrays["kinds"] = np.array(kind.split(_AND))
     try:
-        gaussian.check_arrays(n_latents, n_columns)
-        gaussian.check()
-    except ValueError as error:
+        made = kind_named(COMPOSITE if _AND in kind else kind).from_arrays(arrays)
+        made.check_arrays(*shape)
+    except Exception as error:  # arrays from a file may be anything
         extremes = "; ".join(
-            f"{name} are from {np.min(given[name])} to {np.max(given[name])}" for name in given
+            f"{name} of shape {values.shape} are from {np.min(values)} to {np.max(values)}"
+            for name, values in given.items()
+            if values.size
         )
         raise ValueError(
-            f"arrays of region {region} are no Gaussian: {error} Here {extremes}. Correct them."
+            f"arrays of region {region} are no distribution of kind {kind!r}: {error} Here "
+            f"{extremes or 'are no arrays'}. Correct them."
         ) from error
-    return gaussian
+    return made
 
 
 def _check_categories(inputs: Inputs) -> None:

@@ -17,7 +17,7 @@ def mixed(parents, kinds):
 def diagonal():
     """A group of columns that are independent in each state."""
     circuit = mixed([-1, 0], [2, -2])
-    gaussian = circuit.inputs.gaussians[1]
+    gaussian = circuit.inputs.distributions[1]
     gaussian.covariances[:, ~np.eye(2, dtype=bool)] = 0.0
     return circuit
 

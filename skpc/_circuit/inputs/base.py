@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -325,19 +325,25 @@ class InputDistribution(ABC):
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
-        """The distribution of which `to_arrays` made these; ValueError if there is none."""
-        with reading(f"distribution of kind {cls.kind!r}"):
-            unknown = {*arrays} - {*cls._fields()}
-            if unknown:
-                raise ValueError(f"it has {min(unknown)!r}, which is none of its arrays.")
-            known = {
-                name: values.item() if not values.ndim else values
-                for name, values in arrays.items()
-            }
-            made = cls(**known)
-            made.check_arrays(made.n_latents, made.n_columns)
-            made.check()
+        """The distribution of which `to_arrays` made these; an error if there is none."""
+        unknown = {*arrays} - {*cls._fields()}
+        if unknown:
+            raise ValueError(f"it has {min(unknown)!r}, which is none of its arrays.")
+        known = {
+            name: values.item() if not values.ndim else values for name, values in arrays.items()
+        }
+        made = cls(**known)
+        made.check_arrays(made.n_latents, made.n_columns)
+        made.check()
         return made
+
+    @classmethod
+    def array_names(cls) -> dict[str, bool]:
+        """What `to_arrays` calls its arrays, and whether each is always there."""
+        return {
+            field.name: field.default is MISSING
+            for field in fields(cls)  # type: ignore[arg-type]
+        }
 
     @classmethod
     def _fields(cls) -> tuple[str, ...]:

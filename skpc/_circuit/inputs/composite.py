@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 
-from skpc._checks import reading
 from skpc._circuit.inputs.base import InputDistribution, Moments, kind_named, register
 from skpc._data.scope import COMPOSITE, Scope
 
@@ -237,14 +236,13 @@ class Composite(InputDistribution):
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:
-        """The distribution of which `to_arrays` made these; ValueError if there is none."""
-        with reading(f"distribution of kind {cls.kind!r}"):
-            by_part: list[dict[str, Any]] = [{} for _ in arrays["kinds"]]
-            for name, array in arrays.items():
-                if name != "kinds":
-                    number, _, own = name.partition(".")
-                    by_part[int(number)][own] = array
-            pairs = zip(arrays["kinds"].tolist(), by_part, strict=True)
-            made = cls(tuple(kind_named(kind).from_arrays(own) for kind, own in pairs))
-            made.check_arrays(made.n_latents, made.n_columns)
+        """The distribution of which `to_arrays` made these; an error if there is none."""
+        by_part: list[dict[str, Any]] = [{} for _ in arrays["kinds"]]
+        for name, array in arrays.items():
+            if name != "kinds":
+                number, _, own = name.partition(".")
+                by_part[int(number)][own] = array
+        pairs = zip(arrays["kinds"].tolist(), by_part, strict=True)
+        made = cls(tuple(kind_named(kind).from_arrays(own) for kind, own in pairs))
+        made.check_arrays(made.n_latents, made.n_columns)
         return made
