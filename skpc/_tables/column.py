@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skpc._checks import attributes, checked_array, reading, shown
+from skpc._checks import attributes, checked_array, shown
 from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN
 from skpc._tables import frames
 from skpc._tables.cells import Cells
@@ -79,28 +79,29 @@ class Column:
             return self.labels[values.astype(np.intp)]
         return values if self.numbers is None else self.numbers.restore(values)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading("column"):
-            vars(self).update(
-                attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
-            )
-            if self.type not in known_types() or not isinstance(self.dtype, tuple):
-                raise ValueError(f"its type is {shown(self.type)}, made of {shown(self.dtype)}.")
-            if not isinstance(self.numbers, Numbers if self.labels is None else type(None)):
-                raise ValueError("it must have either labels or a kind of numbers.")
-            if (self.categories is None) == (self.type in _DISCRETE):
-                raise ValueError("it must have categories just if it is discrete.")
-            if self.categories is not None:
-                categories = checked_array(self.categories, "categories", float, (None,))
-                vars(self).update(categories=categories)
-            if self.labels is not None:
-                labels = checked_array(self.labels, "labels", object, (None,))
-                vars(self).update(labels=labels)
-                positions = np.arange(len(labels))
-                if self.categories is None or not np.array_equal(self.categories, positions):
-                    raise ValueError("its categories must be the positions of its labels.")
-            if not frames.fit_together(self.dtype, self.labels):
-                raise ValueError(f"its labels are not those of its dtype, {self.dtype[0]}.")
+    @classmethod
+    def read(cls, state: Any) -> Column:
+        """The column of a state from a file: plain things, which are checked."""
+        parts = attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
+        kind, labels, dtype = parts["type"], parts["labels"], parts["dtype"]
+        if kind not in known_types() or not isinstance(dtype, tuple):
+            raise ValueError(f"a column has the type {shown(kind)}, made of {shown(dtype)}.")
+        if (parts["numbers"] is None) != (labels is not None):
+            raise ValueError("a column must have either labels or a kind of numbers.")
+        if labels is None:
+            parts["numbers"] = Numbers.read(parts["numbers"])
+        if (parts["categories"] is None) == (kind in _DISCRETE):
+            raise ValueError("a column must have categories just if it is discrete.")
+        if parts["categories"] is not None:
+            parts["categories"] = checked_array(parts["categories"], "categories", float, (None,))
+        if labels is not None:
+            parts["labels"] = labels = checked_array(labels, "labels", object, (None,))
+            positions = np.arange(len(labels))
+            if parts["categories"] is None or not np.array_equal(parts["categories"], positions):
+                raise ValueError("categories of a column must be the positions of its labels.")
+        if not frames.fit_together(dtype, labels):
+            raise ValueError(f"labels of a column are not those of its dtype, {dtype[0]}.")
+        return cls(**parts)
 
 
 def wanted_types(

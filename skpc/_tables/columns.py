@@ -64,6 +64,17 @@ class Columns:
     index: tuple[Any, ...] | None
     library: str | None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Plain things alone: a file names no part of this."""
+        columns = [
+            {
+                **vars(column),
+                "numbers": None if column.numbers is None else dict(vars(column.numbers)),
+            }
+            for column in self.columns
+        ]
+        return {**vars(self), "columns": tuple(columns)}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading("set of columns"):
             vars(self).update(attributes(state, ("columns", "names", "index", "library")))
@@ -71,9 +82,7 @@ class Columns:
                 raise ValueError(f"its library must be one of frames; got {shown(self.library)}.")
             if not isinstance(self.columns, tuple) or not self.columns:
                 raise ValueError("it must have a tuple of columns, at least one.")
-            for column in self.columns:
-                if not isinstance(column, Column):
-                    raise ValueError(f"it has a {type(column).__name__} among its columns.")
+            vars(self).update(columns=tuple(map(Column.read, self.columns)))
             is_frame = self.library in ("pandas", "polars")
             n_names = len(self.names) if isinstance(self.names, tuple) else None
             if n_names != (len(self.columns) if is_frame else None):

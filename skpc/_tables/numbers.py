@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from skpc._checks import attributes, reading
+from skpc._checks import attributes
 
 FLOAT, INTEGER, BOOLEAN, DECIMAL, FRACTION = "float", "integer", "boolean", "decimal", "fraction"
 EXACT_LIMIT = 2**53  # up to here float64 has all integers
@@ -36,13 +36,17 @@ class Numbers:
     high: float = inf
     fineness: int = 0
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading("kind of number"):
-            vars(self).update(attributes(state, ("kind", "low", "high", "fineness")))
-            if self.kind not in (FLOAT, INTEGER, BOOLEAN, DECIMAL, FRACTION):
-                raise ValueError(f"its kind is {self.kind!s}.")
-            if not self.low <= self.high or not isinstance(self.fineness, int):
-                raise ValueError(f"its limits are {self.low!s} and {self.high!s}.")
+    @classmethod
+    def read(cls, state: Any) -> Numbers:
+        """The kind of number of a state from a file: plain things, which are checked."""
+        found = cls(**attributes(state, ("kind", "low", "high", "fineness")))
+        if found.kind not in (FLOAT, INTEGER, BOOLEAN, DECIMAL, FRACTION):
+            raise ValueError(f"the kind of the numbers of a column is {found.kind!s}.")
+        if not found.low <= found.high or not isinstance(found.fineness, int):
+            raise ValueError(
+                f"the limits of the numbers of a column are {found.low!s} and {found.high!s}."
+            )
+        return found
 
     @classmethod
     def of_dtype(cls, dtype: np.dtype) -> Numbers:

@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import pickle
+import pickletools
 import warnings
 
 import cloudpickle
@@ -249,6 +250,16 @@ def test_the_types_that_skops_is_to_trust_are_listed(model_and_table):
     model, _ = model_and_table
     found = skops.io.get_untrusted_types(data=skops.io.dumps(model))
     assert {*found} <= {*skpc.SKOPS_TRUSTED_TYPES}
+
+
+def test_a_file_names_no_part_of_a_circuit_or_of_columns(model_and_table):
+    """Their states are plain: parts may be renamed, and moved, and files are read all the same."""
+    model, _ = model_and_table
+    texts = {text for _, text, _ in pickletools.genops(pickle.dumps(model)) if type(text) is str}
+    modules = {text for text in texts if text.startswith("skpc.") and not text.endswith(".html")}
+    assert {name for name in modules if not name.startswith("skpc._estimators.")} == {
+        "skpc.circuit", "skpc._tables.columns"
+    }  # fmt: skip
 
 
 def test_the_listed_types_exist_and_are_ours():
