@@ -32,12 +32,12 @@ def composed(kind, **parameters):
 
 def no_shrinkage(monkeypatch):
     """Have covariances as likely as can be, which overfits where states have few rows."""
-    monkeypatch.setattr("skpc._estimators.density._SHRINKAGE", 0.0)
+    monkeypatch.setattr("skpc._estimators.learning_mixin._SHRINKAGE", 0.0)
 
 
 def steps_of(monkeypatch, size):
     """Have mini-batches of EM, or Adam, take steps of another size."""
-    monkeypatch.setattr("skpc._estimators.density._STEP_SIZES", {"em": size, "adam": size})
+    monkeypatch.setattr("skpc._estimators.learning_mixin._STEP_SIZES", {"em": size, "adam": size})
 
 
 def chain(n_regions):

@@ -1,6 +1,7 @@
 """Docstrings of everything public: complete, in numpydoc's form, and true to the code."""
 
 import ast
+import doctest
 import inspect
 
 import pytest
@@ -12,7 +13,6 @@ import skpc.circuit
 import skpc.curvature
 import skpc.datasets
 import skpc.plotting
-from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
 
 # Examples run as doctests: a docstring without one (EX01) is an error.
 IGNORED = {
@@ -46,12 +46,26 @@ def test_docstring_is_complete(name):
     assert not errors
 
 
-@pytest.mark.parametrize("estimator", [SharpPCDensityCV, SharpPCOutlierDetector])
-def test_common_parameters_are_described_alike(estimator):
-    described = {p.name: p for p in ClassDoc(SharpPCDensity)["Parameters"]}
-    for parameter in ClassDoc(estimator)["Parameters"]:
-        if "As in" in parameter.desc[0]:
-            assert parameter.type == described[parameter.name].type
+def examples():
+    """Those of methods of public estimators: of the classes pytest finds them in the package."""
+    finder = doctest.DocTestFinder()
+    for name in skpc.__all__:
+        thing = getattr(skpc, name)
+        if inspect.isclass(thing):
+            for case in finder.find(thing, f"skpc.{name}", module=False):
+                if case.examples and case.name != f"skpc.{name}":
+                    yield case
+
+
+@pytest.mark.parametrize("case", list(examples()), ids=lambda case: case.name)
+def test_examples_of_methods_run(case):
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    assert doctest.DocTestRunner(optionflags=flags).run(case, clear_globs=False).failed == 0
+
+
+def test_methods_of_all_public_estimators_have_examples_that_run():
+    classes = {case.name.split(".")[1] for case in examples()}
+    assert classes == {name for name in skpc.__all__ if name.startswith("Sharp")}
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def stop(*unused):
     found.append(count())
     raise KeyboardInterrupt
 counts = {str(n_jobs): inside(n_jobs) for n_jobs in (None, 1, 3, 4, 99, -1, -2, -4, -99)}
-skpc._estimators.density._reporter = lambda verbose: stop
+skpc._estimators.learning_mixin.reporter = lambda verbose: stop
 found = []
 try:
     estimator(n_jobs=3).fit(X)

@@ -49,7 +49,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.neighbors import KernelDensity, LocalOutlierFactor
 from sklearn.preprocessing import StandardScaler
 
-from skpc import SharpPCOutlierDetector
+from skpc import SharpPCDensity, SharpPCOutlierDetector
 
 try:
     from pyod.models.ecod import ECOD
@@ -123,9 +123,10 @@ def datasets(data: Path | None) -> Iterator[tuple[str, str, Callable[[int], Spli
 
 def ours(split: Split, seed: int) -> list[np.ndarray]:
     """Log-likelihoods under 16 trees, and those less the columns' own."""
-    model = SharpPCOutlierDetector(
-        n_components=16, feature_types=split.types, random_state=seed
-    ).fit(split.train)
+    density = SharpPCDensity(
+        n_latents=16, mu=0.01, n_components=16, feature_types=split.types, random_state=seed
+    )
+    model = SharpPCOutlierDetector(density).fit(split.train)
     return [model.score_samples(split.test), model.pointwise_total_correlation(split.test)]
 
 

@@ -15,12 +15,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_digits
 
-from skpc import SharpPCOutlierDetector
+from skpc import SharpPCDensity, SharpPCOutlierDetector
 from skpc.plotting import ContributionsDisplay
 
 X = (load_digits().data > 7.5).astype(int)
 train, test = X[:1500], X[1500:]
-detector = SharpPCOutlierDetector(n_latents=16, contamination=0.02, random_state=0).fit(train)
+density = SharpPCDensity(n_latents=16, mu=0.01, random_state=0)
+detector = SharpPCOutlierDetector(density, contamination=0.02).fit(train)
 
 clean = test[np.argsort(-detector.score_samples(test))[[5, 40, 80, 120]]]
 damaged = clean.reshape(-1, 8, 8).copy()

@@ -20,12 +20,12 @@ class DocumentedMixin:
 
 SKOPS_TRUSTED_TYPES = (
     "skpc.circuit.Circuit",
-    "skpc._estimators.classifier.SharpPCClassifier",
+    "skpc.SharpPCClassifier",
+    "skpc.SharpPCDensity",
+    "skpc.SharpPCDensityCV",
+    "skpc.SharpPCImputer",
+    "skpc.SharpPCOutlierDetector",
     "skpc._tables.columns.Columns",
-    "skpc._estimators.density_cv.SharpPCDensityCV",
-    "skpc._estimators.density.SharpPCDensity",
-    "skpc._estimators.imputer.SharpPCImputer",
-    "skpc._estimators.outlier_detector.SharpPCOutlierDetector",
 )
 """The types of which fitted models consist, as `skops.io.load` wants to be told as `trusted`."""
 

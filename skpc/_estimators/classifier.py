@@ -95,6 +95,8 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
     array([[0.5, 0.5]])
     """
 
+    __module__ = "skpc"  # where it is found, and by which files of models name it
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
         "priors": ["array-like", StrOptions({"uniform"}), None],

@@ -137,6 +137,8 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
     (60,)
     """
 
+    __module__ = "skpc"  # where it is found, and by which files of models name it
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
         "mus": ["array-like"],

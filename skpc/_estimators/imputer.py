@@ -83,6 +83,8 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
            [1., 1., 0.]])
     """
 
+    __module__ = "skpc"  # where it is found, and by which files of models name it
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
         "strategy": [StrOptions({"mean_mode", "sample", "max_product"})],

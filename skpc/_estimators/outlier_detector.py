@@ -122,6 +122,8 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
     array([ 1, -1])
     """
 
+    __module__ = "skpc"  # where it is found, and by which files of models name it
+
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],

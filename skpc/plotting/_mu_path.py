@@ -58,11 +58,12 @@ class MuPathDisplay:
     Examples
     --------
     >>> import numpy as np
-    >>> from skpc import SharpPCDensityCV
+    >>> from skpc import SharpPCDensity, SharpPCDensityCV
     >>> from skpc.plotting import MuPathDisplay
     >>> rng = np.random.RandomState(0)
     >>> X = rng.random_sample((60, 6)) < rng.choice([0.2, 0.8], size=(60, 1))
-    >>> model = SharpPCDensityCV(n_latents=4, mus=[0, 0.1, 1], cv=3, random_state=0).fit(X)
+    >>> density = SharpPCDensity(n_latents=4, random_state=0)
+    >>> model = SharpPCDensityCV(density, mus=[0, 0.1, 1], cv=3).fit(X)
     >>> len(MuPathDisplay.from_estimator(model).axes_)
     3
     """

@@ -1,0 +1,297 @@
+"""How a density learns, as a mixin: from parameters and a matrix to the parts that do the work."""
+
+from __future__ import annotations
+
+from copy import copy
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skpc._checks import shown
+from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.reports import reporter, warn_of_end
+from skpc._estimators.settings import OF_THE_START, held_out_share, same_setting
+from skpc._tables.column import column_name
+from skpc._tables.columns import Columns, take_rows
+from skpc._tables.validation import check_weights, named, validate_table
+
+# The kernels' modules take half a second to import: they are imported where they are used.
+if TYPE_CHECKING:
+    from skpc._data.rows import Rows
+    from skpc._learning.fit import EarlyStopping
+    from skpc._learning.initialisation import Moments
+    from skpc._learning.progress import FitResult
+    from skpc._learning.solver import Solver
+    from skpc._learning.structure import Regions, Structure
+
+_LEAST_ROWS_TO_SPLIT = 10
+_MAX_BYTES = 2**34  # what the tables of a column's categories may take
+_PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages
+_MANY_CATEGORIES = 1_000
+_STEP_SIZES = {"em": 0.5, "adam": 0.05}
+_SHRINKAGE = 10.0
+_RANDOM_TREES = 10
+_ENDLESS = 1e120  # more makes no difference any more, and has no square
+
+
+class LearningMixin:
+    """What stands between the parameters of a density and `learn_circuit`."""
+
+    if TYPE_CHECKING:  # parameters and fitted attributes of a `SharpPCDensity`
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _learn_matrix(
+        self,
+        matrix: Any,
+        weights: np.ndarray,
+        columns: Columns,
+        X_val: Any,
+        sample_weight_val: Any,
+        **prior: Any,
+    ) -> None:
+        """Learn from a matrix whose rows all have weight, and perhaps from validation rows."""
+        random_state = check_random_state(self.random_state)
+        early_stopping = self._check_early_stopping(
+            X_val, sample_weight_val, weights, columns, random_state
+        )
+        self._learn(matrix, weights, columns, random_state, early_stopping, **prior)
+
+    def _fit_part(
+        self,
+        X: Any,
+        weights: np.ndarray,
+        whole: Columns,
+        margins: Moments,
+        X_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> None:
+        """Learn from some rows, all of weight, of a table whose columns are known.
+
+        Categories are those of these rows; a column without a value in them is read as in the
+        whole table, and has its margin.
+        """
+        X = validate_table(self, X, reset=True)
+        columns = whole
+        if not self._continues():
+            types = [column.type for column in whole.columns]
+            columns = Columns.learn(X, types, whole=whole)
+        matrix = columns.to_matrix(X)
+        self._learn_matrix(matrix, weights, columns, X_val, sample_weight_val, margins=margins)
+
+    def _learn(
+        self,
+        matrix: Any,
+        weights: np.ndarray,
+        columns: Columns,
+        random_state: np.random.RandomState,
+        early_stopping: EarlyStopping | None,
+        **prior: Any,
+    ) -> None:
+        """Learn from a matrix, and set all that `fit` sets but what its table says."""
+        result = self._learn_circuit(
+            matrix, weights, columns, random_state, early_stopping, **prior
+        )
+        warn_of_end(self, result)
+        if not self._continues():
+            self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
+        self.circuit_ = result.circuit
+        self.categories_ = columns.categories
+        self.feature_types_ = [column.type for column in columns.columns]
+        self.mu_ = result.mu
+        self.log_likelihoods_ = result.log_likelihoods
+        self.n_iter_ = len(result.log_likelihoods)
+        self.converged_ = result.converged
+        self.validation_log_likelihoods_ = result.validation_log_likelihoods
+        self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
+        self.best_iteration_ = result.best_iteration
+        self._split_seed = None if early_stopping is None else early_stopping.seed
+        self._columns = columns
+
+    def _continues(self) -> bool:
+        return self.warm_start and hasattr(self, "circuit_")
+
+    def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
+        """How to read the columns; with `warm_start`, as in the last fit."""
+        if not self._continues():
+            return Columns.learn(X, self.feature_types, weights)
+        remedy = "Set warm_start=False to start anew."
+        for name, former in getattr(self, "_start_settings", {}).items():
+            value = getattr(self, name)
+            if not same_setting(value, former):
+                raise ValueError(
+                    f"{name}={shown(value)} cannot act: the fit goes on from the circuit of the "
+                    f"last one, which was learnt with {name}={shown(former)}. {remedy}"
+                )
+        if self.circuit_.n_latents != self.n_latents:
+            raise ValueError(
+                f"n_latents={self.n_latents} differs from the {self.circuit_.n_latents} of the "
+                f"fitted circuit. {remedy}"
+            )
+        if X.shape[1] != len(self._columns.columns):
+            raise ValueError(
+                f"X has {X.shape[1]} columns, the fitted circuit {len(self._columns.columns)}. "
+                f"{remedy}"
+            )
+        if not self._columns.fits(X):
+            raise ValueError(f"X has other columns than the last fit. {remedy}")
+        self._columns.refuse_unknown(X, self._columns.to_matrix(X), remedy)
+        return self._columns
+
+    def _check_early_stopping(
+        self,
+        X_val: Any,
+        sample_weight_val: Any,
+        sample_weight: np.ndarray,
+        columns: Columns,
+        random_state: np.random.RandomState,
+    ) -> EarlyStopping | None:
+        """What EM is validated on, or None; see `EarlyStopping`."""
+        if X_val is None and sample_weight_val is not None:
+            raise ValueError(
+                "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
+            )
+        is_auto = self.early_stopping == "auto"
+        is_useful = self.n_latents > 1 and not self.warm_start
+        is_useful = is_useful and sample_weight.sum() >= _LEAST_ROWS_TO_SPLIT
+        if X_val is None and not (is_useful if is_auto else self.early_stopping):
+            return None
+        from skpc._learning.fit import EarlyStopping
+
+        rows = None
+        if X_val is not None:
+            with named("X_val"):
+                table = validate_table(self, X_val, reset=False)
+            with named("sample_weight_val"):
+                weights = check_weights(sample_weight_val, table)
+            with named("X_val"):
+                table, weights = take_rows(table, weights > 0), weights[weights > 0]
+                matrix = columns.to_matrix(table)
+            rows = self._encode(matrix, weights, columns)
+            seed = None
+        else:
+            seed = self._split_seed if self._continues() else None
+            if seed is None:
+                seed = int(random_state.randint(np.iinfo(np.int32).max))
+        return EarlyStopping(
+            rows,
+            held_out_share(self.early_stopping),
+            seed,
+            self.n_iter_no_change,
+            refit=not self.warm_start,
+            is_optional=is_auto,
+        )
+
+    def _learn_circuit(
+        self,
+        matrix: Any,
+        weights: np.ndarray,
+        columns: Columns,
+        random_state: np.random.RandomState,
+        early_stopping: EarlyStopping | None,
+        *,
+        regions: Regions | None = None,
+        margins: Moments | None = None,
+        share_scales: bool = False,
+    ) -> FitResult:
+        """Learn a circuit; what is known of its structure and Gaussians may be given."""
+        from skpc._learning.fit import learn_circuit
+        from skpc._learning.initialisation import Start
+        from skpc._threads import table_work, use_threads
+
+        structure = self._structure(columns, regions)
+        self._refuse_cost(columns, weights, structure)
+        rows = self._encode(matrix, weights, columns)
+        start = Start(
+            self.n_latents,
+            self.init,
+            self.n_init,
+            _SHRINKAGE,
+            self.circuit_ if self._continues() else None,
+            margins,
+            share_scales,
+        )
+        with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
+            return learn_circuit(
+                rows, structure, start, self._solver(), early_stopping, random_state
+            )
+
+    def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
+        """The distinct rows of a matrix, in canonical order."""
+        from skpc._data.rows import Rows
+        from skpc._threads import table_work, use_threads
+
+        with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
+            return Rows.encode(matrix, columns.scopes, weights).distinct()
+
+    def _refuse_cost(self, columns: Columns, weights: np.ndarray, structure: Structure) -> None:
+        """Raise ValueError, before anything is allocated, if categories need too much memory."""
+        from skpc._learning.mutual_information import bins_of, pair_bytes
+
+        n_categories = np.array([bins_of(column.categories) for column in columns.columns])
+        widest = int(n_categories.argmax())
+        costs = {
+            "their parameters": _PARAMETER_TABLES * 8 * int(n_categories.sum()) * self.n_latents
+        }
+        remedy = "Drop the column if it only names rows, merge rare labels, or lower n_latents"
+        if structure.needs_pairs and len(n_categories) > 1 and not self._continues():
+            costs["counting their pairs with those of other columns"] = pair_bytes(
+                n_categories, weights
+            )
+            remedy += " or, for the pairs, set structure='chain'"
+        for what, n_bytes in costs.items():
+            if n_bytes > _MAX_BYTES and n_categories[widest] > _MANY_CATEGORIES:
+                raise ValueError(
+                    f"{column_name(columns.names, widest)} has {n_categories[widest]} different "
+                    f"categories, and {what} would take {n_bytes / 2**30:.0f} GiB, more than the "
+                    f"{_MAX_BYTES >> 30} GiB that are allowed. {remedy}."
+                )
+
+    def _n_trees(self) -> int:
+        """How many trees the structure has."""
+        if isinstance(self.n_components, str):
+            return _RANDOM_TREES if same_setting(self.structure, "rat") else 1
+        return self.n_components
+
+    def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:
+        """Which trees to learn."""
+        from skpc._learning.structure import Structure
+
+        return Structure(
+            self.structure,
+            columns.groups(self.feature_groups),
+            self._n_trees(),
+            regions,
+        )
+
+    def _solver(self) -> Solver:
+        """How parameters are learnt."""
+        from skpc._learning.mstep import MStep
+        from skpc._learning.solver import Solver
+
+        has_batches = self.solver == "adam" or isinstance(self.batch_size, Integral)
+        if self.update == "cubic" and has_batches:
+            raise ValueError(
+                "update='cubic' needs EM on all rows at once. Set solver='em' and "
+                "batch_size=None, or update='quadratic'."
+            )
+        return Solver(
+            MStep(
+                self.mu or 0.0,
+                self.regularizer,
+                self.multiplier,
+                self.update,
+                min(self.pseudocount, _ENDLESS),
+            ),
+            self.max_iter,
+            min(self.tol, _ENDLESS),
+            kind=self.solver,
+            batch_size=self.batch_size,
+            step_size=_STEP_SIZES[self.solver],
+            max_bytes=working_bytes(),
+            dtype=np.dtype(self.dtype),
+            chooses_mu=self.mu is None,
+            on_iteration=reporter(self.verbose),
+        )
