@@ -401,10 +401,10 @@ def _is_special(path: Path) -> bool:
 
 
 def _read_model(path: str) -> Any:
-    """The density in a model file."""
+    """The density in a model file, or an estimator that holds one and answers for it."""
     import joblib
 
-    from skpc import SharpPCDensity
+    from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
 
     try:
         model = joblib.load(path)
@@ -412,7 +412,8 @@ def _read_model(path: str) -> Any:
         raise _UsageError(f"cannot read {path}: {error.strerror or error}.") from error
     except Exception as error:  # whatever unpickling other bytes does
         raise _UsageError(f"{path} is no model that can be read: {error!r}") from error
-    if not isinstance(model, SharpPCDensity) or not hasattr(model, "circuit_"):
+    kinds = SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
+    if not isinstance(model, kinds) or not hasattr(model, "circuit_"):
         raise _UsageError(f"{path} holds no fitted SharpPCDensity but {type(model).__name__}.")
     return model
 

@@ -12,7 +12,7 @@ import pandas
 import pytest
 from sklearn.preprocessing import StandardScaler
 
-from skpc import SharpPCDensity
+from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
 from skpc.__main__ import main
 
 
@@ -164,6 +164,20 @@ def test_explained_scores(model, data, tmp_path):
     assert list(scores) == ["log_likelihood", *table()]
     expected = np.asarray(as_fitted().feature_contributions(table()))
     np.testing.assert_allclose(scores[list(table())], expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [SharpPCOutlierDetector, SharpPCDensityCV])
+def test_estimators_that_hold_a_density_answer_as_they_do(kind, data, tmp_path):
+    path, output = tmp_path / "model.joblib", tmp_path / "scores.csv"
+    template = SharpPCDensity(2, max_iter=3, tol=0.0, random_state=0)
+    model = kind(template).fit(table())
+    joblib.dump(model, path)
+    assert run("score", path, data, "-o", output, "--explain") == 0
+    scores = pandas.read_csv(output)
+    np.testing.assert_allclose(scores["log_likelihood"], model.score_samples(table()), rtol=1e-12)
+    assert list(scores)[1:] == list(table())
+    assert run("sample", path, "-n", 3, "-o", output) == 0
+    assert list(pandas.read_csv(output)) == list(table())
 
 
 # --- sample ------------------------------------------------------------------------------
