@@ -33,8 +33,9 @@ from skpc._data.rows import Rows
 from skpc._learning.em import EStep
 from skpc._learning.mstep import MStep
 from skpc._learning.structure import Structure, learn_structure
+from skpc._passes.blocks import Memory, pattern_blocks
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import build_patterns, row_patterns
+from skpc._passes.patterns import build_patterns
 from skpc._tables.columns import Columns
 from skpc._threads import table_work, use_threads
 from skpc.curvature import hessian_trace
@@ -135,13 +136,12 @@ def trace_over_rows(X: np.ndarray, repeats: int) -> float:
     """Seconds of hessian_trace over those of an E-step on distinct rows, not patterns, K = 32."""
     circuit, _ = prepare(X, 32)
     rows = encoded(X).distinct()
-    evidence, weights = rows.evidence, rows.weights
-    patterns = row_patterns(circuit.parents, evidence.symbols, evidence.n_symbols, weights)
-    messages = Messages(patterns.n_message_rows, circuit.n_regions, 32)
+    (block,) = pattern_blocks(circuit, rows.evidence, rows.weights, Memory(2**40), by_row=True)
+    messages = Messages(circuit.n_regions, 32)
 
     def e_step() -> None:
-        messages.upward(circuit, evidence, patterns)
-        messages.downward(circuit, evidence, patterns)
+        messages.upward(circuit, block.evidence, block.patterns)
+        messages.downward(circuit, block.evidence, block.patterns)
 
     distinct_X = X[np.unique(X, axis=0, return_index=True)[1]]
     trace = seconds(lambda: hessian_trace(circuit, distinct_X), repeats)

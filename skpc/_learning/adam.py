@@ -7,12 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
-from skpc._data.evidence import Evidence
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._learning.minibatches import Batches
 from skpc._learning.progress import FitResult, Progress
+from skpc._passes.blocks import Block
 from skpc._passes.counts import ExpectedCounts, add_up
-from skpc._passes.patterns import Patterns
 from skpc._passes.tangents import Linearisation
 
 _DECAY_OF_MEAN = 0.9
@@ -92,7 +91,7 @@ def _ascent(
     That of `unit` times the log-likelihood less the penalty.
     """
     if mu > 0:
-        blocks = [_penalised(circuit, *block, mu, unit) for block in batches.blocks(batch)]
+        blocks = [_penalised(circuit, block, mu, unit) for block in batches.blocks(batch)]
         counts = add_up(counts for counts, _ in blocks)
         ascent = add_up(ascent for _, ascent in blocks)
     else:
@@ -107,13 +106,13 @@ def _ascent(
 
 
 def _penalised(
-    circuit: Circuit, evidence: Evidence, patterns: Patterns, mu: float, unit: float = 1.0
+    circuit: Circuit, block: Block, mu: float, unit: float = 1.0
 ) -> tuple[ExpectedCounts, ExpectedCounts]:
     """Expected counts, and `unit` times these less `mu` times those of the trace's gradient."""
-    linearisation = Linearisation(circuit, evidence, patterns)
+    linearisation = Linearisation(circuit, block.evidence, block.patterns)
     counts = linearisation.counts
     tangent = linearisation.along_gradients(with_symbols=True)
-    changes = circuit.inputs.summarize(evidence, tangent.symbols)
+    changes = circuit.inputs.summarize(block.evidence, tangent.symbols)
     ascent = replace(
         counts,
         root=unit * counts.root - 2.0 * mu * circuit.root_weights * tangent.root,

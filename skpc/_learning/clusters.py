@@ -12,8 +12,7 @@ from skpc._data.rows import Rows
 from skpc._learning.em import EStep, fit_em
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import Progress
-from skpc._passes.blocks import pattern_blocks
-from skpc._passes.messages import Messages
+from skpc._passes.blocks import Memory, pattern_blocks
 
 _MAX_ITER = 50
 _TOL = 1e-3
@@ -53,23 +52,17 @@ def soft_clusters(
     e_step = EStep(circuit, evidence, weights, max_bytes=max_bytes)
     m_step = MStep(pseudocount=pseudocount)
     circuit = fit_em(circuit, Progress(circuit, tol=_TOL), e_step, m_step, _MAX_ITER).circuit
-    logs = _joint_logs(circuit, evidence, weights, max_bytes)
+    logs = _joint_logs(circuit, evidence, max_bytes)
     shares = np.exp(logs - logs.max(axis=0))
     return shares / shares.sum(axis=0)
 
 
-def _joint_logs(
-    circuit: Circuit, evidence: Evidence, weights: np.ndarray, max_bytes: int
-) -> np.ndarray:
+def _joint_logs(circuit: Circuit, evidence: Evidence, max_bytes: int) -> np.ndarray:
     """Log of the probability of each row and each state of the root (n_latents, n)."""
-    n_latents = circuit.n_latents
-    bytes_per_row = Messages.bytes_per_row(n_latents)
-    blocks = pattern_blocks(circuit.parents, evidence, weights, bytes_per_row, max_bytes)
-    n_message_rows = max(patterns.n_message_rows for _, _, patterns in blocks)
-    messages = Messages(n_message_rows, circuit.n_regions, n_latents, keep_products=False)
-    logs = np.empty((n_latents, len(weights)))
-    for rows, part, patterns in blocks:
-        messages.upward(circuit, part, patterns)
+    logs = np.empty((circuit.n_latents, evidence.symbols.shape[1]))
+    for block in pattern_blocks(circuit, evidence, None, Memory(max_bytes), upward_only=True):
+        messages = block.after_upward(circuit, keep_products=False)
+        rows, patterns = block.rows, block.patterns
         for state, weights_of_state in enumerate(np.diag(circuit.root_weights)):
             alone = replace(circuit, root_weights=weights_of_state)
             with np.errstate(divide="ignore"):  # a state may be too unlikely for a number

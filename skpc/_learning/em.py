@@ -12,10 +12,9 @@ from skpc._data.evidence import Evidence
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import FitResult, Progress
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, pattern_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import Patterns, row_codes
 
 _HALVED_AFTER = 2.0  # epochs
 
@@ -51,45 +50,31 @@ class EStep:
     ) -> None:
         if with_moments:
             dtype = np.float64
-        self._evidence = evidence if with_moments else None
         self.weights = weights
-        self.with_gate = with_gate
+        self.with_gate, self.with_moments = with_gate, with_moments
         self._unit = weight_unit(float(weights.sum()), dtype)
-        self.blocks = pattern_blocks(
-            circuit.parents,
-            evidence,
-            weights / self._unit,
-            Messages.bytes_per_row(circuit.n_latents, dtype),
-            max_bytes,
-        )
-        self._messages = Messages(
-            max(patterns.n_message_rows for _, _, patterns in self.blocks),
-            circuit.n_regions,
-            circuit.n_latents,
-            dtype=dtype,
-        )
+        memory = Memory(max_bytes, Messages.bytes_per_row(circuit.n_latents, dtype))
+        self.blocks = list(pattern_blocks(circuit, evidence, weights / self._unit, memory))
+        self._messages = Messages(circuit.n_regions, circuit.n_latents, dtype=dtype)
 
     @property
     def n_patterns(self) -> int:
         """Number of patterns of all regions: the size of the E-step."""
-        return sum(int(patterns.n_patterns.sum()) for _, _, patterns in self.blocks)
+        return sum(int(block.patterns.n_patterns.sum()) for block in self.blocks)
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts under `circuit`."""
-        total = add_up(self._block_counts(circuit, *block) for block in self.blocks)
+        total = add_up(self._block_counts(circuit, block) for block in self.blocks)
         if self._unit != 1.0:
             total.scale(self._unit)
         return total
 
-    def _block_counts(
-        self, circuit: Circuit, rows: slice, evidence: Evidence, patterns: Patterns
-    ) -> ExpectedCounts:
+    def _block_counts(self, circuit: Circuit, block: Block) -> ExpectedCounts:
+        rows, evidence, patterns = block
         self._messages.upward(circuit, evidence, patterns)
         moments = None
-        if self._evidence is not None:
-            part = self._evidence.take(rows)
-            codes = row_codes(circuit.parents, part.dense_symbols, part.n_symbols).codes
-            moments = self._messages.row_curvature(circuit, patterns, codes, self.weights[rows])
+        if self.with_moments:
+            moments = self._messages.row_curvature(circuit, patterns, self.weights[rows])
         counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
         if moments is not None:
             _, counts.root_moments, counts.sum_moments = moments

@@ -10,10 +10,9 @@ from numpy.typing import DTypeLike
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._data.sparse_symbols import take_rows
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, pattern_blocks, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import Patterns, row_patterns
 
 _MAX_BATCHES = 2**20
 _MAX_BATCHES_OF_FEW_ROWS = 2**14
@@ -64,41 +63,31 @@ class Batches:
         self.weights = np.array([part.sum() for _, part in self._dealt])
         self._unit = weight_unit(float(self.weights.sum()), dtype)
         self._evidence = evidence
-        self._parents = circuit.parents
+        self._circuit = circuit
         self._by_row = by_row
-        self._max_bytes = max_bytes
+        self._memory = Memory(max_bytes, Messages.bytes_per_row(circuit.n_latents, dtype))
         self._bytes_left = max_bytes
-        self._kept: dict[int, list[tuple[Evidence, Patterns]]] = {}
-        self._messages = Messages(0, circuit.n_regions, circuit.n_latents, dtype=dtype)
+        self._kept: dict[int, list[Block]] = {}
+        self._messages = Messages(circuit.n_regions, circuit.n_latents, dtype=dtype)
 
     def __len__(self) -> int:
         return len(self._dealt)
 
-    def blocks(self, batch: int) -> list[tuple[Evidence, Patterns]]:
-        """What the symbols of each block of a batch stand for, and its patterns."""
+    def blocks(self, batch: int) -> list[Block]:
+        """The rows of a batch, numbered from zero, in blocks."""
         if batch in self._kept:
             return self._kept[batch]
         rows, weights = self._dealt[batch]
-        blocks = self._find(rows, weights / self._unit)
-        size = sum(array.nbytes for _, patterns in blocks for array in patterns)
+        evidence = self._evidence.with_symbols(take_rows(self._evidence.symbols, rows))
+        blocks = list(
+            pattern_blocks(
+                self._circuit, evidence, weights / self._unit, self._memory, by_row=self._by_row
+            )
+        )
+        size = sum(block.patterns.nbytes for block in blocks)
         if size <= self._bytes_left:
             self._bytes_left -= size
             self._kept[batch] = blocks
-        return blocks
-
-    def _find(self, rows: np.ndarray, weights: np.ndarray) -> list[tuple[Evidence, Patterns]]:
-        evidence = self._evidence.with_symbols(take_rows(self._evidence.symbols, rows))
-        per_message = self._messages.bytes_per_row(self._messages.n_latents, self._messages.dtype)
-        if not self._by_row:
-            found = pattern_blocks(self._parents, evidence, weights, per_message, self._max_bytes)
-            return [(part, patterns) for _, part, patterns in found]
-        blocks = []
-        for block in row_blocks(len(rows), len(self._parents) * per_message, self._max_bytes):
-            part = evidence.take(block)
-            patterns = row_patterns(
-                self._parents, part.dense_symbols, part.n_symbols, weights[block]
-            )
-            blocks.append((part.without_rows(), patterns))
         return blocks
 
     def expected_counts(
@@ -106,12 +95,12 @@ class Batches:
     ) -> ExpectedCounts:
         """Expected counts of one batch under `circuit`."""
 
-        def counts(evidence: Evidence, patterns: Patterns) -> ExpectedCounts:
-            self._messages.make_room(patterns.n_message_rows)
+        def counts(block: Block) -> ExpectedCounts:
+            _, evidence, patterns = block
             self._messages.upward(circuit, evidence, patterns)
             return self._messages.downward(circuit, evidence, patterns, with_gate=with_gate)
 
-        total = add_up(counts(*block) for block in self.blocks(batch))
+        total = add_up(counts(block) for block in self.blocks(batch))
         if self._unit != 1.0:
             total.scale(self._unit)
         return total

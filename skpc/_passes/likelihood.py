@@ -7,9 +7,8 @@ from scipy.sparse import issparse
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, pass_bytes, pattern_blocks, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, pattern_blocks
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import build_patterns
 
 _ROUNDING = 1e-6  # of a log-likelihood, at most
 
@@ -31,16 +30,10 @@ def log_likelihood(
     -------
     (n,) float64
     """
-    n_regions, n_latents = circuit.n_regions, circuit.n_latents
     out = np.empty(X.shape[0])
-    bytes_per_row = pass_bytes(circuit, upward_only=True)
-    for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
-        evidence = circuit.inputs.encode(X[rows])
-        patterns = build_patterns(
-            circuit.parents, evidence.dense_symbols, evidence.n_symbols, upward_only=True
-        )
-        messages = Messages(patterns.n_message_rows, n_regions, n_latents, keep_products=False)
-        messages.upward(circuit, evidence, patterns)
+    for block in pattern_blocks(circuit, X, memory=Memory(max_bytes), upward_only=True):
+        messages = block.after_upward(circuit, keep_products=False)
+        rows, patterns = block.rows, block.patterns
         out[rows] = messages.root_log_likelihoods(circuit, patterns)[patterns.root_codes]
         if not issparse(X) and X.dtype.kind == "f":
             # Zero, not only to rounding, where nothing is observed.
@@ -73,14 +66,11 @@ class MeanLogLikelihood:
         *,
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
-        n_regions, n_latents = circuit.n_regions, circuit.n_latents
         self._total_weight = float(weights.sum())
-        self._blocks = pattern_blocks(
-            circuit.parents, evidence, weights, Messages.bytes_per_row(n_latents), max_bytes,
-            upward_only=True,
-        )  # fmt: skip
-        n_message_rows = max(patterns.n_message_rows for _, _, patterns in self._blocks)
-        self._messages = Messages(n_message_rows, n_regions, n_latents, keep_products=False)
+        self._blocks = list(
+            pattern_blocks(circuit, evidence, weights, Memory(max_bytes), upward_only=True)
+        )
+        self._messages = Messages(circuit.n_regions, circuit.n_latents, keep_products=False)
 
     def __call__(self, circuit: Circuit) -> float:
         """The mean under `circuit`."""
@@ -88,7 +78,6 @@ class MeanLogLikelihood:
         for _, evidence, patterns in self._blocks:
             self._messages.upward(circuit, evidence, patterns)
             log_likelihoods = self._messages.root_log_likelihoods(circuit, patterns)
-            start = patterns.row_start[patterns.roots[0]]
-            weights = patterns.weights[start : start + len(log_likelihoods)]
+            weights = patterns.weights[patterns.message_rows(patterns.roots[0])]
             total += float(np.sum(log_likelihoods * weights))
         return total / self._total_weight

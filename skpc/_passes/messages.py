@@ -20,10 +20,11 @@ _ROW_TASK_BYTES = 2**21
 class Messages:
     """The messages of a circuit over the patterns of a data set, and passes over them.
 
+    Memory is allocated for the largest patterns so far, and used again.
+
     Parameters
     ----------
-    n_message_rows, n_regions, n_latents : int
-        Largest sizes that will be used.
+    n_regions, n_latents : int
     dtype : float64 or float32
         Of the messages; products, exponents and likelihoods are float64 in any case.
     keep_products : bool
@@ -32,7 +33,6 @@ class Messages:
 
     def __init__(
         self,
-        n_message_rows: int,
         n_regions: int,
         n_latents: int,
         *,
@@ -42,7 +42,7 @@ class Messages:
         self.n_latents = n_latents
         self.dtype = np.dtype(dtype)
         self._keep_products = keep_products
-        self._allocate(n_message_rows)
+        self._allocate(0)
         self.weights = np.zeros((n_regions, n_latents, self.sums.shape[1]), dtype)
         self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
 
@@ -54,11 +54,6 @@ class Messages:
         self.products = np.zeros(shape if self._keep_products else (0, n_padded), self.dtype)
         self.exponents = np.zeros(shape[0], np.int64)
 
-    def make_room(self, n_message_rows: int) -> None:
-        """Allow for so many rows; the messages so far may be lost."""
-        if n_message_rows + TILE_ROWS > len(self.sums):
-            self._allocate(n_message_rows)
-
     @staticmethod
     def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
         """Memory of one message row."""
@@ -66,6 +61,9 @@ class Messages:
 
     def upward(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
         """Evaluate every node on every pattern of the evidence."""
+        if patterns.n_message_rows + TILE_ROWS > len(self.sums):
+            del self.sums, self.products  # before there are others
+            self._allocate(patterns.n_message_rows)
         likelihoods, exponents = circuit.inputs.likelihoods(evidence)
         table = np.zeros((len(likelihoods), self.sums.shape[1]))
         table[:, : circuit.n_latents] = likelihoods
@@ -134,7 +132,6 @@ class Messages:
         self,
         circuit: Circuit,
         patterns: Patterns,
-        codes: np.ndarray,
         weights: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
         """Hessian traces of rows, and with `weights` the second moments of their flows.
@@ -142,7 +139,7 @@ class Messages:
         Call between `upward` and `downward`. See ``kernels.row_curvature``.
         """
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
-        n_rows = codes.shape[1]
+        n_rows = len(patterns.root_codes)
         n_padded = self.sums.shape[1]
         per_row = n_regions * n_padded * 8
         rows_per_block = max(TILE_ROWS, _ROW_TASK_BYTES // per_row // TILE_ROWS * TILE_ROWS)
@@ -155,9 +152,9 @@ class Messages:
         else:
             moments = np.zeros((min(_MOMENT_CHUNKS, n_blocks), n_regions, n_padded, n_padded))
         launch(
-            kernels.row_curvature, len(moments), patterns, codes, circuit.root_weights, weights,
-            self.weights, self.products, self.sums, self.exponents, rows_per_block, traces,
-            moments,
+            kernels.row_curvature, len(moments), patterns, patterns.codes, circuit.root_weights,
+            weights, self.weights, self.products, self.sums, self.exponents, rows_per_block,
+            traces, moments,
         )  # fmt: skip
         if not moments.size:
             return traces, None, None

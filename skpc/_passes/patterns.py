@@ -78,6 +78,30 @@ class Patterns(NamedTuple):
         """Rows of a message array, padding included."""
         return int(self.row_start[-1])
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of all arrays."""
+        return sum(array.nbytes for array in self)
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The pattern (n_regions, n) int32 of each row at each region."""
+        codes = np.empty((len(self.parents), len(self.root_codes)), np.int32)
+        for region in self.topdown:
+            parent = self.parents[region]
+            codes[region] = self.root_codes if parent < 0 else self.links(region)[codes[parent]]
+        return codes
+
+    def links(self, region: int) -> np.ndarray:
+        """The pattern of a region below each pattern of its parent."""
+        first = self.code_start[region]
+        return self.child_codes[first : first + self.n_patterns[self.parents[region]]]
+
+    def message_rows(self, region: int) -> slice:
+        """The message rows of a region, without padding."""
+        first = self.row_start[region]
+        return slice(first, first + self.n_patterns[region])
+
 
 class RowCodes(NamedTuple):
     """Which pattern every row shows at every region.
@@ -134,20 +158,14 @@ def row_codes(parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -
     return rows
 
 
-def row_patterns(
-    parents: np.ndarray,
-    symbols: np.ndarray,
-    n_symbols: np.ndarray,
-    weights: np.ndarray | None = None,
-) -> Patterns:
-    """Patterns of which every region has one for each row: see `build_patterns`.
+def codes_by_row(parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -> RowCodes:
+    """As `row_codes`, but with every row a pattern of its own at every region.
 
-    What is not linear in flows needs them.
+    What is not linear in flows needs this.
     """
     n_regions, n_rows = symbols.shape
     own = np.broadcast_to(np.arange(n_rows, dtype=np.int32), (n_regions, n_rows)).copy()
-    rows = RowCodes(own, np.full(n_regions, n_rows, np.int64), own)
-    return link_patterns(parents, symbols, n_symbols, rows, weights)
+    return RowCodes(own, np.full(n_regions, n_rows, np.int64), own)
 
 
 def link_patterns(

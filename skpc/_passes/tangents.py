@@ -14,12 +14,12 @@ import numpy as np
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._kernels import tangents as kernels
-from skpc._kernels.gemm import TILE_ROWS, padded
+from skpc._kernels.gemm import padded
 from skpc._kernels.messages import TASK_ROWS
-from skpc._passes.blocks import row_blocks
+from skpc._passes.blocks import Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import Patterns, row_patterns
+from skpc._passes.patterns import Patterns
 from skpc._threads import launch, table_work
 
 _MAX_ROW_BYTES = 2**26  # larger blocks of rows are not faster
@@ -51,18 +51,29 @@ class Buffers:
 
     Parameters
     ----------
-    n_message_rows, n_regions, n_latents : int
-        Largest sizes that will be used.
+    n_regions, n_latents : int
     """
 
-    def __init__(self, n_message_rows: int, n_regions: int, n_latents: int) -> None:
-        self.messages = Messages(n_message_rows, n_regions, n_latents)
+    def __init__(self, n_regions: int, n_latents: int) -> None:
+        self.messages = Messages(n_regions, n_latents)
+        self._allocate()
+        self.packed = np.zeros_like(self.messages.weights)
+        self.packed_t = np.zeros_like(self.messages.weights)
+
+    def _allocate(self) -> None:
         shape = self.messages.sums.shape
         self.sums = np.empty(shape)
         # s, the three parts of q, and r; see the kernels. Padding stays zero.
         self.tangents = tuple(np.zeros(shape, np.int32 if i == 3 else np.float64) for i in range(5))
-        self.packed = np.zeros_like(self.messages.weights)
-        self.packed_t = np.zeros_like(self.messages.weights)
+
+    def go_up(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
+        """Evaluate every node on every pattern, and keep the sums."""
+        self.messages.upward(circuit, evidence, patterns)
+        if len(self.sums) < len(self.messages.sums):
+            del self.sums, self.tangents  # before there are others
+            self._allocate()
+        n_rows = patterns.n_message_rows
+        self.sums[:n_rows] = self.messages.sums[:n_rows]
 
 
 class Linearisation:
@@ -91,14 +102,9 @@ class Linearisation:
         buffers: Buffers | None = None,
     ) -> None:
         self.circuit, self.evidence, self.patterns = circuit, evidence, patterns
-        self._buffers = buffers or Buffers(
-            patterns.n_message_rows, circuit.n_regions, circuit.n_latents
-        )
-        self._messages = self._buffers.messages
-        self._messages.upward(circuit, evidence, patterns)
-        self._sums = self._buffers.sums
-        n_rows = patterns.n_message_rows
-        self._sums[:n_rows] = self._messages.sums[:n_rows]
+        self._buffers = buffers or Buffers(circuit.n_regions, circuit.n_latents)
+        self._buffers.go_up(circuit, evidence, patterns)
+        self._messages, self._sums = self._buffers.messages, self._buffers.sums
         self.counts: ExpectedCounts = self._messages.downward(circuit, evidence, patterns)
 
     @staticmethod
@@ -242,12 +248,8 @@ def row_linearisations(
     linearisation : Linearisation
         Of these rows, which it numbers from zero; to be used before the next one is made.
     """
-    per_row = circuit.n_regions * (Linearisation.bytes_per_row(circuit.n_latents) + 32)
-    blocks = row_blocks(len(weights), per_row, min(max_bytes, _MAX_ROW_BYTES))
-    n_message_rows = max(-(-(b.stop - b.start) // TILE_ROWS) * TILE_ROWS for b in blocks)
-    n_message_rows *= circuit.n_regions
-    buffers = Buffers(n_message_rows, circuit.n_regions, circuit.n_latents)
-    for rows in blocks:
-        part = evidence.take(rows)
-        patterns = row_patterns(circuit.parents, part.dense_symbols, part.n_symbols, weights[rows])
-        yield rows, Linearisation(circuit, part.without_rows(), patterns, buffers)
+    per_message = Linearisation.bytes_per_row(circuit.n_latents) + 32
+    memory = Memory(min(max_bytes, _MAX_ROW_BYTES), per_message)
+    buffers = Buffers(circuit.n_regions, circuit.n_latents)
+    for rows, part, patterns in pattern_blocks(circuit, evidence, weights, memory, by_row=True):
+        yield rows, Linearisation(circuit, part, patterns, buffers)

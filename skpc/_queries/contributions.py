@@ -12,9 +12,9 @@ from skpc._data.evidence import Evidence
 from skpc._kernels import contributions as kernels
 from skpc._kernels import draws
 from skpc._kernels.gemm import TILE_ROWS, padded
-from skpc._passes.blocks import DEFAULT_MAX_BYTES
-from skpc._passes.patterns import Patterns, row_codes
-from skpc._queries.posteriors import blocks_after_upward, rows_per_task
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, pattern_blocks
+from skpc._passes.patterns import row_codes
+from skpc._queries.posteriors import rows_per_task
 from skpc._threads import launch, table_work
 
 _FINISH_ROWS = 1024
@@ -54,26 +54,28 @@ def contributions(
     is_inverse &= (has_own | (np.diff(column_start) == 0))[circuit.parents]
     inverted = np.flatnonzero(is_inverse)
     n_others = sum(len(part) for part in circuit.features if len(part) > 1)
-    bytes_per_row = 8 * (n_others * (3 * n_latents + n_padded) + 2 * X.shape[1])
+    per_row = 8 * (n_others * (3 * n_latents + n_padded) + 2 * X.shape[1])
     is_mixture = len(circuit.roots) > 1
     is_ratio = np.zeros((X.shape[1], 1), bool)
     is_ratio[columns[np.repeat(has_own, np.diff(column_start))]] = True
     without_region = np.setdiff1d(np.arange(X.shape[1]), columns)
 
-    def table_rows(patterns: Patterns) -> np.ndarray:
-        n_rows = -(-patterns.n_patterns * plan.n_below // TILE_ROWS) * TILE_ROWS
+    def table_rows(n_patterns: np.ndarray) -> np.ndarray:
+        n_rows = -(-n_patterns * plan.n_below // TILE_ROWS) * TILE_ROWS
         return np.where(plan.source == kernels.TABLE, n_rows, 0)
 
-    def table_bytes(patterns: Patterns) -> int:
-        return 8 * n_padded * int(table_rows(patterns).sum())
+    def table_bytes(n_patterns: np.ndarray) -> int:
+        return 8 * n_padded * int(table_rows(n_patterns).sum())
 
     out = np.zeros(X.shape)
-    for rows, block, evidence, patterns, messages in blocks_after_upward(
-        circuit, X, bytes_per_row, max_bytes, table_bytes
-    ):
+    memory = Memory(max_bytes, per_row=per_row, of_patterns=table_bytes)
+    for block in pattern_blocks(circuit, X, memory=memory):
+        rows, evidence, patterns = block
+        messages = block.after_upward(circuit)
+        shown = dense(X[rows])
         reciprocals, reciprocal_start = _reciprocals(circuit, evidence)
         others_start, others, others_exponents = circuit.inputs.likelihoods_of_others(evidence)
-        n_table = table_rows(patterns)
+        n_table = table_rows(patterns.n_patterns)
         table_start = np.cumsum(n_table) - n_table
         table = np.empty((int(n_table.sum()), n_padded))
         table[:, n_latents:] = 0.0
@@ -98,14 +100,14 @@ def contributions(
             messages.weights, messages.products, messages.sums, is_inverse, messages.exponents,
             n_at_once, values,
         )  # fmt: skip
-        for first in range(0, len(block), _FINISH_ROWS):  # what is at work stays in the cache
+        for first in range(0, len(shown), _FINISH_ROWS):  # what is at work stays in the cache
             some = slice(first, first + _FINISH_ROWS)
             found = values[:, patterns.root_codes[some]]
             if not is_mixture:
                 np.log(found, out=found, where=is_ratio)  # in vectors, as no kernel can
             part = out[rows][some]
             part[:] = found.T
-            np.copyto(part, 0.0, where=np.isnan(block[some]))
+            np.copyto(part, 0.0, where=np.isnan(shown[some]))
     return out
 
 

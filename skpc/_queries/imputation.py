@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import tree_of_region
 from skpc._data.evidence import Evidence
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, pass_bytes, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import Patterns, build_patterns
 from skpc._queries.posteriors import posterior_blocks
 from skpc._queries.sampling import sample_given
 
@@ -63,16 +61,15 @@ def _mean_mode(circuit: Circuit, X: np.ndarray, max_bytes: int) -> np.ndarray:
     holes = np.isnan(X)
     regions = [r for r, columns in enumerate(circuit.features) if holes[:, columns].any()]
     largest_group = max(len(circuit.features[region]) for region in regions)
-    bytes_per_row = 32 * X.shape[1] + 24 * circuit.n_latents * largest_group
+    per_row = 32 * X.shape[1] + 24 * circuit.n_latents * largest_group
     if len(circuit.roots) > 1:  # the masses of all columns wait for the last tree
         n_categories = int(circuit.inputs.n_categories.max(initial=0))
-        bytes_per_row += 8 * n_categories * X.shape[1]
+        per_row += 8 * n_categories * X.shape[1]
     out = np.empty_like(X)
-    for rows, block, codes, flows in posterior_blocks(
-        circuit, X, regions, bytes_per_row=bytes_per_row, max_bytes=max_bytes
-    ):
-        distinct = block[np.unique(codes, return_index=True)[1]]
-        out[rows] = _means_and_modes(circuit, regions, distinct, flows)[codes]
+    memory = Memory(max_bytes, per_row=per_row)
+    for block, flows in posterior_blocks(circuit, X, regions, memory):
+        distinct = _means_and_modes(circuit, regions, X[block.rows][block.distinct], flows)
+        out[block.rows] = distinct[block.patterns.root_codes]
     return out
 
 
@@ -108,67 +105,30 @@ def _means_and_modes(
     return out
 
 
-@dataclass(frozen=True)
-class _Block:
-    """Some rows of a table: their patterns, and how to go down from the roots'.
-
-    Attributes
-    ----------
-    X : (n, n_features) float64, NaN missing
-    evidence : Evidence
-    patterns : Patterns
-    """
-
-    circuit: Circuit
-    X: np.ndarray
-    evidence: Evidence
-    patterns: Patterns
-
-    @classmethod
-    def of(cls, circuit: Circuit, X: np.ndarray) -> _Block:
-        evidence = circuit.inputs.encode(X)
-        patterns = build_patterns(circuit.parents, evidence.dense_symbols, evidence.n_symbols)
-        return cls(circuit, X, evidence, patterns)
-
-    @property
-    def representatives(self) -> np.ndarray:
-        """One row (n_distinct,) for each pattern of the roots."""
-        return np.unique(self.patterns.root_codes, return_index=True)[1]
-
-    def message_rows(self, region: int) -> slice:
-        first = self.patterns.row_start[region]
-        return slice(first, first + self.patterns.n_patterns[region])
-
-    def links(self, region: int) -> np.ndarray:
-        """The pattern of a region below each pattern of its parent."""
-        first = self.patterns.code_start[region]
-        n_links = self.patterns.n_patterns[self.patterns.parents[region]]
-        return self.patterns.child_codes[first : first + n_links]
-
-
 def _max_product(circuit: Circuit, X: np.ndarray, max_bytes: int) -> np.ndarray:
     """Rows with the most probable missing cells and latent states together."""
     of_region = 2 * Messages.bytes_per_row(circuit.n_latents)  # of maxima and choices
     largest_group = max(map(len, circuit.features))
-    bytes_per_row = pass_bytes(circuit) + circuit.n_regions * of_region + X.shape[1] * 32
-    bytes_per_row += 24 * circuit.n_latents * largest_group
+    per_row = circuit.n_regions * of_region + X.shape[1] * 32
+    per_row += 24 * circuit.n_latents * largest_group
     out = np.empty_like(X)
-    for rows in row_blocks(len(X), bytes_per_row, max_bytes):
-        out[rows] = _most_probable(_Block.of(circuit, X[rows]))
+    for block in pattern_blocks(circuit, X, memory=Memory(max_bytes, per_row=per_row)):
+        distinct = _most_probable(circuit, block, X[block.rows][block.distinct])
+        out[block.rows] = distinct[block.patterns.root_codes]
     return out
 
 
-def _most_probable(block: _Block) -> np.ndarray:
-    """The same for one block."""
-    circuit, patterns = block.circuit, block.patterns
+def _most_probable(circuit: Circuit, block: Block, X: np.ndarray) -> np.ndarray:
+    """The same for X, the distinct rows of one block."""
+    patterns = block.patterns
     n_roots = len(circuit.roots)
-    values, choices = _max_messages(block)
+    values, choices = _max_messages(circuit, block)
     at_roots = np.concatenate([values[int(root)] for root in circuit.roots], axis=1)
     best = np.argmax(np.log(circuit.root_weights) + at_roots, axis=1)
     tree_of_row, root_states = np.divmod(best, circuit.n_latents)
     tree_of = tree_of_region(circuit.parents)
     rows_of = [np.flatnonzero(tree_of_row == tree) for tree in range(n_roots)]
-    out = block.X[block.representatives]
+    out = X.copy()
     holes = np.isnan(out)
     codes: dict[int, np.ndarray] = {}
     states: dict[int, np.ndarray] = {}
@@ -178,7 +138,7 @@ def _most_probable(block: _Block) -> np.ndarray:
         if parent < 0:
             codes[region], states[region] = rows, root_states[rows]
         else:
-            codes[region] = block.links(region)[codes[parent]]
+            codes[region] = patterns.links(region)[codes[parent]]
             states[region] = choices[region][codes[region], states[parent]]
         columns = circuit.features[region]
         incomplete = holes[np.ix_(rows, columns)].any(axis=1)
@@ -186,10 +146,12 @@ def _most_probable(block: _Block) -> np.ndarray:
         if len(rows):
             cells = np.ix_(rows, columns)
             out[cells] = circuit.inputs[region].likeliest(out[cells], state)
-    return out[patterns.root_codes]
+    return out
 
 
-def _max_messages(block: _Block) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
+def _max_messages(
+    circuit: Circuit, block: Block
+) -> tuple[dict[int, np.ndarray], dict[int, np.ndarray]]:
     """Maxima instead of sums in the upward pass, in logarithms.
 
     Returns
@@ -197,16 +159,16 @@ def _max_messages(block: _Block) -> tuple[dict[int, np.ndarray], dict[int, np.nd
     values : per root, the largest log probability (U, K) given each of its states
     choices : per other region, the best state (U, K) given each state of the parent
     """
-    circuit, patterns = block.circuit, block.patterns
+    patterns = block.patterns
     first_symbol = np.cumsum(block.evidence.n_symbols) - block.evidence.n_symbols
     below: dict[int, np.ndarray] = {}
     choices: dict[int, np.ndarray] = {}
     for region in map(int, patterns.topdown[::-1]):
-        symbols = patterns.symbols[block.message_rows(region)] - first_symbol[region]
+        symbols = patterns.symbols[patterns.message_rows(region)] - first_symbol[region]
         value = circuit.inputs.log_peaks(block.evidence, region)[symbols]
         children = slice(*patterns.children_start[region : region + 2])
         for child in map(int, patterns.children[children]):
-            value += below.pop(child)[block.links(child)]
+            value += below.pop(child)[patterns.links(child)]
         if circuit.parents[region] >= 0:
             log_weights = np.log(circuit.sum_weights[region])
             best = np.full_like(value, -np.inf)

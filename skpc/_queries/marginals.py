@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import levels_of
 from skpc._kernels.gemm import TILE_ROWS, multiply, padded
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, row_blocks
 from skpc._passes.likelihood import log_likelihood
 from skpc._queries.posteriors import posterior_blocks
 
@@ -66,15 +65,15 @@ def conditional(
     out = np.empty((X.shape[0], 2 if known is None else len(known)))
     largest_group = max(len(circuit.features[region]) for region in regions)
     of_row = 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
-    for rows in row_blocks(X.shape[0], of_row + 16 * out.shape[1], max(1, max_bytes // 2)):
-        block = np.array(X[rows].toarray() if issparse(X) else X[rows], np.float64)
-        block[:, column] = np.nan
-        for some, part, codes, flows in posterior_blocks(
-            circuit, block, regions, max_bytes=max(1, max_bytes // 2)
-        ):
-            distinct = part[np.unique(codes, return_index=True)[1]]
+    half = max(1, max_bytes // 2)
+    for rows in row_blocks(X.shape[0], of_row + 16 * out.shape[1], half):
+        rest = np.array(dense(X[rows]), np.float64)
+        rest[:, column] = np.nan
+        for block, flows in posterior_blocks(circuit, rest, regions, Memory(half)):
+            distinct = rest[block.rows][block.distinct]
             summed = _table if known is not None else _moments
-            out[rows][some] = summed(circuit, regions, column, distinct, flows)[codes]
+            of_distinct = summed(circuit, regions, column, distinct, flows)
+            out[rows][block.rows] = of_distinct[block.patterns.root_codes]
     if known is not None:
         return out
     return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())

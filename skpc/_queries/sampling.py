@@ -8,8 +8,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._circuit.inputs.table import choose
 from skpc._circuit.tree import levels_of, tree_of_region
 from skpc._kernels import draws as kernels
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
-from skpc._queries.posteriors import blocks_after_upward
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, pattern_blocks, row_blocks
 from skpc._threads import launch
 
 _DRAWN_ROWS = 2**13  # at a time
@@ -99,12 +98,14 @@ def sample_given(
     has_normals = any(one.uses_normals for one in circuit.inputs.distributions.values())
     largest_group = max(map(len, circuit.features))
     of_draw = 28 * n_regions + 24 * X.shape[1] + 8 * (8 + largest_group) * (1 + largest_group)
-    for rows, block, _, patterns, messages in blocks_after_upward(circuit, X, of_draw, max_bytes):
+    for block in pattern_blocks(circuit, X, memory=Memory(max_bytes, per_row=of_draw)):
+        rows, _, patterns = block
+        messages, shown = block.after_upward(circuit), dense(X[rows])
         for draws in row_blocks(n_samples * (rows.stop - rows.start), of_draw, max_bytes):
             of_row = np.arange(draws.start, draws.stop) // n_samples
             first = rows.start * n_samples
             filled = out[first + draws.start : first + draws.stop]
-            filled[:] = block[of_row]
+            filled[:] = shown[of_row]
             states = np.empty((len(filled), n_regions), np.int32)
             launch(
                 kernels.draw_states, -(-len(filled) // kernels.TASK_ROWS), patterns,

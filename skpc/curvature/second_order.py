@@ -11,8 +11,7 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 from skpc._checks import shown
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, pattern_blocks
-from skpc._passes.messages import Messages
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, pattern_blocks
 from skpc._passes.tangents import Buffers, Linearisation
 from skpc._threads import use_threads
 from skpc.curvature.parameters import ParameterVector, weighted_evidence, work_of
@@ -62,10 +61,9 @@ class MeanHessian:
         circuit = parameters.circuit
         self.parameters = parameters
         self._total = weights.sum()
-        per_row = Linearisation.bytes_per_row(circuit.n_latents)
-        self._blocks = pattern_blocks(circuit.parents, evidence, weights, per_row, max_bytes)
-        n_rows = max(patterns.n_message_rows for _, _, patterns in self._blocks)
-        self._buffers = Buffers(n_rows, circuit.n_regions, circuit.n_latents)
+        memory = Memory(max_bytes, Linearisation.bytes_per_row(circuit.n_latents))
+        self._blocks = list(pattern_blocks(circuit, evidence, weights, memory))
+        self._buffers = Buffers(circuit.n_regions, circuit.n_latents)
         self._kept: Linearisation | None = None
 
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
@@ -147,16 +145,11 @@ def gradient(
     """
     parameters = ParameterVector(circuit, include_inputs)
     evidence, weights = weighted_evidence(circuit, X, sample_weight)
-    n_latents = circuit.n_latents
-    per_row = Messages.bytes_per_row(n_latents)
     counts = np.zeros(parameters.size)
     with use_threads(n_jobs, work_of(circuit, X)):
-        for _, part, patterns in pattern_blocks(
-            circuit.parents, evidence, weights, per_row, max_bytes
-        ):
-            messages = Messages(patterns.n_message_rows, circuit.n_regions, n_latents)
-            messages.upward(circuit, part, patterns)
-            found = messages.downward(circuit, part, patterns)
+        for block in pattern_blocks(circuit, evidence, weights, Memory(max_bytes)):
+            messages = block.after_upward(circuit)
+            found = messages.downward(circuit, block.evidence, block.patterns)
             counts += parameters.join(found.root, found.sums, found.inputs[0])
     return -counts / parameters.values / weights.sum()
 

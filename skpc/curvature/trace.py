@@ -7,9 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, pass_bytes, row_blocks
-from skpc._passes.messages import Messages
-from skpc._passes.patterns import link_patterns, row_codes
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, pattern_blocks
 from skpc._passes.tangents import row_linearisations
 from skpc._threads import table_work, use_threads
 from skpc.curvature.parameters import ParameterVector, checked_rows, weighted_evidence, work_of
@@ -99,18 +97,11 @@ def hessian_trace(
     True
     """
     X, _ = checked_rows(circuit, X, None)
-    n_latents = circuit.n_latents
     traces = np.empty(X.shape[0])
-    bytes_per_row = pass_bytes(circuit)
-    with use_threads(n_jobs, table_work(X.size, n_latents)):
-        for rows in row_blocks(X.shape[0], bytes_per_row, max_bytes):
-            evidence = circuit.inputs.encode(X[rows])
-            symbols, n_symbols = evidence.dense_symbols, evidence.n_symbols
-            codes = row_codes(circuit.parents, symbols, n_symbols)
-            patterns = link_patterns(circuit.parents, symbols, n_symbols, codes)
-            messages = Messages(patterns.n_message_rows, circuit.n_regions, n_latents)
-            messages.upward(circuit, evidence, patterns)
-            traces[rows] = messages.row_curvature(circuit, patterns, codes.codes)[0]
+    with use_threads(n_jobs, table_work(X.size, circuit.n_latents)):
+        for block in pattern_blocks(circuit, X, memory=Memory(max_bytes)):
+            messages = block.after_upward(circuit)
+            traces[block.rows] = messages.row_curvature(circuit, block.patterns)[0]
     return traces
 
 

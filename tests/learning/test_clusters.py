@@ -72,7 +72,7 @@ def test_logs_of_states_are_those_of_circuits_of_one_state():
     circuit = random_circuit(rng, star(4, 3), np.array([2, 3, 2, 0]), 3)
     X = random_rows(rng, circuit, 30)
     evidence = circuit.inputs.encode(X)
-    logs = _joint_logs(circuit, evidence, np.ones(30), 2**11)
+    logs = _joint_logs(circuit, evidence, 2**11)
     model = as_model(circuit)
     np.testing.assert_allclose(
         logsumexp(logs, axis=0), oracle.log_likelihood(model, X), rtol=1e-12, atol=1e-14

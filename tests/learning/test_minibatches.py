@@ -243,7 +243,7 @@ def test_rows_with_a_batch_of_their_own_have_patterns_of_their_own():
     circuit, X, weights = small_case(1)
 
     def n_patterns(**options):
-        ((_, patterns),) = new_batches(circuit, X, weights, np.inf, **options).blocks(0)
+        ((_, _, patterns),) = new_batches(circuit, X, weights, np.inf, **options).blocks(0)
         return patterns.n_patterns.sum()
 
     assert n_patterns() < n_patterns(by_row=True) == len(X) * circuit.n_regions

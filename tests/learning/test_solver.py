@@ -270,7 +270,9 @@ def test_only_adam_with_a_penalty_takes_rows_one_by_one(mu, by_row):
     n_rows = sum(len(rows) for rows, _ in deal(weights, 9, np.random.RandomState(0)))
     batches = learn.keywords["batches"]
     n_patterns = sum(
-        patterns.n_patterns.sum() for i in range(len(batches)) for _, patterns in batches.blocks(i)
+        patterns.n_patterns.sum()
+        for i in range(len(batches))
+        for _, _, patterns in batches.blocks(i)
     )
     assert (n_patterns == n_rows * circuit.n_regions) == by_row
 

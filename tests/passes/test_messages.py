@@ -347,9 +347,7 @@ def test_single_precision_messages_agree_to_single_precision(case):
     patterns = build_patterns(circuit.parents, evidence.symbols, evidence.n_symbols, weights)
     results = []
     for dtype in np.float64, np.float32:
-        messages = Messages(
-            patterns.n_message_rows, circuit.n_regions, circuit.n_latents, dtype=dtype
-        )
+        messages = Messages(circuit.n_regions, circuit.n_latents, dtype=dtype)
         messages.upward(circuit, evidence, patterns)
         log_likelihoods = messages.root_log_likelihoods(circuit, patterns)
         counts = messages.downward(circuit, evidence, patterns)
