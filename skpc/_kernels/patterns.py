@@ -1,11 +1,46 @@
 """Kernels that number and link the subtree patterns of a data set."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 _FIBONACCI = np.uint64(0x9E3779B97F4A7C15)
+
+
+class RowCodes(NamedTuple):
+    """Which pattern every row shows at every region.
+
+    Attributes
+    ----------
+    codes : (n_regions, n) int32, patterns numbered by first appearance.
+    n_patterns : (n_regions,)
+    first_rows : (n_regions, n) int32
+        ``first_rows[r, t]`` is the first row with pattern t; what follows means nothing.
+    """
+
+    codes: np.ndarray
+    n_patterns: np.ndarray
+    first_rows: np.ndarray
+
+
+class Links(NamedTuple):
+    """How patterns are linked; see `skpc._passes.patterns.Patterns`.
+
+    Attributes
+    ----------
+    row_start, code_start : where the message rows, and the codes, of each region begin
+    symbols, child_codes, member_start, members : to be written; empty `members` are not
+    """
+
+    row_start: np.ndarray
+    code_start: np.ndarray
+    symbols: np.ndarray
+    child_codes: np.ndarray
+    member_start: np.ndarray
+    members: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -74,39 +109,34 @@ def merge_codes(symbols, n_symbols, regions, codes, n_patterns, merged, first_ro
 
 
 @njit(cache=True, nogil=True)
-def code_regions(
-    queue, levels, order, symbols, n_symbols, children_start, children, codes, n_patterns,
-    first_rows,
-):  # fmt: skip
-    """Write the pattern of every row at every region to `codes` (n_regions, n) int32.
+def code_regions(queue, levels, order, symbols, n_symbols, children_start, children, rows):
+    """Write the pattern of every row at every region to `rows`.
 
-    Tasks: regions as `order` lists them by height, leaves first. `n_patterns` (n_regions,) is
-    written too, and ``first_rows[r, t]`` (n_regions, n) int32, the first row with pattern t.
-    O(n * n_regions).
+    Tasks: regions as `order` lists them by height, leaves first. O(n * n_regions).
     """
+    codes, n_patterns = rows.codes, rows.n_patterns
     task, _ = take(queue, levels)
     while task < levels[-1]:
         region = order[task]
         n_patterns[region] = merge_codes(
             symbols[region], n_symbols[region],
             children[children_start[region] : children_start[region + 1]], codes, n_patterns,
-            codes[region], first_rows[region],
+            codes[region], rows.first_rows[region],
         )  # fmt: skip
         task, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _link_region(
-    region, parent, symbols, symbol_start, codes, n_patterns, first_rows, row_start, code_start,
-    pattern_symbols, child_codes, member_start, members,
-):  # fmt: skip
-    row = row_start[region]
+def _link_region(region, parent, symbols, symbol_start, rows, links):
+    codes, n_patterns, first_rows = rows.codes, rows.n_patterns, rows.first_rows
+    child_codes, members, member_start = links.child_codes, links.members, links.member_start
+    row = links.row_start[region]
     n_own = n_patterns[region]
     for t in range(n_own):
-        pattern_symbols[row + t] = symbol_start[region] + symbols[region, first_rows[region, t]]
+        links.symbols[row + t] = symbol_start[region] + symbols[region, first_rows[region, t]]
     if parent < 0:
         return
-    link = code_start[region]
+    link = links.code_start[region]
     n_upper = n_patterns[parent]
     for s in range(n_upper):
         child_codes[link + s] = codes[region, first_rows[parent, s]]
@@ -131,21 +161,14 @@ def _link_region(
 
 
 @njit(cache=True, nogil=True)
-def link_regions(
-    queue, levels, parents, symbols, symbol_start, codes, n_patterns, first_rows, row_start,
-    code_start, pattern_symbols, child_codes, member_start, members,
-):  # fmt: skip
+def link_regions(queue, levels, parents, symbols, symbol_start, rows, links):
     """Write each pattern's symbol, its child's pattern, and which patterns share a child.
 
-    Tasks: regions. Empty `members` are not written. Index layout: see
-    `skpc._passes.patterns.Patterns`. O(sum U).
+    Tasks: regions. O(sum U).
     """
     region, _ = take(queue, levels)
     while region < levels[-1]:
-        _link_region(
-            region, parents[region], symbols, symbol_start, codes, n_patterns, first_rows,
-            row_start, code_start, pattern_symbols, child_codes, member_start, members,
-        )  # fmt: skip
+        _link_region(region, parents[region], symbols, symbol_start, rows, links)
         region, _ = take_next(queue, levels)
 
 

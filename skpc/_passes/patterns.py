@@ -15,6 +15,7 @@ from skpc._circuit.tree import children_of, levels_of
 from skpc._kernels import patterns as kernels
 from skpc._kernels.gemm import TILE_ROWS
 from skpc._kernels.messages import TASK_ROWS
+from skpc._kernels.patterns import RowCodes
 from skpc._threads import launch
 
 CODE_BYTES = 12
@@ -103,22 +104,6 @@ class Patterns(NamedTuple):
         return slice(first, first + self.n_patterns[region])
 
 
-class RowCodes(NamedTuple):
-    """Which pattern every row shows at every region.
-
-    Attributes
-    ----------
-    codes : (n_regions, n) int32, patterns numbered by first appearance.
-    n_patterns : (n_regions,)
-    first_rows : (n_regions, n) int32
-        ``first_rows[r, t]`` is the first row with pattern t; what follows means nothing.
-    """
-
-    codes: np.ndarray
-    n_patterns: np.ndarray
-    first_rows: np.ndarray
-
-
 def build_patterns(
     parents: np.ndarray,
     symbols: np.ndarray,
@@ -153,7 +138,7 @@ def row_codes(parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -
     )
     launch(
         kernels.code_regions, level_start, order, symbols, n_symbols, children_start, children,
-        *rows, work=_WORK_OF_A_CELL * symbols.size,
+        rows, work=_WORK_OF_A_CELL * symbols.size,
     )  # fmt: skip
     return rows
 
@@ -187,15 +172,17 @@ def link_patterns(
     n_padded = -(-n_patterns // TILE_ROWS) * TILE_ROWS
     row_start = np.append(0, np.cumsum(n_padded))
     n_links = np.where(parents >= 0, n_patterns[parents], 0)
-    code_start = np.cumsum(n_links) - n_links
-    pattern_symbols = np.zeros(row_start[-1], np.int32)
-    child_codes = np.empty(n_links.sum(), np.int32)
-    members = np.empty(0 if upward_only else n_links.sum(), np.int32)
-    member_start = np.zeros(0 if upward_only else row_start[-1] + n_regions, np.int64)
+    links = kernels.Links(
+        row_start=row_start,
+        code_start=np.cumsum(n_links) - n_links,
+        symbols=np.zeros(row_start[-1], np.int32),
+        child_codes=np.empty(n_links.sum(), np.int32),
+        member_start=np.zeros(0 if upward_only else row_start[-1] + n_regions, np.int64),
+        members=np.empty(0 if upward_only else n_links.sum(), np.int32),
+    )
     launch(
         kernels.link_regions, n_regions, parents, symbols, np.cumsum(n_symbols) - n_symbols,
-        *rows, row_start, code_start, pattern_symbols, child_codes, member_start, members,
-        work=_WORK_OF_A_CELL * int(row_start[-1]),
+        rows, links, work=_WORK_OF_A_CELL * int(row_start[-1]),
     )  # fmt: skip
 
     pattern_weights = np.zeros(row_start[-1])
@@ -205,8 +192,9 @@ def link_patterns(
         )
     if not upward_only:
         kernels.add_member_weights(
-            topdown, parents, n_patterns, row_start, member_start, members, pattern_weights
-        )
+            topdown, parents, n_patterns, row_start, links.member_start, links.members,
+            pattern_weights,
+        )  # fmt: skip
     up_tasks, up_levels = _tasks(bottomup, up_level_start, n_patterns)
     down_tasks, down_levels = _tasks(
         topdown[len(roots) :], down_level_start[1:] - len(roots), n_patterns
@@ -218,13 +206,8 @@ def link_patterns(
         children_start=children_start,
         children=children,
         n_patterns=n_patterns,
-        row_start=row_start,
-        symbols=pattern_symbols,
         weights=pattern_weights,
-        code_start=code_start,
-        child_codes=child_codes,
-        member_start=member_start,
-        members=members,
+        **links._asdict(),
         up_tasks=up_tasks,
         up_levels=up_levels,
         down_tasks=down_tasks,
