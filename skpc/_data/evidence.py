@@ -153,14 +153,14 @@ def encode(
         lowest, place = np.repeat(flat[start[:-1]], sizes), np.repeat(start[:-1], sizes)
         is_next = flat == lowest + (np.arange(len(flat)) - place)
         is_range = np.logical_and.reduceat(is_next, start[:-1])
+        table = kernels.Categories(columns, np.array(discrete), start, flat, is_range)
         n_block = max(1, _BLOCK_CELLS // max(1, X.shape[1]))
         task_rows = max(16, _TASK_CELLS // max(1, X.shape[1]))
         for first in range(0, X.shape[0], n_block):
             block = np.require(X[first : first + n_block], dtype, ["C", "W"])
             launch(
-                kernels.encode, -(-len(block) // task_rows), block, task_rows, columns,
-                np.array(discrete), flat, start, is_range, first, symbols,
-            )  # fmt: skip
+                kernels.encode, -(-len(block) // task_rows), block, task_rows, table, first, symbols
+            )
     n_symbols = n_categories + 2
     values: list[np.ndarray | None] = [None] * len(categories)
     for region, known in enumerate(categories):

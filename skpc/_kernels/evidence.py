@@ -1,9 +1,33 @@
 """Kernel that turns raw values into symbols."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
+
+
+class Categories(NamedTuple):
+    """The categories of some columns.
+
+    Attributes
+    ----------
+    columns : (m,)
+        Their numbers in the table.
+    regions : (m,)
+        Where their symbols go.
+    start, values : column ``columns[j]`` has the sorted categories
+        ``values[start[j]:start[j + 1]]``
+    is_range : (m,)
+        Whether these are consecutive integers.
+    """
+
+    columns: np.ndarray
+    regions: np.ndarray
+    start: np.ndarray
+    values: np.ndarray
+    is_range: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -44,26 +68,24 @@ def _encode_column(values, known, symbols):
 
 
 @njit(cache=True, nogil=True)
-def encode(queue, levels, values, task_rows, columns, regions, categories, start, is_range,
-           offset, symbols):  # fmt: skip
+def encode(queue, levels, values, task_rows, categories, offset, symbols):
     """Write the symbol of each value: its category, or V if missing, V + 1 if unseen.
 
-    values (n, d): column ``columns[j]`` has the V sorted categories
-    ``categories[start[j]:start[j + 1]]``, consecutive integers if ``is_range[j]``, and goes to
-    row ``regions[j]`` of symbols (n_regions, >= offset + n), from `offset` on. Tasks:
-    `task_rows` rows, which the cache holds while columns are read. O(n d log V).
+    values (n, d) to symbols (n_regions, >= offset + n), from `offset` on. Tasks: `task_rows`
+    rows, which the cache holds while columns are read. O(n d log V).
     """
+    columns, start = categories.columns, categories.start
     column = np.empty(task_rows)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * task_rows
         n_rows = min(task_rows, values.shape[0] - first)
         for j in range(columns.shape[0]):
-            known = categories[start[j] : start[j + 1]]
+            known = categories.values[start[j] : start[j + 1]]
             for i in range(n_rows):
                 column[i] = values[first + i, columns[j]]
-            out = symbols[regions[j], offset + first : offset + first + n_rows]
-            if is_range[j]:
+            out = symbols[categories.regions[j], offset + first : offset + first + n_rows]
+            if categories.is_range[j]:
                 _encode_range(column[:n_rows], known[0], np.int32(known.shape[0]), out)
             else:
                 _encode_column(column[:n_rows], known, out)
