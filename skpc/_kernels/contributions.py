@@ -14,6 +14,7 @@ sum_k F_v,k R_c,i,k in every row that has this pattern. For the column of c itse
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,82 @@ from skpc._kernels.tasks import take, take_next
 NOTHING, FLOWS, SUMS, TABLE = range(4)
 """What gives the ratios of the columns below a region: there are none; flows into it; its own
 sums, as it is a leaf with one column; its table of R."""
+
+
+class Descent(NamedTuple):
+    """The regions that flows go down to.
+
+    Attributes
+    ----------
+    order : (n_order,)
+        Each after its parent, the roots ascending.
+    parent_of : (n_order,)
+        Where in `order` the parent is; -1 at a root.
+    is_inverse : (n_regions,)
+        Whose sums are inverted; see `invert`.
+    """
+
+    order: np.ndarray
+    parent_of: np.ndarray
+    is_inverse: np.ndarray
+
+
+class Sources(NamedTuple):
+    """What gives the ratio of each column.
+
+    Attributes
+    ----------
+    source : (n_regions,)
+        Of the columns below a region.
+    has_own : (n_regions,)
+        Whether a region observes one column of categories.
+    column_start, columns : region r observes ``columns[column_start[r]:column_start[r + 1]]``
+    n_below, below_start, below : a leaf, or a region with a table, has the columns
+        ``below[below_start[r]:][:n_below[r]]`` in its subtree, in the order of its table
+    """
+
+    source: np.ndarray
+    has_own: np.ndarray
+    column_start: np.ndarray
+    columns: np.ndarray
+    n_below: np.ndarray
+    below_start: np.ndarray
+    below: np.ndarray
+
+
+class Tables(NamedTuple):
+    """What is known of symbols and patterns before flows go down; all rows have padded K entries.
+
+    Attributes
+    ----------
+    start, table : region c with m = ``n_below[c]`` columns in its subtree has R for its pattern t
+        and column i in row ``start[c] + t * m + i``: its own column first, if it `has_own`, then
+        those of its children
+    reciprocal_start, reciprocals : 1 / B of symbol s of c is in row ``reciprocal_start[c] + s``
+    others_start, others, others_exponents : if a region observes several columns, `others` times
+        two to `others_exponents` has the likelihoods without one of them, in row
+        ``others_start[r] + symbol * n_columns + position``
+    """
+
+    start: np.ndarray
+    table: np.ndarray
+    reciprocal_start: np.ndarray
+    reciprocals: np.ndarray
+    others_start: np.ndarray
+    others: np.ndarray
+    others_exponents: np.ndarray
+
+
+class _Scratch(NamedTuple):
+    """Memory of a thread for some rows: `codes` and `flows` of each region, and what is less."""
+
+    codes: np.ndarray
+    flows: np.ndarray
+    rows: np.ndarray
+    ratios: np.ndarray
+    outside: np.ndarray
+    log_shares: np.ndarray
+
 
 _REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums in vectors, always of the same length
 
@@ -86,18 +163,17 @@ def invert(queue, levels, patterns, regions, sums, n_latents):
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True)
-def _factor_row(
-    patterns, region, t, position, has_own, n_below, table_start, reciprocal_start, n_table
-):  # fmt: skip
+@njit(cache=True, nogil=True, inline="always")
+def _factor_row(patterns, sources, tables, region, t, position):
     """Row that P is multiplied with to lose the column at `position` of a region's table.
 
-    Of the table, or `n_table` and more for one of the reciprocals.
+    Of the table, or behind it for one of the reciprocals.
     """
-    if has_own[region]:
+    n_below = sources.n_below
+    if sources.has_own[region]:
         if position == 0:
             symbol = np.int64(patterns.symbols[patterns.row_start[region] + t])
-            return n_table + reciprocal_start[region] + symbol
+            return tables.table.shape[0] + tables.reciprocal_start[region] + symbol
         position -= 1
     link = patterns.children_start[region]
     while position >= n_below[patterns.children[link]]:
@@ -105,21 +181,17 @@ def _factor_row(
         link += 1
     child = patterns.children[link]
     code = np.int64(patterns.child_codes[patterns.code_start[child] + t])
-    return table_start[child] + code * n_below[child] + position
+    return tables.start[child] + code * n_below[child] + position
 
 
 @njit(cache=True, nogil=True)
-def fill_table(
-    queue, levels, patterns, regions, has_own, n_below, table_start, reciprocals,
-    reciprocal_start, weights_t, products, sums, is_inverse, exponents, table,
-):  # fmt: skip
-    """Write R of these regions (n_tasks,), children before parents, to `table` (., padded K).
+def fill_table(queue, levels, patterns, regions, sources, tables, is_inverse, messages):
+    """Write R of these regions (n_tasks,), children before parents, to ``tables.table``.
 
-    Region c with m = ``n_below[c]`` columns in its subtree has R for its pattern t and column i
-    in row ``table_start[c] + t * m + i``: its own column first, if it `has_own`, then those of
-    its children. reciprocals: 1 / B of symbol s of c in row ``reciprocal_start[c] + s``.
     is_inverse (n_regions,): see `invert`. Tasks: regions. O(K^2 rows).
     """
+    products, sums, exponents = messages.products, messages.sums, messages.exponents
+    weights_t, table, reciprocals = messages.weights_t, tables.table, tables.reciprocals
     n_padded = table.shape[1]
     n_latents = weights_t.shape[1]
     n_table = table.shape[0]
@@ -128,9 +200,9 @@ def fill_table(
     task, _ = take(queue, levels)
     while task < levels[-1]:
         region = regions[task]
-        m = n_below[region]
+        m = sources.n_below[region]
         first_row = patterns.row_start[region]
-        start = table_start[region]
+        start = tables.start[region]
         n_rows = patterns.n_patterns[region] * m
         if patterns.children_start[region] == patterns.children_start[region + 1]:
             for t in range(n_rows):  # without its column nothing is left
@@ -144,10 +216,7 @@ def fill_table(
             for i in range(n_block):
                 t = (first + i) // m
                 rows[i] = first_row + t
-                factor = _factor_row(
-                    patterns, region, t, (first + i) % m, has_own, n_below, table_start,
-                    reciprocal_start, n_table,
-                )  # fmt: skip
+                factor = _factor_row(patterns, sources, tables, region, t, (first + i) % m)
                 if factor < n_table:
                     for k in range(n_padded):
                         block[i, k] = products[first_row + t, k] * table[factor, k]
@@ -160,37 +229,54 @@ def fill_table(
         task, _ = take_next(queue, levels)
 
 
-@njit(cache=True, nogil=True)
-def _descend(
-    patterns, region, parent, tree, first, n_block, root_weights, weights, products, sums,
-    is_inverse, codes, message_rows, parent_flows, flows, ratios, outside,
-):  # fmt: skip
-    """Write the flows (n_block, padded K) of a region from those of its parent, and `outside`.
+@njit(cache=True, nogil=True, inline="always")
+def _new_scratch(n_order, n_roots, n_padded, rows_per_task):
+    n_rows = -(-rows_per_task // TILE_ROWS) * TILE_ROWS
+    return _Scratch(
+        np.empty((n_order, n_rows), np.int64),
+        np.zeros((n_order, n_rows, n_padded)),
+        np.empty(n_rows, np.int64),
+        np.zeros((n_rows, n_padded)),
+        np.zeros((n_rows, n_padded)),
+        np.zeros((n_rows, n_roots)),
+    )
 
-    That is flows over P. Of a block of rows, the first of which is `first`; codes (n_block,)
-    are the parent's patterns before, and the region's after. message_rows: scratch.
+
+@njit(cache=True, nogil=True)
+def _descend(patterns, descent, position, tree, first, n_block, root_weights, messages, scratch):
+    """Write the flows of a region of ``descent.order`` from those of its parent, and `outside`.
+
+    That is flows over P. Of `n_block` rows, the first of which is `first`, and their patterns to
+    `codes`.
     """
+    products, sums, weights = messages.products, messages.sums, messages.weights
+    rows, ratios, outside = scratch.rows, scratch.ratios, scratch.outside
+    codes, flows = scratch.codes[position], scratch.flows[position]
     n_padded = sums.shape[1]
     n_latents = weights.shape[1]
+    region = descent.order[position]
+    parent = descent.parent_of[position]
     first_row = patterns.row_start[region]
     if parent < 0:
         for i in range(n_block):
             codes[i] = first + i
-            message_rows[i] = first_row + first + i
+            rows[i] = first_row + first + i
             total = 0.0
             for k in range(n_latents):
-                total += root_weights[tree * n_latents + k] * sums[message_rows[i], k]
+                total += root_weights[tree * n_latents + k] * sums[rows[i], k]
             for k in range(n_latents):
                 outside[i, k] = root_weights[tree * n_latents + k] / total
-        _multiply(outside, sums, message_rows, n_block, n_padded, flows)
+        _multiply(outside, sums, rows, n_block, n_padded, flows)
         return
     first_code = patterns.code_start[region]
+    above = scratch.codes[parent]
     for i in range(n_block):
-        codes[i] = patterns.child_codes[first_code + codes[i]]
-        message_rows[i] = first_row + codes[i]
-    _divide(parent_flows, sums, is_inverse, message_rows, n_block, n_latents, ratios)
+        codes[i] = patterns.child_codes[first_code + above[i]]
+        rows[i] = first_row + codes[i]
+    is_inverse = descent.is_inverse[region]
+    _divide(scratch.flows[parent], sums, is_inverse, rows, n_block, n_latents, ratios)
     multiply(ratios, weights[region], outside, n_block)
-    _multiply(outside, products, message_rows, n_block, n_padded, flows)
+    _multiply(outside, products, rows, n_block, n_padded, flows)
 
 
 @njit(cache=True, nogil=True)
@@ -225,39 +311,28 @@ def _store(ratios, shifts, log_shares, tree, line, first, n_block):
 
 @njit(cache=True, nogil=True)
 def contributions(
-    queue, levels, patterns, order, parent_of, source, has_own, column_start, columns, n_below,
-    below_start, below, table_start, table, reciprocals, reciprocal_start, others_start, others,
-    others_exponents, root_weights, weights, products, sums, is_inverse, exponents, rows_per_task,
+    queue, levels, patterns, descent, sources, tables, root_weights, messages, rows_per_task,
     values,
 ):  # fmt: skip
     """Write p(row without column) / p(row) (n_columns, n) for all rows.
 
     Their logarithms, if there are several roots, and otherwise of columns that are continuous.
 
-    Rows are the roots' patterns. order (n_order,): the regions that flows go down to, each after
-    its parent, the roots ascending; parent_of (n_order,): where in `order` its parent is;
-    source (n_regions,): what gives the ratios below the others. Region r observes
-    ``columns[column_start[r]:column_start[r + 1]]``; it `has_own` if that is one category. A
-    leaf, or one with a table, has the columns ``below[below_start[r]:][:n_below[r]]`` in its
-    subtree; see `fill_table`. If a region observes several columns, `others` (., padded K) times
-    two to `others_exponents` has the likelihoods without one of them, in row ``others_start[r] +
-    symbol * n_columns + position``. `values` must be -inf before if there are several roots.
+    Rows are the roots' patterns. `values` must be -inf before if there are several roots.
     Tasks: ranges of rows. O(n (n_order K^2 + n_columns K)).
     """
+    sums, exponents = messages.sums, messages.exponents
+    source, has_own, columns = sources.source, sources.has_own, sources.columns
+    n_below, below_start, below = sources.n_below, sources.below_start, sources.below
     n_padded = sums.shape[1]
-    n_latents = weights.shape[1]
+    n_latents = messages.weights.shape[1]
     n_roots = patterns.roots.shape[0]
-    n_rows = -(-rows_per_task // TILE_ROWS) * TILE_ROWS
-    codes = np.empty((order.shape[0], n_rows), np.int64)
-    flows = np.zeros((order.shape[0], n_rows, n_padded))
-    scratch = np.zeros((n_rows, n_padded))
-    outside = np.zeros((n_rows, n_padded))
+    scratch = _new_scratch(descent.order.shape[0], n_roots, n_padded, rows_per_task)
+    rows, outside, log_shares = scratch.rows, scratch.outside, scratch.log_shares
     product = np.empty(n_padded)
     steps = np.empty(n_padded)
-    log_shares = np.empty((n_rows, n_roots))
-    rows = np.empty(n_rows, np.int64)
-    ratios = np.empty(n_rows)
-    shifts = np.empty(n_rows, np.int64)
+    ratios = np.empty(rows.shape[0])
+    shifts = np.empty(rows.shape[0], np.int64)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * rows_per_task
@@ -265,26 +340,21 @@ def contributions(
         if n_roots > 1:
             _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares)
         tree = -1
-        for position in range(order.shape[0]):
-            region = order[position]
-            parent = parent_of[position]
-            if parent < 0:
-                tree += 1
-            else:
-                codes[position] = codes[parent]
-            flow, code = flows[position], codes[position]
+        for position in range(descent.order.shape[0]):
+            region = descent.order[position]
+            tree += descent.parent_of[position] < 0
             _descend(
-                patterns, region, parent, tree, first, n_block, root_weights, weights, products,
-                sums, is_inverse[region], code, rows, flows[parent], flow, scratch, outside,
-            )  # fmt: skip
+                patterns, descent, position, tree, first, n_block, root_weights, messages, scratch
+            )
+            flow, code = scratch.flows[position], scratch.codes[position]
             first_row = patterns.row_start[region]
-            n_columns = column_start[region + 1] - column_start[region]
+            n_columns = sources.column_start[region + 1] - sources.column_start[region]
             for c in range(n_columns):
                 if has_own[region]:
                     for i in range(n_block):
                         symbol = np.int64(patterns.symbols[first_row + code[i]])
-                        rows[i] = reciprocal_start[region] + symbol
-                    _sums_of_products(flow, reciprocals, rows, n_block, n_padded, ratios)
+                        rows[i] = tables.reciprocal_start[region] + symbol
+                    _sums_of_products(flow, tables.reciprocals, rows, n_block, n_padded, ratios)
                     shifts[:] = 0
                 else:
                     # A density may underflow: what is left is multiplied, not divided.
@@ -293,16 +363,16 @@ def contributions(
                         product[:] = 1.0
                         if n_columns > 1:
                             symbol = np.int64(patterns.symbols[first_row + code[i]])
-                            other = others_start[region] + symbol * n_columns + c
-                            shifts[i] += others_exponents[other]
-                            product[:] = others[other]
+                            other = tables.others_start[region] + symbol * n_columns + c
+                            shifts[i] += tables.others_exponents[other]
+                            product[:] = tables.others[other]
                         shifts[i] += _multiply_children(
                             patterns, region, code[i], sums, exponents, product, steps
                         )
                         ratios[i] = 0.0
                         for k in range(n_latents):
                             ratios[i] += outside[i, k] * product[k]
-                line = values[columns[column_start[region] + c]]
+                line = values[columns[sources.column_start[region] + c]]
                 if has_own[region] and n_roots == 1:
                     line[first : first + n_block] = ratios[:n_block]
                 else:
@@ -321,15 +391,15 @@ def contributions(
                 elif source[child] == TABLE:
                     for i in range(n_block):
                         rows[i] = patterns.child_codes[first_code + code[i]]
-                        rows[i] = table_start[child] + rows[i] * n_below[child]
+                        rows[i] = tables.start[child] + rows[i] * n_below[child]
                     shifts[:] = 0
                     for c in range(n_below[child]):
                         line = values[below[below_start[child] + c]]
                         if n_roots == 1:
                             found = line[first : first + n_block]
-                            _sums_of_products(flow, table, rows, n_block, n_padded, found)
+                            _sums_of_products(flow, tables.table, rows, n_block, n_padded, found)
                         else:
-                            _sums_of_products(flow, table, rows, n_block, n_padded, ratios)
+                            _sums_of_products(flow, tables.table, rows, n_block, n_padded, ratios)
                             _store(ratios, shifts, log_shares, tree, line, first, n_block)
                         for i in range(n_block):
                             rows[i] += 1
@@ -337,25 +407,17 @@ def contributions(
 
 
 @njit(cache=True, nogil=True)
-def posteriors(
-    queue, levels, patterns, order, parent_of, slots, root_weights, weights, products, sums,
-    is_inverse, exponents, rows_per_task, out,
-):  # fmt: skip
+def posteriors(queue, levels, patterns, descent, slots, root_weights, messages, rows_per_task, out):
     """Write the probabilities of latent states given a row, and of their tree: `out` (m, n, K).
 
-    Of region ``order[i]`` to ``out[slots[i]]``, if `slots` (n_order,) has a number of at least
-    zero. Rows, tasks and the rest as in `contributions`.
+    Of region ``descent.order[i]`` to ``out[slots[i]]``, if `slots` (n_order,) has a number of at
+    least zero. Rows and tasks as in `contributions`.
     """
-    n_padded = sums.shape[1]
-    n_latents = weights.shape[1]
+    sums, exponents = messages.sums, messages.exponents
+    n_latents = messages.weights.shape[1]
     n_roots = patterns.roots.shape[0]
-    n_rows = -(-rows_per_task // TILE_ROWS) * TILE_ROWS
-    codes = np.empty((order.shape[0], n_rows), np.int64)
-    flows = np.zeros((order.shape[0], n_rows, n_padded))
-    scratch = np.zeros((n_rows, n_padded))
-    outside = np.zeros((n_rows, n_padded))
-    log_shares = np.zeros((n_rows, n_roots))
-    rows = np.empty(n_rows, np.int64)
+    scratch = _new_scratch(descent.order.shape[0], n_roots, sums.shape[1], rows_per_task)
+    log_shares = scratch.log_shares
     task, _ = take(queue, levels)
     while task < levels[-1]:
         first = task * rows_per_task
@@ -363,22 +425,17 @@ def posteriors(
         if n_roots > 1:
             _log_shares(patterns, first, n_block, root_weights, sums, exponents, log_shares)
         tree = -1
-        for position in range(order.shape[0]):
-            parent = parent_of[position]
-            if parent < 0:
+        for position in range(descent.order.shape[0]):
+            if descent.parent_of[position] < 0:
                 tree += 1
-                while patterns.roots[tree] != order[position]:  # trees may have none of these
+                while patterns.roots[tree] != descent.order[position]:  # trees may have none
                     tree += 1
-            else:
-                codes[position] = codes[parent]
-            flow = flows[position]
             _descend(
-                patterns, order[position], parent, tree, first, n_block, root_weights, weights,
-                products, sums, is_inverse[order[position]], codes[position], rows, flows[parent],
-                flow, scratch, outside,
-            )  # fmt: skip
+                patterns, descent, position, tree, first, n_block, root_weights, messages, scratch
+            )
             slot = slots[position]
             if slot >= 0:
+                flow = scratch.flows[position]
                 for i in range(n_block):
                     share = math.exp(log_shares[i, tree])
                     for k in range(n_latents):

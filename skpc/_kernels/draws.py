@@ -32,14 +32,14 @@ def _draw(weights, messages, uniform):
 
 @njit(cache=True, nogil=True)
 def draw_states(
-    queue, levels, patterns, rows, uniforms, root_weights, sum_weights, products, sums, exponents,
-    states,
-):  # fmt: skip
+    queue, levels, patterns, rows, uniforms, root_weights, sum_weights, messages, states
+):
     """Write latent states (n, n_regions), -1 in the trees that are not drawn, of each draw.
 
     rows (n,): the pattern of the roots that each draw is given; uniforms (n, n_regions).
-    Messages are those of the upward pass. Tasks: ranges of draws. O(n n_regions K).
+    `messages` are those of the upward pass. Tasks: ranges of draws. O(n n_regions K).
     """
+    products, sums, exponents = messages.products, messages.sums, messages.exponents
     n_latents = sum_weights.shape[1]
     n_roots = patterns.roots.shape[0]
     codes = np.empty(patterns.parents.shape[0], np.int64)

@@ -4,9 +4,11 @@ Notation: products P and sums S are the messages of a region's product and sum n
 They live in linear space: a product row is divided by a power of two so that its largest
 entry is in [0.5, 1), and the exponent is kept beside it, without rounding. `patterns` is
 a `skpc._passes.patterns.Patterns`. Message rows are padded with zeros to whole vectors.
+Inner loops read arrays, not fields of a tuple: a loop over these is slower.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +25,70 @@ TASK_ROWS = 512
 _GROUP = 4
 _SMALL = 2.0**-500
 _LARGE = 2.0**500
+
+
+class MessageArrays(NamedTuple):
+    """The messages of a circuit, and its sum weights as they are multiplied.
+
+    Attributes
+    ----------
+    products, sums : (rows, padded K)
+        Without any row of products, none are kept. A root's rows of sums have its products: no
+        parent reads its sums.
+    exponents : (rows,)
+        Of both, to base two.
+    weights, weights_t : (n_regions, K, padded K)
+        ``[c, k, j]`` and ``[c, j, k]`` = W_c[k, j].
+    """
+
+    products: np.ndarray
+    sums: np.ndarray
+    exponents: np.ndarray
+    weights: np.ndarray
+    weights_t: np.ndarray
+
+
+class Counts(NamedTuple):
+    """What a downward pass gathers.
+
+    Attributes
+    ----------
+    log_likelihoods : (U_root,)
+        Log p in nats.
+    root : (n_root_tasks, n_roots * K)
+        Parts of the roots' expected counts.
+    root_gate : (n_root_tasks, 1)
+        Parts of the weighted sum of |P|^2 / p^2.
+    sums : (n_regions, K, K), zero before
+        Expected counts W_c * (A_c^T P_c), with A_c[t, k] the flow into sum node k over S_c[t, k].
+    gate : (n_regions, K), zero before
+        Weighted sums over rows of |P_c|^2 / S_c,k^2. Gates of no columns are not computed.
+    symbols : (n_symbols, padded K), zero before
+        Flows by observed symbol.
+    """
+
+    log_likelihoods: np.ndarray
+    root: np.ndarray
+    root_gate: np.ndarray
+    sums: np.ndarray
+    gate: np.ndarray
+    symbols: np.ndarray
+
+
+class Partials(NamedTuple):
+    """Results of tasks, which whoever is last at a region adds up in their order.
+
+    Attributes
+    ----------
+    counts, gate : (n_tasks, ...)
+        One row per task of the largest level.
+    n_left : (n_regions,)
+        Number of tasks of each region that are not done.
+    """
+
+    counts: np.ndarray
+    gate: np.ndarray
+    n_left: np.ndarray
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -98,18 +164,15 @@ def _scale_of(bits):
 
 
 @njit(cache=True, nogil=True)
-def upward(
-    queue, levels, patterns, table, table_exponents, sum_weights, weights, weights_t, products,
-    sums, exponents,
-):  # fmt: skip
-    """Fill `products`, `sums` (rows, padded K) and `exponents` (rows,) of all regions.
+def upward(queue, levels, patterns, table, table_exponents, sum_weights, messages):
+    """Fill the `messages` of all regions.
 
-    Tasks: each region's `_pack`, of sum_weights (n_regions, K, K) into `weights` and
-    `weights_t` (n_regions, K, padded K), ``[c, k, j]`` and ``[c, j, k]`` = W_c[k, j]; then
-    `patterns.up_tasks`. table (n_symbols, padded K), table_exponents: input likelihoods of
-    every symbol. An empty `products` keeps none. A root's rows of `sums` get its products:
-    no parent reads its sums. O(K^2 sum U).
+    Tasks: each region's `_pack`, of sum_weights (n_regions, K, K); then `patterns.up_tasks`.
+    table (n_symbols, padded K), table_exponents: input likelihoods of every symbol.
+    O(K^2 sum U).
     """
+    products, sums, exponents = messages.products, messages.sums, messages.exponents
+    weights, weights_t = messages.weights, messages.weights_t
     n_regions = sum_weights.shape[0]
     n_padded = sums.shape[1]
     scratch = np.zeros((BLOCK_ROWS, n_padded), sums.dtype)
@@ -182,14 +245,16 @@ def _mixture(roots, row_start, t, root_weights, sums, exponents):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _root_task(
-    roots, row_start, row_weights, start, stop, root_weights, sums, exponents, log_likelihoods,
-    counts, gate,
-):  # fmt: skip
+def _root_task(patterns, task, root_weights, sums, exponents, counts):
     """Turn the roots' products into weighted flows; see `downward`."""
+    roots, row_start, row_weights = patterns.roots, patterns.row_start, patterns.weights
+    log_likelihoods = counts.log_likelihoods
+    of_task, gate = counts.root[task], counts.root_gate[task]
+    of_task[:] = 0.0
     n_roots = roots.shape[0]
     n_latents = root_weights.shape[0] // n_roots
-    for t in range(start, stop):
+    start = task * TASK_ROWS
+    for t in range(start, min(start + TASK_ROWS, log_likelihoods.shape[0])):
         likelihood, exponent = _mixture(roots, row_start, t, root_weights, sums, exponents)
         log_likelihoods[t] = math.log(likelihood) + exponent * math.log(2.0)
         square = 0.0
@@ -203,13 +268,16 @@ def _root_task(
                 square += weight * derivative * derivative
                 flow = root_weights[r * n_latents + k] * derivative * weight
                 sums[row, k] = flow
-                counts[r * n_latents + k] += flow
+                of_task[r * n_latents + k] += flow
         if gate.shape[0] > 0:
             gate[0] += square
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _downward_task(patterns, region, start, stop, weights, products, sums, ratios, counts, gate):
+def _downward_task(patterns, task, messages, ratios, counts, gate):
+    """Overwrite the sums of one of `patterns.down_tasks` by flows; see `downward`."""
+    region, start, stop = patterns.down_tasks[task]
+    weights, products, sums = messages.weights, messages.products, messages.sums
     n_padded = sums.shape[1]
     parent_row = patterns.row_start[patterns.parents[region]]
     for first in range(start, stop, BLOCK_ROWS):
@@ -263,54 +331,39 @@ def _collect(first, last, partial_counts, partial_gate, weights, counts, gate):
 
 
 @njit(cache=True, nogil=True)
-def downward(
-    queue, levels, patterns, root_weights, weights, products, sums, exponents, partial_counts,
-    partial_gate, n_left, log_likelihoods, root_counts, root_gate, counts, gate, symbol_counts,
-):  # fmt: skip
-    """Overwrite `sums` by flows, level by level, and gather expected counts.
+def downward(queue, levels, patterns, root_weights, messages, partials, counts):
+    """Overwrite sums by flows, level by level, and gather expected `counts`.
 
-    Tasks: ranges of the roots' patterns, one each row of root_counts (n_tasks, n_roots * K);
-    then `patterns.down_tasks`; then each region's flows by symbol.
-    weights (n_regions, K, padded K), ``[c, k, j]`` = W_c[k, j]. log_likelihoods (U_root,)
-    gets log p in nats. `counts` (n_regions, K, K), zero before, gets the expected counts
-    W_c * (A_c^T P_c), with A_c[t, k] the flow into sum node k over S_c[t, k]; symbol_counts
-    (n_symbols, padded K), zero before, the flows by observed symbol. A `gate`
-    (n_regions, K), zero before, gets the weighted sum over rows of |P_c|^2 / S_c,k^2, and
-    `root_gate` (n_tasks, 1) parts of |P|^2 / p^2; gates of no columns are not computed.
-    partial_*: one row a task of the largest level; n_left (n_regions,): number of tasks of
-    each region. O(K^2 sum U).
+    Tasks: ranges of the roots' patterns; then `patterns.down_tasks`; then each region's flows by
+    symbol. O(K^2 sum U).
     """
-    n_root_tasks = root_counts.shape[0]
+    sums = messages.sums
+    n_root_tasks = counts.root.shape[0]
     n_tasks = n_root_tasks + patterns.down_tasks.shape[0]
     ratios = np.zeros((BLOCK_ROWS, sums.shape[1]), sums.dtype)
     task, level = take(queue, levels)
     while task < levels[-1]:
         if task < n_root_tasks:
-            start = task * TASK_ROWS
-            root_counts[task] = 0.0
-            _root_task(
-                patterns.roots, patterns.row_start, patterns.weights, start,
-                min(start + TASK_ROWS, log_likelihoods.shape[0]), root_weights, sums, exponents,
-                log_likelihoods, root_counts[task], root_gate[task],
-            )  # fmt: skip
+            _root_task(patterns, task, root_weights, sums, messages.exponents, counts)
         elif task < n_tasks:
-            region, start, stop = patterns.down_tasks[task - n_root_tasks]
+            down_task = task - n_root_tasks
             offset = task - levels[level]
-            partial_counts[offset] = 0.0
-            partial_gate[offset] = 0.0
+            partials.counts[offset] = 0.0
+            partials.gate[offset] = 0.0
             _downward_task(
-                patterns, region, start, stop, weights, products, sums, ratios,
-                partial_counts[offset], partial_gate[offset],
+                patterns, down_task, messages, ratios, partials.counts[offset],
+                partials.gate[offset],
             )  # fmt: skip
-            if fetch_add(n_left, region, -1) == 1:  # who finishes a region adds it up
-                first = offset - start // TASK_ROWS
+            region = patterns.down_tasks[down_task, 0]
+            if fetch_add(partials.n_left, region, -1) == 1:  # who finishes a region adds it up
+                first = offset - patterns.down_tasks[down_task, 1] // TASK_ROWS
                 last = first + -(-patterns.n_patterns[region] // TASK_ROWS)
                 _collect(
-                    first, last, partial_counts, partial_gate, weights[region], counts[region],
-                    gate[region],
+                    first, last, partials.counts, partials.gate, messages.weights[region],
+                    counts.sums[region], counts.gate[region],
                 )  # fmt: skip
         else:
-            _add_symbol_flows(patterns, task - n_tasks, sums, symbol_counts)
+            _add_symbol_flows(patterns, task - n_tasks, sums, counts.symbols)
         task, level = take_next(queue, levels)
 
 
@@ -339,10 +392,11 @@ def _add_symbol_flows(patterns, region, flows, counts):
 
 @njit(cache=True, nogil=True)
 def _row_task(
-    patterns, codes, start, stop, root_weights, row_weights, weights, products, sums, exponents,
-    traces, moments,
+    patterns, codes, start, stop, root_weights, row_weights, messages, traces, moments
 ):  # fmt: skip
     """Exact flows of single rows: see `row_curvature`."""
+    products, sums, exponents = messages.products, messages.sums, messages.exponents
+    weights = messages.weights
     n_regions = patterns.parents.shape[0]
     n_padded = sums.shape[1]
     n_block = stop - start
@@ -401,8 +455,8 @@ def _row_task(
 
 @njit(cache=True, nogil=True)
 def row_curvature(
-    queue, levels, patterns, codes, root_weights, row_weights, weights, products, sums, exponents,
-    rows_per_block, traces, moments,
+    queue, levels, patterns, codes, root_weights, row_weights, messages, rows_per_block, traces,
+    moments,
 ):  # fmt: skip
     """Per-row quantities that are not linear in flows, so not functions of patterns alone.
 
@@ -421,7 +475,7 @@ def row_curvature(
         for block in range(chunk * n_blocks // n_chunks, (chunk + 1) * n_blocks // n_chunks):
             _row_task(
                 patterns, codes, block * rows_per_block,
-                min((block + 1) * rows_per_block, n_rows), root_weights, row_weights, weights,
-                products, sums, exponents, traces, moments[chunk],
+                min((block + 1) * rows_per_block, n_rows), root_weights, row_weights, messages,
+                traces, moments[chunk],
             )  # fmt: skip
         chunk, _ = take_next(queue, levels)

@@ -12,6 +12,8 @@ times a flow, so no scale is needed:
 - r = P dU, with U the derivative of log p (times weights) by P; so dF = F q + r.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from skpc._kernels import njit
@@ -22,6 +24,86 @@ from skpc._kernels.tasks import fetch_add, take, take_next
 _OWN = -1
 
 
+class Passes(NamedTuple):
+    """What a pass up and one down leave, padded like messages.
+
+    Attributes
+    ----------
+    products, sums, flows : (rows, padded K) P, S and F
+    weights, weights_t : (n_regions, K, padded K)
+    root_weights : (n_roots * K,)
+    """
+
+    products: np.ndarray
+    sums: np.ndarray
+    flows: np.ndarray
+    weights: np.ndarray
+    weights_t: np.ndarray
+    root_weights: np.ndarray
+
+
+class Direction(NamedTuple):
+    """Along which passes are differentiated.
+
+    Attributes
+    ----------
+    per_row : bool
+        Whether every row, of patterns that stand for one row each, has a direction of its own,
+        its gradient of log p: V = a P^T. Then `root` and `sums` have no meaning.
+    root : (n_roots * K,)
+        Of the root weights.
+    sums : (n_regions, K, K)
+        V of the sum weights.
+    table : (n_symbols, padded K)
+        dB / B of every symbol; of no rows if inputs are constant. With `per_row`, dB / B is this
+        times F / weight.
+    """
+
+    per_row: bool
+    root: np.ndarray
+    sums: np.ndarray
+    table: np.ndarray
+
+
+class Tangents(NamedTuple):
+    """Tangents of messages, and the direction as it is multiplied. Padding stays zero.
+
+    Attributes
+    ----------
+    sums, tops, rests, origins, remainders : (rows, padded K)
+        s, the three parts of q, and r; see the module.
+    packed, packed_t : (n_regions, K, padded K)
+        V, packed like weights.
+    """
+
+    sums: np.ndarray
+    tops: np.ndarray
+    rests: np.ndarray
+    origins: np.ndarray
+    remainders: np.ndarray
+    packed: np.ndarray
+    packed_t: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """Tangents of the gradient.
+
+    Attributes
+    ----------
+    root : (n_root_tasks, n_roots * K)
+        Parts, to add up, of that of d log p / d pi.
+    sums : (n_regions, K, K), zero before
+        Of d log p / d W.
+    symbols : (n_symbols, K), zero before
+        The flows' tangents less F dB / B, by symbol: B times the tangent of d log p / dB. One of
+        no rows is not computed.
+    """
+
+    root: np.ndarray
+    sums: np.ndarray
+    symbols: np.ndarray
+
+
 @njit(cache=True, nogil=True)
 def _input_tangent(table, symbol, k, flow, weight, per_row):
     """Of a symbol, dB / B; see `upward`."""
@@ -30,13 +112,12 @@ def _input_tangent(table, symbol, k, flow, weight, per_row):
     return table[symbol, k]
 
 
-@njit(cache=True, nogil=True)
-def _gather_terms(
-    patterns, region, t, n_latents, flows, table, per_row, sum_tangents, tops, rests, origins
-):  # fmt: skip
+@njit(cache=True, nogil=True, inline="always")
+def _gather_terms(patterns, region, t, n_latents, flows, direction, tangents):
     """Add up the terms of q at pattern t of a region; see the module."""
+    table, per_row, sum_tangents = direction.table, direction.per_row, tangents.sums
     row = patterns.row_start[region] + t
-    top, rest, origin = tops[row], rests[row], origins[row]
+    top, rest, origin = tangents.tops[row], tangents.rests[row], tangents.origins[row]
     symbol = patterns.symbols[row]
     for k in range(n_latents):
         rest[k] = 0.0
@@ -77,19 +158,16 @@ def _ratios(patterns, region, t, flows, sums, ratio):
 
 
 @njit(cache=True, nogil=True)
-def upward(
-    queue, levels, patterns, weights_t, products, sums, flows, directions, per_row, table,
-    packed, packed_t, sum_tangents, tops, rests, origins,
-):  # fmt: skip
-    """Fill s (`sum_tangents`) and q (`tops`, `rests`, `origins`), each (rows, padded K).
+def upward(queue, levels, patterns, passes, direction, tangents):
+    """Fill s and q of `tangents`.
 
-    Tasks: each region's direction V of `directions` (n_regions, K, K), packed like weights
-    to `packed` and `packed_t` (n_regions, K, padded K); then `patterns.up_tasks`.
-    table (n_symbols, padded K): dB / B of every symbol; of no rows if inputs are constant.
-    With `per_row`, for patterns that stand for one row each, every row has a direction of
-    its own, its gradient of log p, and nothing is packed: V = a P^T, and dB / B is `table`
-    times F / weight. O(K^2 sum U).
+    Tasks: each region's V, to be packed unless it is `per_row`; then `patterns.up_tasks`.
+    O(K^2 sum U).
     """
+    products, sums, flows = passes.products, passes.sums, passes.flows
+    weights_t, per_row = passes.weights_t, direction.per_row
+    sum_tangents, tops, rests = tangents.sums, tangents.tops, tangents.rests
+    packed_t = tangents.packed_t
     n_regions = patterns.parents.shape[0]
     n_padded = products.shape[1]
     n_latents = weights_t.shape[1]
@@ -101,22 +179,19 @@ def upward(
     while task < levels[-1]:
         if task < n_regions:
             if not per_row:
-                _pack(directions[task], packed[task], packed_t[task])
+                _pack(direction.sums[task], tangents.packed[task], packed_t[task])
             task, _ = take_next(queue, levels)
             continue
         region, start, stop = patterns.up_tasks[task - n_regions]
         is_root = patterns.parents[region] < 0
-        is_constant = table.shape[0] == 0 and (
+        is_constant = direction.table.shape[0] == 0 and (
             patterns.children_start[region] == patterns.children_start[region + 1]
         )
         for first in range(start, stop, BLOCK_ROWS):
             n_block = min(BLOCK_ROWS, stop - first)
             first_row = patterns.row_start[region] + first
             for i in range(n_block):
-                _gather_terms(
-                    patterns, region, first + i, n_latents, flows, table, per_row,
-                    sum_tangents, tops, rests, origins,
-                )  # fmt: skip
+                _gather_terms(patterns, region, first + i, n_latents, flows, direction, tangents)
             if is_root:
                 continue
             block = products[first_row : first_row + BLOCK_ROWS]
@@ -149,11 +224,18 @@ def upward(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _root_task(
-    patterns, start, stop, root_weights, root_direction, per_row, flows, tops, rests,
-    remainders, out,
-):  # fmt: skip
+def _root_task(patterns, task, passes, direction, tangents, out):
     """Tangents of the roots' flows; see `downward`."""
+    root_weights, root_direction = passes.root_weights, direction.root
+    flows, tops, rests, remainders = (
+        passes.flows,
+        tangents.tops,
+        tangents.rests,
+        tangents.remainders,
+    )
+    start = task * TASK_ROWS
+    stop = min(start + TASK_ROWS, patterns.n_patterns[patterns.roots[0]])
+    out[:] = 0.0
     n_roots = patterns.roots.shape[0]
     n_latents = root_weights.shape[0] // n_roots
     for t in range(start, stop):
@@ -163,7 +245,9 @@ def _root_task(
             row = patterns.row_start[patterns.roots[r]] + t
             for k in range(n_latents):
                 gradient = flows[row, k] / root_weights[r * n_latents + k]
-                along = gradient / weight if per_row else root_direction[r * n_latents + k]
+                along = (
+                    gradient / weight if direction.per_row else root_direction[r * n_latents + k]
+                )
                 remainders[row, k] = gradient * along
                 of_log += gradient * along + flows[row, k] * (tops[row, k] + rests[row, k])
         of_log /= weight
@@ -176,10 +260,16 @@ def _root_task(
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _downward_task(
-    patterns, region, start, stop, weights, products, sums, flows, packed, per_row,
-    is_constant, is_needed, sum_tangents, tops, rests, origins, remainders, scratch, out,
-):  # fmt: skip
+def _downward_task(patterns, task, passes, direction, tangents, with_symbols, scratch, out):
+    """Tangents of the flows into one of `patterns.down_tasks`; see `downward`."""
+    region, start, stop = patterns.down_tasks[task]
+    products, sums, flows = passes.products, passes.sums, passes.flows
+    weights, packed, per_row = passes.weights, tangents.packed, direction.per_row
+    sum_tangents, tops, rests = tangents.sums, tangents.tops, tangents.rests
+    origins, remainders = tangents.origins, tangents.remainders
+    is_leaf = patterns.children_start[region] == patterns.children_start[region + 1]
+    is_constant = is_leaf and direction.table.shape[0] == 0
+    is_needed = not is_leaf or with_symbols
     n_padded = products.shape[1]
     n_latents = weights.shape[1]
     parent_row = patterns.row_start[patterns.parents[region]]
@@ -245,11 +335,12 @@ def _collect(first, last, partials, out):
                 out[k, j] += partials[offset, k, j]
 
 
-@njit(cache=True, nogil=True)
-def _add_symbol_tangents(
-    patterns, region, flows, table, per_row, tops, rests, origins, remainders, out
-):  # fmt: skip
+@njit(cache=True, nogil=True, inline="always")
+def _add_symbol_tangents(patterns, region, passes, direction, tangents, out):
     """Add the tangents of a region's flows to its symbols, without those of its own input."""
+    flows, table, per_row = passes.flows, direction.table, direction.per_row
+    tops, rests = tangents.tops, tangents.rests
+    origins, remainders = tangents.origins, tangents.remainders
     for row in range(
         patterns.row_start[region], patterns.row_start[region] + patterns.n_patterns[region]
     ):
@@ -266,51 +357,35 @@ def _add_symbol_tangents(
 
 
 @njit(cache=True, nogil=True)
-def downward(
-    queue, levels, patterns, root_weights, root_direction, weights, products, sums, flows,
-    packed, per_row, table, sum_tangents, tops, rests, origins, remainders, partials, n_left,
-    root_out, sums_out, symbols_out,
-):  # fmt: skip
+def downward(queue, levels, patterns, passes, direction, tangents, partials, gradients):
     """Tangents of the gradient of the patterns' summed log p; call after `upward`.
 
-    Writes `root_out` (n_tasks, n_roots * K), of d log p / d pi, parts to add up; `sums_out`
-    (n_regions, K, K), zero before, of d log p / d W; and `symbols_out` (n_symbols, K), zero
-    before, the flows' tangents less F dB / B, by symbol: B times the tangent of
-    d log p / dB. One of no rows is not computed. remainders (rows, padded K): scratch, r.
     Tasks: ranges of the roots' patterns; then `patterns.down_tasks`; then each region's
-    symbols. partials: one row a task of the largest level; n_left (n_regions,): number of
-    tasks of each region. O(K^2 sum U).
+    symbols. Of `partials`, gates are not used. O(K^2 sum U).
     """
-    n_root_tasks = root_out.shape[0]
-    n_root = patterns.n_patterns[patterns.roots[0]]
+    n_root_tasks = gradients.root.shape[0]
     n_tasks = n_root_tasks + patterns.down_tasks.shape[0]
-    scratch = np.zeros((5, BLOCK_ROWS, products.shape[1]))
+    with_symbols = gradients.symbols.shape[0] > 0
+    scratch = np.zeros((5, BLOCK_ROWS, passes.products.shape[1]))
     task, level = take(queue, levels)
     while task < levels[-1]:
         if task < n_root_tasks:
-            start = task * TASK_ROWS
-            root_out[task] = 0.0
-            _root_task(
-                patterns, start, min(start + TASK_ROWS, n_root), root_weights, root_direction,
-                per_row, flows, tops, rests, remainders, root_out[task],
-            )  # fmt: skip
+            _root_task(patterns, task, passes, direction, tangents, gradients.root[task])
         elif task < n_tasks:
-            region, start, stop = patterns.down_tasks[task - n_root_tasks]
+            down_task = task - n_root_tasks
             offset = task - levels[level]
-            partials[offset] = 0.0
-            is_leaf = patterns.children_start[region] == patterns.children_start[region + 1]
+            partials.counts[offset] = 0.0
             _downward_task(
-                patterns, region, start, stop, weights, products, sums, flows, packed, per_row,
-                is_leaf and table.shape[0] == 0, not is_leaf or symbols_out.shape[0] > 0,
-                sum_tangents, tops, rests, origins, remainders, scratch, partials[offset],
+                patterns, down_task, passes, direction, tangents, with_symbols, scratch,
+                partials.counts[offset],
             )  # fmt: skip
-            if fetch_add(n_left, region, -1) == 1:  # who finishes a region adds it up
-                first = offset - start // TASK_ROWS
+            region = patterns.down_tasks[down_task, 0]
+            if fetch_add(partials.n_left, region, -1) == 1:  # who finishes a region adds it up
+                first = offset - patterns.down_tasks[down_task, 1] // TASK_ROWS
                 last = first + -(-patterns.n_patterns[region] // TASK_ROWS)
-                _collect(first, last, partials, sums_out[region])
+                _collect(first, last, partials.counts, gradients.sums[region])
         else:
             _add_symbol_tangents(
-                patterns, task - n_tasks, flows, table, per_row, tops, rests, origins,
-                remainders, symbols_out,
-            )  # fmt: skip
+                patterns, task - n_tasks, passes, direction, tangents, gradients.symbols
+            )
         task, level = take_next(queue, levels)

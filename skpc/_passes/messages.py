@@ -9,6 +9,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._kernels import messages as kernels
 from skpc._kernels.gemm import TILE_ROWS, padded
+from skpc._kernels.messages import MessageArrays
 from skpc._passes.counts import ExpectedCounts
 from skpc._passes.patterns import Patterns
 from skpc._threads import launch, table_work
@@ -29,6 +30,11 @@ class Messages:
         Of the messages; products, exponents and likelihoods are float64 in any case.
     keep_products : bool
         Whether a downward pass will follow.
+
+    Attributes
+    ----------
+    arrays : MessageArrays
+        Of the last pass.
     """
 
     def __init__(
@@ -42,17 +48,24 @@ class Messages:
         self.n_latents = n_latents
         self.dtype = np.dtype(dtype)
         self._keep_products = keep_products
-        self._allocate(0)
-        self.weights = np.zeros((n_regions, n_latents, self.sums.shape[1]), dtype)
-        self.weights_t = np.zeros(self.weights.shape, dtype)  # zeros_like would write them
+        n_padded = padded(n_latents, dtype)
+        weights, weights_t = (np.zeros((n_regions, n_latents, n_padded), dtype) for _ in range(2))
+        self.arrays = MessageArrays(*self._allocated(0), weights, weights_t)
 
-    def _allocate(self, n_message_rows: int) -> None:
+    def _allocated(self, n_message_rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Products, sums and exponents."""
         n_padded = padded(self.n_latents, self.dtype)
         # Block products may touch up to one tile behind the last row.
-        shape = (n_message_rows + TILE_ROWS, n_padded)
-        self.sums = np.zeros(shape, self.dtype)
-        self.products = np.zeros(shape if self._keep_products else (0, n_padded), self.dtype)
-        self.exponents = np.zeros(shape[0], np.int64)
+        n_rows = n_message_rows + TILE_ROWS
+        products = np.zeros((n_rows if self._keep_products else 0, n_padded), self.dtype)
+        return products, np.zeros((n_rows, n_padded), self.dtype), np.zeros(n_rows, np.int64)
+
+    def _make_room(self, n_message_rows: int) -> None:
+        """Allow for so many rows; the messages so far may be lost."""
+        weights = self.arrays.weights, self.arrays.weights_t
+        if n_message_rows + TILE_ROWS > len(self.arrays.sums):
+            del self.arrays  # before there are others
+            self.arrays = MessageArrays(*self._allocated(n_message_rows), *weights)
 
     @staticmethod
     def bytes_per_row(n_latents: int, dtype: DTypeLike = np.float64) -> int:
@@ -61,16 +74,14 @@ class Messages:
 
     def upward(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
         """Evaluate every node on every pattern of the evidence."""
-        if patterns.n_message_rows + TILE_ROWS > len(self.sums):
-            del self.sums, self.products  # before there are others
-            self._allocate(patterns.n_message_rows)
+        self._make_room(patterns.n_message_rows)
         likelihoods, exponents = circuit.inputs.likelihoods(evidence)
-        table = np.zeros((len(likelihoods), self.sums.shape[1]))
+        table = np.zeros((len(likelihoods), padded(self.n_latents, self.dtype)))
         table[:, : circuit.n_latents] = likelihoods
         launch(
             kernels.upward, np.append(0, circuit.n_regions + patterns.up_levels), patterns, table,
-            exponents, circuit.sum_weights, self.weights, self.weights_t, self.products, self.sums,
-            self.exponents, work=table_work(patterns.n_message_rows, self.n_latents),
+            exponents, circuit.sum_weights, self.arrays,
+            work=table_work(patterns.n_message_rows, self.n_latents),
         )  # fmt: skip
 
     def root_log_likelihoods(self, circuit: Circuit, patterns: Patterns) -> np.ndarray:
@@ -81,8 +92,8 @@ class Messages:
             patterns.roots,
             patterns.row_start,
             circuit.root_weights,
-            self.sums,
-            self.exponents,
+            self.arrays.sums,
+            self.arrays.exponents,
             likelihoods,
             exponents,
         )
@@ -93,39 +104,41 @@ class Messages:
     ) -> ExpectedCounts:
         """Expected counts of the weighted patterns; call after `upward`, once."""
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
-        n_padded = self.sums.shape[1]
+        n_padded = padded(n_latents, self.dtype)
         root = patterns.roots[0]
         n_root = patterns.n_patterns[root]
         n_root_tasks = -(-n_root // kernels.TASK_ROWS)
-        log_likelihoods = np.empty(n_root)
-        root_counts = np.empty((n_root_tasks, len(circuit.root_weights)))
-        root_gate = np.zeros((n_root_tasks, int(with_gate)))
         n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
-        dtype = self.sums.dtype
-        partial_counts = np.empty((n_tasks, padded(n_latents, dtype), n_padded), dtype)
-        partial_gate = np.empty((n_tasks, n_latents if with_gate else 0))
-        sums = np.zeros((n_regions, n_latents, n_latents))
-        gate = np.zeros((n_regions, partial_gate.shape[1]))
-        symbols = np.zeros((int(evidence.n_symbols.sum()), n_padded))
-        n_left = -(-patterns.n_patterns // kernels.TASK_ROWS)
+        n_gates = n_latents if with_gate else 0
+        partials = kernels.Partials(
+            counts=np.empty((n_tasks, n_padded, n_padded), self.dtype),
+            gate=np.empty((n_tasks, n_gates)),
+            n_left=-(-patterns.n_patterns // kernels.TASK_ROWS),
+        )
+        counts = kernels.Counts(
+            log_likelihoods=np.empty(n_root),
+            root=np.empty((n_root_tasks, len(circuit.root_weights))),
+            root_gate=np.zeros((n_root_tasks, int(with_gate))),
+            sums=np.zeros((n_regions, n_latents, n_latents)),
+            gate=np.zeros((n_regions, n_gates)),
+            symbols=np.zeros((int(evidence.n_symbols.sum()), n_padded)),
+        )
         last_level = n_root_tasks + len(patterns.down_tasks) + n_regions
         launch(
             kernels.downward,
             np.concatenate([[0], n_root_tasks + patterns.down_levels, [last_level]]),
-            patterns, circuit.root_weights, self.weights, self.products, self.sums,
-            self.exponents, partial_counts, partial_gate, n_left,
-            log_likelihoods, root_counts, root_gate, sums, gate, symbols,
+            patterns, circuit.root_weights, self.arrays, partials, counts,
             work=table_work(patterns.n_message_rows, n_latents),
         )  # fmt: skip
         if with_gate:
-            gate[root, 0] = root_gate.sum()
-        root_rows = slice(patterns.row_start[root], patterns.row_start[root] + n_root)
+            counts.gate[root, 0] = counts.root_gate.sum()
+        weights = patterns.weights[patterns.message_rows(root)]
         return ExpectedCounts(
-            log_likelihood=float(np.sum(log_likelihoods * patterns.weights[root_rows])),
-            root=root_counts.sum(axis=0),
-            sums=sums,
-            inputs=circuit.inputs.summarize(evidence, symbols[:, :n_latents]),
-            gate=gate if with_gate else None,
+            log_likelihood=float(np.sum(counts.log_likelihoods * weights)),
+            root=counts.root.sum(axis=0),
+            sums=counts.sums,
+            inputs=circuit.inputs.summarize(evidence, counts.symbols[:, :n_latents]),
+            gate=counts.gate if with_gate else None,
         )
 
     def row_curvature(
@@ -140,7 +153,7 @@ class Messages:
         """
         n_regions, n_latents = circuit.n_regions, circuit.n_latents
         n_rows = len(patterns.root_codes)
-        n_padded = self.sums.shape[1]
+        n_padded = padded(n_latents, self.dtype)
         per_row = n_regions * n_padded * 8
         rows_per_block = max(TILE_ROWS, _ROW_TASK_BYTES // per_row // TILE_ROWS * TILE_ROWS)
         rows_per_block = min(rows_per_block, 128)
@@ -153,8 +166,7 @@ class Messages:
             moments = np.zeros((min(_MOMENT_CHUNKS, n_blocks), n_regions, n_padded, n_padded))
         launch(
             kernels.row_curvature, len(moments), patterns, patterns.codes, circuit.root_weights,
-            weights, self.weights, self.products, self.sums, self.exponents, rows_per_block,
-            traces, moments,
+            weights, self.arrays, rows_per_block, traces, moments,
         )  # fmt: skip
         if not moments.size:
             return traces, None, None

@@ -15,7 +15,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._kernels import tangents as kernels
 from skpc._kernels.gemm import padded
-from skpc._kernels.messages import TASK_ROWS
+from skpc._kernels.messages import TASK_ROWS, Partials
 from skpc._passes.blocks import Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts
 from skpc._passes.messages import Messages
@@ -56,24 +56,26 @@ class Buffers:
 
     def __init__(self, n_regions: int, n_latents: int) -> None:
         self.messages = Messages(n_regions, n_latents)
-        self._allocate()
-        self.packed = np.zeros_like(self.messages.weights)
-        self.packed_t = np.zeros_like(self.messages.weights)
+        packed, packed_t = (np.zeros_like(self.messages.arrays.weights) for _ in range(2))
+        self._allocate(packed, packed_t)
 
-    def _allocate(self) -> None:
-        shape = self.messages.sums.shape
+    def _allocate(self, packed: np.ndarray, packed_t: np.ndarray) -> None:
+        shape = self.messages.arrays.sums.shape
         self.sums = np.empty(shape)
-        # s, the three parts of q, and r; see the kernels. Padding stays zero.
-        self.tangents = tuple(np.zeros(shape, np.int32 if i == 3 else np.float64) for i in range(5))
+        sums, tops, rests, remainders = (np.zeros(shape) for _ in range(4))
+        origins = np.zeros(shape, np.int32)
+        self.tangents = kernels.Tangents(sums, tops, rests, origins, remainders, packed, packed_t)
 
     def go_up(self, circuit: Circuit, evidence: Evidence, patterns: Patterns) -> None:
         """Evaluate every node on every pattern, and keep the sums."""
         self.messages.upward(circuit, evidence, patterns)
-        if len(self.sums) < len(self.messages.sums):
+        sums = self.messages.arrays.sums
+        if len(self.sums) < len(sums):
+            packed, packed_t = self.tangents.packed, self.tangents.packed_t
             del self.sums, self.tangents  # before there are others
-            self._allocate()
+            self._allocate(packed, packed_t)
         n_rows = patterns.n_message_rows
-        self.sums[:n_rows] = self.messages.sums[:n_rows]
+        self.sums[:n_rows] = sums[:n_rows]
 
 
 class Linearisation:
@@ -104,8 +106,16 @@ class Linearisation:
         self.circuit, self.evidence, self.patterns = circuit, evidence, patterns
         self._buffers = buffers or Buffers(circuit.n_regions, circuit.n_latents)
         self._buffers.go_up(circuit, evidence, patterns)
-        self._messages, self._sums = self._buffers.messages, self._buffers.sums
-        self.counts: ExpectedCounts = self._messages.downward(circuit, evidence, patterns)
+        messages = self._buffers.messages
+        self.counts: ExpectedCounts = messages.downward(circuit, evidence, patterns)
+        self._passes = kernels.Passes(
+            products=messages.arrays.products,
+            sums=self._buffers.sums,
+            flows=messages.arrays.sums,
+            weights=messages.arrays.weights,
+            weights_t=messages.arrays.weights_t,
+            root_weights=circuit.root_weights,
+        )
 
     @staticmethod
     def bytes_per_row(n_latents: int) -> int:
@@ -133,7 +143,7 @@ class Linearisation:
         with_symbols : bool
             Whether to compute ``Tangent.symbols``.
         """
-        return self._along(root, sums, symbols, False, with_symbols)
+        return self._along(self._direction(root, sums, symbols), with_symbols)
 
     def along_gradients(
         self, symbols: np.ndarray | None = None, *, with_symbols: bool = False
@@ -150,48 +160,53 @@ class Linearisation:
         """
         circuit = self.circuit
         root, sums = np.zeros_like(circuit.root_weights), np.zeros_like(circuit.sum_weights)
-        return self._along(root, sums, symbols, True, with_symbols)
+        return self._along(self._direction(root, sums, symbols, per_row=True), with_symbols)
 
-    def _along(
+    def _direction(
         self,
         root: np.ndarray,
         sums: np.ndarray,
         symbols: np.ndarray | None,
-        per_row: bool,
-        with_symbols: bool,
-    ) -> Tangent:
-        circuit, patterns = self.circuit, self.patterns
-        flows, products = self._messages.sums, self._messages.products
-        n_regions, n_latents = circuit.n_regions, circuit.n_latents
-        n_padded = flows.shape[1]
-        n_symbols = int(self.evidence.n_symbols.sum())
-        table = np.zeros((0 if symbols is None else n_symbols, n_padded))
+        *,
+        per_row: bool = False,
+    ) -> kernels.Direction:
+        n_padded = padded(self.circuit.n_latents, np.float64)
+        table = np.zeros((0 if symbols is None else len(symbols), n_padded))
         if symbols is not None:
-            table[:, :n_latents] = symbols
-        sum_tangents, tops, rests, origins, remainders = self._buffers.tangents
+            table[:, : symbols.shape[1]] = symbols
+        return kernels.Direction(per_row, root, sums, table)
+
+    def _along(self, direction: kernels.Direction, with_symbols: bool) -> Tangent:
+        circuit, patterns = self.circuit, self.patterns
+        n_regions, n_latents = circuit.n_regions, circuit.n_latents
+        n_padded = padded(n_latents, np.float64)
+        tangents = self._buffers.tangents
         work = table_work(patterns.n_message_rows, n_latents)
         launch(
-            kernels.upward, np.append(0, n_regions + patterns.up_levels), patterns,
-            self._messages.weights_t, products, self._sums, flows, sums, per_row, table,
-            self._buffers.packed, self._buffers.packed_t, sum_tangents, tops, rests, origins,
-            work=work,
+            kernels.upward, np.append(0, n_regions + patterns.up_levels), patterns, self._passes,
+            direction, tangents, work=work,
         )  # fmt: skip
         n_root_tasks = -(-patterns.n_patterns[patterns.roots[0]] // TASK_ROWS)
         n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
-        root_out = np.empty((n_root_tasks, len(circuit.root_weights)))
-        sums_out = np.zeros((n_regions, n_latents, n_latents))
-        symbols_out = np.zeros((n_symbols if with_symbols else 0, n_latents))
+        n_symbols = int(self.evidence.n_symbols.sum()) if with_symbols else 0
+        partials = Partials(
+            counts=np.empty((n_tasks, n_padded, n_padded)),
+            gate=np.empty((n_tasks, 0)),
+            n_left=-(-patterns.n_patterns // TASK_ROWS),
+        )
+        gradients = kernels.Gradients(
+            root=np.empty((n_root_tasks, len(circuit.root_weights))),
+            sums=np.zeros((n_regions, n_latents, n_latents)),
+            symbols=np.zeros((n_symbols, n_latents)),
+        )
         levels = np.append(0, n_root_tasks + patterns.down_levels)
         if with_symbols:
             levels = np.append(levels, levels[-1] + n_regions)
         launch(
-            kernels.downward, levels, patterns, circuit.root_weights, root,
-            self._messages.weights, products, self._sums, flows, self._buffers.packed, per_row,
-            table, sum_tangents, tops, rests, origins, remainders,
-            np.empty((n_tasks, n_padded, n_padded)), -(-patterns.n_patterns // TASK_ROWS),
-            root_out, sums_out, symbols_out, work=work,
+            kernels.downward, levels, patterns, self._passes, direction, tangents, partials,
+            gradients, work=work,
         )  # fmt: skip
-        return Tangent(root_out.sum(axis=0), sums_out, symbols_out)
+        return Tangent(gradients.root.sum(axis=0), gradients.sums, gradients.symbols)
 
     def node_moments(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Sums over rows of weight times F_n^2, t_n and F_n^2 t_n of every sum node n.
@@ -211,15 +226,15 @@ class Linearisation:
         weights = patterns.weights[patterns.row_start[roots[0]] :][:n_rows]
         for region, parent in enumerate(circuit.parents):
             if parent >= 0:
-                squared_flows = (rows_of(self._messages.sums, parent) / weights[:, None]) ** 2
-                squares = (rows_of(self._messages.products, region) ** 2).sum(axis=1)
-                sums = rows_of(self._sums, region)
+                squared_flows = (rows_of(self._passes.flows, parent) / weights[:, None]) ** 2
+                squares = (rows_of(self._passes.products, region) ** 2).sum(axis=1)
+                sums = rows_of(self._passes.sums, region)
                 # A sum of zero had no flow into it.
                 ratios = squares[:, None] / np.where(sums > 0.0, sums, np.inf) ** 2
                 usage[region] = weights @ squared_flows
                 local[region] = weights @ ratios
                 both[region] = weights @ (squared_flows * ratios)
-        gradients = np.concatenate([rows_of(self._messages.sums, r) for r in roots], axis=1)
+        gradients = np.concatenate([rows_of(self._passes.flows, r) for r in roots], axis=1)
         gradients = gradients / circuit.root_weights / weights[:, None]
         usage[roots[0], 0] = weights.sum()
         local[roots[0], 0] = both[roots[0], 0] = weights @ (gradients**2).sum(axis=1)

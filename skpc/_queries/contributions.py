@@ -12,7 +12,7 @@ from skpc._data.evidence import Evidence
 from skpc._kernels import contributions as kernels
 from skpc._kernels import draws
 from skpc._kernels.gemm import TILE_ROWS, padded
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, pattern_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, dense, pattern_blocks
 from skpc._passes.patterns import row_codes
 from skpc._queries.posteriors import rows_per_task
 from skpc._threads import launch, table_work
@@ -43,63 +43,40 @@ def contributions(
     (n, n_features) float64
     """
     n_latents, n_padded = circuit.n_latents, padded(circuit.n_latents, np.float64)
-    column_start = np.append(0, np.cumsum([len(columns) for columns in circuit.features]))
-    columns = np.concatenate(circuit.features).astype(np.int64)
     plan = _plan(circuit)
-    order, parent_of = with_ancestors(circuit.parents, plan.flows_into)
-    has_own = circuit.inputs.n_categories > 0
-    # Those without a continuous column in the parent, to which all children's sums matter.
-    is_inverse = (plan.source == kernels.FLOWS) | (plan.source == kernels.TABLE)
-    is_inverse &= circuit.parents >= 0
-    is_inverse &= (has_own | (np.diff(column_start) == 0))[circuit.parents]
-    inverted = np.flatnonzero(is_inverse)
+    descent, sources = plan.descent, plan.sources
+    inverted = np.flatnonzero(descent.is_inverse)
     n_others = sum(len(part) for part in circuit.features if len(part) > 1)
-    per_row = 8 * (n_others * (3 * n_latents + n_padded) + 2 * X.shape[1])
     is_mixture = len(circuit.roots) > 1
     is_ratio = np.zeros((X.shape[1], 1), bool)
-    is_ratio[columns[np.repeat(has_own, np.diff(column_start))]] = True
-    without_region = np.setdiff1d(np.arange(X.shape[1]), columns)
-
-    def table_rows(n_patterns: np.ndarray) -> np.ndarray:
-        n_rows = -(-n_patterns * plan.n_below // TILE_ROWS) * TILE_ROWS
-        return np.where(plan.source == kernels.TABLE, n_rows, 0)
-
-    def table_bytes(n_patterns: np.ndarray) -> int:
-        return 8 * n_padded * int(table_rows(n_patterns).sum())
-
+    is_ratio[sources.columns[np.repeat(sources.has_own, np.diff(sources.column_start))]] = True
+    without_region = np.setdiff1d(np.arange(X.shape[1]), sources.columns)
     out = np.zeros(X.shape)
-    memory = Memory(max_bytes, per_row=per_row, of_patterns=table_bytes)
+    memory = Memory(
+        max_bytes,
+        per_row=8 * (n_others * (3 * n_latents + n_padded) + 2 * X.shape[1]),
+        of_patterns=lambda n_patterns: 8 * n_padded * int(_table_rows(sources, n_patterns).sum()),
+    )
     for block in pattern_blocks(circuit, X, memory=memory):
-        rows, evidence, patterns = block
-        messages = block.after_upward(circuit)
-        shown = dense(X[rows])
-        reciprocals, reciprocal_start = _reciprocals(circuit, evidence)
-        others_start, others, others_exponents = circuit.inputs.likelihoods_of_others(evidence)
-        n_table = table_rows(patterns.n_patterns)
-        table_start = np.cumsum(n_table) - n_table
-        table = np.empty((int(n_table.sum()), n_padded))
-        table[:, n_latents:] = 0.0
+        rows, patterns = block.rows, block.patterns
+        messages = block.after_upward(circuit).arrays
+        tables = _new_tables(circuit, sources, block)
         launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, n_latents)
         launch(
-            kernels.fill_table, plan.table_levels, patterns, plan.table_regions, has_own,
-            plan.n_below, table_start, reciprocals, reciprocal_start, messages.weights_t,
-            messages.products, messages.sums, is_inverse, messages.exponents, table,
-            work=table_work(len(table), n_latents),
+            kernels.fill_table, plan.table_levels, patterns, plan.table_regions, sources, tables,
+            descent.is_inverse, messages, work=table_work(len(tables.table), n_latents),
         )  # fmt: skip
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
         values = (
             np.full((X.shape[1], n_rows), -np.inf) if is_mixture else np.empty((X.shape[1], n_rows))
         )
         values[without_region] = 0.0
-        n_at_once = rows_per_task(len(order), messages)
+        n_at_once = rows_per_task(descent, n_padded)
         launch(
-            kernels.contributions, -(-n_rows // n_at_once), patterns, order, parent_of,
-            plan.source, has_own, column_start, columns, plan.n_below, plan.below_start,
-            plan.below, table_start, table, reciprocals, reciprocal_start, others_start,
-            _with_padding(others, n_padded), others_exponents, circuit.root_weights,
-            messages.weights, messages.products, messages.sums, is_inverse, messages.exponents,
-            n_at_once, values,
+            kernels.contributions, -(-n_rows // n_at_once), patterns, descent, sources, tables,
+            circuit.root_weights, messages, n_at_once, values,
         )  # fmt: skip
+        shown = dense(X[rows])
         for first in range(0, len(shown), _FINISH_ROWS):  # what is at work stays in the cache
             some = slice(first, first + _FINISH_ROWS)
             found = values[:, patterns.root_codes[some]]
@@ -111,22 +88,45 @@ def contributions(
     return out
 
 
+def _table_rows(sources: kernels.Sources, n_patterns: np.ndarray) -> np.ndarray:
+    """Rows of the table of each region that has so many patterns."""
+    n_rows = -(-n_patterns * sources.n_below // TILE_ROWS) * TILE_ROWS
+    return np.where(sources.source == kernels.TABLE, n_rows, 0)
+
+
+def _new_tables(circuit: Circuit, sources: kernels.Sources, block: Block) -> kernels.Tables:
+    """What the kernels look up, but for the table of patterns, which is to be filled."""
+    n_latents, n_padded = circuit.n_latents, padded(circuit.n_latents, np.float64)
+    n_rows = _table_rows(sources, block.patterns.n_patterns)
+    table = np.empty((int(n_rows.sum()), n_padded))
+    table[:, n_latents:] = 0.0
+    reciprocals, reciprocal_start = _reciprocals(circuit, block.evidence)
+    others_start, others, exponents = circuit.inputs.likelihoods_of_others(block.evidence)
+    padded_others = np.zeros((len(others), n_padded))
+    padded_others[:, :n_latents] = others
+    return kernels.Tables(
+        start=np.cumsum(n_rows) - n_rows,
+        table=table,
+        reciprocal_start=reciprocal_start,
+        reciprocals=reciprocals,
+        others_start=others_start,
+        others=padded_others,
+        others_exponents=exponents,
+    )
+
+
 class _Plan(NamedTuple):
-    """How `contributions` finds each column's ratio; see ``kernels.contributions``.
+    """How `contributions` finds each column's ratio.
 
     Attributes
     ----------
-    source : (n_regions,)
-    flows_into : (.,) regions
-    n_below, below_start, below : columns in the subtree of a region, in the order of its table
+    descent : Descent
+    sources : Sources
     table_regions, table_levels : tasks of ``kernels.fill_table``
     """
 
-    source: np.ndarray
-    flows_into: np.ndarray
-    n_below: np.ndarray
-    below_start: np.ndarray
-    below: np.ndarray
+    descent: kernels.Descent
+    sources: kernels.Sources
     table_regions: np.ndarray
     table_levels: np.ndarray
 
@@ -175,15 +175,27 @@ def _plan(circuit: Circuit) -> _Plan:
                 *circuit.features[region],
                 *(j for e in children[start[region] : start[region + 1]] for j in below_of[e]),
             ]
+    column_start = np.append(0, np.cumsum([len(columns) for columns in circuit.features]))
+    has_own = circuit.inputs.n_categories > 0
+    # Those without a continuous column in the parent, to which all children's sums matter.
+    is_inverse = (source == kernels.FLOWS) | (source == kernels.TABLE)
+    is_inverse &= parents >= 0
+    is_inverse &= (has_own | (np.diff(column_start) == 0))[parents]
     lengths = np.array([len(columns) for columns in below_of])
-    has_table = source == kernels.TABLE
-    in_order = has_table[bottomup]
+    in_order = (source == kernels.TABLE)[bottomup]
     return _Plan(
-        source=source,
-        flows_into=np.flatnonzero(source == kernels.FLOWS),
-        n_below=n_below,
-        below_start=np.cumsum(lengths) - lengths,
-        below=np.array([j for columns in below_of for j in columns], np.int64),
+        kernels.Descent(
+            *with_ancestors(parents, np.flatnonzero(source == kernels.FLOWS)), is_inverse
+        ),
+        kernels.Sources(
+            source=source,
+            has_own=has_own,
+            column_start=column_start,
+            columns=np.concatenate(circuit.features).astype(np.int64),
+            n_below=n_below,
+            below_start=np.cumsum(lengths) - lengths,
+            below=np.array([j for columns in below_of for j in columns], np.int64),
+        ),
         table_regions=bottomup[in_order],
         table_levels=np.append(0, np.cumsum(in_order))[level_start],
     )
@@ -219,9 +231,3 @@ def _reciprocals(circuit: Circuit, evidence: Evidence) -> tuple[np.ndarray, np.n
     table[np.repeat(first, inputs.n_categories) + offsets, :n_latents] = 1.0 / inputs.probs
     table[(first + n_symbols - 1)[own], :n_latents] = 1.0 / inputs.unseen[own]
     return table, first - (np.cumsum(evidence.n_symbols) - evidence.n_symbols)
-
-
-def _with_padding(table: np.ndarray, n_padded: int) -> np.ndarray:
-    out = np.zeros((len(table), n_padded))
-    out[:, : table.shape[1]] = table
-    return out

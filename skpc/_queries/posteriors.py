@@ -11,7 +11,6 @@ from skpc._circuit.tree import with_ancestors
 from skpc._kernels import contributions as kernels
 from skpc._kernels.gemm import TILE_ROWS
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
-from skpc._passes.messages import Messages
 from skpc._threads import launch
 
 _TASK_BYTES = 2**22
@@ -68,24 +67,25 @@ def posterior_blocks(
     slot_of[regions] = np.arange(len(regions))
     inverted = order[parent_of >= 0]
     is_inverse = np.isin(np.arange(circuit.n_regions), inverted)
+    descent = kernels.Descent(order, parent_of, is_inverse)
     # The kernels' tasks write flows to them, and a caller looks at as many again.
     of_flows = 16 * len(regions) * circuit.n_latents
     memory = memory._replace(per_row=memory.per_row + of_flows)
     for block in pattern_blocks(circuit, X, memory=memory):
-        messages, patterns = block.after_upward(circuit), block.patterns
+        messages, patterns = block.after_upward(circuit).arrays, block.patterns
         n_rows = int(patterns.n_patterns[patterns.roots[0]])
         flows = np.empty((len(regions), n_rows, circuit.n_latents))
-        n_at_once = rows_per_task(len(order), messages)
+        n_at_once = rows_per_task(descent, messages.sums.shape[1])
         launch(kernels.invert, len(inverted), patterns, inverted, messages.sums, circuit.n_latents)
         launch(
-            kernels.posteriors, -(-n_rows // n_at_once), patterns, order, parent_of,
-            slot_of[order], circuit.root_weights, messages.weights, messages.products,
-            messages.sums, is_inverse, messages.exponents, n_at_once, flows,
+            kernels.posteriors, -(-n_rows // n_at_once), patterns, descent, slot_of[order],
+            circuit.root_weights, messages, n_at_once, flows,
         )  # fmt: skip
         yield block, flows
 
 
-def rows_per_task(n_order: int, messages: Messages) -> int:
-    bytes_per_row = n_order * messages.sums.shape[1] * 8
+def rows_per_task(descent: kernels.Descent, n_padded: int) -> int:
+    """How many rows go down together: their flows stay in the cache."""
+    bytes_per_row = len(descent.order) * n_padded * 8
     rows = _TASK_BYTES // bytes_per_row // TILE_ROWS * TILE_ROWS
     return min(_TASK_ROWS, max(TILE_ROWS, rows))

@@ -111,7 +111,7 @@ def sample_given(
                 kernels.draw_states, -(-len(filled) // kernels.TASK_ROWS), patterns,
                 patterns.root_codes[of_row].astype(np.int64),
                 for_states.random_sample(states.shape), circuit.root_weights,
-                circuit.sum_weights, messages.products, messages.sums, messages.exponents, states,
+                circuit.sum_weights, messages.arrays, states,
             )  # fmt: skip
             uniforms = for_values.random_sample((len(filled), slots[-1]))
             normals = for_normals.standard_normal(filled.shape if has_normals else (0, X.shape[1]))

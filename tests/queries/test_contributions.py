@@ -67,7 +67,7 @@ def test_contributions_by_flows_and_by_tables(seed, gain, monkeypatch):
     rng = np.random.default_rng(seed)
     kinds = rng.permutation([-2, 3, 0, 2, 4, 2, 3, -1, 2])
     circuit = mixed_circuit(rng, random_tree(rng, 9), kinds, 3)
-    source = module._plan(circuit).source
+    source = module._plan(circuit).sources.source
     inner = np.unique(circuit.parents[circuit.parents >= 0])
     if gain == 0:
         assert not (source[inner] == TABLE).any()
@@ -279,7 +279,7 @@ def test_memory_is_bounded(monkeypatch):
 
     def upward(self, *args):
         original(self, *args)
-        sizes.append(self.sums.nbytes + self.products.nbytes)
+        sizes.append(self.arrays.sums.nbytes + self.arrays.products.nbytes)
 
     monkeypatch.setattr(Messages, "upward", upward)
     contributions(circuit, X, max_bytes=500_000)
@@ -299,7 +299,8 @@ def test_memory_of_tables_is_bounded(monkeypatch):
 
     def launch(kernel, levels, *args, **options):
         if kernel is module.kernels.fill_table:
-            sizes.append(sum(args[i].nbytes for i in (-1, -4, -5)))  # table, sums, products
+            _, _, _, tables, _, messages = args
+            sizes.append(sum(a.nbytes for a in (tables.table, messages.sums, messages.products)))
         original(kernel, levels, *args, **options)
 
     original = module.launch
