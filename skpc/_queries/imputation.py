@@ -8,7 +8,6 @@ import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import tree_of_region
-from skpc._data.evidence import Evidence
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.messages import Messages
 from skpc._queries.posteriors import posterior_blocks
