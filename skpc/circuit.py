@@ -22,7 +22,6 @@ from skpc._circuit import files as _files
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.export import to_cirkit
 from skpc._circuit.stored_inputs import by_region
-from skpc._data.distinct import distinct_rows
 from skpc._data.units import units_of
 from skpc._learning.em import EStep
 from skpc._passes import likelihood as _likelihood
@@ -348,10 +347,9 @@ def expected_counts(
     5.0
     """
     X, weights = checked_rows(circuit, _rows(circuit, X), sample_weight)
-    evidence = circuit.inputs.encode(X)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
+    evidence, weights, _ = circuit.inputs.encode(X).distinct(weights)
     with use_threads(n_jobs, work_of(circuit, X)):
-        e_step = EStep(circuit, evidence.with_symbols(symbols), weights, max_bytes=max_bytes)
+        e_step = EStep(circuit, evidence, weights, max_bytes=max_bytes)
         counts = e_step(circuit)
     if sample_weight is not None:
         largest = np.asarray(sample_weight, np.float64).max(keepdims=True)

@@ -18,9 +18,9 @@ from skpc._learning.em import EStep
 class Kept(SharpPCDensity):
     """A density that keeps the circuit that was validated, and learns no other from all rows."""
 
-    def _check_early_stopping(self, *args):
-        early_stopping = super()._check_early_stopping(*args)
-        return None if early_stopping is None else replace(early_stopping, refit=False)
+    def _stopping(self, *args):
+        stopping = super()._stopping(*args)
+        return None if stopping is None else replace(stopping, refit=False)
 
 
 def composed(kind, **parameters):

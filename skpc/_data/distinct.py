@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skpc._data.sparse_symbols import SparseSymbols, Symbols, take_rows
+from skpc._data.sparse_symbols import SparseSymbols, Symbols
 from skpc._kernels import patterns as kernels
 
 _RADIX_SORTED = 2**16  # NumPy sorts 16-bit integers in linear time
@@ -12,7 +12,7 @@ _RADIX_SORTED = 2**16  # NumPy sorts 16-bit integers in linear time
 
 def distinct_rows(
     symbols: Symbols, n_symbols: np.ndarray, weights: np.ndarray
-) -> tuple[Symbols, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Sort the rows, merge equal ones and add their weights.
 
     The result depends on the *set* of weighted rows alone: on it, a row of weight two is
@@ -26,7 +26,8 @@ def distinct_rows(
 
     Returns
     -------
-    symbols : the same kind, (n_regions, n_distinct)
+    first : (n_distinct,)
+        The number of a row that shows each of the distinct ones, in their order.
     weights : (n_distinct,) float64
     """
     if not isinstance(symbols, SparseSymbols):
@@ -41,7 +42,7 @@ def distinct_rows(
     starts = np.append(np.flatnonzero(is_first), order.shape[0])
     merged = np.empty(starts.shape[0] - 1)
     kernels.sum_runs(starts, weights[order], merged)
-    return take_rows(symbols, order[is_first]), merged
+    return order[is_first], merged
 
 
 def _order(words: np.ndarray) -> np.ndarray:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csc_array, issparse
 
-from skpc._data.distinct import distinct_columns
-from skpc._data.sparse_symbols import SparseSymbols, Symbols, dense_rows, region_symbols
+from skpc._data.distinct import distinct_columns, distinct_rows
+from skpc._data.sparse_symbols import SparseSymbols, Symbols, dense_rows, region_symbols, take_rows
 from skpc._kernels import evidence as kernels
 from skpc._threads import launch
 
@@ -62,6 +62,20 @@ class Evidence:
             vectors = np.append(categories, [np.nan, np.inf])[:, None]
         return vectors[region_symbols(self.symbols, region), 0]
 
+    def distinct(self, weights: np.ndarray) -> tuple[Evidence, np.ndarray, np.ndarray]:
+        """Each row once, in canonical order.
+
+        Returns
+        -------
+        evidence : Evidence
+        weights : (n_distinct,)
+            Those of all repetitions of a row, added up.
+        first : (n_distinct,)
+            The number of a row of this evidence that shows the same.
+        """
+        first, weights = distinct_rows(self.symbols, self.n_symbols, weights)
+        return self.with_symbols(take_rows(self.symbols, first)), weights, first
+
     def weights_of(self, region: int, weights: np.ndarray) -> np.ndarray:
         """The summed weights (n_symbols,) of a region's symbols."""
         symbols = region_symbols(self.symbols, region)
@@ -110,6 +124,26 @@ class Evidence:
     def dense_symbols(self) -> np.ndarray:
         """The symbols as a dense array, to read."""
         return dense_rows(self.symbols, slice(None))
+
+    def without_unused(self) -> Evidence:
+        """The same rows, without those vectors that none of them shows."""
+        if all(vectors is None for vectors in self.values):
+            return self
+        if not isinstance(self.symbols, SparseSymbols):
+            return self.take(slice(None))
+        deviations, default = self.symbols.deviations.tocsc(), self.symbols.default
+        n_symbols, values = self.n_symbols.copy(), list(self.values)
+        tables = []
+        for region, vectors in enumerate(self.values):
+            table = np.arange(self.n_symbols[region], dtype=np.int32)
+            if vectors is not None:
+                stored = deviations.data[deviations.indptr[region] : deviations.indptr[region + 1]]
+                others = [0] if len(stored) < deviations.shape[0] else []
+                used = np.unique(default[region] + np.append(stored, others).astype(np.int64))
+                table[used] = np.arange(len(used))
+                n_symbols[region], values[region] = len(used), vectors[used]
+            tables.append(table)
+        return Evidence(self.symbols.mapped(tables), n_symbols, tuple(values))
 
     def take(self, rows: slice) -> Evidence:
         """The evidence of some of the rows, dense, with no more symbols than they need."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from skpc._data.distinct import distinct_rows, pack
 from skpc._data.evidence import Evidence, encode
 from skpc._data.scope import COMPOSITE, GAUSSIAN, NOTHING, Scope
 from skpc._data.sparse_symbols import take_rows
@@ -56,16 +55,14 @@ class Rows:
         """The columns that each region observes."""
         return tuple(scope.columns for scope in self.scopes)
 
-    @property
-    def order(self) -> np.ndarray:
-        """The order (n,) of rows by what they show: by ranks of values, in whatever units."""
-        return np.lexsort(pack(self.evidence.symbols, self.evidence.n_symbols)[::-1])
-
     def distinct(self) -> Rows:
         """Each row once, in canonical order, with the summed weight of its repetitions."""
-        evidence = self.evidence
-        symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, self.weights)
-        return replace(self, evidence=evidence.with_symbols(symbols), weights=weights)
+        return self.distinct_and_first()[0]
+
+    def distinct_and_first(self) -> tuple[Rows, np.ndarray]:
+        """The rows of `distinct`, and the number of a row (n_distinct,) that shows each."""
+        evidence, weights, first = self.evidence.distinct(self.weights)
+        return replace(self, evidence=evidence, weights=weights), first
 
     def take(self, rows: np.ndarray) -> Rows:
         """Some of the rows, with all symbols."""
@@ -75,8 +72,12 @@ class Rows:
         )
 
     def compact(self) -> Rows:
-        """The same rows, dense, with no more symbols than they show."""
+        """The same rows, dense, with no more vectors than they show."""
         return replace(self, evidence=self.evidence.take(slice(None)))
+
+    def without_unused(self) -> Rows:
+        """The same rows, with no more vectors than they show."""
+        return replace(self, evidence=self.evidence.without_unused())
 
     def reweighted(self, weights: np.ndarray) -> Rows:
         """The rows with these weights (n,); those of weight zero are left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
@@ -19,6 +19,9 @@ from skpc._estimators.settings import same_setting
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import StrOptions, fit_context
 from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
+
+if TYPE_CHECKING:
+    from skpc._data.rows import Rows
 
 
 class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
@@ -172,8 +175,8 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             template = self._new_density()
             template._refuse_inert(False)
             columns = Columns.learn(table, template.feature_types, weights)
-            matrix = columns.to_matrix(table)
-            self.estimators_ = self._learn(template, columns, matrix, weights, classes, codes)
+            rows = template._encode(columns.to_matrix(table), weights, columns)
+            self.estimators_ = self._learn(template, columns, rows, classes, codes)
             self.classes_ = classes
             self.class_prior_ = prior
             self._columns = columns
@@ -201,26 +204,19 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         self,
         template: SharpPCDensity,
         columns: Columns,
-        matrix: Any,
-        weights: np.ndarray,
+        rows: Rows,
         classes: np.ndarray,
         codes: np.ndarray,
     ) -> list[SharpPCDensity]:
-        """A density for each class, from its rows of the matrix."""
+        """A density for each class, from its rows."""
         seeds = check_random_state(self.random_state)
-        shared = self._learn_shared(template, columns, matrix, weights, seeds)
+        shared = self._learn_shared(template, columns, rows.distinct(), seeds)
         estimators = []
         for code, label in enumerate(classes):
-            rows = np.flatnonzero(codes == code)
+            own = rows.take(np.flatnonzero(codes == code)).distinct().without_unused()
             density = self._new_density(seeds)
-            random_state = check_random_state(density.random_state)
             with named(f"the rows of class {shown(label)}"):
-                early_stopping = density._check_early_stopping(
-                    None, None, weights[rows], columns, random_state
-                )
-                density._learn(
-                    matrix[rows], weights[rows], columns, random_state, early_stopping, **shared
-                )
+                density._learn(own, columns, **shared)
             estimators.append(density)
         return estimators
 
@@ -228,18 +224,15 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         self,
         template: SharpPCDensity,
         columns: Columns,
-        matrix: Any,
-        weights: np.ndarray,
+        rows: Rows,
         seeds: np.random.RandomState,
     ) -> dict[str, Any]:
-        """What all densities are told of the rows of all classes."""
+        """What all densities are told of the distinct rows of all classes."""
         from skpc._learning.initialisation import column_moments
         from skpc._learning.structure import learn_structure
-        from skpc._threads import table_work, use_threads
 
-        rows = template._encode(matrix, weights, columns)
-        with use_threads(template.n_jobs, table_work(matrix.size, template.n_latents)):
-            shared: dict[str, Any] = {"margins": column_moments(rows), "share_scales": True}
+        with template._threads_for(len(rows) * len(columns.columns)):
+            shared: dict[str, Any] = {"of_table": column_moments(rows), "share_scales": True}
             if self.share_structure:
                 if same_setting(template.structure, "chow-liu") and template._n_trees() > 1:
                     raise ValueError(

@@ -461,7 +461,8 @@ class SharpPCDensity(
             warn_of_light(weights)
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X, weights)
-            self._learn_matrix(columns.to_matrix(X), weights, columns, X_val, sample_weight_val)
+            rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
+            self._learn(rows, columns, (X_val, sample_weight_val))
         return self
 
     def _refuse_inert(self, has_validation_rows: bool) -> None:

@@ -225,6 +225,8 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
         >>> model.cv_log_likelihoods_.shape
         (2, 2)
         """
+        from skpc._learning.initialisation import column_moments
+
         with all_or_nothing(self):
             mus = self._check_mus()
             for name in [name for name in vars(self) if name.endswith("_")]:
@@ -240,7 +242,8 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             warn_of_light(weights)
             table, of_table = take_rows(X, weights > 0), weights[weights > 0]
             columns = model._learn_columns(table, of_table)
-            whole = columns, _margins(columns, columns.to_matrix(table), of_table)
+            rows = model._encode(columns.to_matrix(table), of_table, columns).distinct()
+            whole = columns, column_moments(rows)
             validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
             folds = self._folds(X, y, weights)
             found = self._cross_validate(model, mus, X, weights, folds, whole, validation)
@@ -383,13 +386,6 @@ def _one_seed(density: SharpPCDensity) -> int:
     """The seed of a density, or one drawn from where it gets its randomness."""
     seed = density.random_state
     return int(seed) if isinstance(seed, Integral) else drawn_seed(check_random_state(seed))
-
-
-def _margins(columns: Columns, matrix: Any, weights: np.ndarray) -> Moments:
-    from skpc._data.rows import Rows
-    from skpc._learning.initialisation import column_moments
-
-    return column_moments(Rows.encode(matrix, columns.scopes, weights).distinct())
 
 
 @contextmanager

@@ -43,57 +43,49 @@ class LearningMixin:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def _learn_matrix(
-        self,
-        matrix: Any,
-        weights: np.ndarray,
-        columns: Columns,
-        X_val: Any,
-        sample_weight_val: Any,
-        **prior: Any,
-    ) -> None:
-        """Learn from a matrix whose rows all have weight, and perhaps from validation rows."""
-        random_state = check_random_state(self.random_state)
-        early_stopping = self._check_early_stopping(
-            X_val, sample_weight_val, weights, columns, random_state
-        )
-        self._learn(matrix, weights, columns, random_state, early_stopping, **prior)
-
     def _fit_part(
         self,
         X: Any,
         weights: np.ndarray,
         whole: Columns,
-        margins: Moments,
+        of_table: Moments,
         X_val: Any = None,
         sample_weight_val: Any = None,
     ) -> None:
         """Learn from some rows, all of weight, of a table whose columns are known.
 
         Categories are those of these rows; a column without a value in them is read as in the
-        whole table, and has its margin.
+        whole table, and has its moments there.
         """
         X = validate_table(self, X, reset=True)
         columns = whole
         if not self._continues():
             types = [column.type for column in whole.columns]
             columns = Columns.learn(X, types, whole=whole)
-        matrix = columns.to_matrix(X)
-        self._learn_matrix(matrix, weights, columns, X_val, sample_weight_val, margins=margins)
+        rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
+        self._learn(rows, columns, (X_val, sample_weight_val), of_table=of_table)
 
     def _learn(
         self,
-        matrix: Any,
-        weights: np.ndarray,
+        rows: Rows,
         columns: Columns,
-        random_state: np.random.RandomState,
-        early_stopping: EarlyStopping | None,
+        validation: tuple[Any, Any] = (None, None),
         **prior: Any,
     ) -> None:
-        """Learn from a matrix, and set all that `fit` sets but what its table says."""
-        result = self._learn_circuit(
-            matrix, weights, columns, random_state, early_stopping, **prior
-        )
+        """Learn from distinct rows, and set all that `fit` sets but what its table says.
+
+        Parameters
+        ----------
+        rows : Rows
+        columns : Columns
+        validation : pair
+            `X_val` and `sample_weight_val` of `fit`.
+        **prior
+            See `_learn_circuit`.
+        """
+        random_state = check_random_state(self.random_state)
+        stopping = self._stopping(rows, columns, validation, random_state)
+        result = self._learn_circuit(rows, columns, stopping, random_state, **prior)
         warn_of_end(self, result)
         if not self._continues():
             self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
@@ -107,7 +99,7 @@ class LearningMixin:
         self.validation_log_likelihoods_ = result.validation_log_likelihoods
         self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
         self.best_iteration_ = result.best_iteration
-        self._split_seed = None if early_stopping is None else early_stopping.seed
+        self._split_seed = None if stopping is None else stopping.seed
         self._columns = columns
 
     def _continues(self) -> bool:
@@ -140,27 +132,27 @@ class LearningMixin:
         self._columns.refuse_unknown(X, self._columns.to_matrix(X), remedy)
         return self._columns
 
-    def _check_early_stopping(
+    def _stopping(
         self,
-        X_val: Any,
-        sample_weight_val: Any,
-        sample_weight: np.ndarray,
+        rows: Rows,
         columns: Columns,
+        validation: tuple[Any, Any],
         random_state: np.random.RandomState,
     ) -> EarlyStopping | None:
-        """What EM is validated on, or None; see `EarlyStopping`."""
+        """What learning from these rows is validated on, or None; see `EarlyStopping`."""
+        X_val, sample_weight_val = validation
         if X_val is None and sample_weight_val is not None:
             raise ValueError(
                 "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
             )
         is_auto = self.early_stopping == "auto"
         is_useful = self.n_latents > 1 and not self.warm_start
-        is_useful = is_useful and sample_weight.sum() >= _LEAST_ROWS_TO_SPLIT
+        is_useful = is_useful and rows.total_weight >= _LEAST_ROWS_TO_SPLIT
         if X_val is None and not (is_useful if is_auto else self.early_stopping):
             return None
         from skpc._learning.fit import EarlyStopping
 
-        rows = None
+        held_out = None
         if X_val is not None:
             with named("X_val"):
                 table = validate_table(self, X_val, reset=False)
@@ -169,14 +161,14 @@ class LearningMixin:
             with named("X_val"):
                 table, weights = take_rows(table, weights > 0), weights[weights > 0]
                 matrix = columns.to_matrix(table)
-            rows = self._encode(matrix, weights, columns)
+            held_out = self._encode(matrix, weights, columns).distinct()
             seed = None
         else:
             seed = self._split_seed if self._continues() else None
             if seed is None:
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
         return EarlyStopping(
-            rows,
+            held_out,
             held_out_share(self.early_stopping),
             seed,
             self.n_iter_no_change,
@@ -186,47 +178,47 @@ class LearningMixin:
 
     def _learn_circuit(
         self,
-        matrix: Any,
-        weights: np.ndarray,
+        rows: Rows,
         columns: Columns,
+        stopping: EarlyStopping | None,
         random_state: np.random.RandomState,
-        early_stopping: EarlyStopping | None,
         *,
         regions: Regions | None = None,
-        margins: Moments | None = None,
+        of_table: Moments | None = None,
         share_scales: bool = False,
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learning.fit import learn_circuit
         from skpc._learning.initialisation import Start
-        from skpc._threads import table_work, use_threads
 
-        structure = self._structure(columns, regions)
-        self._refuse_cost(columns, weights, structure)
-        rows = self._encode(matrix, weights, columns)
         start = Start(
             self.n_latents,
             self.init,
             self.n_init,
             _SHRINKAGE,
             self.circuit_ if self._continues() else None,
-            margins,
+            of_table,
             share_scales,
         )
-        with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
-            return learn_circuit(
-                rows, structure, start, self._solver(), early_stopping, random_state
-            )
+        structure = self._structure(columns, regions)
+        with self._threads_for(len(rows) * len(columns.columns)):
+            return learn_circuit(rows, structure, start, self._solver(), stopping, random_state)
 
     def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
-        """The distinct rows of a matrix, in canonical order."""
+        """The rows of a matrix as they come, if there is memory for what is learnt of them."""
         from skpc._data.rows import Rows
+
+        self._refuse_cost(columns, weights)
+        with self._threads_for(matrix.size):
+            return Rows.encode(matrix, columns.scopes, weights)
+
+    def _threads_for(self, n_cells: int) -> Any:
+        """Let kernels use `n_jobs` threads for work on so many cells of a table."""
         from skpc._threads import table_work, use_threads
 
-        with use_threads(self.n_jobs, table_work(matrix.size, self.n_latents)):
-            return Rows.encode(matrix, columns.scopes, weights).distinct()
+        return use_threads(self.n_jobs, table_work(n_cells, self.n_latents))
 
-    def _refuse_cost(self, columns: Columns, weights: np.ndarray, structure: Structure) -> None:
+    def _refuse_cost(self, columns: Columns, weights: np.ndarray) -> None:
         """Raise ValueError, before anything is allocated, if categories need too much memory."""
         from skpc._learning.mutual_information import bins_of, pair_bytes
 
@@ -236,7 +228,8 @@ class LearningMixin:
             "their parameters": _PARAMETER_TABLES * 8 * int(n_categories.sum()) * self.n_latents
         }
         remedy = "Drop the column if it only names rows, merge rare labels, or lower n_latents"
-        if structure.needs_pairs and len(n_categories) > 1 and not self._continues():
+        needs_pairs = self._structure(columns).needs_pairs and not self._continues()
+        if needs_pairs and len(n_categories) > 1:
             costs["counting their pairs with those of other columns"] = pair_bytes(
                 n_categories, weights
             )

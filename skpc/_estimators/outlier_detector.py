@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,7 +22,7 @@ from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
-    from skpc._learning.initialisation import Moments
+    from skpc._data.rows import Rows
 
 _AUTO_CONTAMINATION = 0.1
 _N_FOLDS = 5
@@ -203,77 +204,79 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
             columns = density._learn_columns(table, weights)
             matrix = columns.to_matrix(table)
-            self._learn(density, matrix, weights, columns, X_val, sample_weight_val)
+            rows, first = density._encode(matrix, weights, columns).distinct_and_first()
+            self._learn(density, rows, matrix[first], columns, (X_val, sample_weight_val))
         return self
 
     def _learn(
         self,
         density: SharpPCDensity,
+        rows: Rows,
         matrix: Any,
-        weights: np.ndarray,
         columns: Columns,
-        X_val: Any,
-        sample_weight_val: Any,
+        validation: tuple[Any, Any],
     ) -> None:
-        """Learn the density and the threshold from a matrix whose rows all have weight."""
-        from skpc._data.rows import Rows
+        """Learn the density and the threshold.
+
+        Parameters
+        ----------
+        density : SharpPCDensity
+            Not fitted yet.
+        rows : Rows
+            Distinct.
+        matrix : (n, n_features) array or sparse matrix
+            The same rows.
+        columns : Columns
+        validation : pair
+            `X_val` and `sample_weight_val`.
+        """
         from skpc._learning.initialisation import column_moments
 
-        keys, first, row_of = np.unique(row_keys(matrix), return_index=True, return_inverse=True)
-        by_weight = np.lexsort((weights, row_of))  # the same sum in any order of the rows
-        order = Rows.encode(matrix[first], columns.scopes, np.ones(len(first))).order
-        rows = matrix[first[order]]
-        totals = np.bincount(row_of[by_weight], weights[by_weight])[order]
-        margins = column_moments(density._encode(rows, totals, columns))
-        validation = columns, X_val, sample_weight_val
-        kept = np.ones(len(keys), bool)
-        known_rows = None
+        judge = partial(self._scores_without, density, rows, matrix, columns, validation)
+        kept = np.ones(len(rows), bool)
         if self.trim > 0:
-            scores = self._scores_without(density, rows, totals, kept, margins, *validation)
+            scores = judge(kept)
             if scores is not None:
-                kept = scores >= weighted_quantile(scores, totals, self.trim)
-        place = np.argsort(order)
-        learnt = kept[place[row_of]]
-        density._learn_matrix(matrix[learnt], weights[learnt], *validation, margins=margins)
-        scores = self._scores_without(density, rows, totals, kept, margins, *validation)
+                kept = scores >= weighted_quantile(scores, rows.weights, self.trim)
+        learnt = rows if kept.all() else rows.take(np.flatnonzero(kept)).without_unused()
+        density._learn(learnt, columns, validation, of_table=column_moments(rows))
+        scores, known_rows = judge(kept), None
         if scores is None:
-            scores = self._judged_by(density, rows)
+            scores = self._judged_by(density, matrix)
         else:
-            known_rows = keys, scores[place]
+            keys = row_keys(matrix)
+            by_key = np.argsort(keys)
+            known_rows = keys[by_key], scores[by_key]
         contamination = self.contamination
         if isinstance(contamination, str):
             contamination = _AUTO_CONTAMINATION
         self.estimator_ = density
-        self.offset_ = weighted_quantile(scores, totals, contamination)
+        self.offset_ = weighted_quantile(scores, rows.weights, contamination)
         self._known_rows = known_rows
 
     def _scores_without(
         self,
         template: SharpPCDensity,
-        rows: Any,
-        weights: np.ndarray,
-        kept: np.ndarray,
-        margins: Moments,
+        rows: Rows,
+        matrix: Any,
         columns: Columns,
-        X_val: Any,
-        sample_weight_val: Any,
+        validation: tuple[Any, Any],
+        kept: np.ndarray,
     ) -> np.ndarray | None:
         """The score of each row by models that did not learn from it; None of too few rows.
 
         Parameters
         ----------
         template : SharpPCDensity
-        rows : (n, n_features) array or sparse matrix
-            Distinct, in canonical order.
-        weights : (n,)
+            Not fitted yet.
+        rows, matrix, columns, validation : see `_learn`
         kept : (n,) bool
-            Which may be learnt from at all.
-        margins : Moments
-            Of all rows.
-        columns, X_val, sample_weight_val : see `SharpPCDensity`
+            Which rows may be learnt from at all.
         """
         from skpc._learning.held_out import fold_weights
+        from skpc._learning.initialisation import column_moments
 
+        weights, of_table = rows.weights, column_moments(rows)
         seeds = check_random_state(template.random_state)
         seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
         if any(column.categories is None for column in columns.columns):
@@ -288,20 +291,18 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             left = np.where(kept, weights - fold, 0.0)
             if not left.any():
                 left = np.where(kept, weights, 0.0)
-            learnt, judged = np.flatnonzero(left), np.flatnonzero(fold)
+            learnt, judged = rows.reweighted(left).without_unused(), np.flatnonzero(fold)
             density = clone(template).set_params(verbose=0)
             share_names(self, density)
             random_state = np.random.RandomState(seed_of_fits)
-            early_stopping = density._check_early_stopping(
-                X_val, sample_weight_val, left[learnt], columns, random_state
-            )
-            if early_stopping is not None:
-                early_stopping = replace(early_stopping, is_optional=True)
+            stopping = density._stopping(learnt, columns, validation, random_state)
+            if stopping is not None:
+                stopping = replace(stopping, is_optional=True)
             density.circuit_ = density._learn_circuit(
-                rows[learnt], left[learnt], columns, random_state, early_stopping, margins=margins
+                learnt, columns, stopping, random_state, of_table=of_table
             ).circuit
             share = fold[judged] / weights[judged]
-            scores[judged] += share * self._judged_by(density, rows[judged])
+            scores[judged] += share * self._judged_by(density, matrix[judged])
         return scores
 
     def _check_state(self) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.sparse import csr_array, issparse
 
 from skpc._circuit.circuit import Circuit
-from skpc._data.distinct import distinct_rows
 from skpc._data.evidence import Evidence
 from skpc._data.units import units_of
 from skpc._threads import table_work
@@ -147,9 +146,8 @@ def checked_rows(circuit: Circuit, X: Any, sample_weight: Any) -> tuple[Any, np.
 def weighted_evidence(circuit: Circuit, X: Any, sample_weight: Any) -> tuple[Evidence, np.ndarray]:
     """The distinct rows of X that have weight, and their summed weights."""
     X, weights = checked_rows(circuit, X, sample_weight)
-    evidence = circuit.inputs.encode(X)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
-    return evidence.with_symbols(symbols), weights
+    evidence, weights, _ = circuit.inputs.encode(X).distinct(weights)
+    return evidence, weights
 
 
 def work_of(circuit: Circuit, X: Any) -> int:

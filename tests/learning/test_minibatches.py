@@ -19,7 +19,6 @@ from helpers import (
     small_case,
 )
 
-from skpc._data.distinct import distinct_rows
 from skpc._learning.em import EStep, falling, fit_em, fit_stepwise_em
 from skpc._learning.minibatches import Batches, deal
 from skpc._learning.mstep import MStep
@@ -166,9 +165,8 @@ def test_too_many_batches_are_refused():
 
 
 def canonical(circuit, X, weights):
-    evidence = circuit.inputs.encode(X)
-    symbols, weights = distinct_rows(evidence.symbols, evidence.n_symbols, weights)
-    return evidence.with_symbols(symbols), weights
+    evidence, weights, _ = circuit.inputs.encode(X).distinct(weights)
+    return evidence, weights
 
 
 def test_repeated_and_permuted_rows_deal_the_same():

@@ -8,7 +8,6 @@ from helpers import Kept, random_tree, rows_of
 
 from skpc import SharpPCDensity
 from skpc._circuit.circuit import random_circuit
-from skpc._data.distinct import distinct_rows
 from skpc._data.evidence import Evidence
 from skpc._learning.em import EStep
 from skpc._learning.mstep import MStep
@@ -38,8 +37,8 @@ def problem(n_rows=4000, n_columns=24, n_latents=16):
     rng = np.random.default_rng(0)
     rows = (rng.random((n_rows, n_columns)) < rng.choice([0.05, 0.3], n_columns)).astype(np.int32)
     n_symbols = np.full(n_columns, 4)
-    symbols, weights = distinct_rows(rows.T.copy(), n_symbols, np.ones(n_rows))
-    evidence = Evidence(symbols, n_symbols, (None,) * n_columns)
+    evidence = Evidence(rows.T.copy(), n_symbols, (None,) * n_columns)
+    evidence, weights, _ = evidence.distinct(np.ones(n_rows))
     rows = rows_of(evidence, weights)
     circuit = random_circuit(random_tree(rng, n_columns), rows, n_latents, np.random.RandomState(0))
     return circuit, evidence, weights

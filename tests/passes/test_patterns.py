@@ -72,10 +72,15 @@ def repeated_rows(n_symbols, n_rows=300, n_different=40):
     return symbols, np.array(n_symbols), rng.uniform(0.1, 2.0, n_rows)
 
 
+def merged(symbols, n_symbols, weights):
+    first, summed = distinct_rows(symbols, n_symbols, weights)
+    return symbols[:, first], summed
+
+
 @alphabets
 def test_distinct_rows_are_those_of_numpy(n_symbols):
     symbols, n_symbols, weights = repeated_rows(n_symbols)
-    rows, summed = distinct_rows(symbols, n_symbols, weights)
+    rows, summed = merged(symbols, n_symbols, weights)
     expected, inverse = np.unique(symbols, axis=1, return_inverse=True)
     np.testing.assert_array_equal(rows, expected)
     np.testing.assert_allclose(summed, np.bincount(inverse.ravel(), weights), rtol=1e-13)
@@ -85,8 +90,8 @@ def test_distinct_rows_are_those_of_numpy(n_symbols):
 def test_order_of_rows_does_not_change_bits(n_symbols):
     symbols, n_symbols, weights = repeated_rows(n_symbols)
     order = np.random.default_rng(2).permutation(len(weights))
-    rows, summed = distinct_rows(symbols, n_symbols, weights)
-    permuted = distinct_rows(np.ascontiguousarray(symbols[:, order]), n_symbols, weights[order])
+    rows, summed = merged(symbols, n_symbols, weights)
+    permuted = merged(np.ascontiguousarray(symbols[:, order]), n_symbols, weights[order])
     np.testing.assert_array_equal(permuted[0], rows)
     np.testing.assert_array_equal(permuted[1], summed)
 
@@ -95,9 +100,9 @@ def test_order_of_rows_does_not_change_bits(n_symbols):
 def test_integer_weights_are_repetitions(n_symbols):
     symbols, n_symbols, _ = repeated_rows(n_symbols)
     times = np.random.default_rng(3).integers(1, 4, symbols.shape[1])
-    rows, summed = distinct_rows(symbols, n_symbols, times.astype(float))
+    rows, summed = merged(symbols, n_symbols, times.astype(float))
     copies = np.repeat(symbols, times, axis=1)
-    repeated = distinct_rows(copies, n_symbols, np.ones(copies.shape[1]))
+    repeated = merged(copies, n_symbols, np.ones(copies.shape[1]))
     np.testing.assert_array_equal(repeated[0], rows)
     np.testing.assert_array_equal(repeated[1], summed)
 
