@@ -282,12 +282,12 @@ def _check_columns(circuit: Circuit) -> None:
     """Raise ValueError if a column has other categories in one tree than in another."""
     if len(circuit.roots) == 1:
         return
-    first_with: dict[int, int] = {}
-    categories = circuit.inputs.categories
+    first_with: dict[int, tuple[int, np.ndarray | None]] = {}
     for region, columns in enumerate(circuit.features):
-        for column in columns.tolist():
-            first = first_with.setdefault(column, region)
-            own, other = categories[region], categories[first]
+        distribution = circuit.inputs[region]
+        for entry, column in enumerate(columns.tolist()):
+            own = distribution.categories_of(entry)
+            first, other = first_with.setdefault(column, (region, own))
             is_same = own is other if own is None or other is None else np.array_equal(own, other)
             if not is_same:
                 raise ValueError(

@@ -4,8 +4,8 @@ Parameters are taken as free numbers: the simplex is left out of account except 
 function says so. In a *parameter vector* (P,) come the root weights (n_roots * K), then the
 (K, K) matrices of the regions that are no roots, in the order of regions, row-major; then,
 with ``include_inputs=True``, ``circuit.inputs.probs.ravel()``, the categories' probabilities.
-Gaussian inputs, and what is given to missing and unseen values, are constants. Hessians and
-gradients are of the weighted mean over rows of -log p, in nats.
+Inputs of numbers or of several columns, and what is given to missing and unseen values, are
+constants. Hessians and gradients are of the weighted mean over rows of -log p, in nats.
 """
 
 from skpc.curvature.profiles import admissible_steps, directional_profile, project_direction

@@ -11,6 +11,7 @@ from scipy.stats import kstest
 
 from skpc import SharpPCDensity, SharpPCImputer
 from skpc._circuit.inputs.base import KINDS, register
+from skpc.circuit import from_dict, log_likelihood, to_dict
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +182,9 @@ def test_a_stored_model_is_the_same():
     distribution = model.circuit_.inputs[0]
     copy = Exponential.from_arrays(distribution.to_arrays())
     assert np.array_equal(copy.rates, distribution.rates)
+    circuit = from_dict(to_dict(model.circuit_))
+    X = table.assign(group=table["group"].cat.codes.astype(float).replace(-1.0, np.nan))
+    assert np.array_equal(log_likelihood(circuit, X), model.score_samples(table))
     with pytest.raises(ValueError, match="rates must be positive"):
         Exponential.from_arrays({"rates": -distribution.rates})
 

@@ -131,7 +131,7 @@ class Inputs(Sequence["InputDistribution | None"]):
         if self.categories[region] is None:
             distribution = self.distributions.get(region)
             is_one = isinstance(distribution, InputDistribution) and not distribution.is_table
-            if not is_one or distribution is None or not n_columns:
+            if distribution is None or not is_one or not n_columns:
                 raise ValueError(
                     f"region {region} has no categories: it needs columns and a distribution that "
                     f"is no table; got {n_columns} columns and a {type(distribution).__name__}."
@@ -340,8 +340,7 @@ class Inputs(Sequence["InputDistribution | None"]):
     @property
     def _least_exponent(self) -> int:
         """Of the likelihood of a column, however far it is: all together are a number still."""
-        n_columns = sum(len(self.features[region]) for region in self.distributions)
-        return -(2**62 // max(1, n_columns))
+        return -(2**62 // max(1, sum(len(self.features[r]) for r in self.distributions)))
 
     def log_peaks(self, evidence: Evidence, region: int) -> np.ndarray:
         """Log likelihood (n_symbols, K) of a region's symbols, what is missing at its best."""
