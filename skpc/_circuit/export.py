@@ -8,7 +8,7 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.stored_inputs import StoredInput, stored
+from skpc._circuit.stored_inputs import StoredInput, parts_of, stored
 from skpc._circuit.tree import children_of, levels_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN
 
@@ -21,8 +21,8 @@ def to_cirkit(circuit: Circuit) -> Any:
     Parameters
     ----------
     circuit : Circuit
-        Such as a fitted estimator's `circuit_`. Its regions must be categorical, binomial or
-        Gaussian, with one column each, or Gaussian with independent columns.
+        Such as a fitted estimator's `circuit_`. Its columns must be categorical, binomial or
+        Gaussian, and those of a region independent in each state.
 
     Returns
     -------
@@ -65,9 +65,10 @@ def to_cirkit(circuit: Circuit) -> Any:
             "circuit must be a Circuit, such as a fitted estimator's circuit_; got a "
             f"{type(circuit).__name__}."
         )
-    regions = stored(circuit.inputs)
-    for number, region in enumerate(regions):
-        _check_region(number, region)
+    regions = [parts_of(region) for region in stored(circuit.inputs)]
+    for number, parts in enumerate(regions):
+        for part in parts:
+            _check_part(number, part)
     try:
         from cirkit.symbolic import circuit as symbolic
         from cirkit.symbolic import layers
@@ -92,7 +93,8 @@ def to_cirkit(circuit: Circuit) -> Any:
     tops = {}
     bottomup, _ = levels_of(circuit.parents, from_leaves=True)
     for region in bottomup.tolist():
-        own = [added(layer) for layer in _input_layers(regions[region], circuit.n_latents)]
+        layers_of_parts = (_input_layers(part, circuit.n_latents) for part in regions[region])
+        own = [added(layer) for some in layers_of_parts for layer in some]
         under = children[start[region] : start[region + 1]].tolist()
         factors = own + [sums[child] for child in under if child in sums]
         if not factors:
@@ -110,7 +112,7 @@ def to_cirkit(circuit: Circuit) -> Any:
     return symbolic.Circuit(list(below), below, [output])
 
 
-def _check_region(number: int, region: StoredInput) -> None:
+def _check_part(number: int, region: StoredInput) -> None:
     if region.kind not in (None, CATEGORICAL, BINOMIAL, GAUSSIAN):
         raise ValueError(
             f"kind of region {number} is {shown(region.kind)}, which cirkit does not know. Leave "

@@ -57,6 +57,24 @@ def stored(inputs: Inputs) -> list[StoredInput]:
     return found
 
 
+def parts_of(region: StoredInput) -> list[StoredInput]:
+    """The parts of a region of several kinds, each of one column; else itself."""
+    if region.kind is None or _AND not in region.kind:
+        return [region]
+    return [
+        StoredInput(
+            region.columns[i : i + 1],
+            kind,
+            {
+                name.removeprefix(f"{i}."): values
+                for name, values in region.arrays.items()
+                if name.startswith(f"{i}.")
+            },
+        )
+        for i, kind in enumerate(region.kind.split(_AND))
+    ]
+
+
 def restored(regions: Sequence[StoredInput], n_latents: int) -> Inputs:
     """The distributions of these regions, of which `columns` are checked.
 

@@ -22,6 +22,13 @@ def diagonal():
     return circuit
 
 
+def composite():
+    """Regions of several columns of several kinds."""
+    X = np.random.default_rng(0).integers(0, 4, (40, 4)) * [1.0, 1.0, 0.37, 1.3]
+    model = SharpPCDensity(3, max_iter=2, random_state=0, feature_groups=[[0, 2], [1, 3]])
+    return model.fit(X).circuit_
+
+
 def fitted(**parameters):
     X = np.random.default_rng(0).integers(0, 4, (40, 4))
     return SharpPCDensity(3, max_iter=2, random_state=0, **parameters).fit(X).circuit_
@@ -40,9 +47,10 @@ CASES = {
     "nothing observed at the root": lambda: mixed([-1, 0, 0], [0, 2, -1]),
     "nothing observed at a leaf": lambda: mixed([-1, 0, 1, 1], [2, -1, 0, 0]),
     "independent columns": diagonal,
+    "several kinds": composite,
     "binomial": lambda: fitted(feature_types="binomial"),
     "mixture": lambda: mixture_case(0)[0],
-    "rat": lambda: fitted(structure="rat", n_repetitions=2),
+    "rat": lambda: fitted(structure="rat", n_components=2),
     "marginal": lambda: marginal(fitted(), [2, 0]),
     "one state": lambda: random_circuit(
         np.random.default_rng(0), np.array([-1, 0]), np.array([2, 3]), 1
@@ -62,12 +70,14 @@ def test_cirkit_has_the_same_likelihoods(case):
     X = sample(circuit, 30, 0)
     X[np.random.default_rng(1).random(X.shape) < 0.25] = np.nan
     categories = {
-        int(columns[0]): circuit.inputs.categories[region]
+        column: circuit.inputs[region].categories_of(entry)
         for region, columns in enumerate(circuit.features)
-        if circuit.inputs.categories[region] is not None and len(columns)
+        for entry, column in enumerate(columns.tolist())
     }
     positions = X.copy()
     for column, known in categories.items():
+        if known is None:
+            continue
         seen = ~np.isnan(X[:, column])
         positions[seen, column] = np.searchsorted(known, X[seen, column])
     missing = np.isnan(X)

@@ -221,6 +221,22 @@ def test_a_mixture_of_mixtures_without_shares_weights_all_alike():
     np.testing.assert_allclose(public.log_likelihood(again, rows), expected, rtol=1e-12, atol=1e-14)
 
 
+def of_groups(feature_groups, shift=0.0):
+    table = np.random.default_rng(0).integers(0, 4, (40, 3)) * [1.0, 1.0, 0.37] + shift
+    model = SharpPCDensity(2, max_iter=1, random_state=0, feature_groups=feature_groups)
+    return model.fit(table).circuit_
+
+
+def test_a_column_may_be_alone_in_one_tree_and_with_others_in_another():
+    trees = [of_groups(None), of_groups([[0, 2]])]
+    rows = np.array([[0, 1, 0.37], [np.nan, 2, 0.74], [3, np.nan, np.nan]])
+    parts = [public.log_likelihood(tree, rows) for tree in trees]
+    found = public.log_likelihood(public.mixture(trees), rows)
+    np.testing.assert_allclose(found, np.logaddexp(*parts) - np.log(2), rtol=1e-12)
+    with pytest.raises(ValueError, match=r"same categories in all trees.*column 0"):
+        public.mixture([of_groups([[0, 2]]), of_groups([[0, 2]], 1.0)])
+
+
 def mixed(kinds, n_latents=2):
     return mixed_circuit(np.random.default_rng(0), np.array([-1, 0]), kinds, n_latents)
 
