@@ -348,6 +348,8 @@ def test_arrays_and_pickles_bring_it_back():
         Composite.from_arrays({**arrays, "0.probs": arrays["0.probs"][:-1]})
     with pytest.raises(ValueError, match="no distribution of kind 'other'"):
         Composite.from_arrays({**arrays, "kinds": np.array(["other"] * 3)})
+    with pytest.raises(ValueError, match=r"'2\..*' is of none of the 2 parts"):
+        Composite.from_arrays({**arrays, "kinds": arrays["kinds"][:-1]})
     with pytest.raises(ValueError, match="must be distributions of one column"):
         Inputs.of([np.arange(2)], [Composite((composite, composite))], K)
 

@@ -241,6 +241,8 @@ class Composite(InputDistribution):
         for name, array in arrays.items():
             if name != "kinds":
                 number, _, own = name.partition(".")
+                if not number.isdecimal() or int(number) >= len(by_part):
+                    raise ValueError(f"{name!r} is of none of the {len(by_part)} parts.")
                 by_part[int(number)][own] = array
         pairs = zip(arrays["kinds"].tolist(), by_part, strict=True)
         made = cls(tuple(kind_named(kind).from_arrays(own) for kind, own in pairs))
