@@ -108,13 +108,8 @@ class Messages:
         root = patterns.roots[0]
         n_root = patterns.n_patterns[root]
         n_root_tasks = -(-n_root // kernels.TASK_ROWS)
-        n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
         n_gates = n_latents if with_gate else 0
-        partials = kernels.Partials(
-            counts=np.empty((n_tasks, n_padded, n_padded), self.dtype),
-            gate=np.empty((n_tasks, n_gates)),
-            n_left=-(-patterns.n_patterns // kernels.TASK_ROWS),
-        )
+        partials = new_partials(patterns, n_padded, n_gates, self.dtype)
         counts = kernels.Counts(
             log_likelihoods=np.empty(n_root),
             root=np.empty((n_root_tasks, len(circuit.root_weights))),
@@ -175,3 +170,15 @@ class Messages:
         sum_moments = total * circuit.sum_weights**2
         sum_moments[patterns.roots] = 0.0
         return traces, root_moments, sum_moments
+
+
+def new_partials(
+    patterns: Patterns, n_padded: int, n_gates: int = 0, dtype: DTypeLike = np.float64
+) -> kernels.Partials:
+    """Room for what the tasks of a downward pass find."""
+    n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
+    return kernels.Partials(
+        counts=np.empty((n_tasks, n_padded, n_padded), dtype),
+        gate=np.empty((n_tasks, n_gates)),
+        n_left=-(-patterns.n_patterns // kernels.TASK_ROWS),
+    )

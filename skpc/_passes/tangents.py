@@ -15,10 +15,10 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._kernels import tangents as kernels
 from skpc._kernels.gemm import padded
-from skpc._kernels.messages import TASK_ROWS, Partials
+from skpc._kernels.messages import TASK_ROWS
 from skpc._passes.blocks import Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts
-from skpc._passes.messages import Messages
+from skpc._passes.messages import Messages, new_partials
 from skpc._passes.patterns import Patterns
 from skpc._threads import launch, table_work
 
@@ -187,13 +187,8 @@ class Linearisation:
             direction, tangents, work=work,
         )  # fmt: skip
         n_root_tasks = -(-patterns.n_patterns[patterns.roots[0]] // TASK_ROWS)
-        n_tasks = int(np.diff(patterns.down_levels).max(initial=0))
         n_symbols = int(self.evidence.n_symbols.sum()) if with_symbols else 0
-        partials = Partials(
-            counts=np.empty((n_tasks, n_padded, n_padded)),
-            gate=np.empty((n_tasks, 0)),
-            n_left=-(-patterns.n_patterns // TASK_ROWS),
-        )
+        partials = new_partials(patterns, n_padded)
         gradients = kernels.Gradients(
             root=np.empty((n_root_tasks, len(circuit.root_weights))),
             sums=np.zeros((n_regions, n_latents, n_latents)),
