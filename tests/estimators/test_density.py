@@ -61,6 +61,12 @@ def test_fit_names_what_is_wrong_with_the_weights(weights, message):
         small().fit(binary_rows(), sample_weight=weights)
 
 
+def test_a_type_that_is_not_known_is_named_beside_those_that_are():
+    message = "feature_types must be among .*'categorical', 'binomial', 'gaussian'.*got 'real'"
+    with pytest.raises(ValueError, match=message):
+        SharpPCDensity(feature_types="real").fit(np.eye(4))
+
+
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
@@ -76,7 +82,6 @@ def test_fit_names_what_is_wrong_with_the_weights(weights, message):
         ("pseudocount", -1.0),
         ("init", "kmeans"),
         ("n_init", 0),
-        ("feature_types", "real"),
         ("n_jobs", 1.5),
         ("dtype", "float16"),
     ],

@@ -228,8 +228,8 @@ def test_components_start_with_the_shares_of_their_clusters(monkeypatch):
 
 
 def test_a_cluster_without_rows_is_no_problem(monkeypatch):
-    def empty(evidence, weights, *args, **kwargs):
-        return np.stack([np.ones(len(weights)), np.zeros(len(weights))])
+    def empty(rows, *args, **kwargs):
+        return np.stack([np.ones(len(rows)), np.zeros(len(rows))])
 
     monkeypatch.setattr("skpc._learning.initialisation.soft_clusters", empty)
     fitted = model(n_components=2).fit(mixed_rows())
