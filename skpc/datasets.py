@@ -1,4 +1,4 @@
-"""Made-up tables to try densities on."""
+"""Synthetic tables to try densities on."""
 
 from __future__ import annotations
 

@@ -195,3 +195,16 @@ def test_no_rows_are_sorted_as_records():
                 is_unique = node.func.attr == "unique"
                 by_rows = any(keyword.arg == "axis" for keyword in node.keywords)
                 assert not (is_unique and by_rows), f"{path}, line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_functions_and_files_stay_small(path):
+    """Public modules are long by their docstrings; kernels take some scalars besides."""
+    text = path.read_text()
+    most = 10 if path.parent.name == "_kernels" else 8
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            names = {argument.arg for argument in arguments} - {"self", "cls"}
+            assert len(names) <= most, f"{node.name} has {len(names)} parameters"
+    assert len(text.splitlines()) <= (650 if path.name == "circuit.py" else 500)

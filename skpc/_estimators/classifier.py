@@ -1,4 +1,4 @@
-"""SharpPCClassifier: one density a class, and Bayes' rule."""
+"""SharpPCClassifier: one density per class, and Bayes' rule."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
     See Also
     --------
     sklearn.naive_bayes.CategoricalNB : Bayes' rule with independent columns.
-    sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : With one Gaussian a class.
+    sklearn.discriminant_analysis.QuadraticDiscriminantAnalysis : With one Gaussian per class.
 
     Notes
     -----

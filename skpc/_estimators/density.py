@@ -143,7 +143,7 @@ class SharpPCDensity(
 
     feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
             default="auto"
-        How columns are read: all alike, or one entry a column, or a dict from names or
+        How columns are read: all alike, or one entry per column, or a dict from names or
         positions for some, the others being "auto". "auto" reads labels, booleans, and
         integers with at most 32 different ones as categorical, and other
         numbers as Gaussian, whatever their dtype. Say "binomial" of integers whose order
@@ -215,11 +215,11 @@ class SharpPCDensity(
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
         It has one root, or one for each component.
 
-    categories_ : list of ndarray or None, one a column
+    categories_ : list of ndarray or None, one per column
         The categories of each column, sorted, as they are in the table; None where it is
         continuous.
 
-    feature_types_ : list of str, one a column
+    feature_types_ : list of str, one per column
         How each column was read: "categorical", "binomial" or "gaussian".
 
     mu_ : float

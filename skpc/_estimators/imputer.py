@@ -1,4 +1,4 @@
-"""SharpPCImputer: missing values filled from what the rest of a row says of them."""
+"""SharpPCImputer: missing values filled from their distribution given the rest of a row."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     trim : float in [0, 0.5), default=0
         Share of the weight that nothing is learnt from: the rows with the lowest scores by
-        models without them. Outliers that a flexible model learnt by heart then no longer hide.
+        models without them. Outliers that a flexible model memorised then no longer hide.
         A category that only such rows have is known, but without counts. A little more than
         `contamination` is a good choice. The threshold refers to all rows. `fit` then takes
         eleven times as long as that of the density.

@@ -1,4 +1,4 @@
-"""A start from the data: states are clusters of what rows show in a region's neighbourhood.
+"""A start from the data: states are clusters of rows by their values near a region.
 
 Every column is projected on a few random axes. Each region adds up its own projections and,
 damped by a factor for every edge between, those of all other regions of its tree: near ones

@@ -168,7 +168,7 @@ def draw_starts(
 
 
 def with_moments(circuit: Circuit, start: Start, is_missing: np.ndarray) -> Circuit:
-    """The circuit with what `start` says of columns that have no value, and of scales.
+    """The circuit with the moments that `start` gives to columns without a value, and its scales.
 
     Parameters
     ----------

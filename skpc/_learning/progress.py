@@ -63,7 +63,7 @@ class FitResult:
 
 
 class Progress:
-    """What a learner tells of its updates; answers whether to stop, and keeps the circuit.
+    """The progress of a fit: it is told of each update, answers whether to stop, keeps the circuit.
 
     Without validation learning stops when the training log-likelihood changes by less than
     `tol`, and leaves the last circuit. A change in either direction counts: with a penalty

@@ -1,4 +1,4 @@
-"""What all other columns of a row say of one column, or of a latent variable: exactly."""
+"""How surprising each value of a row is given all others: contributions, exactly."""
 
 from __future__ import annotations
 

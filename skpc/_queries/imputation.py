@@ -1,4 +1,4 @@
-"""Rows completed by what the circuit says of their missing cells."""
+"""Imputation: missing values filled by means and modes, draws, or the most probable states."""
 
 from __future__ import annotations
 

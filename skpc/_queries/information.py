@@ -1,4 +1,4 @@
-"""How much columns, and latent variables, tell of each other under a circuit."""
+"""Mutual information of columns and of latent variables under a circuit."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ class Columns:
             raise ValueError(f"feature_names_in_ must be those of its columns, {expected}.")
 
     def check_categories(self, categories: Any) -> None:
-        """Raise ValueError if categories (one array or None a column) are called otherwise."""
+        """Raise ValueError if categories (one array or None per column) are called otherwise."""
         for called, values in zip(self.categories, categories, strict=True):
             if called is None or values is None:
                 is_same = called is values

@@ -121,7 +121,7 @@ def directional_profile(
     Returns
     -------
     ndarray of shape (n_steps,)
-        In nats a row.
+        In nats per row.
 
     Raises
     ------

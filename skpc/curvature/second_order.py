@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
@@ -25,7 +25,7 @@ class HessianSpectrum(NamedTuple):
     eigenvalues : ndarray of shape (k,)
         Descending.
     eigenvectors : ndarray of shape (P, k)
-        Of unit length, one a column; the largest entry of each is positive.
+        Of unit length, one per column; the largest entry of each is positive.
     residuals : ndarray of shape (k,)
         Length of H v - lambda v.
 
@@ -100,7 +100,7 @@ def gradient(
     n_jobs: int | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> np.ndarray:
-    r"""Gradient of the mean negative log-likelihood, in nats a row.
+    r"""Gradient of the mean negative log-likelihood, in nats per row.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ def hessian_vector_product(
     Returns
     -------
     ndarray of the shape of v
-        In nats a row and unit of v.
+        In nats per row and unit of v.
 
     See Also
     --------
@@ -326,7 +326,7 @@ def hessian(
     Returns
     -------
     ndarray of shape (P, P)
-        Symmetric, in nats a row; see `skpc.curvature` for the order of parameters.
+        Symmetric, in nats per row; see `skpc.curvature` for the order of parameters.
 
     Raises
     ------
@@ -371,10 +371,7 @@ def hessian_spectrum(
     which: str = "LA",
     tol: float = 1e-8,
     random_state: int = 0,
-    sample_weight: np.ndarray | None = None,
-    include_inputs: bool = False,
-    n_jobs: int | None = None,
-    max_bytes: int = DEFAULT_MAX_BYTES,
+    **operator_options: Any,
 ) -> HessianSpectrum:
     """The largest eigenvalues of the Hessian of the mean negative log-likelihood, and vectors.
 
@@ -392,14 +389,8 @@ def hessian_spectrum(
         Relative accuracy of the eigenvalues; zero is machine precision.
     random_state : int, default=0
         Seed of the vector that the Lanczos iteration starts from.
-    sample_weight : array of shape (n,), optional
-        Weights of the rows in the mean, default ones.
-    include_inputs : bool, default=False
-        Whether the categories' probabilities are parameters too.
-    n_jobs : int or None, default=None
-        Threads; None means Numba's current number. They do not change a bit of the result.
-    max_bytes : int, default=2**30
-        Rows are taken in blocks so that messages fit.
+    **operator_options
+        `sample_weight`, `include_inputs`, `n_jobs` and `max_bytes`, as in `hessian_operator`.
 
     Returns
     -------
@@ -428,10 +419,7 @@ def hessian_spectrum(
     """
     if which not in ("LA", "LM"):
         raise ValueError(f"which must be 'LA' or 'LM'; got {shown(which)}.")
-    operator = hessian_operator(
-        circuit, X, sample_weight=sample_weight, include_inputs=include_inputs, n_jobs=n_jobs,
-        max_bytes=max_bytes,
-    )  # fmt: skip
+    operator = hessian_operator(circuit, X, **operator_options)
     size = operator.shape[0]
     if not isinstance(k, Integral) or not 1 <= k <= size:
         raise ValueError(

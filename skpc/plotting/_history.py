@@ -244,7 +244,7 @@ class FitHistoryDisplay:
             style = {"color": GREY, "linewidth": 1, "linestyle": ":", "label": "best iteration"}
             marks.append(axes.axvline(self.best_iteration, **style))
         axes.set_xlabel("iterations")
-        axes.set_ylabel("log-likelihood, nats a row")
+        axes.set_ylabel("log-likelihood, nats per row")
         no_spines(axes, "top")
         self.sharpness_ax_ = None
         if self.sharpness is not None:

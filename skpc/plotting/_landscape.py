@@ -52,7 +52,7 @@ class LossLandscapeDisplay:
     steps : ndarray of shape (n_steps,)
         How far to go along a direction; 0 is in the middle.
     rises : ndarray of shape (n_estimators, n_steps) or (n_estimators, n_steps, n_steps)
-        Loss less that at the fitted weights, in nats a row; the last axis is along the first
+        Loss less that at the fitted weights, in nats per row; the last axis is along the first
         direction.
     names : sequence of n_estimators str
         What each is called.
@@ -279,7 +279,7 @@ class LossLandscapeDisplay:
             panel.tick_params(labelleft=panel is axes[0])
         axes[0].set_ylabel("second direction")
         bar = self.figure_.colorbar(filled, ax=list(axes), fraction=0.05, pad=0.02)
-        bar.set_label("rise of the loss, nats a row")
+        bar.set_label("rise of the loss, nats per row")
         bar.ax.yaxis.set_major_locator(MaxNLocator(6))
 
     def _draw_lines(self, ax: Axes, kwargs: dict[str, Any]) -> None:
@@ -287,7 +287,7 @@ class LossLandscapeDisplay:
             style = {"color": COLOURS[i % len(COLOURS)], "label": name}
             ax.plot(self.steps, rises, **{**style, "linestyle": _line_style(i), **kwargs})
         ax.set_xlabel("step along a random direction")
-        ax.set_ylabel("rise of the loss, nats a row")
+        ax.set_ylabel("rise of the loss, nats per row")
         ax.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False)
         no_spines(ax)
 

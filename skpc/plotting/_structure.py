@@ -39,7 +39,7 @@ _MANY_LABELS = 110
 class StructureDisplay:
     """The trees of latent variables, each node with the feature that it observes.
 
-    Edges are the wider, the more their ends tell of each other under the model: the features
+    Edges are the wider, the more mutual information their ends have under the model: the features
     there, if each latent variable observes one that is categorical, else the latent variables.
     Nodes are coloured by curvature, and are as far apart as there are edges between them, as
     well as the plane allows, then moved until no label hides another. Labels shrink where

@@ -208,7 +208,7 @@ class Gaussian(InputDistribution):
         That of the row less that of the column given the others, which is a matter of the
         precision: with d = precision (x - mean), d_i / precision_ii is its distance from what the
         others let expect. Rows so far away that the difference would lose more than about 1e-9
-        are scored once a column.
+        are scored once per column.
 
         Parameters
         ----------
