@@ -21,8 +21,8 @@ from skpc._circuit import circuit as _circuits
 from skpc._circuit import files as _files
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.export import to_cirkit
-from skpc._circuit.stored_inputs import by_region
-from skpc._data.units import units_of
+from skpc._circuit.input_format import by_region
+from skpc._data.powers_of_two import units_of
 from skpc._learning.em import EStep
 from skpc._passes import likelihood as _likelihood
 from skpc._passes.blocks import DEFAULT_MAX_BYTES

@@ -13,6 +13,7 @@ from skpc._circuit.inputs.inputs import Inputs
 from skpc._data.rows import Rows
 from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
 from skpc._learning.em import EStep
+from skpc._passes.patterns import link_patterns, row_codes
 
 
 class Kept(SharpPCDensity):
@@ -219,6 +220,12 @@ def rows_of(evidence, weights=None, features=None, categories=None, is_binomial=
             kind = BINOMIAL
         scopes.append(Scope(columns, kind, known))
     return Rows(evidence, np.ones(n_rows) if weights is None else weights, tuple(scopes))
+
+
+def build_patterns(parents, symbols, n_symbols, weights=None, **options):
+    """The patterns of rows: found, and linked."""
+    codes = row_codes(parents, symbols, n_symbols)
+    return link_patterns(parents, symbols, n_symbols, codes, weights, **options)
 
 
 def gather(circuit, X, weights, **options):

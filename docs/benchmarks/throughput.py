@@ -35,7 +35,7 @@ from skpc._learning.mstep import MStep
 from skpc._learning.structure import Structure, learn_structure
 from skpc._passes.blocks import Memory, pattern_blocks
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import build_patterns
+from skpc._passes.patterns import link_patterns, row_codes
 from skpc._tables.columns import Columns
 from skpc._threads import table_work, use_threads
 from skpc.curvature import hessian_trace
@@ -118,7 +118,9 @@ def structure_over_iteration(X: np.ndarray, repeats: int) -> float:
         rows = raw.distinct()
         _, parents = learn_structure(rows, Structure(), 32, 0.01, unused)
         evidence = rows.evidence
-        build_patterns(parents, evidence.symbols, evidence.n_symbols, rows.weights)
+        symbols, n_symbols = evidence.symbols, evidence.n_symbols
+        codes = row_codes(parents, symbols, n_symbols)
+        link_patterns(parents, symbols, n_symbols, codes, rows.weights)
 
     with use_threads(None, table_work(X.size, 32)):  # as in a fit
         iteration = seconds(lambda: M_STEP(circuit, e_step(circuit)), repeats)

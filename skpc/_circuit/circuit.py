@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from skpc._checks import checked_array, reading, shown
+from skpc._circuit.format import attributes_from, description, flattened, unflattened
 from skpc._circuit.inputs.inputs import Inputs
-from skpc._circuit.stored import attributes_from, description, flattened, unflattened
 from skpc._circuit.tree import depths_of, tree_of_region
 from skpc._data.rows import Rows
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.stored_inputs import StoredInput, parts_of, stored
+from skpc._circuit.input_format import StoredInput, parts_of, stored
 from skpc._circuit.tree import children_of, levels_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.circuit import Circuit, from_dict, to_dict
-from skpc._circuit.stored import flattened, unflattened
+from skpc._circuit.format import flattened, unflattened
 
 
 def save(circuit: Circuit, path: str | PathLike[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skpc._data.units import units_of
+from skpc._data.powers_of_two import units_of
 
 _CONSTANT_SCALE = 1e-6
 

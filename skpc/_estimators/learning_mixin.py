@@ -13,7 +13,7 @@ from skpc._checks import shown
 from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.reports import reporter, warn_of_end
 from skpc._estimators.settings import OF_THE_START, held_out_share, same_setting
-from skpc._tables.column import column_name
+from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.validation import check_weights, named, validate_table
 

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
-from skpc._tables.column import column_name
+from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
 
 if TYPE_CHECKING:

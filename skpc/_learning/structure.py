@@ -9,10 +9,10 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.tree import neighbours_of, rooted
+from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
 from skpc._data.scope import GAUSSIAN
 from skpc._data.sparse_symbols import Symbols, dense_rows
-from skpc._data.units import units_of
 from skpc._kernels.patterns import merge_codes
 from skpc._learning.fixed_trees import given_parents, random_regions
 from skpc._learning.mutual_information import discretized, pairwise_mutual_information

@@ -97,7 +97,7 @@ def pattern_blocks(
         Evidence is cut by what its patterns take. A matrix is cut beforehand, as if its rows
         shared no pattern, and again only if `of_patterns` is too much.
     upward_only : bool
-        See `skpc._passes.patterns.build_patterns`.
+        See `skpc._passes.patterns.link_patterns`.
     by_row : bool
         Whether every row is a pattern of its own, as what is not linear in flows needs. Evidence
         is then cut beforehand too.

@@ -104,29 +104,6 @@ class Patterns(NamedTuple):
         return slice(first, first + self.n_patterns[region])
 
 
-def build_patterns(
-    parents: np.ndarray,
-    symbols: np.ndarray,
-    n_symbols: np.ndarray,
-    weights: np.ndarray | None = None,
-    *,
-    upward_only: bool = False,
-) -> Patterns:
-    """Number and link the patterns of every region.
-
-    Parameters
-    ----------
-    parents : (n_regions,) parent of each region, -1 at the root.
-    symbols : (n_regions, n) int32, symbol of each row at each region.
-    n_symbols : (n_regions,) number of possible symbols.
-    weights : (n,) weight of each row, default ones.
-    upward_only : whether to leave out what a downward pass needs: `members`, and all weights
-        but those of the roots' patterns.
-    """
-    rows = row_codes(parents, symbols, n_symbols)
-    return link_patterns(parents, symbols, n_symbols, rows, weights, upward_only=upward_only)
-
-
 def row_codes(parents: np.ndarray, symbols: np.ndarray, n_symbols: np.ndarray) -> RowCodes:
     """Find the pattern of every row at every region."""
     children_start, children = children_of(parents)
@@ -162,7 +139,18 @@ def link_patterns(
     *,
     upward_only: bool = False,
 ) -> Patterns:
-    """Link the patterns of rows; see `build_patterns`."""
+    """Link the patterns that rows show.
+
+    Parameters
+    ----------
+    parents : (n_regions,) parent of each region, -1 at the root.
+    symbols : (n_regions, n) int32, symbol of each row at each region.
+    n_symbols : (n_regions,) number of possible symbols.
+    rows : RowCodes
+    weights : (n,) weight of each row, default ones.
+    upward_only : whether to leave out what a downward pass needs: `members`, and all weights
+        but those of the roots' patterns.
+    """
     n_regions, n_patterns = parents.shape[0], rows.n_patterns
     children_start, children = children_of(parents)
     bottomup, up_level_start = levels_of(parents, from_leaves=True)

@@ -18,7 +18,7 @@ from skpc._checks import attributes, checked_array, reading, shown
 from skpc._data.scope import Scope
 from skpc._tables import frames
 from skpc._tables.cells import Cells, refuse_time
-from skpc._tables.column import (
+from skpc._tables.column_types import (
     Column,
     are_strings,
     column_name,

@@ -12,9 +12,9 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
-from skpc._data.units import countable
+from skpc._data.powers_of_two import countable
 from skpc._tables.cells import no_dates
-from skpc._tables.column import column_name
+from skpc._tables.column_types import column_name
 from skpc._tables.columns import explain_cells, explain_integers
 from skpc._tables.frames import frame_module, names_of
 from skpc._tables.sklearn_private import check_sample_weight

@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, issparse
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
-from skpc._data.units import units_of
+from skpc._data.powers_of_two import units_of
 from skpc._threads import table_work
 
 

@@ -5,6 +5,7 @@ import oracle
 import pytest
 from helpers import (
     as_model,
+    build_patterns,
     category_counts,
     chain,
     gather,
@@ -23,7 +24,6 @@ from skpc._circuit.inputs.inputs import Inputs
 from skpc._passes.counts import ExpectedCounts
 from skpc._passes.likelihood import log_likelihood
 from skpc._passes.messages import Messages
-from skpc._passes.patterns import build_patterns
 from skpc._threads import use_threads
 
 pytestmark = pytest.mark.usefixtures("one_thread")

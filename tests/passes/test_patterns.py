@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers import chain, random_tree, star
+from helpers import build_patterns, chain, random_tree, star
 
 from skpc._circuit.tree import depths_of
 from skpc._data.distinct import distinct_rows
-from skpc._passes.patterns import TASK_ROWS, build_patterns, row_codes
+from skpc._passes.patterns import TASK_ROWS, row_codes
 
 
 def random_symbols(rng, n_symbols, n_rows):

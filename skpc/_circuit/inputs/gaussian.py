@@ -18,9 +18,9 @@ from skpc._circuit.inputs.covariances import (
     recentred_moments,
     regression_on,
 )
+from skpc._data.powers_of_two import units_of
 from skpc._data.scales import centre_and_scales
 from skpc._data.scope import GAUSSIAN, Scope
-from skpc._data.units import units_of
 from skpc._kernels import gaussian as kernels
 from skpc._threads import launch
 
@@ -49,7 +49,7 @@ class Gaussian(InputDistribution):
         many rows (and that one with the columns' variances, as if from a tenth of a row);
         zero is maximum likelihood.
     units : (m,)
-        In which all of these are given; see `skpc._data.units.units_of`. By default
+        In which all of these are given; see `skpc._data.powers_of_two.units_of`. By default
         ones.
     """
 

@@ -12,7 +12,7 @@ import pytest
 from helpers import mixed_circuit, mixed_rows, mixture_case, random_circuit, random_tree
 
 from skpc import SharpPCDensity
-from skpc._circuit.stored import flattened, unflattened
+from skpc._circuit.format import flattened, unflattened
 from skpc.circuit import from_dict, load, log_likelihood, marginal, save, to_dict
 
 PARENTS = np.array([-1, 0, 1, 0])

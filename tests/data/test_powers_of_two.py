@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skpc._data.units import countable, units_of
+from skpc._data.powers_of_two import countable, units_of
 
 
 def test_units_are_powers_of_two_in_which_sizes_are_near_one():

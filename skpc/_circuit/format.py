@@ -1,6 +1,6 @@
 """A circuit as plain data, and back: the form that files have, described in circuit-format.md.
 
-What depends on the kinds of input distributions is in `skpc._circuit.stored_inputs`.
+What depends on the kinds of input distributions is in `skpc._circuit.input_format`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skpc._checks import shown
-from skpc._circuit.stored_inputs import StoredInput, restored, stored
+from skpc._circuit.input_format import StoredInput, restored, stored
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
