@@ -116,7 +116,7 @@ def _check_version(data: Any) -> None:
         raise ValueError(f"a circuit must be given as a dict; got {_start_of(data)}.")
     if not isinstance(data.get("format"), str) or data["format"] != FORMAT:
         raise ValueError(
-            f"format must be {FORMAT!r}; got {_start_of(data.get('format'))}. Take data that "
+            f"format must be {shown(FORMAT)}; got {_start_of(data.get('format'))}. Take data that "
             "to_dict or save wrote, or that follow the page on the format of circuits."
         )
     version = data.get("version")

@@ -154,8 +154,8 @@ def _check_fields(
         odd = sorted(map(str, {*given} ^ {*wanted}))[0]
         what = "lack" if odd in wanted else "must not have"
         raise ValueError(
-            f"arrays of region {region} {what} {odd!r}: those of a region of kind {shown(kind)} "
-            f"are {', '.join(wanted) or 'none'}."
+            f"arrays of region {region} {what} {shown(odd)}: those of a region of kind "
+            f"{shown(kind)} are {', '.join(wanted) or 'none'}."
         )
 
 
@@ -201,7 +201,7 @@ def _distribution(
             if values.size
         )
         raise ValueError(
-            f"arrays of region {region} are no distribution of kind {kind!r}: {error} Here "
+            f"arrays of region {region} are no distribution of kind {shown(kind)}: {error} Here "
             f"{extremes or 'are no arrays'}. Correct them."
         ) from error
     return made

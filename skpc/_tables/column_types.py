@@ -179,7 +179,7 @@ def learn_column(
         try:
             _kinds()[wanted].check_values(distinct)
         except ValueError as error:
-            raise ValueError(f"feature_types says {wanted!r} of {name}. {error}") from error
+            raise ValueError(f"feature_types says {shown(wanted)} of {name}. {error}") from error
         return Column(wanted, None, None, cells.numbers, cells.dtype)
     if cells.exact is not None:
         refuse_lost(cells.numbers, cells.exact, name)
@@ -189,7 +189,7 @@ def learn_column(
 def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
     """Type and categories of a column of labels."""
     if wanted not in ("auto", *_DISCRETE):
-        raise ValueError(f"feature_types says {wanted!r} of {name}, which holds labels.")
+        raise ValueError(f"feature_types says {shown(wanted)} of {name}, which holds labels.")
     if wanted == BINOMIAL and not cells.is_ordered:
         raise ValueError(
             f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "

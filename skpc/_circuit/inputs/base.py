@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from skpc._checks import attributes, check_finite, reading
+from skpc._checks import attributes, check_finite, reading, shown
 from skpc._data.scope import Scope
 
 
@@ -266,7 +266,7 @@ class InputDistribution(ABC):
     def free_parameters(self) -> list[np.ndarray]:
         """Real numbers that say the same, as arrays, for learning by gradient."""
         raise ValueError(
-            f"A column of the type {self.kind!r} is not learnt by gradient. Set solver='em'."
+            f"A column of the type {shown(self.kind)} is not learnt by gradient. Set solver='em'."
         )
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Self:
@@ -305,15 +305,15 @@ class InputDistribution(ABC):
         """Raise ValueError if arrays are not as so many states and columns need them."""
         if (self.n_latents, self.n_columns) != (n_latents, n_columns):
             raise ValueError(
-                f"a distribution of kind {self.kind!r} must have {n_latents} latent states and "
-                f"{n_columns} columns; got {self.n_latents} and {self.n_columns}."
+                f"a distribution of kind {shown(self.kind)} must have {n_latents} latent states "
+                f"and {n_columns} columns; got {self.n_latents} and {self.n_columns}."
             )
 
     def check(self) -> None:
         """Raise ValueError if the parameters are no distributions."""
         for name, values in self.to_arrays().items():
             if values.dtype.kind == "f":
-                check_finite(values, f"{name} of a distribution of kind {self.kind!r}")
+                check_finite(values, f"{name} of a distribution of kind {shown(self.kind)}")
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """What the distribution is, as arrays by name; those that are None are left out."""
@@ -328,7 +328,7 @@ class InputDistribution(ABC):
         """The distribution of which `to_arrays` made these; an error if there is none."""
         unknown = {*arrays} - {*cls._fields()}
         if unknown:
-            raise ValueError(f"it has {min(unknown)!r}, which is none of its arrays.")
+            raise ValueError(f"it has {shown(min(unknown))}, which is none of its arrays.")
         known = {
             name: values.item() if not values.ndim else values for name, values in arrays.items()
         }
@@ -350,7 +350,7 @@ class InputDistribution(ABC):
         return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        with reading(f"distribution of kind {self.kind!r}"):
+        with reading(f"distribution of kind {shown(self.kind)}"):
             vars(self).update(attributes(state, self._fields()))
             self.check_arrays(self.n_latents, self.n_columns)
             self.check()
@@ -371,7 +371,7 @@ def register(kind: _Kind) -> _Kind:
         If another class has the name.
     """
     if KINDS.setdefault(kind.kind, kind) is not kind:
-        raise ValueError(f"There is a distribution of kind {kind.kind!r} already.")
+        raise ValueError(f"There is a distribution of kind {shown(kind.kind)} already.")
     return kind
 
 
