@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -15,7 +15,7 @@ from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
-from skpc._estimators.composed import DelegatingMixin, check_held, share_names
+from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
@@ -73,7 +73,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         eleven times as long as that of the density.
 
     random_state : int, RandomState instance or None, default=None
-        Where the density gets its seed from, if its own `random_state` is None.
+        Seed of the density, if its own `random_state` is None; from an instance one is drawn.
 
     Attributes
     ----------
@@ -197,7 +197,11 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         """
         with all_or_nothing(self):
             table = validate_table(self, X, reset=True)
-            density = self._new_density(check_random_state(self.random_state))
+            density = self._new_density()
+            if density.random_state is None:
+                is_seed = isinstance(self.random_state, Integral)
+                seeds = check_random_state(self.random_state)
+                density.random_state = self.random_state if is_seed else drawn_seed(seeds)
             density._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
