@@ -213,7 +213,7 @@ def test_validation_rows_stop_the_models_without_some_rows_too(X):
     assert not np.allclose(model.score_samples(X), plain.score_samples(X))
 
 
-def test_the_seed_is_that_of_the_density_or_drawn():
+def test_the_seed_is_that_of_the_density_or_of_the_detector():
     X = np.random.default_rng(0).normal(size=(60, 2))
 
     def offset(random_state, of_density=None):
@@ -223,8 +223,9 @@ def test_the_seed_is_that_of_the_density_or_drawn():
 
     assert offset(7) == offset(7) != offset(8)
     assert offset(7, 3) == offset(8, 3) == offset(None, 3) != offset(7)
+    assert offset(7) == offset(None, 7)
     drawn = int(np.random.RandomState(7).randint(np.iinfo(np.int32).max))
-    assert offset(7) == offset(None, drawn) == offset(np.random.RandomState(7))
+    assert offset(None, drawn) == offset(np.random.RandomState(7))
     generator = np.random.RandomState(7)
     assert offset(None, generator) == offset(None, generator)  # a copy is drawn from
 
