@@ -8,7 +8,7 @@ Log-likelihoods are in nats; threads do not change a bit of any result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral
 from os import PathLike
 from typing import Any, NamedTuple
@@ -618,10 +618,10 @@ def _generator(random_state: Any) -> np.random.RandomState:
 
 def _copied(data: Any) -> Any:
     """Plain data with arrays of their own."""
-    if isinstance(data, np.ndarray):
+    if type(data) in (np.ndarray, np.memmap):
         return np.array(data)
-    if isinstance(data, dict):
+    if isinstance(data, Mapping):
         return {key: _copied(value) for key, value in data.items()}
-    if isinstance(data, list) and data and isinstance(data[0], dict):
+    if isinstance(data, (list, tuple)):
         return [_copied(value) for value in data]
     return data

@@ -17,7 +17,7 @@ from skpc._data.rows import Rows
 _ROUNDING = 1e-12  # of sums of weights
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Circuit:
     """One or several rooted trees of regions with a latent variable of `n_latents` states each.
 

@@ -39,7 +39,11 @@ def load(path: str | PathLike[str]) -> Circuit:
             return from_dict(data)
     content = Path(path).read_bytes()
     with _reading(path):
-        return from_dict(json.loads(content, parse_constant=_refuse_constant))
+        return from_dict(
+            json.loads(
+                content, parse_constant=_refuse_constant, object_pairs_hook=_refuse_repetition
+            )
+        )
 
 
 def _suffix(path: str | PathLike[str]) -> str:
@@ -66,6 +70,15 @@ def _reading(path: str | PathLike[str]) -> Iterator[None]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"it has {name}, and all numbers of a circuit must be finite.")
+
+
+def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"it has {shown(twice)} twice in one place")
+    return found
 
 
 def _plain(value: Any) -> Any:

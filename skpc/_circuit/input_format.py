@@ -126,8 +126,8 @@ def _check_kind(
         known = ", ".join(shown(kind) for kind in (None, *KINDS) if kind != COMPOSITE)
         raise ValueError(
             f"kind of region {region} must be one of {known}, or some of these joined by "
-            f"{shown(_AND)}, one for each column; got {shown(kind)}. Read it with a version of "
-            "skpc that knows this kind, or write the region as one of these."
+            f"{shown(_AND)}, one for each column; got {shown(kind)}. Import the "
+            "module that registers this kind, or write the region as one of these."
         )
     if kind in (None, CATEGORICAL, BINOMIAL):
         if n_columns != len(parts):
@@ -142,8 +142,12 @@ def _check_kind(
             f"columns of region {region} must be at least one, and one for each part of its kind "
             f"{shown(kind)}; got {n_columns}. Correct its kind, or its columns."
         )
-    elif len(parts) == 1:
-        names = kind_named(parts[0]).array_names()
+    else:
+        names = {
+            (f"{i}.{name}" if len(parts) > 1 else name): is_always
+            for i, part in enumerate(parts)
+            for name, is_always in kind_named(part).array_names().items()
+        }
         _check_fields(region, kind, given, tuple(n for n in names if n in given or names[n]))
 
 
@@ -220,7 +224,8 @@ def _check_categories(inputs: Inputs) -> None:
     )  # fmt: skip
     is_level = inputs.is_binomial[region_of[1:]]
     _refuse(
-        "categories", is_inner & is_level & (steps != 1), region_of[1:], flat[1:],
+        "categories", is_level & ((is_inner & (steps != 1)) | (flat[1:] % 1 != 0)),
+        region_of[1:], flat[1:],
         "be consecutive integers, for its kind is 'binomial'", "Add the levels in between.",
     )  # fmt: skip
     is_off = ~((inputs.probs > 0) & (inputs.probs <= 1 + _ROUNDING))

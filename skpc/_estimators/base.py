@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from skpc._checks import reading
+from skpc._tables.columns import Columns
 
 DOCUMENTATION = "https://skpc.readthedocs.io/en/stable/"  # not published yet
 
@@ -25,7 +26,6 @@ SKOPS_TRUSTED_TYPES = (
     "skpc.SharpPCDensityCV",
     "skpc.SharpPCImputer",
     "skpc.SharpPCOutlierDetector",
-    "skpc._tables.columns.Columns",
 )
 """The types of which fitted models consist, as `skops.io.load` wants to be told as `trusted`."""
 
@@ -33,8 +33,19 @@ SKOPS_TRUSTED_TYPES = (
 class StoredMixin:
     """Lets an estimator look at what it has read from a file before anybody asks it."""
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())  # type: ignore[call-overload]
+        if isinstance(state.get("_columns"), Columns):  # a file names no private part
+            state["_columns"] = state["_columns"].__getstate__()
+        return state
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading(type(self).__name__):
+            state = dict(state)
+            if isinstance(state.get("_columns"), dict):
+                columns = object.__new__(Columns)
+                columns.__setstate__(state["_columns"])
+                state["_columns"] = columns
             super().__setstate__(state)  # type: ignore[misc]
             self._check_state()
 

@@ -183,8 +183,8 @@ class SharpPCDensity(
     warm_start : bool, default=False
         Whether `fit` goes on from the circuit of the last fit, if there was one: same columns,
         trees, types, groups and categories, its parameters as the start. What decides
-        these (from `structure` to `n_init`) cannot be changed in between. Early stopping holds
-        out the same rows again.
+        these, and `init` and `n_init`, cannot be changed in between. Early stopping draws the rows
+        that it holds out by the same seed again.
 
     random_state : int, RandomState instance or None, default=None
         Decides the start, the mini-batches and the rows that early stopping holds out. With
@@ -471,11 +471,10 @@ class SharpPCDensity(
             **self._density_parameters(),
             "X_val": has_validation_rows,
         }
-        # A subclass may have fewer parameters than it passes on.
-        refuse_inert(settings, {**defaults_of(SharpPCDensity), **defaults_of(type(self))})
+        refuse_inert(settings, defaults_of(SharpPCDensity))
 
     def _density_parameters(self) -> dict[str, Any]:
-        """Parameters of a `SharpPCDensity` that learns as this estimator did."""
+        """Its parameters by name."""
         return {name: getattr(self, name) for name in SharpPCDensity._get_param_names()}
 
     def _unfitted(self, **changes: Any) -> SharpPCDensity:

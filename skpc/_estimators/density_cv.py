@@ -25,7 +25,7 @@ from skpc._tables.sklearn_private import fit_context, safe_indexing
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
-    from skpc._learning.initialisation import Moments
+    from skpc._learning.initialisation import ColumnMoments
 
 
 class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
@@ -341,7 +341,7 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
         X: Any,
         weights: np.ndarray,
         folds: list[tuple[np.ndarray, np.ndarray]],
-        whole: tuple[Columns, Moments],
+        whole: tuple[Columns, ColumnMoments],
         validation: dict[str, Any],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Held-out log-likelihood, sharpness and overfitting, each of (n_mus, n_folds)."""

@@ -21,7 +21,7 @@ from skpc._tables.validation import check_weights, named, validate_table
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
     from skpc._learning.fit import EarlyStopping
-    from skpc._learning.initialisation import Moments
+    from skpc._learning.initialisation import ColumnMoments
     from skpc._learning.progress import FitResult
     from skpc._learning.solver import Solver
     from skpc._learning.structure import Regions, Structure
@@ -48,7 +48,7 @@ class LearningMixin:
         X: Any,
         weights: np.ndarray,
         whole: Columns,
-        of_table: Moments,
+        of_table: ColumnMoments,
         X_val: Any = None,
         sample_weight_val: Any = None,
     ) -> None:
@@ -161,6 +161,7 @@ class LearningMixin:
             with named("X_val"):
                 table, weights = take_rows(table, weights > 0), weights[weights > 0]
                 matrix = columns.to_matrix(table)
+                columns.check_values(matrix)
             held_out = self._encode(matrix, weights, columns).distinct()
             seed = None
         else:
@@ -184,7 +185,7 @@ class LearningMixin:
         random_state: np.random.RandomState,
         *,
         regions: Regions | None = None,
-        of_table: Moments | None = None,
+        of_table: ColumnMoments | None = None,
         share_scales: bool = False,
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
@@ -245,7 +246,8 @@ class LearningMixin:
     def _n_trees(self) -> int:
         """How many trees the structure has."""
         if isinstance(self.n_components, str):
-            return _RANDOM_TREES if same_setting(self.structure, "rat") else 1
+            is_random = isinstance(self.structure, str) and self.structure == "rat"
+            return _RANDOM_TREES if is_random else 1
         return self.n_components
 
     def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:

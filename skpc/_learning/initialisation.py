@@ -23,7 +23,7 @@ _OWN_ITERATIONS = 10
 _LEAST_SHARE = 1e-12
 
 
-class Moments(NamedTuple):
+class ColumnMoments(NamedTuple):
     """Means and standard deviations (n_features,) of continuous columns; of others 0 and 1."""
 
     centres: np.ndarray
@@ -44,7 +44,7 @@ class Start:
         See `Gaussian`.
     circuit : Circuit or None
         Where to go on from, with its trees, in place of all that.
-    of_table : Moments or None
+    of_table : ColumnMoments or None
         Of the columns of a table of which the rows are a part: then columns may have no value in
         these rows, and every state has these moments there, or as many of one category as of
         another. None: all have a value.
@@ -58,7 +58,7 @@ class Start:
     n_init: int = 1
     shrinkage: float = 0.0
     circuit: Circuit | None = None
-    of_table: Moments | None = None
+    of_table: ColumnMoments | None = None
     share_scales: bool = False
 
 
@@ -76,9 +76,9 @@ class Tree(NamedTuple):
     rows: Rows
 
 
-def column_moments(rows: Rows) -> Moments:
+def column_moments(rows: Rows) -> ColumnMoments:
     """Mean and standard deviation of each continuous column of distinct rows."""
-    moments = Moments(np.zeros(len(rows.scopes)), np.ones(len(rows.scopes)))
+    moments = ColumnMoments(np.zeros(len(rows.scopes)), np.ones(len(rows.scopes)))
     with np.errstate(under="ignore"):  # of subnormal numbers
         for j, vectors in enumerate(rows.evidence.values):
             if vectors is not None:

@@ -13,8 +13,6 @@ from skpc._passes.messages import Messages
 from skpc._queries.posteriors import posterior_blocks
 from skpc._queries.sampling import sample_given
 
-STRATEGIES = ("mean_mode", "sample", "max_product")
-
 
 def complete(
     circuit: Circuit,

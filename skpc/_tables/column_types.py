@@ -41,6 +41,16 @@ def known_types() -> tuple[str, ...]:
     return *_DISCRETE, *others
 
 
+def check_values(values: np.ndarray, kind: str, name: str) -> None:
+    """Raise ValueError if values of a column (n,), NaN missing, cannot be of this kind."""
+    values = values[~np.isnan(values)]
+    if values.size:
+        try:
+            _kinds()[kind].check_values(values)
+        except ValueError as error:
+            raise ValueError(f"{name} cannot be of type {shown(kind)}: {error}") from error
+
+
 def column_name(names: Sequence[Any] | None, j: int) -> str:
     """How messages call column `j`."""
     if names is None:
@@ -176,10 +186,7 @@ def learn_column(
     if wanted == BINOMIAL:
         return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
     if wanted != CATEGORICAL:
-        try:
-            _kinds()[wanted].check_values(distinct)
-        except ValueError as error:
-            raise ValueError(f"feature_types says {shown(wanted)} of {name}. {error}") from error
+        check_values(distinct, wanted, name)
         return Column(wanted, None, None, cells.numbers, cells.dtype)
     if cells.exact is not None:
         refuse_lost(cells.numbers, cells.exact, name)
@@ -189,10 +196,10 @@ def learn_column(
 def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
     """Type and categories of a column of labels."""
     if wanted not in ("auto", *_DISCRETE):
-        raise ValueError(f"feature_types says {shown(wanted)} of {name}, which holds labels.")
+        raise ValueError(f"feature_types gives {shown(wanted)} to {name}, which holds labels.")
     if wanted == BINOMIAL and not cells.is_ordered:
         raise ValueError(
-            f"feature_types says 'binomial' of {name}, whose labels have no order. Make it an "
+            f"feature_types gives 'binomial' to {name}, whose labels have no order. Make it an "
             "ordered categorical column, or number its levels."
         )
     is_present = [value is not None for value in cells.values]
@@ -254,18 +261,18 @@ def _levels(distinct: np.ndarray, name: str) -> np.ndarray:
     fractions = distinct[distinct != np.floor(distinct)]
     if fractions.size:
         raise ValueError(
-            f"feature_types says 'binomial' of {name}, which has the value {fractions[0]:g}. "
+            f"feature_types gives 'binomial' to {name}, which has the value {fractions[0]:g}. "
             "Levels are integers: number them, or say 'gaussian'."
         )
     largest = max(distinct, key=abs)
     if abs(largest) >= EXACT_LIMIT:
         raise ValueError(
-            f"feature_types says 'binomial' of {name}, which has the value {largest:g}: beyond "
+            f"feature_types gives 'binomial' to {name}, which has the value {largest:g}: beyond "
             "2^53 float64 cannot count levels. Subtract an offset, or say 'gaussian'."
         )
     if distinct[-1] - distinct[0] >= _MANY_LEVELS:
         raise ValueError(
-            f"feature_types says 'binomial' of {name}, whose values reach from {distinct[0]:g} to "
+            f"feature_types gives 'binomial' to {name}, whose values reach from {distinct[0]:g} to "
             f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'gaussian'."
         )
     return np.arange(distinct[0], distinct[-1] + 1.0)

@@ -6,7 +6,7 @@ their column, NaN where a value is missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,11 @@ from scipy.sparse import csc_array, csr_array, issparse
 from skpc._checks import attributes, checked_array, reading, shown
 from skpc._data.scope import Scope
 from skpc._tables import frames
-from skpc._tables.cells import Cells, refuse_time
+from skpc._tables.cells import Cells
 from skpc._tables.column_types import (
     Column,
     are_strings,
+    check_values,
     column_name,
     learn_column,
     positions_of,
@@ -264,6 +265,12 @@ class Columns:
         _check_finite(matrix, self.names)
         return matrix
 
+    def check_values(self, matrix: Any) -> None:
+        """Raise ValueError if a column has a value that its type cannot have."""
+        for j, column in enumerate(self.columns):
+            if column.categories is None:
+                check_values(_dense_column(matrix, j), column.type, column_name(self.names, j))
+
     def refuse_unknown(self, X: Any, matrix: Any, remedy: str) -> None:
         """Raise a ValueError that names the first category of X that fit did not see."""
         if issparse(matrix):  # columns are read one by one
@@ -442,49 +449,6 @@ def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.
     code_of[None] = np.nan
     unseen = float(len(column.labels))
     return np.array([code_of.get(value, unseen) for value in values], np.float64)
-
-
-def explain_cells(X: Any, error: Exception) -> None:
-    """Raise a ValueError that names the first cell of an array that is not a number.
-
-    Returns if there is none: then `error`, from the validation of X, is the best there is.
-    """
-    if isinstance(X, (list, tuple)) and all(isinstance(row, Sized) for row in X):
-        widths = [len(row) for row in X]
-        if len(set(widths)) > 1:
-            i = next(i for i, width in enumerate(widths) if width != widths[0])
-            raise ValueError(
-                f"The rows of X are not of one length: row 0 has {widths[0]} cells and row {i} "
-                f"has {widths[i]}. Mark what is missing with NaN."
-            ) from error
-    cells = np.asarray(X)
-    if cells.ndim != 2 or cells.dtype.kind not in "OUS":
-        return
-    for (i, j), value in np.ndenumerate(cells):
-        refuse_time(value, f"row {i}, column {j}", cells.dtype)
-        if isinstance(value, (str, bytes)):
-            try:
-                float(value)
-            except ValueError:
-                raise ValueError(
-                    f"X holds strings: could not convert string to float: {str(value)!r} in "
-                    f"row {i}, column {j}. Pass a frame, whose columns of strings are read as "
-                    "categories, or encode them as integers with "
-                    "sklearn.preprocessing.OrdinalEncoder."
-                ) from error
-
-
-def explain_integers(X: Any, table: Any) -> None:
-    """Raise a ValueError if X has integers that its validated form, of floats, does not have."""
-    if issparse(table) or table.dtype.kind != "f" or str(getattr(X, "dtype", "object")) != "object":
-        return
-    is_large = np.abs(table) >= EXACT_LIMIT
-    if not is_large.any():
-        return
-    cells = np.asarray(X, dtype=object)
-    for j in np.flatnonzero(is_large.any(axis=0)).tolist():
-        large = cells[is_large[:, j], j]
-        refuse_lost(Numbers(FLOAT), large, column_name(None, j))
 
 
 def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:

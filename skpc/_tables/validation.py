@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from os import PathLike
 from typing import Any
@@ -13,10 +13,10 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from skpc._data.powers_of_two import countable
-from skpc._tables.cells import no_dates
-from skpc._tables.column_types import column_name
-from skpc._tables.columns import explain_cells, explain_integers
+from skpc._tables.cells import no_dates, refuse_time
+from skpc._tables.column_types import column_name, refuse_lost
 from skpc._tables.frames import frame_module, names_of
+from skpc._tables.numbers import EXACT_LIMIT, FLOAT, Numbers
 from skpc._tables.sklearn_private import check_sample_weight
 
 _SMALLEST_WEIGHT = 1e-100
@@ -48,9 +48,9 @@ def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool =
         if table.dtype.kind == "O":  # of a list with None
             table = table.astype(np.float64)
     except (ValueError, TypeError) as error:
-        explain_cells(X, error)
+        _explain_cells(X, error)
         raise
-    explain_integers(X, table)
+    _explain_integers(X, table)
     return table
 
 
@@ -148,3 +148,46 @@ def named(what: str) -> Iterator[None]:
     except (ValueError, TypeError) as error:
         kind = TypeError if isinstance(error, TypeError) else ValueError
         raise kind(f"{what} cannot be used: {error}") from error
+
+
+def _explain_cells(X: Any, error: Exception) -> None:
+    """Raise a ValueError that names the first cell of an array that is not a number.
+
+    Returns if there is none: then `error`, from the validation of X, is the best there is.
+    """
+    if isinstance(X, (list, tuple)) and all(isinstance(row, Sized) for row in X):
+        widths = [len(row) for row in X]
+        if len(set(widths)) > 1:
+            i = next(i for i, width in enumerate(widths) if width != widths[0])
+            raise ValueError(
+                f"The rows of X are not of one length: row 0 has {widths[0]} cells and row {i} "
+                f"has {widths[i]}. Mark what is missing with NaN."
+            ) from error
+    cells = np.asarray(X)
+    if cells.ndim != 2 or cells.dtype.kind not in "OUS":
+        return
+    for (i, j), value in np.ndenumerate(cells):
+        refuse_time(value, f"row {i}, column {j}", cells.dtype)
+        if isinstance(value, (str, bytes)):
+            try:
+                float(value)
+            except ValueError:
+                raise ValueError(
+                    f"X holds strings: could not convert string to float: {str(value)!r} in "
+                    f"row {i}, column {j}. Pass a frame, whose columns of strings are read as "
+                    "categories, or encode them as integers with "
+                    "sklearn.preprocessing.OrdinalEncoder."
+                ) from error
+
+
+def _explain_integers(X: Any, table: Any) -> None:
+    """Raise a ValueError if X has integers that its validated form, of floats, does not have."""
+    if issparse(table) or table.dtype.kind != "f" or str(getattr(X, "dtype", "object")) != "object":
+        return
+    is_large = np.abs(table) >= EXACT_LIMIT
+    if not is_large.any():
+        return
+    cells = np.asarray(X, dtype=object)
+    for j in np.flatnonzero(is_large.any(axis=0)).tolist():
+        large = cells[is_large[:, j], j]
+        refuse_lost(Numbers(FLOAT), large, column_name(None, j))

@@ -492,3 +492,53 @@ def test_an_unchanged_circuit_can_be_made_of_another(tmp_path):
     circuit = mapped(mixed([2, -2, 0, 3]), tmp_path)
     assert isinstance(circuit.sum_weights, np.memmap)
     assert is_same(to_dict(pickle.loads(pickle.dumps(replace(circuit)))), to_dict(circuit))
+
+
+def test_a_field_given_twice_is_refused(tmp_path):
+    """The last would win in silence."""
+    path = tmp_path / "circuit.json"
+    save(from_dict(EVERYTHING), path)
+    text = path.read_text()
+    path.write_text(text[:-1] + ', "version": 1}')
+    with pytest.raises(ValueError, match="'version' twice"):
+        load(path)
+
+
+def test_arrays_of_a_composite_have_one_name_each():
+    X = np.random.default_rng(0).integers(0, 2, (60, 2)).astype(float)
+    data = to_dict(SharpPCDensity(2, max_iter=2, feature_groups=[[0, 1]]).fit(X).circuit_)
+    assert data["regions"][0]["kind"] == "categorical+categorical"
+    arrays = data["regions"][0]["arrays"]
+    arrays["00.probs"] = arrays["0.probs"][::-1].copy()
+    with pytest.raises(ValueError, match=r"must not have '00\.probs'"):
+        from_dict(data)
+    del arrays["00.probs"], arrays["1.unseen"]
+    with pytest.raises(ValueError, match=r"lack '1\.unseen'"):
+        from_dict(data)
+
+
+def test_levels_are_whole_numbers():
+    X = np.random.default_rng(0).integers(0, 4, (60, 1)).astype(float)
+    data = to_dict(SharpPCDensity(2, max_iter=2, feature_types="binomial").fit(X).circuit_)
+    data["regions"][0]["arrays"]["categories"] = np.arange(4) + 0.25
+    with pytest.raises(ValueError, match="consecutive integers"):
+        from_dict(data)
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_a_circuit_shares_nothing_with_the_lists_it_is_made_of(kind):
+    data = to_dict(from_dict(EVERYTHING))
+    data["regions"] = kind(data["regions"])
+    circuit = from_dict(data)
+    before = circuit.inputs.probs.copy()
+    for region in data["regions"]:
+        for values in region["arrays"].values():
+            values[...] = 0.5
+    assert np.array_equal(circuit.inputs.probs, before)
+
+
+def test_circuits_can_be_compared_and_looked_for():
+    circuit = from_dict(EVERYTHING)
+    assert circuit == circuit
+    assert circuit != from_dict(EVERYTHING)
+    assert len({circuit, circuit}) == 1

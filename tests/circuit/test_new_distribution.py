@@ -9,7 +9,7 @@ from exponential import Exponential
 from scipy.integrate import quad
 from scipy.stats import kstest
 
-from skpc import SharpPCDensity, SharpPCImputer
+from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer
 from skpc._circuit.inputs.base import KINDS, register
 from skpc.circuit import from_dict, log_likelihood, to_dict
 
@@ -193,9 +193,12 @@ def test_wrong_types_and_values_are_named():
     table = frame()
     with pytest.raises(ValueError, match=r"among \('auto', .*'exponential'\); got 'poisson'"):
         SharpPCDensity(feature_types={"wait": "poisson"}).fit(table)
-    with pytest.raises(ValueError, match="says 'exponential' of column 'group', which holds label"):
+    with pytest.raises(ValueError, match="'exponential' to column 'group', which holds label"):
         SharpPCDensity(feature_types={"group": "exponential"}).fit(table)
-    with pytest.raises(ValueError, match=r"'wait'\. A waiting time is not negative; got -1"):
+    with pytest.raises(
+        ValueError,
+        match=r"'wait' cannot be of type 'exponential': A waiting time is not negative; got -1",
+    ):
         SharpPCDensity(feature_types=TYPES).fit(table.assign(wait=-1.0))
 
 
@@ -208,3 +211,39 @@ def test_a_name_is_of_one_kind():
     register(Exponential)  # again
     with pytest.raises(ValueError, match="a distribution of kind 'exponential' already"):
         register(type("Other", (Exponential,), {}))
+
+
+@pytest.mark.parametrize("name", ["a+b", "a/b", "auto", "", "Poisson", 3])
+def test_names_that_files_cannot_hold_are_refused(name):
+    with pytest.raises(ValueError, match="kind must be a name of small letters"):
+        register(type("Other", (Exponential,), {"kind": name}))
+
+
+def test_a_class_without_a_value_has_the_scale_of_the_column():
+    """Far from a start for values near one, which a class without values would keep."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 300)
+    shown = (y + (rng.random(300) < 0.1)) % 2
+    X = np.stack([shown, rng.exponential(1000.0, 300)], axis=1).astype(float)
+    known = X.copy()
+    known[y == 1, 1] = np.nan
+    types = ["categorical", "exponential"]
+    density = SharpPCDensity(n_latents=2, feature_types=types, random_state=0)
+    assert SharpPCClassifier(density).fit(known, y).score(X, y) > 0.8
+
+
+def test_validation_rows_must_be_of_the_type_too():
+    X = np.random.default_rng(0).exponential(size=(60, 2))
+    density = SharpPCDensity(n_latents=2, feature_types="exponential", random_state=0)
+    with pytest.raises(ValueError, match="column 0 cannot be of type 'exponential'"):
+        density.fit(X, X_val=np.where(X > 1.0, X, -1.0))
+
+
+def test_arrays_of_another_shape_are_refused():
+    X = np.random.default_rng(0).exponential(size=(60, 2))
+    density = SharpPCDensity(n_latents=2, feature_types="exponential", random_state=0)
+    data = to_dict(density.fit(X).circuit_)
+    rates = data["regions"][0]["arrays"]["rates"]
+    data["regions"][0]["arrays"]["rates"] = np.stack([rates, rates], axis=1)
+    with pytest.raises(ValueError, match="arrays of region 0 are no distribution of kind"):
+        from_dict(data)

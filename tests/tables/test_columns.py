@@ -245,7 +245,7 @@ def test_types_asked_for_by_name():
         ({0: "real"}, r"feature_types must be among.*got 'real'"),
         ({3: "gaussian"}, r"feature_types names 3, which is neither"),
         ({"d": "gaussian"}, r"feature_types names 'd', which is neither"),
-        ({"b": "gaussian"}, r"feature_types says 'gaussian' of column 'b', which holds labels"),
+        ({"b": "gaussian"}, r"feature_types gives 'gaussian' to column 'b', which holds labels"),
     ],
 )
 def test_wrong_types_are_named(feature_types, message):
@@ -784,7 +784,7 @@ def test_integers_far_apart_may_be_continuous_however_large():
 @pytest.mark.parametrize("value", [2.0**53, -(2.0**53), 1e120])
 def test_binomial_levels_that_cannot_be_counted_are_refused(value):
     X = np.column_stack([np.full(20, value), np.arange(20) % 2])
-    with pytest.raises(ValueError, match=r"'binomial' of column 0, .*beyond 2\^53.*Subtract"):
+    with pytest.raises(ValueError, match=r"'binomial' to column 0, .*beyond 2\^53.*Subtract"):
         fitted(X, feature_types={0: "binomial"})
     near = np.column_stack([np.full(20, np.copysign(2.0**53 - 2, value)), X[:, 1]])
     assert fitted(near, feature_types={0: "binomial"}).categories_[0].tolist() == [near[0, 0]]

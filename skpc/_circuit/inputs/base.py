@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import MISSING, fields
@@ -25,8 +26,8 @@ class InputDistribution(ABC):
 
     A new kind is a frozen dataclass, whose fields are arrays or numbers, with the abstract methods
     below, and `mean`, `variance` and `mode`; `register` makes it known. All else has a default:
-    that of columns which are independent given the state, and which are not learnt by gradient.
-    A kind whose columns depend on each other replaces `completed`, `likeliest`, `conditional` too.
+    that of one column, which is not learnt by gradient. Several columns of such kinds make a
+    composite; `Gaussian`, of which columns depend on each other, replaces some defaults.
 
     An array of values (n, m) has a column for each one that the region observes, and NaN where a
     value is missing. A value that no state can have has the log density minus infinity.
@@ -79,7 +80,7 @@ class InputDistribution(ABC):
         scope : Scope
             What the region observes.
         values : (n, m)
-            The distinct vectors of the rows, sorted.
+            The distinct vectors of the rows, sorted; all may be NaN.
         weights : (n,)
         n_latents : int
         random_state : RandomState
@@ -133,15 +134,15 @@ class InputDistribution(ABC):
 
     def mean(self) -> np.ndarray:
         """Means (n_latents, m) of numbers."""
-        raise NotImplementedError
+        raise NotImplementedError(f"The kind {shown(self.kind)} of distribution has no mean.")
 
     def variance(self) -> np.ndarray:
         """Variances (n_latents, m) of numbers."""
-        raise NotImplementedError
+        raise NotImplementedError(f"The kind {shown(self.kind)} of distribution has no variance.")
 
     def mode(self) -> np.ndarray:
         """The most probable value (n_latents, m) of each column."""
-        raise NotImplementedError
+        raise NotImplementedError(f"The kind {shown(self.kind)} of distribution has no mode.")
 
     @property
     def n_columns(self) -> int:
@@ -254,9 +255,17 @@ class InputDistribution(ABC):
         """The same but for columns `entries` (m,) bool of which training rows show nothing.
 
         In these each state has what much smoothing ends in; numbers have means `centres` (m,) and
-        standard deviations `scales` (m,).
+        standard deviations `scales` (m,). By default every state fits two values, that far from
+        the mean on either side; one at the mean, if these cannot be.
         """
-        return self
+        if not entries.any():
+            return self
+        values = np.stack([centres - scales, centres + scales])
+        try:
+            type(self).check_values(values.ravel())
+        except ValueError:
+            values = np.stack([centres, centres])
+        return self.updated(self.summarize(values, np.ones((2, self.n_latents))))
 
     @property
     def n_free_arrays(self) -> int:
@@ -308,6 +317,13 @@ class InputDistribution(ABC):
                 f"a distribution of kind {shown(self.kind)} must have {n_latents} latent states "
                 f"and {n_columns} columns; got {self.n_latents} and {self.n_columns}."
             )
+        if all(self.categories_of(entry) is None for entry in range(n_columns)):
+            found = np.shape(self.mean())
+            if found != (n_latents, n_columns):
+                raise ValueError(
+                    f"arrays of a distribution of kind {shown(self.kind)} must go with {n_latents} "
+                    f"latent states and {n_columns} columns: means would be of shape {found}."
+                )
 
     def check(self) -> None:
         """Raise ValueError if the parameters are no distributions."""
@@ -368,8 +384,14 @@ def register(kind: _Kind) -> _Kind:
     Raises
     ------
     ValueError
-        If another class has the name.
+        If another class has the name, or if the name is none that files can hold.
     """
+    name = getattr(kind, "kind", None)
+    if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_-]*", name) or name == "auto":
+        raise ValueError(
+            f"kind must be a name of small letters, digits, - and _, other than 'auto'; got "
+            f"{shown(name)}. Rename the kind."
+        )
     if KINDS.setdefault(kind.kind, kind) is not kind:
         raise ValueError(f"There is a distribution of kind {shown(kind.kind)} already.")
     return kind

@@ -163,7 +163,8 @@ class Tables:
         is_level[self.binomials.rows] = True
         if not ((steps > 0) | is_first[1:]).all():
             raise ValueError("categories must be sorted and distinct.")
-        if not ((steps == 1) | is_first[1:] | ~is_level[1:]).all():
+        is_whole = flat % 1 == 0
+        if not (((steps == 1) | is_first[1:] | ~is_level[1:]).all() and is_whole[is_level].all()):
             raise ValueError("categories of binomial regions must be consecutive integers.")
         for name, values in ("probs", probs), ("unseen", unseen):
             check_finite(values, name)
