@@ -4,7 +4,7 @@
 
 Five random splits into 60 % to train, 20 % to choose and 20 % to test. Each method has forty
 settings or as many as it needs: SharpPCDensity eight numbers of states times five penalties
-(where columns are ordered categories: times categorical or binomial),
+(where all columns are ordered categories: eight times categorical or binomial),
 GaussianMixture ten numbers of components times four covariance types, KernelDensity twenty
 bandwidths. Continuous columns are scaled on the training part. SharpPCDensity reads categories
 as they are; the others see a category's number plus a uniform draw from [0, 1), which makes
@@ -59,7 +59,7 @@ TABLES: dict[str, Callable[[], pandas.DataFrame]] = {
 def best_test_score(
     models: Iterable, train: object, valid: object, test: object, mean: bool
 ) -> float:
-    """Test score, a mean a row, of the model with the best score on the validation part."""
+    """Test score, a mean per row, of the model with the best score on the validation part."""
     best, answer = -np.inf, -np.inf
     for model in models:
         score = model.fit(train).score(valid)
@@ -98,7 +98,7 @@ def measure(frame: pandas.DataFrame, seed: int) -> list[float]:
             random_state=0,
         )
         for k in N_LATENTS
-        for mu in MUS
+        for mu in (MUS if len(numeric) else MUS[1:2])
         for kind in (("categorical", "binomial") if is_ordered else ("categorical",))
     )
     mixtures = (

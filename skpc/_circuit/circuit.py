@@ -212,7 +212,7 @@ def to_dict(circuit: Circuit) -> dict[str, Any]:
         circuit.check()
     except Exception as error:
         raise ValueError(f"This circuit was changed and cannot be written: {error}") from error
-    return description(circuit)
+    return description(circuit.parents, circuit.root_weights, circuit.sum_weights, circuit.inputs)
 
 
 def from_dict(data: Any) -> Circuit:

@@ -6,15 +6,13 @@ What depends on the kinds of input distributions is in `skpc._circuit.input_form
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.input_format import StoredInput, restored, stored
-
-if TYPE_CHECKING:
-    from skpc._circuit.circuit import Circuit
+from skpc._circuit.inputs.inputs import Inputs
 
 FORMAT, VERSION = "skpc-circuit", 1
 _FIELDS = ("format", "version", "parents", "root_weights", "sum_weights", "regions")
@@ -24,18 +22,20 @@ _FLAT = (*_PLAIN, "n_features", "features", "kinds", "kind")
 _LARGEST_LENGTH = 2**40
 
 
-def description(circuit: Circuit) -> dict[str, Any]:
-    """A checked circuit as plain data; arrays are the circuit's own, or views of them."""
+def description(
+    parents: np.ndarray, root_weights: np.ndarray, sum_weights: np.ndarray, inputs: Inputs
+) -> dict[str, Any]:
+    """The parts of a checked circuit as plain data; arrays are these, or views of them."""
     regions = [
         {"features": columns, "kind": kind, "arrays": arrays}
-        for columns, kind, arrays in stored(circuit.inputs)
+        for columns, kind, arrays in stored(inputs)
     ]
     return {
         "format": FORMAT,
         "version": VERSION,
-        "parents": circuit.parents,
-        "root_weights": circuit.root_weights,
-        "sum_weights": circuit.sum_weights,
+        "parents": parents,
+        "root_weights": root_weights,
+        "sum_weights": sum_weights,
         "regions": regions,
     }
 

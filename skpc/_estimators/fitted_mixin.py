@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -13,9 +13,6 @@ from sklearn.utils.validation import check_is_fitted
 from skpc._checks import check_finite, checked_array, is_fitted, reading, shown
 from skpc._estimators.base import StoredMixin
 from skpc._tables.columns import Columns
-
-if TYPE_CHECKING:
-    from skpc._estimators.density import SharpPCDensity
 
 _LEARNT = ("circuit_", "categories_", "feature_types_", "n_features_in_", "_columns")
 _FITTED = (
@@ -37,7 +34,7 @@ class FittedMixin(StoredMixin):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def marginal(self, features: Sequence[Any]) -> SharpPCDensity:
+    def marginal(self, features: Sequence[Any]) -> Self:
         """The model of some of the features: all others are summed out, exactly.
 
         Parameters
