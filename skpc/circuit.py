@@ -386,8 +386,9 @@ def mixture(circuits: Sequence[Circuit], shares: Sequence[float] | None = None) 
     True
     """
     circuits = list(circuits)
-    if not circuits:
-        raise ValueError("circuits must be at least one; got none.")
+    if not isinstance(circuits, (list, tuple)) or not circuits:
+        got = "none" if isinstance(circuits, (list, tuple)) else f"a {type(circuits).__name__}"
+        raise ValueError(f"circuits must be a list of one or more Circuit; got {got}.")
     for circuit in circuits:
         _check_circuit(circuit, "circuits")
     for name in "n_latents", "n_features":
@@ -397,7 +398,10 @@ def mixture(circuits: Sequence[Circuit], shares: Sequence[float] | None = None) 
                 f"circuits must have one number of latent states and of columns; their {name} are "
                 f"{found}. Fit them alike."
             )
-    weights = np.ones(len(circuits)) if shares is None else np.asarray(shares, np.float64)
+    try:
+        weights = np.ones(len(circuits)) if shares is None else np.asarray(shares, np.float64)
+    except (ValueError, TypeError):
+        weights = np.empty(0)
     is_share = weights.shape == (len(circuits),) and np.isfinite(weights).all()
     if not is_share or not (weights > 0).all():
         raise ValueError(
@@ -563,7 +567,10 @@ def _check_circuit(circuit: Any, name: str = "circuit") -> None:
 def _rows(circuit: Circuit, X: Any, name: str = "X") -> Any:
     """The matrix as an array or sparse array of numbers with the circuit's columns."""
     _check_circuit(circuit)
-    X = csr_array(X) if issparse(X) else np.asarray(X)
+    try:
+        X = csr_array(X) if issparse(X) else np.asarray(X)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a matrix of numbers: {error}") from None
     if X.dtype.kind not in "biuf":
         try:
             if X.dtype.kind != "O":

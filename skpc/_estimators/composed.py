@@ -89,8 +89,7 @@ class ComposedMixin(DocumentedMixin, StoredMixin):
             )
         if isinstance(template, ComposedMixin):
             return (
-                "It holds a density: pass that one, its parameter estimator, with the mu that you "
-                "want."
+                f"That holds a density itself: pass the density, such as {own}(SharpPCDensity())."
             )
         return f"Pass {own}(SharpPCDensity()), with the parameters that you want."
 

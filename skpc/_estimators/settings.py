@@ -59,7 +59,9 @@ def _is_adam(settings: Settings) -> bool:
 
 
 _M_STEP = "is of EM's M-step, which solver='adam' does without"
-_NOT_STOPPED = "needs validation rows: early_stopping={value_of[early_stopping]}{also} has none"
+_NOT_STOPPED = (
+    "needs validation rows, and there are none with early_stopping={value_of[early_stopping]}{also}"
+)
 
 INERT = (
     Inert(

@@ -105,7 +105,7 @@ def learn_circuit(
         if start.circuit is None
         else start.circuit.features
     )
-    grouped = training.grouped(features)
+    grouped = trees[0].rows if len(trees) == 1 else training.grouped(features)
     validation = None if held_out is None else held_out.grouped(features)
     before = random_state.get_state()
     found = []

@@ -146,8 +146,8 @@ def _first_cut(
 
 
 def row_blocks(n_rows: int, bytes_per_row: int, max_bytes: int) -> list[slice]:
-    """Cut rows into the fewest equal blocks whose memory stays below `max_bytes`."""
-    n_blocks = max(1, min(n_rows, -(-n_rows * bytes_per_row // max_bytes)))
+    """Cut rows into the fewest equal blocks whose memory stays below `max_bytes`, or into rows."""
+    n_blocks = max(1, min(n_rows, -(-n_rows * bytes_per_row // max(1, max_bytes))))
     bounds = np.linspace(0, n_rows, n_blocks + 1).astype(int)
     return [slice(first, last) for first, last in pairwise(bounds)]
 

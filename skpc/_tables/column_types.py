@@ -139,7 +139,7 @@ def wanted_types(
     for kind in wanted:
         if kind not in allowed:
             raise ValueError(f"feature_types must be among {allowed}; got {shown(kind)}.")
-    return wanted
+    return [str(kind) for kind in wanted]
 
 
 def learn_column(

@@ -244,7 +244,7 @@ def mixed(kinds, n_latents=2):
 @pytest.mark.parametrize(
     ("circuits", "shares", "message"),
     [
-        ([], None, "circuits must be at least one"),
+        ([], None, "circuits must be a list of one or more"),
         ([mixed([2, 2]), 3], None, "circuits must be a Circuit.*got a int"),
         ([mixed([2, 2]), mixed([2, 2], 3)], None, r"n_latents are \[2, 3\]"),
         ([mixed([2, 2]), mixed([2, -2])], None, r"n_features are \[2, 3\]"),
