@@ -3,7 +3,7 @@
     python docs/benchmarks/tables.py [--write README.md]
 
 Five random splits into 60 % to train, 20 % to choose and 20 % to test. Each method has forty
-settings or as many as it needs: SharpPCDensity eight numbers of states times five penalties
+settings or as many as it needs: SharpPCDensity eight numbers of states times five shrinkages
 (where all columns are ordered categories: eight times categorical or binomial),
 GaussianMixture ten numbers of components times four covariance types, KernelDensity twenty
 bandwidths. Continuous columns are scaled on the training part. SharpPCDensity reads categories
@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from skpc import SharpPCDensity
 
 N_LATENTS = [1, 2, 3, 4, 6, 8, 12, 16]
-MUS = [0.0, 0.01, 0.03, 0.1, 0.3]
+SHRINKAGES = [2.0, 5.0, 10.0, 20.0, 40.0]
 
 
 def mixed_frame() -> pandas.DataFrame:
@@ -91,14 +91,14 @@ def measure(frame: pandas.DataFrame, seed: int) -> list[float]:
     ours = (
         SharpPCDensity(
             k,
-            mu=mu,
+            pseudocount=(0.01, shrinkage),
             feature_types={name: "gaussian" if name in numeric else kind for name in frame.columns},
             max_iter=200,
             tol=1e-3,
             random_state=0,
         )
         for k in N_LATENTS
-        for mu in (MUS if len(numeric) else MUS[1:2])
+        for shrinkage in (SHRINKAGES if len(numeric) else SHRINKAGES[:1])
         for kind in (("categorical", "binomial") if is_ordered else ("categorical",))
     )
     mixtures = (

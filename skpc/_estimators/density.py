@@ -120,10 +120,12 @@ class SharpPCDensity(
         Early stopping ends learning when the best validation log-likelihood is not more than `tol`
         better than the best was so many iterations ago; without early stopping it cannot be set.
 
-    pseudocount : float, default=0.01
+    pseudocount : float or pair of float, default=0.01
         Added to the expected counts of every distribution in all, spread evenly over its
         entries, and to each pair's table when the tree is learnt. It is also what a
-        category never seen in training has for a count, so that scores stay finite.
+        category never seen in training has for a count, so that scores stay finite. The second
+        of a pair is for covariances in EM: how many rows' worth of that of all states each
+        state's is averaged with, 10 for a number alone; 0 overfits where states have few rows.
 
     init : {"random", "cluster"}, default="cluster"
         How parameters start, unless `warm_start` goes on from a circuit.
@@ -176,9 +178,9 @@ class SharpPCDensity(
         Columns that share a latent variable, given by names or positions, or none. "auto" finds
         continuous ones from their correlations (joined where the gain in likelihood exceeds
         the Bayesian information criterion's price). Continuous columns alone share a full
-        covariance; columns of a group with others are independent given its state. In EM a state's
-        covariance is averaged with that of all states together, as if that came from 10 rows,
-        and its variance is at least 1e-6 times that of the column, in every direction.
+        covariance; columns of a group with others are independent given its state. For what keeps
+        covariances from degenerating see `pseudocount`; the variance of a state is at least 1e-6
+        times that of the column in any case, in every direction.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the circuit of the last fit, if there was one: same columns,
@@ -322,7 +324,7 @@ class SharpPCDensity(
             Interval(Real, 0, 1, closed="neither"),
         ],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "pseudocount": [Interval(Real, 0, None, closed="left")],
+        "pseudocount": [Interval(Real, 0, None, closed="left"), "array-like"],
         "init": [StrOptions({"cluster", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "feature_types": ["array-like", dict, str],
@@ -350,7 +352,7 @@ class SharpPCDensity(
         tol: float = 1e-4,
         early_stopping: bool | str | float = "auto",
         n_iter_no_change: int = 10,
-        pseudocount: float = 0.01,
+        pseudocount: float | Sequence[float] = 0.01,
         init: str = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",

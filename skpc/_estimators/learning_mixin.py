@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -196,7 +196,7 @@ class LearningMixin:
             self.n_latents,
             self.init,
             self.n_init,
-            _SHRINKAGE,
+            self._priors()[1],
             self.circuit_ if self._continues() else None,
             of_table,
             share_scales,
@@ -243,6 +243,22 @@ class LearningMixin:
                     f"{_MAX_BYTES >> 30} GiB that are allowed. {remedy}."
                 )
 
+    def _priors(self) -> tuple[float, float]:
+        """What is added to counts, and how many rows' worth to the covariance of a state."""
+        if isinstance(self.pseudocount, Real):
+            return min(float(self.pseudocount), _ENDLESS), _SHRINKAGE
+        try:
+            pair = np.array(self.pseudocount, np.float64)
+        except (ValueError, TypeError):
+            pair = np.empty(0)
+        if pair.shape != (2,) or not (pair >= 0.0).all():
+            raise ValueError(
+                "pseudocount must be a number of at least 0, or two of them: for counts, and for "
+                f"covariances in rows; got {shown(self.pseudocount)}. Give such as (0.01, 10)."
+            )
+        counts, rows = np.minimum(pair, _ENDLESS).tolist()
+        return counts, rows
+
     def _n_trees(self) -> int:
         """How many trees the structure has."""
         if isinstance(self.n_components, str):
@@ -278,7 +294,7 @@ class LearningMixin:
                 self.regularizer,
                 self.multiplier,
                 self.update,
-                min(self.pseudocount, _ENDLESS),
+                self._priors()[0],
             ),
             self.max_iter,
             min(self.tol, _ENDLESS),

@@ -34,7 +34,7 @@ def warn_of_end(density: Any, result: FitResult) -> None:
     changes = np.diff(history)
     rounding = 1e-9 if density.dtype == "float64" else 1e-6
     fell = changes < -rounding * np.maximum(1.0, np.abs(history[1:]))
-    is_plain = result.mu == 0 and density.pseudocount == 0 and not result.is_stepwise
+    is_plain = result.mu == 0 and density._priors()[0] == 0 and not result.is_stepwise
     if is_plain and fell.any():
         warnings.warn(
             f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "

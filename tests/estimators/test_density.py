@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas
 import pytest
+from helpers import same_bits
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -404,3 +405,20 @@ def test_a_row_too_far_to_tell_is_neither_typical_nor_contradictory():
     together, alone = model.pointwise_total_correlation([[1e20, 1e20, 1e20], [1e20, 0.0, 0.0]])
     assert together == 0.0
     assert alone < -1e16
+
+
+def test_the_second_of_a_pair_is_for_covariances():
+    X = np.random.default_rng(0).normal(size=(80, 2))
+    one, pair, other = (
+        SharpPCDensity(3, pseudocount=p, max_iter=5, random_state=0).fit(X).circuit_
+        for p in (0.01, (0.01, 10.0), [0.01, 0.0])
+    )
+    assert same_bits(one, pair)
+    assert not same_bits(one, other)
+    assert other.inputs[0].shrinkage == 0.0
+
+
+@pytest.mark.parametrize("value", [(1.0,), (1.0, -1.0), (0.1, 1.0, 1.0), ("a", 1), (np.nan, 1.0)])
+def test_other_pairs_are_refused(value):
+    with pytest.raises(ValueError, match="pseudocount must be a number of at least 0, or two"):
+        SharpPCDensity(pseudocount=value).fit(np.eye(4))
