@@ -123,8 +123,8 @@ def test_searches_go_over_parameters_of_the_density():
         ("auto", r"got 'auto'\. Pass SharpPC\w+\(SharpPCDensity\(\)\)"),
         (SharpPCDensity, r"got the class SharpPCDensity\. Pass an instance"),
         (StandardScaler(), r"got a StandardScaler\. Pass SharpPC\w+\(SharpPCDensity\(\)\)"),
-        (SharpPCDensityCV(), r"got a SharpPCDensityCV\. .*its parameter estimator"),
-        (SharpPCOutlierDetector(), r"got a SharpPCOutlierDetector\. .*its parameter estimator"),
+        (SharpPCDensityCV(), r"got a SharpPCDensityCV\. .*holds a density itself"),
+        (SharpPCOutlierDetector(), r"got a SharpPCOutlierDetector\. .*holds a density itself"),
     ],
 )
 def test_what_is_no_density_is_refused_with_a_remedy(kind, template, message):
