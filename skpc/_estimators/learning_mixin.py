@@ -246,7 +246,8 @@ class LearningMixin:
     def _priors(self) -> tuple[float, float]:
         """What is added to counts, and how many rows' worth to the covariance of a state."""
         if isinstance(self.pseudocount, Real):
-            return float(min(self.pseudocount, _ENDLESS)), _SHRINKAGE
+            number: Any = self.pseudocount
+            return _ENDLESS if number > _ENDLESS else float(number), _SHRINKAGE
         try:
             pair = np.array(self.pseudocount, np.float64)
         except (ValueError, TypeError):
