@@ -23,6 +23,7 @@ from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
+    from skpc._learning.initialisation import ColumnMoments
 
 _AUTO_CONTAMINATION = 0.1
 _N_FOLDS = 5
@@ -236,14 +237,15 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         """
         from skpc._learning.initialisation import column_moments
 
-        judge = partial(self._scores_without, density, rows, matrix, columns, validation)
+        of_table = column_moments(rows)
+        judge = partial(self._scores_without, density, rows, matrix, columns, validation, of_table)
         kept = np.ones(len(rows), bool)
         if self.trim > 0:
             scores = judge(kept)
             if scores is not None:
                 kept = scores >= weighted_quantile(scores, rows.weights, self.trim)
         learnt = rows if kept.all() else rows.take(np.flatnonzero(kept)).without_unused()
-        density._learn(learnt, columns, validation, of_table=column_moments(rows))
+        density._learn(learnt, columns, validation, of_table=of_table)
         scores, known_rows = judge(kept), None
         if scores is None:
             scores = self._judged_by(density, matrix)
@@ -265,6 +267,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         matrix: Any,
         columns: Columns,
         validation: tuple[Any, Any],
+        of_table: ColumnMoments,
         kept: np.ndarray,
     ) -> np.ndarray | None:
         """The score of each row by models that did not learn from it; None of too few rows.
@@ -274,13 +277,14 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         template : SharpPCDensity
             Not fitted yet.
         rows, matrix, columns, validation : see `_learn`
+        of_table : ColumnMoments
+            Of all rows.
         kept : (n,) bool
             Which rows may be learnt from at all.
         """
         from skpc._learning.held_out import fold_weights
-        from skpc._learning.initialisation import column_moments
 
-        weights, of_table = rows.weights, column_moments(rows)
+        weights = rows.weights
         seeds = check_random_state(template.random_state)
         seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
         if any(column.categories is None for column in columns.columns):

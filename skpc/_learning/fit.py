@@ -99,7 +99,7 @@ def learn_circuit(
     trees = []
     if start.circuit is None:
         trees = learn_trees(training, structure, start, solver, random_state)
-    is_missing = training.is_missing()
+    is_missing = None if start.of_table is None else rows.is_missing()
     features = (
         [columns for _, of_tree in trees for columns in of_tree.features]
         if start.circuit is None

@@ -167,17 +167,17 @@ def draw_starts(
     return starts
 
 
-def with_moments(circuit: Circuit, start: Start, is_missing: np.ndarray) -> Circuit:
+def with_moments(circuit: Circuit, start: Start, is_missing: np.ndarray | None) -> Circuit:
     """The circuit with the moments that `start` gives to columns without a value, and its scales.
 
     Parameters
     ----------
     circuit : Circuit
     start : Start
-    is_missing : (n_features,)
-        Which columns have no value in the rows to learn from.
+    is_missing : (n_features,) or None
+        Which columns have no value in the rows to learn from, held out or not.
     """
-    if start.of_table is None:
+    if start.of_table is None or is_missing is None:
         return circuit
     inputs = circuit.inputs
     if start.share_scales:

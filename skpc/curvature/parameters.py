@@ -120,7 +120,7 @@ def _centred(rows: np.ndarray) -> np.ndarray:
 def checked_rows(circuit: Circuit, X: Any, sample_weight: Any) -> tuple[Any, np.ndarray]:
     """The rows of X that have weight, as an array or sparse array, and their weights (n,)."""
     X = csr_array(X) if issparse(X) else np.asarray(X)
-    n_features = len({int(column) for columns in circuit.features for column in columns})
+    n_features = circuit.n_features
     if X.ndim != 2 or X.shape[1] != n_features or not X.shape[0]:
         raise ValueError(
             f"X must have shape (n, {n_features}) with at least one row, for a circuit over "
