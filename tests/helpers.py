@@ -340,3 +340,16 @@ def enumerated_gradients(circuit, X, include_inputs):
                 # The posterior of a state is its probability's share of p.
                 parts.append(np.where(shown, posteriors[r] / distribution.probs[c], 0.0))
     return np.hstack(parts)
+
+
+def smoothed_counts(counts, pseudocount, n_even):
+    """Counts (nodes, children) with the pseudocounts that the M-step adds.
+
+    `n_even` rows are spread evenly over children, and over nodes as these count; the pseudocounts
+    of each node as the children are in all nodes, with those rows.
+    """
+    counts = np.asarray(counts, float)
+    nodes, children = counts.sum(axis=1, keepdims=True), counts.sum(axis=0)
+    shares = (children + n_even / len(children)) / (counts.sum() + n_even)
+    even = n_even * nodes / counts.sum() / len(children)
+    return np.where(nodes > 0, counts + even + pseudocount * shares, counts)

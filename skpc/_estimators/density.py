@@ -121,9 +121,12 @@ class SharpPCDensity(
         better than the best was so many iterations ago; without early stopping it cannot be set.
 
     pseudocount : float or pair of float, default=0.01
-        Added to the expected counts of every distribution in all, spread evenly over its
-        entries, and to each pair's table when the tree is learnt. It is also what a
-        category never seen in training has for a count, so that scores stay finite. The second
+        How many rows are added to the expected counts of every distribution: of a column's
+        categories as the column is in all states, of a node's children as they are under all nodes,
+        so that much of it makes columns independent. One row at most (a hundred times the
+        pseudocount, if that is less) is spread evenly over a column's categories, in all states
+        together: so a category never seen in training has a mass, and scores stay finite. It is
+        also added, spread evenly, to each pair's table when the tree is learnt. The second
         of a pair is for covariances in EM: how many rows' worth of that of all states each
         state's is averaged with, 10 for a number alone; 0 overfits where states have few rows.
 

@@ -111,15 +111,39 @@ def _cubic_exact(counts, moments, strength, weights):
 
 
 @njit(cache=True, nogil=True, fastmath=_SUMS)
-def _smooth(counts, share, smoothed):
-    """Write what a node counted, and a share more, to `smoothed` if anything flowed."""
+def _overall(counts, pseudocount, shares):
+    """Write the pseudocounts of each child to `shares`; return what is even, per count of a node.
+
+    They are spread as the children are in all nodes (nodes, children) together, to which one
+    row at most, or `pseudocount` if that is less, is added evenly.
+    """
+    n_children = counts.shape[1]
+    total = 0.0
+    for c in range(n_children):
+        shares[c] = 0.0
+    for k in range(counts.shape[0]):
+        for c in range(n_children):
+            shares[c] += max(counts[k, c], 0.0)
+    for c in range(n_children):
+        total += shares[c]
+    if not total > 0.0:
+        return 0.0
+    even = min(pseudocount, 1.0) / n_children
+    for c in range(n_children):
+        shares[c] = pseudocount * ((shares[c] + even) / (total + n_children * even))
+    return even / total
+
+
+@njit(cache=True, nogil=True, fastmath=_SUMS)
+def _smooth(counts, shares, even, smoothed):
+    """Write what a node counted, with its pseudocounts, to `smoothed` if anything flowed."""
     total = 0.0
     for c in range(counts.shape[0]):
         total += max(counts[c], 0.0)
     if not total > 0.0:
         return False
     for c in range(counts.shape[0]):
-        smoothed[c] = max(counts[c], 0.0) + share
+        smoothed[c] = max(counts[c], 0.0) + even * total + shares[c]
     return True
 
 
@@ -140,12 +164,13 @@ def update_weights(queue, levels, counts, strengths, pseudocount, weights):
     gate, 0 for plain EM. Nodes without flow keep their weights. Tasks: regions. O(size of
     weights). Apart from `solve_weights`, since it is what the first fit waits for.
     """
-    share = pseudocount / counts.shape[2]
+    shares = np.empty(counts.shape[2], np.float64)
     region, _ = take(queue, levels)
     while region < levels[-1]:
+        even = _overall(counts[region], pseudocount, shares)
         for k in range(counts.shape[1]):
             node = weights[region, k]
-            if _smooth(counts[region, k], share, node):
+            if _smooth(counts[region, k], shares, even, node):
                 strength = strengths[region, k]
                 if strength > 0.0:
                     for c in range(node.shape[0]):
@@ -164,13 +189,13 @@ def solve_weights(queue, levels, counts, moments, strengths, pseudocount, rule, 
     moments like weights, or (n_regions, 1, 1) where `rule` needs none.
     """
     n_children = counts.shape[2]
-    share = pseudocount / n_children
-    smoothed = np.empty(n_children, np.float64)
+    smoothed, shares = np.empty((2, n_children), np.float64)
     region, _ = take(queue, levels)
     while region < levels[-1]:
+        even = _overall(counts[region], pseudocount, shares)
         for k in range(counts.shape[1]):
             node = weights[region, k]
-            if _smooth(counts[region, k], share, smoothed):
+            if _smooth(counts[region, k], shares, even, smoothed):
                 strength = strengths[region, k]
                 moment = moments[region, k if moments.shape[1] > 1 else 0]
                 if strength == 0.0:  # plain EM: every rule then takes the counts themselves

@@ -45,7 +45,7 @@ class MStep:
         in expected counts; or the lambda with which the weights sum to one.
     update : "quadratic" or "cubic"
     pseudocount : float
-        Added to the counts of every distribution in all, spread evenly.
+        Added to the counts of every distribution, spread as it is in all nodes or states.
     """
 
     mu: float = 0.0

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from helpers import rows_of
+from helpers import rows_of, smoothed_counts
 from scipy.optimize import minimize_scalar
 from scipy.stats import binom
 
@@ -58,7 +58,8 @@ def test_success_maximises_the_likelihood(pseudocount):
         if n == 1:
             continue
         for k in range(K):
-            padded = counts[rows, k] + pseudocount / n
+            overall = counts[rows].sum(axis=1) + min(pseudocount, 1.0) / n
+            padded = counts[rows, k] + pseudocount * overall / overall.sum()
             best = minimize_scalar(
                 lambda p, c=padded, n=n: -(c @ binom.logpmf(np.arange(n), n - 1, p)),
                 bounds=(1e-9, 1 - 1e-9), method="bounded", options={"xatol": 1e-10},
@@ -102,7 +103,8 @@ def test_inputs_stay_binomial_when_they_learn():
     np.testing.assert_allclose(
         new.probs[:5], binom.pmf(np.arange(5)[:, None], 4, success), rtol=1e-12
     )
-    expected = (counts[5:] + 0.5 / 3) / (counts[5:].sum(axis=0) + 0.5)
+    expected = smoothed_counts(counts[5:].T, 0.5, 1.0).T
+    expected /= expected.sum(axis=0)
     np.testing.assert_allclose(new.probs[5:], expected, rtol=1e-12)
 
 

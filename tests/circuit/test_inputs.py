@@ -4,7 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
-from helpers import positive, rows_of
+from helpers import positive, rows_of, smoothed_counts
 
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._circuit.inputs.table import Categorical
@@ -148,13 +148,14 @@ def by_region(counts):
 
 
 @pytest.mark.parametrize("pseudocount", [0.0, 0.5, 10.0])
-def test_update_is_smoothed_relative_frequency(pseudocount):
+def test_update_is_relative_frequency_smoothed_by_that_of_all_states(pseudocount):
     one = inputs()
     counts = counts_of()
     new = updated(one, counts, pseudocount)
     for item, own in zip(new, by_region(counts), strict=True):
         if item is not None:
-            observed = own[:-2] + pseudocount / len(own[:-2])
+            n_even = min(100 * pseudocount, 1.0)
+            observed = smoothed_counts(own[:-2].T, pseudocount, n_even).T
             np.testing.assert_allclose(item.probs, observed / observed.sum(axis=0), rtol=1e-13)
 
 

@@ -251,7 +251,7 @@ def test_more_states_than_patterns_share_them_and_differ():
     circuit.check()
     assert len(np.unique(circuit.sum_weights[1], axis=0)) == 7
     assert len(np.unique(circuit.inputs.probs[0])) == 7
-    fitted = model(n_latents=7, max_iter=30, mu=0.0).fit(X)
+    fitted = model(n_latents=7, max_iter=30, mu=0.0, pseudocount=1e-5).fit(X)
     np.testing.assert_allclose(fitted.score(X), np.log(0.5), atol=0.05)
 
 

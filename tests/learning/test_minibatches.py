@@ -17,6 +17,7 @@ from helpers import (
     random_tree,
     same_bits,
     small_case,
+    smoothed_counts,
 )
 
 from skpc._learning.em import EStep, falling, fit_em, fit_stepwise_em
@@ -492,8 +493,10 @@ def test_the_pseudocount_means_what_it_does_on_all_rows():
     batches = new_batches(circuit, X, weights, 5)
     after = stepwise(circuit, batches, MStep(pseudocount=2.0), max_iter=2).circuits[-1]
     for distribution in after.inputs:
-        n = len(distribution.categories)
-        expected = (weights.sum() + 2.0 / n) / (weights.sum() + 2.0)
+        counts = np.zeros((1, len(distribution.categories)))
+        counts[0, 0] = weights.sum()
+        counts = smoothed_counts(counts, 2.0, 1.0)
+        expected = counts[0, 0] / counts.sum()
         assert distribution.probs[0, 0] == pytest.approx(expected, rel=1e-12)
 
 

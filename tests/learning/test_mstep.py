@@ -4,7 +4,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from helpers import as_model, gather, rows_of, small_case
+from helpers import as_model, gather, rows_of, small_case, smoothed_counts
 from oracle import gate_curvature
 from scipy.optimize import minimize
 
@@ -249,12 +249,31 @@ def test_a_stronger_penalty_flattens(update, multiplier):
 
 
 @each_rule
-def test_pseudocount_is_spread_evenly(update, multiplier):
-    counts = np.array([3.0, 0.0, 1.0, 0.0])
-    moments = moments_of(counts)
-    expected = updated_weights(counts + 0.25, 0.05, update, multiplier, moments)
-    actual = updated_weights(counts, 0.05, update, multiplier, moments, pseudocount=1.0)
-    np.testing.assert_allclose(actual, expected, rtol=1e-13)
+def test_pseudocounts_are_spread_as_the_children_are_in_all_nodes(update, multiplier):
+    rng = np.random.default_rng(0)
+    circuit = circuit_of(4, n_regions=2)
+    gathered = empty_counts(circuit)
+    gathered.root = np.ones(4)
+    gathered.root_moments = moments_of(gathered.root)
+    gathered.sums[1] = rng.gamma(0.3, 4.0, (4, 4))
+    gathered.sums[1, :, 2] = 0.0
+    gathered.sums[1, 3] = 0.0  # a node without flow
+    gathered.sum_moments = 0.3 * gathered.sums
+    step = MStep(mu=0.05, update=update, multiplier=multiplier, pseudocount=1.5)
+    new = step(circuit, gathered).sum_weights[1]
+    for k, counts in enumerate(smoothed_counts(gathered.sums[1], 1.5, 1.0)[:3]):
+        expected = updated_weights(counts, 0.05, update, multiplier, gathered.sum_moments[1, k])
+        np.testing.assert_allclose(new[k], expected, rtol=1e-12)
+    np.testing.assert_array_equal(new[3], circuit.sum_weights[1, 3])
+
+
+def test_much_smoothing_makes_a_child_independent_of_its_parent():
+    circuit, counts = three_regions()
+    new = MStep(pseudocount=1e9)(circuit, counts)
+    of_all = counts.sums[1].sum(axis=0) + 0.25
+    np.testing.assert_allclose(
+        new.sum_weights[1], np.tile(of_all / of_all.sum(), (4, 1)), rtol=1e-6
+    )
 
 
 # --- many nodes ------------------------------------------------------------------------

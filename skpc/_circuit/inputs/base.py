@@ -114,7 +114,7 @@ class InputDistribution(ABC):
         ----------
         summary : (n_latents, s)
         pseudocount : float
-            Added to the counts of categories in all, spread evenly.
+            Added to each state's counts of categories, spread as the column is in all states.
         """
 
     @abstractmethod

@@ -63,13 +63,18 @@ class Binomials:
         counts : (m, K)
             Of the levels; not all zero in a region and state, unless there is a pseudocount.
         pseudocount : float
-            Added to the counts of a region and state, spread evenly.
+            Added to the counts of a region and state, spread as the levels are in all states, to
+            which one row at most, or `pseudocount` if that is less, is added evenly.
         """
         n_successes, n_rows = self._totals(counts)
+        even = min(pseudocount, 1.0)
+        n_trials = self._trials * (n_rows.sum(axis=1, keepdims=True) + even)
+        overall = n_successes.sum(axis=1, keepdims=True) + 0.5 * even * self._trials
+        overall = overall / np.where(n_trials > 0.0, n_trials, 1.0)
         n_trials = self._trials * (n_rows + pseudocount)
-        half = 0.5 * pseudocount * self._trials
+        of_prior = pseudocount * self._trials * overall
         safe = np.where(n_trials > 0.0, n_trials, 1.0)
-        return np.where(n_trials > 0.0, np.minimum((n_successes + half) / safe, 1.0), 0.5)
+        return np.where(n_trials > 0.0, np.minimum((n_successes + of_prior) / safe, 1.0), 0.5)
 
     def log_odds(self, masses: np.ndarray) -> np.ndarray:
         """Those of a success (len(self), K), from the probabilities of all levels (m, K)."""

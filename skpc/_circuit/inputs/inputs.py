@@ -394,7 +394,7 @@ class Inputs(Sequence["InputDistribution | None"]):
         summary : list
             Sums of what `summarize` returns.
         pseudocount : float
-            Added to the counts of each distribution over categories in all, spread evenly.
+            Added to each state's counts of categories, spread as the column is in all states.
         """
         probs, unseen = self.tables.updated(self.probs, self.unseen, summary[0], pseudocount)
         distributions = {

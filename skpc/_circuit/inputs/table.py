@@ -18,6 +18,7 @@ from skpc._data.evidence import symbols_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, Scope
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
+_EVEN_PER_PSEUDOCOUNT = 100.0
 _ROUNDING = 1e-8  # of sums of probabilities; those of thousands of levels are off by 1e-11
 
 
@@ -118,17 +119,25 @@ class Tables:
             return probs, unseen
         counts = np.maximum(counts, 0.0)
         totals, spread = self._reduced(np.add, counts)
-        share = pseudocount / self.n_categories[occupied, None]
-        # A state that received no flow keeps its distribution.
-        has_flow = totals > 0.0
-        totals = np.where(has_flow, totals + pseudocount, 1.0)
-        new = np.maximum((counts + spread(share)) / spread(totals), WEIGHT_FLOOR)
+        overall = counts.sum(axis=1, keepdims=True)
+        total, _ = self._reduced(np.add, overall)
+        # One row at most is spread evenly, in all states together: what makes up for categories
+        # that rows did not show yet. The pseudocounts are spread as the column is in all states.
+        n_even = min(_EVEN_PER_PSEUDOCOUNT * pseudocount, 1.0)
+        safe = np.where(total > 0.0, total, 1.0)
+        even = n_even / self.n_categories[occupied, None]
+        of_rare = totals * (even / safe) + pseudocount * (even / (safe + n_even))
+        has_flow = totals > 0.0  # a state that received none keeps its distribution
+        totals = np.where(has_flow, totals * (1.0 + n_even / safe) + pseudocount, 1.0)
+        common = pseudocount * (overall / spread(safe + n_even))
+        new = (counts + common + spread(of_rare)) / spread(totals)
+        new = np.maximum(new, WEIGHT_FLOOR)
         if len(self.binomials):
             levels = self.binomials.rows
             new[levels] = self.binomials.masses(self.binomials.success(counts[levels], pseudocount))
         unseen = unseen.copy()
         unseen[occupied] = np.where(
-            has_flow, np.maximum(share / totals, WEIGHT_FLOOR), unseen[occupied]
+            has_flow, np.maximum(of_rare / totals, WEIGHT_FLOOR), unseen[occupied]
         )
         return np.where(spread(has_flow), new, probs), unseen
 
