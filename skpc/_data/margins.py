@@ -136,7 +136,7 @@ class Margin:
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Margin:
         """The margin that gave these arrays."""
-        kinds = {"float": float, "int": int, "np.ndarray": np.asarray}
+        kinds: dict[str, Any] = {"float": float, "int": int, "np.ndarray": np.asarray}
         return cls(**{f.name: kinds[str(f.type)](arrays[f.name]) for f in fields(cls)})
 
     def _units(self, values: np.ndarray) -> np.ndarray:

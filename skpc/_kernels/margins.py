@@ -156,8 +156,8 @@ def add_kernels(points, places, weights, widths, shares, bound, out):
 @njit(cache=True, nogil=True)
 def _add_reflected(out, p, mass, width, centre, bound, point, below):
     """Add a reflected kernel, and the distribution function of both from the bound on."""
-    below_bound, above_bound, _ = _logistic((bound - (2.0 * bound - centre)) / width)
-    reflected_below, reflected_above, density = _logistic((point - centre) / width)
+    below_bound, _, _ = _logistic((bound - (2.0 * bound - centre)) / width)
+    _, reflected_above, density = _logistic((point - centre) / width)
     out[0, p] += mass * max(below - below_bound, 0.0)
     out[0, p] += mass * max(below_bound - reflected_above, 0.0)
     out[1, p] += mass * reflected_above

@@ -5,16 +5,24 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri_exp
+from scipy.special import ndtr, ndtri_exp
 
 from skpc._kernels import margins as kernels
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
-_FIXED = 0.3, 0.6, 1.2
-_ADAPTED = ((0.5, 0.25), (0.5, 0.5), (0.5, 1.0), (1.0, 0.125), (1.0, 0.25), (1.0, 0.5))
+_COMPONENTS = (
+    *((0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
+    *((0.5, 0.125), (0.5, 0.25), (0.5, 0.5), (0.5, 1.0)),
+    *((1.0, 0.06), (1.0, 0.125), (1.0, 0.25), (1.0, 0.5)),
+)
+_PRIOR = 0.1, 0.5, 0.25
 _N_ITERATIONS = 100
-_MOST_KNOTS = 240
+_FIRST_KNOTS = 100
+_MOST_KNOTS = 500
+_N_ROUNDS = 12
+_LEAST_ERROR = 0.02
+_LEAST_LOSS = 3e-5
 _LEAST_PART = 0.01
 
 
@@ -29,6 +37,8 @@ class Sample(NamedTuple):
         There is nothing below; minus infinity if there may be.
     resolution : float
         Half the width of a cell of the column; 0 if it is continuous.
+    is_compressed : bool
+        Whether values stand for many each.
     """
 
     places: np.ndarray
@@ -37,6 +47,7 @@ class Sample(NamedTuple):
     weights: np.ndarray
     bound: float
     resolution: float
+    is_compressed: bool = False
 
     def compressed(self, n_values: int) -> Sample:
         """The same in so many values at most, each the mean of many neighbours."""
@@ -52,15 +63,24 @@ class Sample(NamedTuple):
         bounds = 0.5 * (self.upper[starts[1:] - 1] + self.lower[starts[1:]])
         lower = np.append(self.lower[0], bounds)
         upper = np.append(bounds, self.upper[-1])
-        return Sample(places, lower, upper, weights, self.bound, self.resolution)
+        return Sample(places, lower, upper, weights, self.bound, self.resolution, True)
 
 
 class Smooth(NamedTuple):
-    """A smooth distribution: knots in units (k,), their normal scores, and the slopes there."""
+    """A smooth distribution, and how much of all the values themselves should keep.
+
+    Attributes
+    ----------
+    knots, scores, slopes : (k,)
+        Knots in units, their normal scores, and the slopes there.
+    own_share : float
+        Of what gives each value of a lattice its share of the rows, and nothing to others.
+    """
 
     knots: np.ndarray
     scores: np.ndarray
     slopes: np.ndarray
+    own_share: float
 
 
 class Scale(NamedTuple):
@@ -104,17 +124,29 @@ class Estimate(NamedTuple):
 def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smooth:
     """Learn a smooth distribution; `edges` (k,), if given, are its knots but for the tails."""
     estimates = [_estimate(sample, scale) for scale in _scales(sample)]
-    parts = np.concatenate([_left_out(sample, estimate) for estimate in estimates])
-    n_each = len(parts) // len(estimates)
-    prior = np.full(n_each, 0.1)
-    prior[-2:] = 0.5, 0.25
-    prior = np.tile(prior, len(estimates))
-    shares = prior / prior.sum()
-    kernels.stack(parts, sample.weights, prior, _N_ITERATIONS, shares)
-    shares[shares < _LEAST_PART] = 0.0
+    parts = [_left_out(sample, estimate) for estimate in estimates]
+    n_each = len(parts[0])
+    prior = np.full(n_each, _PRIOR[0])
+    prior[-2:] = _PRIOR[1:]
+    prior = np.append(np.tile(prior, len(parts)), 0.0)
+    shares = prior + prior.mean()
+    if sample.resolution and not sample.is_compressed:
+        total = sample.weights.sum()
+        removed = np.minimum(sample.weights, 1.0)
+        rest = np.maximum(total - removed, 1e-300)
+        own = ((sample.weights - removed) / rest)[None]
+    else:
+        own = np.zeros((1, len(sample.places)))
+        shares[-1] = 0.0
     shares /= shares.sum()
-    mixture = Mixture(sample, estimates, shares.reshape(len(estimates), n_each), leak)
-    return mixture.tabulate(edges)
+    kernels.stack(np.concatenate([*parts, own]), sample.weights, prior, _N_ITERATIONS, shares)
+    own_share = float(shares[-1])
+    shares = np.where(shares < _LEAST_PART, 0.0, shares)[:-1]
+    if not shares.any():
+        shares = prior[:-1].copy()
+    shares /= shares.sum()
+    mixture = Mixture(sample, estimates, shares.reshape(len(parts), n_each), leak)
+    return mixture.tabulate(edges)._replace(own_share=own_share)
 
 
 def _scales(sample: Sample) -> list[Scale]:
@@ -148,13 +180,11 @@ def _estimate(sample: Sample, scale: Scale) -> Estimate:
     base = robust * max(total, 1.0) ** -0.2
     spacing = _spacing(places, weights, resolution)
     typical = np.exp((weights * np.log(spacing)).sum() / total)
-    least = np.maximum(resolution, 0.5 * (scale.of(sample.upper) - scale.of(sample.lower)) * 0.5)
-    widths = [np.full(len(places), 0.55 * c * base) for c in _FIXED]
-    for power, c in _ADAPTED:
-        own = base if power < 1.0 else 0.0
-        h = 2.0 * c * base * (spacing / typical) ** power if own else c * spacing
-        widths.append(0.55 * h)
-    widths = np.maximum(np.array(widths), 0.25 * least)
+    least = 0.25 * (scale.of(sample.upper) - scale.of(sample.lower))
+    powers, sizes = np.array(_COMPONENTS).T[:, :, None]
+    local = spacing / typical
+    widths = sizes * np.where(powers < 1.0, base * local**powers, spacing)
+    widths = 0.55 * np.maximum(widths, least)
     return Estimate(
         scale,
         places,
@@ -287,7 +317,7 @@ class Mixture(NamedTuple):
 
     def _first_knots(self) -> np.ndarray:
         places, bound = self.sample.places, self.sample.bound
-        n_knots = min(len(places), 60)
+        n_knots = min(len(places), _FIRST_KNOTS)
         chosen = np.unique(np.linspace(0, len(places) - 1, n_knots).round().astype(np.intp))
         knots = self._outer(places[chosen])
         if bound > -np.inf:
@@ -301,16 +331,28 @@ class Mixture(NamedTuple):
         self, knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """More knots where a spline through these is not near enough."""
-        for _ in range(5):
-            middle = 0.5 * (knots[1:] + knots[:-1])
-            if len(knots) + len(middle) > _MOST_KNOTS:
+        pieces = np.arange(len(knots) - 1)
+        for _ in range(_N_ROUNDS):
+            points, guesses = _between(knots, scores, slopes, pieces)
+            is_new = (points > knots[pieces]) & (points < knots[pieces + 1])
+            pieces, points, guesses = pieces[is_new], points[is_new], guesses[is_new]
+            if not len(points) or len(knots) >= _MOST_KNOTS:
                 break
-            more_scores, more_slopes = self.scores(middle)
-            knots = np.concatenate([knots, middle])
-            order = np.argsort(knots)
-            knots = knots[order]
-            scores = np.concatenate([scores, more_scores])[order]
-            slopes = np.concatenate([slopes, more_slopes])[order]
+            more_scores, more_slopes = self.scores(points)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                errors = np.abs(np.log(more_slopes / guesses))
+            mass = ndtr(scores[pieces + 1]) - ndtr(scores[pieces])
+            is_bad = (errors > _LEAST_ERROR) & (errors * mass > _LEAST_LOSS)
+            is_bad |= ~np.isfinite(errors)
+            if np.count_nonzero(is_bad) > _MOST_KNOTS - len(knots):
+                loss = np.where(np.isfinite(errors), errors, 1.0) * mass
+                is_bad &= loss >= np.sort(loss)[-(_MOST_KNOTS - len(knots))]
+            after = pieces[is_bad] + 1
+            knots = np.insert(knots, after, points[is_bad])
+            scores = np.insert(scores, after, more_scores[is_bad])
+            slopes = np.insert(slopes, after, more_slopes[is_bad])
+            first = pieces[is_bad] + np.arange(len(after))
+            pieces = np.sort(np.concatenate([first, first + 1]))
         return knots, scores, slopes
 
     def _finished(
@@ -335,4 +377,24 @@ class Mixture(NamedTuple):
         slopes[1:-1] = np.clip(slopes[1:-1], 1e-3 * least, 1e3 * most)
         slopes[0] = np.clip(slopes[0], 1e-3 * secants[0], 1e3 * secants[0])
         slopes[-1] = np.clip(slopes[-1], 1e-3 * secants[-1], 1e3 * secants[-1])
-        return Smooth(knots, scores, slopes)
+        return Smooth(knots, scores, slopes, 0.0)
+
+
+def _between(
+    knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray, pieces: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A place inside each of some pieces of a spline, and the slope there."""
+    width, height = np.diff(knots)[pieces], np.diff(scores)[pieces]
+    with np.errstate(all="ignore"):
+        start, end = slopes[pieces] * width / height, slopes[pieces + 1] * width / height
+        is_steep = np.maximum(start, end) > 30.0 * np.minimum(start, end)
+        # Half way up, where one end is much steeper than the other; else half way along.
+        rise = np.where(is_steep, 0.5, np.nan)
+        bend = rise * (start + end - 2.0)
+        a, b = 1.0 - start + bend, start - bend
+        part = 2.0 * rise / (b + np.sqrt(b * b + 4.0 * a * rise))
+        part = np.where(is_steep & (part > 0.0) & (part < 1.0), part, 0.5)
+        rest = 1.0 - part
+        slope = end * part**2 + 2.0 * part * rest + start * rest**2
+        slope *= height / width / (1.0 + (start + end - 2.0) * part * rest) ** 2
+    return knots[pieces] + part * width, slope
