@@ -141,11 +141,11 @@ def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smoot
     shares /= shares.sum()
     kernels.stack(np.concatenate([*parts, own]), sample.weights, prior, _N_ITERATIONS, shares)
     own_share = float(shares[-1])
-    shares = np.where(shares < _LEAST_PART, 0.0, shares)[:-1]
-    if not shares.any():
-        shares = prior[:-1].copy()
-    shares /= shares.sum()
-    mixture = Mixture(sample, estimates, shares.reshape(len(parts), n_each), leak)
+    shares = shares[:-1] if own_share < 1.0 else prior[:-1].copy()
+    shares = (shares / shares.sum()).reshape(len(parts), n_each)
+    kernel_shares = shares[:, :-2]
+    kernel_shares[kernel_shares < _LEAST_PART] = 0.0
+    mixture = Mixture(sample, estimates, shares / shares.sum(), leak)
     return mixture.tabulate(edges)._replace(own_share=own_share)
 
 

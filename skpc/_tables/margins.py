@@ -25,6 +25,7 @@ _LEVELS_PER_ROW = 20
 _TIES = 0.05
 _LEAST_LEVELS = 4
 _LEAST_OWN = 0.01
+_LEAST_REST = 3
 _MOST_DIGITS = 9
 
 
@@ -127,23 +128,19 @@ def _learn_levels(
     """The margin of a column on a lattice."""
     n_levels = (values[-1] - values[0]) / lattice.step + 1.0
     has_all = n_levels <= _MOST_LEVELS
-    is_many = len(values) > _MOST_VALUES
-    is_atom = np.zeros(len(values), bool)
-    if is_many and not has_all:
-        is_atom = _heaped(values / lattice.step, weights, total)
+    is_atom = _heaped(values / lattice.step, weights, total)
+    if np.count_nonzero(~is_atom) < _LEAST_REST:
+        is_atom[:] = False
     origin, unit = _scale(values, weights, is_atom)
     levels = np.rint((values - origin) / lattice.step)
     ratio = lattice.step / unit
     bound = (np.rint(-origin / lattice.step) - 0.5) * ratio if values[0] >= 0.0 else -np.inf
-    keep = ~is_atom if (~is_atom).any() else np.ones(len(values), bool)
-    places, half = levels[keep] * ratio, 0.5 * ratio
-    sample = Sample(places, places - half, places + half, weights[keep], bound, half)
+    places, half = levels[~is_atom] * ratio, 0.5 * ratio
+    sample = Sample(places, places - half, places + half, weights[~is_atom], bound, half)
     edges = (np.arange(levels[0], levels[-1] + 2.0) - 0.5) * ratio if has_all else None
     smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), edges)
-    if is_many and not has_all:
-        own = np.where(is_atom, weights, 0.0) / total
-    else:
-        own = weights / total * (smooth.own_share if smooth.own_share > _LEAST_OWN else 0.0)
+    own_share = smooth.own_share if smooth.own_share > _LEAST_OWN else 0.0
+    own = np.where(is_atom, weights, weights * own_share) / total
     return _margin(smooth, values, own, total, (origin, unit), lattice)
 
 
