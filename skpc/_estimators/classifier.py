@@ -243,7 +243,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
                 shared["regions"] = learn_structure(
                     rows,
                     template._structure(columns),
-                    template.n_latents,
+                    template._most_latents(),
                     template._solver().m_step.pseudocount,
                     check_random_state(drawn_seed(seeds) if seed is None else seed),
                 )

@@ -312,7 +312,7 @@ class SharpPCDensity(
     __module__ = "skpc"  # where it is found, and by which files of models name it
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_latents": [Interval(Integral, 1, None, closed="left")],
+        "n_latents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "mu": [Interval(Real, 0, None, closed="left"), None],
         "regularizer": [StrOptions({"global", "gated"})],
         "multiplier": [StrOptions({"unit", "exact"})],
@@ -343,7 +343,7 @@ class SharpPCDensity(
 
     def __init__(
         self,
-        n_latents: int = 32,
+        n_latents: int | str = "auto",
         *,
         mu: float | None = None,
         regularizer: str = "global",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from sklearn.utils import check_random_state
 from skpc._checks import shown
 from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.reports import reporter, warn_of_end
-from skpc._estimators.settings import OF_THE_START, held_out_share, same_setting
+from skpc._estimators.settings import OF_THE_START, held_out_share, is_share, same_setting
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.validation import check_weights, named, validate_table
@@ -20,13 +21,15 @@ from skpc._tables.validation import check_weights, named, validate_table
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
-    from skpc._learning.fit import EarlyStopping
+    from skpc._learning.stopping import EarlyStopping
     from skpc._learning.initialisation import ColumnMoments
     from skpc._learning.progress import FitResult
     from skpc._learning.solver import Solver
     from skpc._learning.structure import Regions, Structure
 
 _LEAST_ROWS_TO_SPLIT = 10
+_FEW_ROWS = 1000  # by weight: cross-validated where capacity is chosen
+_N_FOLDS = 5
 _MAX_BYTES = 2**34  # what the tables of a column's categories may take
 _PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages
 _MANY_CATEGORIES = 1_000
@@ -99,7 +102,9 @@ class LearningMixin:
         self.validation_log_likelihoods_ = result.validation_log_likelihoods
         self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
         self.best_iteration_ = result.best_iteration
-        self._split_seed = None if stopping is None else stopping.seed
+        self.fit_report_ = result.report
+        is_stopped = stopping is not None and stopping.ends_learning
+        self._split_seed = stopping.seed if is_stopped else None
         self._columns = columns
 
     def _continues(self) -> bool:
@@ -117,7 +122,7 @@ class LearningMixin:
                     f"{name}={shown(value)} cannot act: the fit goes on from the circuit of the "
                     f"last one, which was learnt with {name}={shown(former)}. {remedy}"
                 )
-        if self.circuit_.n_latents != self.n_latents:
+        if self.n_latents not in ("auto", self.circuit_.n_latents):
             raise ValueError(
                 f"n_latents={self.n_latents} differs from the {self.circuit_.n_latents} of the "
                 f"fitted circuit. {remedy}"
@@ -146,11 +151,13 @@ class LearningMixin:
                 "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
             )
         is_auto = self.early_stopping == "auto"
-        is_useful = self.n_latents > 1 and not self.warm_start
-        is_useful = is_useful and rows.total_weight >= _LEAST_ROWS_TO_SPLIT
-        if X_val is None and not (is_useful if is_auto else self.early_stopping):
+        chooses = self._chooses_size()
+        is_possible = rows.total_weight >= _LEAST_ROWS_TO_SPLIT
+        is_useful = (chooses or self.n_latents != 1) and not self.warm_start and is_possible
+        ends_learning = X_val is not None or (is_useful if is_auto else self.early_stopping)
+        if not ends_learning and not (chooses and is_possible):
             return None
-        from skpc._learning.fit import EarlyStopping
+        from skpc._learning.stopping import EarlyStopping
 
         held_out = None
         if X_val is not None:
@@ -168,14 +175,30 @@ class LearningMixin:
             seed = self._split_seed if self._continues() else None
             if seed is None:
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
+        refit = not (self.warm_start and ends_learning)
+        is_few = rows.total_weight < _FEW_ROWS and not is_share(self.early_stopping)
         return EarlyStopping(
             held_out,
             held_out_share(self.early_stopping),
             seed,
             self.n_iter_no_change,
-            refit=not self.warm_start,
-            is_optional=is_auto,
+            refit=refit,
+            is_optional=is_auto or not ends_learning,
+            n_folds=_N_FOLDS if chooses and is_few and refit and held_out is None else 1,
+            ends_learning=bool(ends_learning),
         )
+
+    def _chooses_size(self) -> bool:
+        """Whether fit is to find out how many states there should be."""
+        return self.n_latents == "auto" and not self._continues()
+
+    def _most_latents(self) -> int:
+        """How many states there may be, to say what that costs."""
+        from skpc._learning.capacity import LARGEST
+
+        if self._continues():
+            return self.circuit_.n_latents
+        return LARGEST if self.n_latents == "auto" else self.n_latents
 
     def _learn_circuit(
         self,
@@ -189,11 +212,12 @@ class LearningMixin:
         share_scales: bool = False,
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
+        from skpc._learning.capacity import choose_circuit
         from skpc._learning.fit import learn_circuit
         from skpc._learning.initialisation import Start
 
         start = Start(
-            self.n_latents,
+            self._most_latents(),
             self.init,
             self.n_init,
             self._priors()[1],
@@ -203,6 +227,12 @@ class LearningMixin:
         )
         structure = self._structure(columns, regions)
         with self._threads_for(len(rows) * len(columns.columns)):
+            if self._chooses_size() and stopping is not None:
+                return choose_circuit(
+                    rows, structure, start, self._solver(), stopping, random_state
+                )
+            if self._chooses_size():  # nothing can tell
+                structure, start = structure.without_dependence(), replace(start, n_latents=1)
             return learn_circuit(rows, structure, start, self._solver(), stopping, random_state)
 
     def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
@@ -217,7 +247,7 @@ class LearningMixin:
         """Let kernels use `n_jobs` threads for work on so many cells of a table."""
         from skpc._threads import table_work, use_threads
 
-        return use_threads(self.n_jobs, table_work(n_cells, self.n_latents))
+        return use_threads(self.n_jobs, table_work(n_cells, self._most_latents()))
 
     def _refuse_cost(self, columns: Columns, weights: np.ndarray) -> None:
         """Raise ValueError, before anything is allocated, if categories need too much memory."""
@@ -226,7 +256,9 @@ class LearningMixin:
         n_categories = np.array([bins_of(column.categories) for column in columns.columns])
         widest = int(n_categories.argmax())
         costs = {
-            "their parameters": _PARAMETER_TABLES * 8 * int(n_categories.sum()) * self.n_latents
+            "their parameters": (
+                _PARAMETER_TABLES * 8 * int(n_categories.sum()) * self._most_latents()
+            )
         }
         remedy = "Drop the column if it only names rows, merge rare labels, or lower n_latents"
         needs_pairs = self._structure(columns).needs_pairs and not self._continues()

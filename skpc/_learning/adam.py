@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from skpc._circuit.circuit import Circuit
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._learning.minibatches import Batches
-from skpc._learning.progress import FitResult, Progress
+from skpc._learning.progress import FitResult, Progress, Update
 from skpc._passes.blocks import Block
 from skpc._passes.counts import ExpectedCounts, add_up
 from skpc._passes.tangents import Linearisation
@@ -42,6 +43,22 @@ def fit_adam(
     ----------
     D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
+    updates = adam_updates(
+        circuit, batches, mu, pseudocount, step_size, max_iter, random_state
+    )
+    return replace(progress.follow(updates, max_iter), is_stepwise=True, has_schedule=True)
+
+
+def adam_updates(
+    circuit: Circuit,
+    batches: Batches,
+    mu: float,
+    pseudocount: float,
+    step_size: float,
+    max_iter: int,
+    random_state: np.random.RandomState,
+) -> Iterator[Update]:
+    """Update `circuit` epoch by epoch, `max_iter` times, as `fit_adam` says."""
     total_weight = float(batches.weights.sum())
     # A step does not depend on the unit of what is descended on, and gradients are squared.
     unit = 1.0
@@ -73,9 +90,7 @@ def fit_adam(
             parameters = free_parameters(circuit)  # no further than where the floors are
         inputs = circuit.inputs.with_unseen(seen, pseudocount)
         circuit = circuit.replaced(inputs=inputs)
-        if progress.update(circuit, log_likelihood / total_weight):
-            break
-    return replace(progress.result(), is_stepwise=True, has_schedule=True)
+        yield circuit, log_likelihood / total_weight
 
 
 def annealed(progress: float) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -11,7 +13,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
-from skpc._learning.progress import FitResult, Progress
+from skpc._learning.progress import FitResult, Progress, Update
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
 from skpc._passes.messages import Messages
@@ -85,13 +87,16 @@ def fit_em(
     circuit: Circuit, progress: Progress, e_step: EStep, m_step: MStep, max_iter: int
 ) -> FitResult:
     """Update `circuit` by EM until progress says stop, `max_iter` times at most."""
+    return progress.follow(em_updates(circuit, e_step, m_step), max_iter)
+
+
+def em_updates(circuit: Circuit, e_step: EStep, m_step: MStep) -> Iterator[Update]:
+    """Update `circuit` by EM, without end."""
     total_weight = float(e_step.weights.sum())
-    for _ in range(max_iter):
+    while True:
         counts = e_step(circuit)
         circuit = m_step(circuit, counts)
-        if progress.update(circuit, counts.log_likelihood / total_weight):
-            break
-    return progress.result()
+        yield circuit, counts.log_likelihood / total_weight
 
 
 def fit_stepwise_em(
@@ -114,17 +119,27 @@ def fit_stepwise_em(
     O. Cappe and E. Moulines, "On-line expectation-maximization algorithm for latent data
     models", Journal of the Royal Statistical Society B, 2009.
     """
+    updates = stepwise_updates(circuit, batches, m_step, step_size, random_state)
+    return replace(progress.follow(updates, max_iter), is_stepwise=True)
+
+
+def stepwise_updates(
+    circuit: Circuit,
+    batches: Batches,
+    m_step: MStep,
+    step_size: float,
+    random_state: np.random.RandomState,
+) -> Iterator[Update]:
+    """Update `circuit` epoch by epoch, as `fit_stepwise_em` says, without end."""
     total_weight = float(batches.weights.sum())
     learner = StepwiseEM(batches, m_step)
-    for epoch in range(max_iter):
+    for epoch in count():
         step = step_size * falling(epoch)
         log_likelihood = 0.0
         for batch in random_state.permutation(len(batches)):
             circuit, of_batch = learner.update(circuit, batch, step)
             log_likelihood += of_batch
-        if progress.update(circuit, log_likelihood / total_weight):
-            break
-    return replace(progress.result(), is_stepwise=True)
+        yield circuit, log_likelihood / total_weight
 
 
 def falling(epoch: int) -> float:

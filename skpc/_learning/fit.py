@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
-from skpc._learning.held_out import held_out_weights
 from skpc._learning.initialisation import Start, draw_starts, learn_trees, with_moments
 from skpc._learning.progress import FitResult, Progress
+from skpc._learning.report import report_of
 from skpc._learning.solver import Solver
+from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 from skpc._passes.likelihood import MeanLogLikelihood
-
-
-@dataclass(frozen=True)
-class EarlyStopping:
-    """Which rows learning is validated on, and what follows from it.
-
-    Attributes
-    ----------
-    rows : Rows or None
-        Distinct; None holds some out of those to learn from.
-    fraction : float
-        Share of the rows to hold out.
-    seed : int or None
-        Of that draw; None if `rows` are given.
-    n_iter_no_change : int
-        See `skpc._learning.progress.Progress`.
-    refit : bool
-        Whether to learn again, from all rows, with as many updates as were best, if rows
-        were held out.
-    is_optional : bool
-        Whether to do without where no rows can be held out, rather than to raise.
-    """
-
-    rows: Rows | None
-    fraction: float
-    seed: int | None
-    n_iter_no_change: int
-    refit: bool
-    is_optional: bool = False
-
-    def divide(self, rows: Rows) -> tuple[Rows, Rows | None]:
-        """Rows to learn from and rows to validate on; None if none can be held out.
-
-        A continuous column keeps its values in training if all of them were drawn.
-        """
-        if self.rows is not None:
-            return rows, self.rows
-        assert self.seed is not None
-        try:
-            held_out = held_out_weights(rows.weights, self.fraction, self.seed)
-            for region, vectors in enumerate(rows.evidence.values):
-                if vectors is not None:
-                    seen = ~np.isnan(rows.evidence.column(region))
-                    if not (held_out[seen] < rows.weights[seen]).any():
-                        held_out[seen] = 0.0
-            if not held_out.any():
-                raise ValueError(
-                    f"early_stopping found no row to hold out, as {self.fraction} of them: a "
-                    "continuous column has values in these rows alone. Drop the column, pass "
-                    "rows to validate on as X_val, or set early_stopping=False."
-                )
-        except ValueError:
-            if self.is_optional:
-                return rows, None
-            raise
-        return rows.split(held_out)
 
 
 def learn_circuit(
@@ -95,6 +41,7 @@ def learn_circuit(
         None goes by the training log-likelihood.
     random_state : RandomState
     """
+    began = time.perf_counter()
     training, held_out = (rows, None) if stopping is None else stopping.divide(rows)
     trees = []
     if start.circuit is None:
@@ -115,22 +62,26 @@ def learn_circuit(
             with_moments(circuit, start, is_missing)
             for circuit in draw_starts(trees, start, candidate, random_state)
         ]  # fmt: skip
-        result, best = _learn_parameters(
+        result, best = learn_parameters(
             starts, candidate, grouped, validation, stopping, random_state
         )
+        now = time.perf_counter()
+        result = replace(result, seconds=now - began)
+        began = now
         found.append((result, best, candidate, random_state.get_state()))
     result, best, solver, after = max(found, key=lambda one: one[0].score)
+    result = replace(result, report=report_of([one[0] for one in found], result))
     random_state.set_state(after)
     is_split = held_out is not None and stopping is not None and stopping.rows is None
     if not is_split or stopping is None or not stopping.refit:
         return result
     solver = replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0)
     grouped = rows.grouped(features)
-    refitted, _ = _learn_parameters([best], solver, grouped, None, None, random_state)
+    refitted, _ = learn_parameters([best], solver, grouped, None, None, random_state)
     return replace(result, circuit=refitted.circuit, log_likelihoods=refitted.log_likelihoods)
 
 
-def _learn_parameters(
+def learn_parameters(
     starts: Sequence[Circuit],
     solver: Solver,
     rows: Rows,

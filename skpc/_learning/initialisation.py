@@ -16,7 +16,7 @@ from skpc._learning.clusters import soft_clusters
 from skpc._learning.em import fit_em
 from skpc._learning.progress import Progress
 from skpc._learning.solver import Solver
-from skpc._learning.structure import Structure, learn_structure
+from skpc._learning.structure import Structure, learn_structure, pair_information
 
 _COMMON_ROWS = 100.0
 _OWN_ITERATIONS = 10
@@ -110,23 +110,71 @@ def learn_trees(
         Of training: its pseudocount and its bound on memory.
     random_state : RandomState
     """
-    pseudocount = solver.m_step.pseudocount
-    clusters = rows.weights[None]
-    of_trees = clusters
-    if structure.n_clusters > 1:
-        clusters = rows.weights * soft_clusters(
-            rows, structure.n_clusters, random_state, pseudocount=pseudocount,
-            shrinkage=start.shrinkage, max_bytes=solver.max_bytes,
-        )  # fmt: skip
-        clusters = np.maximum(clusters, _LEAST_SHARE * rows.weights)
-        of_trees = clusters + _COMMON_ROWS / rows.weights.sum() * rows.weights
-    trees = []
-    for of_tree, cluster in zip(of_trees, clusters, strict=True):
+    return TreeLearner(rows, structure, start, solver, random_state)(start.n_latents, random_state)
+
+
+class TreeLearner:
+    """What `learn_trees` does, for several numbers of states: what does not depend on it, once.
+
+    Parameters are those of `learn_trees`; the `n_latents` of `start` is not used.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        structure: Structure,
+        start: Start,
+        solver: Solver,
+        random_state: np.random.RandomState,
+    ) -> None:
+        pseudocount = solver.m_step.pseudocount
+        clusters = rows.weights[None]
+        of_trees = clusters
+        if structure.n_clusters > 1:
+            clusters = rows.weights * soft_clusters(
+                rows, structure.n_clusters, random_state, pseudocount=pseudocount,
+                shrinkage=start.shrinkage, max_bytes=solver.max_bytes,
+            )  # fmt: skip
+            clusters = np.maximum(clusters, _LEAST_SHARE * rows.weights)
+            of_trees = clusters + _COMMON_ROWS / rows.weights.sum() * rows.weights
+        self._structure = structure
+        self._pseudocount = pseudocount
+        self._rows = [rows.weighted_as(of_tree) for of_tree in of_trees]
+        self._clusters = clusters
+        self._information: dict[int, np.ndarray] = {}
+        self._known: dict[tuple[tuple[int, ...], ...], list[Tree]] = {}
+
+    def __call__(self, n_latents: int, random_state: np.random.RandomState) -> list[Tree]:
+        """The trees for so many states: the same lists where groups of columns are the same."""
+        structure = self._structure
+        of_trees = [structure.found_groups(rows, n_latents) for rows in self._rows]
+        key = tuple(tuple(group) for groups in of_trees for group in (*groups, ()))
+        if key not in self._known:
+            self._known[key] = [
+                self._learn(tree, groups, n_latents, random_state)
+                for tree, groups in enumerate(of_trees)
+            ]
+        return self._known[key]
+
+    def _learn(
+        self,
+        tree: int,
+        groups: Sequence[Sequence[int]],
+        n_latents: int,
+        random_state: np.random.RandomState,
+    ) -> Tree:
+        rows = self._rows[tree]
+        structure = replace(self._structure, groups=groups)
+
+        def information() -> np.ndarray:
+            if tree not in self._information:
+                self._information[tree] = pair_information(rows, self._pseudocount)
+            return self._information[tree]
+
         features, parents = learn_structure(
-            rows.weighted_as(of_tree), structure, start.n_latents, pseudocount, random_state
+            rows, structure, n_latents, self._pseudocount, random_state, information
         )
-        trees.append(Tree(parents, rows.grouped(features).weighted_as(cluster)))
-    return trees
+        return Tree(parents, rows.grouped(features).weighted_as(self._clusters[tree]))
 
 
 def draw_starts(

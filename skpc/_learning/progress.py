@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
+
+Update = tuple[Any, float]
+"""A circuit (or those of several folds), and the mean training log-likelihood before it."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,10 @@ class FitResult:
         Whether steps fell towards the last update: then running out of them is no failure.
     mu : float
         Strength of the penalty.
+    seconds : float
+        How long it took.
+    report : dict or None
+        What was tried, as arrays by name with an entry for each: see `skpc._learning.report`.
     """
 
     circuit: Circuit
@@ -46,6 +55,8 @@ class FitResult:
     is_stepwise: bool = False
     has_schedule: bool = False
     mu: float = 0.0
+    seconds: float = 0.0
+    report: dict[str, np.ndarray] | None = None
 
     @property
     def stopped_run(self) -> np.ndarray:
@@ -73,6 +84,8 @@ class Progress:
     better than it was `n_iter_no_change` updates ago, and leaves the best circuit, the
     earliest of equals.
 
+    Several circuits that learn in step, from rows of their own, count as one.
+
     Parameters
     ----------
     circuit : Circuit
@@ -82,6 +95,8 @@ class Progress:
     validation : callable, optional
         The mean validation log-likelihood of a circuit.
     n_iter_no_change : int
+    keeps_start : bool
+        Whether the best circuit may be the one before any update.
     on_iteration : callable, optional
         Called after each update with its number, from 1, and the training and validation
         log-likelihoods (or None) before it.
@@ -94,17 +109,26 @@ class Progress:
         tol: float,
         validation: Callable[[Circuit], float] | None = None,
         n_iter_no_change: int = 10,
+        keeps_start: bool = True,
         on_iteration: Callable[[int, float, float | None], None] | None = None,
     ) -> None:
         self._circuit = circuit
         self._tol = tol
         self._validation = validation
         self._n_iter_no_change = n_iter_no_change
+        self._first = 0 if keeps_start else 1
         self._on_iteration = on_iteration
         self._converged = False
         self._log_likelihoods: list[float] = []
         self._scores = [] if validation is None else [validation(circuit)]
         self._best_iteration = 0
+
+    def follow(self, updates: Iterable[Update], max_iter: int) -> FitResult:
+        """Take note of updates until one should be the last, `max_iter` of them at most."""
+        for circuit, log_likelihood in islice(updates, max_iter):
+            if self.update(circuit, log_likelihood):
+                break
+        return self.result()
 
     def update(self, circuit: Circuit, log_likelihood: float) -> bool:
         """Take note of an update, and say whether it should be the last.
@@ -125,7 +149,7 @@ class Progress:
         else:
             before = self._scores[-1]
             self._scores.append(self._validation(circuit))
-            if self._scores[-1] > self._scores[self._best_iteration]:
+            if n_iter == self._first or self._scores[-1] > self._scores[self._best_iteration]:
                 self._circuit, self._best_iteration = circuit, n_iter
             if n_iter >= self._n_iter_no_change:
                 earlier = max(self._scores[: -self._n_iter_no_change])

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
-from skpc._learning.adam import fit_adam
-from skpc._learning.em import EStep, fit_em, fit_stepwise_em
+from skpc._learning.adam import adam_updates, fit_adam
+from skpc._learning.em import EStep, em_updates, fit_em, fit_stepwise_em, stepwise_updates
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
-from skpc._learning.progress import FitResult, Progress
+from skpc._learning.progress import FitResult, Progress, Update
 from skpc._passes.blocks import DEFAULT_MAX_BYTES
 
 _MANY_ROWS = 5000
@@ -126,10 +127,39 @@ class Solver:
         Call it on a solver that is `resolved`.
         """
         assert self.max_iter is not None
-        assert not isinstance(self.batch_size, str)
-        if self.kind == "em" and self.batch_size is None:
+        settings: dict[str, Any] = {"max_iter": self.max_iter}
+        if self.is_full:
             e_step = self.new_e_step(circuit, rows)
-            return partial(fit_em, e_step=e_step, m_step=self.m_step, max_iter=self.max_iter)
+            return partial(fit_em, e_step=e_step, m_step=self.m_step, **settings)
+        settings |= self._of_batches(circuit, rows, random_state)
+        return partial(fit_adam if self.kind == "adam" else fit_stepwise_em, **settings)
+
+    def updates(
+        self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
+    ) -> Iterator[Update]:
+        """The updates that lead from a circuit, one by one: see `bind`; they may have no end."""
+        if self.is_full:
+            return em_updates(circuit, self.new_e_step(circuit, rows), self.m_step)
+        settings = self._of_batches(circuit, rows, random_state)
+        if self.kind == "adam":
+            return adam_updates(circuit, max_iter=self.max_iter, **settings)
+        return stepwise_updates(circuit, **settings)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether an update is one of EM from all rows."""
+        return self.kind == "em" and self.batch_size is None
+
+    @property
+    def manner(self) -> dict[str, bool]:
+        """What results say of how they were reached: see `FitResult`."""
+        return {"is_stepwise": not self.is_full, "has_schedule": self.kind == "adam"}
+
+    def _of_batches(
+        self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
+    ) -> dict[str, Any]:
+        """What learning from mini-batches needs."""
+        assert not isinstance(self.batch_size, str)
         by_row = self.kind == "adam" and self.m_step.mu > 0
         batches = Batches(
             circuit,
@@ -141,24 +171,14 @@ class Solver:
             max_bytes=self.max_bytes,
             dtype=np.float64 if by_row else self.dtype,
         )
+        settings = {
+            "batches": batches,
+            "step_size": self.step_size,
+            "random_state": random_state,
+        }
         if self.kind == "adam":
-            return partial(
-                fit_adam,
-                batches=batches,
-                mu=self.m_step.mu,
-                pseudocount=self.m_step.pseudocount,
-                step_size=self.step_size,
-                max_iter=self.max_iter,
-                random_state=random_state,
-            )
-        return partial(
-            fit_stepwise_em,
-            batches=batches,
-            m_step=self.m_step,
-            step_size=self.step_size,
-            max_iter=self.max_iter,
-            random_state=random_state,
-        )
+            return {**settings, "mu": self.m_step.mu, "pseudocount": self.m_step.pseudocount}
+        return {**settings, "m_step": self.m_step}
 
 
 def _most_batches(weights: np.ndarray) -> float:

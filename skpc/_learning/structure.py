@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,17 @@ class Structure:
         is_learnt = isinstance(self.kind, str) and self.kind in ("chow-liu", "star")
         return self.regions is None and is_learnt
 
+    def found_groups(self, rows: Rows, n_latents: int) -> Sequence[Sequence[int]]:
+        """The groups of columns, found in these rows if none are given."""
+        if self.groups is not None:
+            return self.groups
+        is_free = isinstance(self.kind, str) and self.kind != "chain"
+        return correlated_groups(rows, n_latents) if is_free else []
+
+    def without_dependence(self) -> Structure:
+        """Columns one by one, but for groups that are given: for one state, independent."""
+        return Structure("chain" if isinstance(self.kind, str) else self.kind, self.groups or [])
+
 
 def learn_structure(
     rows: Rows,
@@ -86,6 +97,7 @@ def learn_structure(
     n_latents: int,
     pseudocount: float,
     random_state: np.random.RandomState,
+    information: Callable[[], np.ndarray] | None = None,
 ) -> Regions:
     """Regions, and the trees over them; where the root is free it makes for few patterns.
 
@@ -100,6 +112,8 @@ def learn_structure(
         See `pairwise_mutual_information`.
     random_state : RandomState
         Of random trees.
+    information : callable, optional
+        Gives `pair_information` of these rows, if somebody has it already.
 
     Returns
     -------
@@ -109,12 +123,11 @@ def learn_structure(
     if structure.regions is not None:
         return structure.regions
     kind, groups = structure.kind, structure.groups
-    evidence, weights = rows.evidence, rows.weights
-    n_columns = len(evidence.n_symbols)
+    n_columns = len(rows.scopes)
     if not isinstance(kind, str):
         return [np.array([j]) for j in range(n_columns)], given_parents(kind, n_columns)
     if groups is None:
-        groups = [] if kind == "chain" else correlated_groups(rows, n_latents)
+        groups = structure.found_groups(rows, n_latents)
     taken = {j for group in groups for j in group}
     singles = [[j] for j in range(n_columns) if j not in taken]
     features = [np.array(sorted(group)) for group in sorted([*singles, *map(sorted, groups)])]
@@ -123,21 +136,26 @@ def learn_structure(
     if kind == "chain" or len(features) == 1:  # one region makes no pair
         edges = np.stack([np.arange(len(features) - 1), np.arange(1, len(features))], axis=1)
     else:
-        columns, n_categories = discretized(evidence, weights)
-        information = pairwise_mutual_information(columns, n_categories, weights, pseudocount)
+        of_pairs = pair_information(rows, pseudocount) if information is None else information()
         if len(features) < n_columns:
             # A bound from below on the information between groups.
-            by_group = np.stack([information[group].max(axis=0) for group in features])
-            information = np.stack([by_group[:, group].max(axis=1) for group in features], axis=1)
-            np.fill_diagonal(information, 0.0)
+            by_group = np.stack([of_pairs[group].max(axis=0) for group in features])
+            of_pairs = np.stack([by_group[:, group].max(axis=1) for group in features], axis=1)
+            np.fill_diagonal(of_pairs, 0.0)
         if kind == "star":
-            parents = np.full(len(features), np.argmax(information.sum(axis=1)))
+            parents = np.full(len(features), np.argmax(of_pairs.sum(axis=1)))
             parents[parents[0]] = -1
             return features, parents
-        edges = maximum_spanning_tree(information)
+        edges = maximum_spanning_tree(of_pairs)
     grouped = rows.grouped(features).evidence
     root = best_root(edges, grouped.symbols, grouped.n_symbols)
     return features, rooted(edges, len(features), root)
+
+
+def pair_information(rows: Rows, pseudocount: float) -> np.ndarray:
+    """Mutual information of each pair of columns; see `pairwise_mutual_information`."""
+    columns, n_categories = discretized(rows.evidence, rows.weights)
+    return pairwise_mutual_information(columns, n_categories, rows.weights, pseudocount)
 
 
 def correlated_groups(rows: Rows, n_latents: int) -> list[list[int]]:

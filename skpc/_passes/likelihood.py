@@ -67,6 +67,7 @@ class MeanLogLikelihood:
         max_bytes: int = DEFAULT_MAX_BYTES,
     ) -> None:
         self._total_weight = float(weights.sum())
+        self._n_rows = len(weights)
         self._blocks = list(
             pattern_blocks(circuit, evidence, weights, Memory(max_bytes), upward_only=True)
         )
@@ -81,3 +82,12 @@ class MeanLogLikelihood:
             weights = patterns.weights[patterns.message_rows(patterns.roots[0])]
             total += float(np.sum(log_likelihoods * weights))
         return total / self._total_weight
+
+    def of_rows(self, circuit: Circuit) -> np.ndarray:
+        """The log-likelihood (n,) of each row under `circuit`."""
+        out = np.empty(self._n_rows)
+        for rows, evidence, patterns in self._blocks:
+            self._messages.upward(circuit, evidence, patterns)
+            log_likelihoods = self._messages.root_log_likelihoods(circuit, patterns)
+            out[rows] = log_likelihoods[patterns.root_codes]
+        return out

@@ -21,6 +21,7 @@ class Exponential(InputDistribution):
     rates: np.ndarray
 
     kind = "exponential"
+    state_axes = {"rates": 0}  # noqa: RUF012 - as short as can be
 
     @classmethod
     def random(cls, scope, values, weights, n_latents, random_state, *, shrinkage=0.0):

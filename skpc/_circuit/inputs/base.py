@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -43,6 +43,8 @@ class InputDistribution(ABC):
         Whether it is nothing but a table of probabilities of one column's categories.
     uses_uniforms, uses_normals : bool
         From which random numbers `sample_given` draws.
+    state_axes : dict
+        Along which axis the arrays that have one hold the latent states, by name; see `taken`.
     """
 
     kind: ClassVar[str]
@@ -50,6 +52,7 @@ class InputDistribution(ABC):
     is_table: ClassVar[bool] = False
     uses_uniforms: ClassVar[bool] = True
     uses_normals: ClassVar[bool] = False
+    state_axes: ClassVar[dict[str, int]] = {}
 
     @property
     @abstractmethod
@@ -216,6 +219,18 @@ class InputDistribution(ABC):
         if self.n_columns > 1:
             raise NotImplementedError
         return self
+
+    def taken(self, states: np.ndarray) -> Self:
+        """The distribution whose states are these (n,) of this one; one may be there repeatedly."""
+        if not self.state_axes:
+            raise NotImplementedError(
+                f"The kind {shown(self.kind)} of distribution does not say what its states are."
+            )
+        changes = {
+            name: np.take(getattr(self, name), states, axis)
+            for name, axis in self.state_axes.items()
+        }
+        return replace(self, **changes)  # type: ignore[type-var]
 
     def sample(self, states: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
         """Draw one row (n, m) for each of the states (n,)."""

@@ -167,6 +167,10 @@ class Composite(InputDistribution):
             return self.parts[entries[0]]
         return self._of(self.parts[entry] for entry in entries)
 
+    def taken(self, states: np.ndarray) -> Self:
+        """The distribution whose states are these (n,) of this one."""
+        return self._of(part.taken(states) for part in self.parts)
+
     def recentred(self, summary: np.ndarray, former: Self) -> np.ndarray:
         """What `summarize` would have found under this distribution, not under `former`."""
         pairs = zip(self._statistics(summary), former.parts, strict=True)

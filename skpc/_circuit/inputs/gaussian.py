@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Gaussian(InputDistribution):
     kind = GAUSSIAN
     uses_uniforms = False
     uses_normals = True
+    state_axes: ClassVar = {"means": 0, "covariances": 0}
 
     @property
     def n_latents(self) -> int:

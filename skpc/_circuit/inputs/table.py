@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -206,6 +206,7 @@ class Categorical(InputDistribution):
 
     kind = CATEGORICAL
     is_table = True
+    state_axes: ClassVar = {"probs": 1, "unseen": 0}
 
     def __post_init__(self) -> None:
         n_categories, n_latents = np.shape(self.probs)

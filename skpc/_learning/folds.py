@@ -1,0 +1,136 @@
+"""Learning several times in step, each time without some of the rows, which judge it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit
+from skpc._data.rows import Rows
+from skpc._learning.initialisation import Start, Tree, TreeLearner, draw_starts, with_moments
+from skpc._learning.progress import FitResult, Progress, Update
+from skpc._learning.solver import Solver
+from skpc._learning.stopping import EarlyStopping
+from skpc._learning.structure import Structure
+from skpc._passes.likelihood import MeanLogLikelihood
+
+
+class Forest(NamedTuple):
+    """The trees of a circuit, and the rows of a fold as its regions see them."""
+
+    trees: list[Tree]
+    rows: Rows
+    held_out: Rows | None
+
+
+class Fold:
+    """Rows to learn from, what has been learnt of their structure, and rows to judge by.
+
+    Parameters
+    ----------
+    training : Rows
+        Distinct, one region per column.
+    held_out : Rows or None
+    is_missing : (n_features,) or None
+        See `with_moments`.
+    seed : int
+        Of all that is drawn.
+    """
+
+    def __init__(
+        self, training: Rows, held_out: Rows | None, is_missing: np.ndarray | None, seed: int
+    ) -> None:
+        self.training, self.held_out = training, held_out
+        self._is_missing = is_missing
+        self._seed = seed
+        self._learners: dict[int, TreeLearner] = {}
+        self._forests: dict[int, Forest] = {}
+
+    def new_random_state(self) -> np.random.RandomState:
+        """The same each time."""
+        return np.random.RandomState(self._seed)
+
+    def forest(self, structure: Structure, start: Start, solver: Solver) -> Forest:
+        """Trees of this structure for as many states as `start` has; mind to pass the same ones."""
+        random_state = self.new_random_state()
+        key = id(structure)
+        if key not in self._learners:
+            self._learners[key] = TreeLearner(
+                self.training, structure, start, solver, random_state
+            )
+        trees = self._learners[key](start.n_latents, random_state)
+        if id(trees) not in self._forests:
+            features = [columns for tree in trees for columns in tree.rows.features]
+            rows = trees[0].rows if len(trees) == 1 else self.training.grouped(features)
+            held_out = None if self.held_out is None else self.held_out.grouped(features)
+            self._forests[id(trees)] = Forest(trees, rows, held_out)
+        return self._forests[id(trees)]
+
+    def starts(self, forest: Forest, start: Start, solver: Solver) -> list[Circuit]:
+        """Circuits of these trees to start from."""
+        circuits = draw_starts(forest.trees, start, solver, self.new_random_state())
+        return [with_moments(circuit, start, self._is_missing) for circuit in circuits]
+
+
+class Judge:
+    """The rows that folds hold out, all together, as judges of a circuit of each fold."""
+
+    def __init__(
+        self, circuits: Sequence[Circuit], held_out: Sequence[Rows], max_bytes: int
+    ) -> None:
+        self._of_folds = [
+            MeanLogLikelihood(circuit, rows.evidence, rows.weights, max_bytes=max_bytes)
+            for circuit, rows in zip(circuits, held_out, strict=True)
+        ]
+        self._weights = np.array([rows.total_weight for rows in held_out])
+
+    def __call__(self, circuits: Sequence[Circuit]) -> float:
+        """Mean log-likelihood of all rows."""
+        pairs = zip(self._of_folds, circuits, strict=True)
+        means = np.array([mean(circuit) for mean, circuit in pairs])
+        return float(self._weights @ means / self._weights.sum())
+
+    def of_rows(self, circuits: Sequence[Circuit]) -> np.ndarray:
+        """Log-likelihood of each row, fold after fold."""
+        pairs = zip(self._of_folds, circuits, strict=True)
+        return np.concatenate([mean.of_rows(circuit) for mean, circuit in pairs])
+
+
+def learn_in_step(
+    starts: Sequence[Circuit],
+    rows: Sequence[Rows],
+    judge: Judge,
+    solver: Solver,
+    stopping: EarlyStopping,
+    random_states: Sequence[np.random.RandomState],
+) -> FitResult:
+    """Learn a circuit from the rows of each fold, all with as many iterations.
+
+    The result's `circuit` is a tuple of these circuits, and its log-likelihoods are means.
+    """
+    progress = Progress(
+        tuple(starts),  # type: ignore[arg-type]
+        tol=solver.tol,
+        validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
+        n_iter_no_change=stopping.n_iter_no_change,
+        keeps_start=False,
+        on_iteration=solver.on_iteration,
+    )
+    runs = [
+        solver.updates(circuit, of_fold, random_state)
+        for circuit, of_fold, random_state in zip(starts, rows, random_states, strict=True)
+    ]
+    weights = np.array([of_fold.total_weight for of_fold in rows])
+    assert solver.max_iter is not None
+    result = progress.follow(_in_step(runs, weights / weights.sum()), solver.max_iter)
+    return replace(result, mu=solver.m_step.mu, **solver.manner)
+
+
+def _in_step(runs: Sequence[Iterator[Update]], shares: np.ndarray) -> Iterator[Update]:
+    """One update of all runs at a time."""
+    for updates in zip(*runs, strict=True):
+        circuits, means = zip(*updates, strict=True)
+        yield circuits, float(shares @ np.array(means))

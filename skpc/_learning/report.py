@@ -1,0 +1,69 @@
+"""What was tried in a fit, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skpc._learning.progress import FitResult
+
+
+class Entry(NamedTuple):
+    """A circuit that was tried.
+
+    Attributes
+    ----------
+    candidate : str
+        What it is called.
+    n_latents, n_regions : int
+    mu : float
+    n_iter : int
+        How many iterations were best, or were done if no rows told.
+    validation_log_likelihood : float
+        After these; NaN if no rows told.
+    weight : float
+        Of it in the circuit that was kept.
+    seconds : float
+    """
+
+    candidate: str
+    n_latents: int
+    n_regions: int
+    mu: float
+    n_iter: int
+    validation_log_likelihood: float
+    weight: float
+    seconds: float
+
+
+def as_arrays(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
+    """An array for each field of the entries."""
+    columns: list[Any] = list(zip(*entries, strict=True))
+    return {name: np.array(column) for name, column in zip(Entry._fields, columns, strict=True)}
+
+
+def report_of(results: Sequence[FitResult], kept: FitResult) -> dict[str, np.ndarray]:
+    """The report of fits that differ in `mu` alone, of which one is kept."""
+    entries = []
+    for result in results:
+        circuit, n_iter = result.circuit, result.best_iteration
+        entries.append(
+            Entry(
+                name_of(circuit.n_latents),
+                circuit.n_latents,
+                circuit.n_regions,
+                result.mu,
+                len(result.log_likelihoods) if n_iter is None else n_iter,
+                np.nan if n_iter is None else result.score,
+                float(result is kept),
+                result.seconds,
+            )
+        )
+    return as_arrays(entries)
+
+
+def name_of(n_latents: int) -> str:
+    """What a circuit of so many states is called."""
+    return "1 state" if n_latents == 1 else f"{n_latents} states"
