@@ -184,7 +184,7 @@ def _estimate(sample: Sample, scale: Scale) -> Estimate:
     powers, sizes = np.array(_COMPONENTS).T[:, :, None]
     local = spacing / typical
     widths = sizes * np.where(powers < 1.0, base * local**powers, spacing)
-    widths = 0.55 * np.maximum(widths, least)
+    widths = 3.0 * np.maximum(widths, least)
     return Estimate(
         scale,
         places,
