@@ -12,11 +12,10 @@ from skpc._kernels import margins as kernels
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 
 _COMPONENTS = (
-    *((0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
-    *((0.5, 0.125), (0.5, 0.25), (0.5, 0.5), (0.5, 1.0)),
+    *((0.0, 0.01), (0.0, 0.02), (0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
     *((1.0, 0.06), (1.0, 0.125), (1.0, 0.25), (1.0, 0.5)),
 )
-_PRIOR = 0.1, 0.5, 0.25
+_PRIOR = 0.05, 0.3, 0.2
 _N_ITERATIONS = 100
 _FIRST_KNOTS = 100
 _MOST_KNOTS = 500
@@ -123,30 +122,37 @@ class Estimate(NamedTuple):
 
 def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smooth:
     """Learn a smooth distribution; `edges` (k,), if given, are its knots but for the tails."""
-    estimates = [_estimate(sample, scale) for scale in _scales(sample)]
-    parts = [_left_out(sample, estimate) for estimate in estimates]
-    n_each = len(parts[0])
-    prior = np.full(n_each, _PRIOR[0])
-    prior[-2:] = _PRIOR[1:]
-    prior = np.append(np.tile(prior, len(parts)), 0.0)
+    estimates = [_shapes(sample, scale) for scale in _scales(sample)]
+    shapes = [_shapes_left_out(sample, estimate) for estimate in estimates]
+    best = _better(shapes, sample.weights)
+    estimates[best] = estimates[best]._replace(widths=_widths(sample, estimates[best]))
+    kernel_parts = _kernels_left_out(sample, estimates[best])
+    parts = np.concatenate([kernel_parts, *shapes, _own(sample)])
+    n_kernels = len(kernel_parts)
+    prior = np.full(len(parts), _PRIOR[0])
+    prior[n_kernels:-1] = np.tile(_PRIOR[1:], len(shapes))
+    prior[-1] = 0.0
     shares = prior + prior.mean()
-    if sample.resolution and not sample.is_compressed:
-        total = sample.weights.sum()
-        removed = np.minimum(sample.weights, 1.0)
-        rest = np.maximum(total - removed, 1e-300)
-        own = ((sample.weights - removed) / rest)[None]
-    else:
-        own = np.zeros((1, len(sample.places)))
-        shares[-1] = 0.0
-    shares /= shares.sum()
-    kernels.stack(np.concatenate([*parts, own]), sample.weights, prior, _N_ITERATIONS, shares)
-    own_share = float(shares[-1])
-    shares = shares[:-1] if own_share < 1.0 else prior[:-1].copy()
-    shares = (shares / shares.sum()).reshape(len(parts), n_each)
-    kernel_shares = shares[:, :-2]
-    kernel_shares[kernel_shares < _LEAST_PART] = 0.0
-    mixture = Mixture(sample, estimates, shares / shares.sum(), leak)
-    return mixture.tabulate(edges)._replace(own_share=own_share)
+    kernels.stack(parts, sample.weights, prior, _N_ITERATIONS, shares)
+    kernel_shares, shape_shares = shares[:n_kernels], shares[n_kernels:-1].reshape(-1, 2)
+    kernel_shares[kernel_shares < _LEAST_PART * (1.0 - shares[-1])] = 0.0
+    rest = kernel_shares.sum() + shape_shares.sum()
+    mixture = Mixture(sample, estimates, best, kernel_shares / rest, shape_shares / rest, leak)
+    return mixture.tabulate(edges)._replace(own_share=float(shares[-1]))
+
+
+def _better(shapes: list[np.ndarray], weights: np.ndarray) -> int:
+    """On which scale two simple shapes together give most to values left out."""
+    scores = [float((weights * np.log(part.mean(axis=0) + 1e-300)).sum()) for part in shapes]
+    return int(np.argmax(scores))
+
+
+def _own(sample: Sample) -> np.ndarray:
+    """What their own share of the rows gives to values of a lattice (1, n), one row left out."""
+    if not sample.resolution or sample.is_compressed:
+        return np.zeros((1, len(sample.places)))
+    removed = np.minimum(sample.weights, 1.0)
+    return ((sample.weights - removed) / np.maximum(sample.weights.sum() - removed, 1e-300))[None]
 
 
 def _scales(sample: Sample) -> list[Scale]:
@@ -167,32 +173,38 @@ def _quantiles(places: np.ndarray, weights: np.ndarray, shares: list[float]) -> 
     return np.interp(shares, ranks, places)
 
 
-def _estimate(sample: Sample, scale: Scale) -> Estimate:
+def _shapes(sample: Sample, scale: Scale) -> Estimate:
+    """The two simple shapes on a scale, without kernels."""
     places, weights = scale.of(sample.places), sample.weights
     total = weights.sum()
-    resolution = sample.resolution * scale.slopes(sample.places)
     low, centre, high = _quantiles(places, weights, [0.25, 0.5, 0.75])
     mean = (weights * places).sum() / total
     deviation = np.sqrt((weights * (places - mean) ** 2).sum() / max(total - 1.0, 0.5 * total))
-    deviation = max(deviation, float(resolution.max()), 1e-9)
+    widest = (scale.of(sample.upper) - scale.of(sample.lower)).max()
+    deviation = max(deviation, 0.5 * float(widest), 1e-9)
     robust = (high - low) / 1.35
     robust = min(robust, deviation) if robust > 0.0 else deviation
-    base = robust * max(total, 1.0) ** -0.2
-    spacing = _spacing(places, weights, resolution)
-    typical = np.exp((weights * np.log(spacing)).sum() / total)
-    least = 0.25 * (scale.of(sample.upper) - scale.of(sample.lower))
-    powers, sizes = np.array(_COMPONENTS).T[:, :, None]
-    local = spacing / typical
-    widths = sizes * np.where(powers < 1.0, base * local**powers, spacing)
-    widths = 0.55 * np.maximum(widths, least)
     return Estimate(
         scale,
         places,
-        np.maximum(widths, 1e-9 * robust),
+        np.empty((0, len(places))),
         np.array([mean, centre]),
-        np.array([deviation, max(robust * 0.83, 1e-9)]),
+        np.array([deviation, 0.83 * robust]),
         -np.inf if scale.is_log else _bound(scale, sample),
     )
+
+
+def _widths(sample: Sample, estimate: Estimate) -> np.ndarray:
+    """Half the supports of kernels (n_kernels, n)."""
+    scale, places, weights = estimate.scale, estimate.places, sample.weights
+    total = weights.sum()
+    robust = estimate.spreads[1] / 0.83
+    cells = scale.of(sample.upper) - scale.of(sample.lower)
+    base = robust * max(total, 1.0) ** -0.2
+    spacing = _spacing(places, weights, 0.5 * cells)
+    powers, sizes = np.array(_COMPONENTS).T[:, :, None]
+    widths = sizes * np.where(powers == 0.0, base, spacing)
+    return 3.0 * np.maximum(widths, np.maximum(0.25 * cells, 1e-9 * robust))
 
 
 def _bound(scale: Scale, sample: Sample) -> float:
@@ -216,34 +228,51 @@ def _spacing(places: np.ndarray, weights: np.ndarray, resolution: np.ndarray) ->
     return np.maximum(width / covered * window, np.maximum(floor, 1e-300))
 
 
-def _left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
-    """What each component gives to each value (n_components, n) when it is left out."""
-    scale, places = estimate.scale, estimate.places
-    lower, upper = scale.of(sample.lower), scale.of(sample.upper)
-    is_point = sample.lower[0] == sample.upper[0]
-    removed = sample.weights if is_point else np.minimum(sample.weights, 1.0)
-    out = np.empty((len(estimate.widths) + 2, len(places)))
+def _removed(sample: Sample) -> np.ndarray:
+    """What of each value is left out: one row, or all of it where values are points."""
+    if sample.lower[0] == sample.upper[0]:
+        return sample.weights
+    return np.minimum(sample.weights, 1.0)
+
+
+def _kernels_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
+    """What each kernel estimate gives to each value (n_kernels, n) when it is left out."""
+    scale = estimate.scale
+    out = np.empty(estimate.widths.shape)
     kernels.leave_one_out(
-        places, lower, upper, sample.weights, removed, estimate.widths, estimate.bound, out[:-2]
+        estimate.places,
+        scale.of(sample.lower),
+        scale.of(sample.upper),
+        sample.weights,
+        _removed(sample),
+        estimate.widths,
+        estimate.bound,
+        out,
     )
-    total = sample.weights.sum()
+    return out * _densities_per_unit(sample, scale)
+
+
+def _densities_per_unit(sample: Sample, scale: Scale) -> np.ndarray | float:
+    return scale.slopes(sample.places) if sample.lower[0] == sample.upper[0] else 1.0
+
+
+def _shapes_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
+    """What each shape gives to each value (2, n) when it is left out."""
+    scale, places = estimate.scale, estimate.places
+    cells = places, scale.of(sample.lower), scale.of(sample.upper)
+    total, removed = sample.weights.sum(), _removed(sample)
     rest = np.maximum(total - removed, 1e-300)
     mean, deviation = estimate.centres[0], estimate.spreads[0]
+    squares = deviation**2 * (1.0 + max(total - 1.0, 0.5 * total))
+    squares = squares - removed * (1.0 + removed / rest) * (places - mean) ** 2
+    spreads = np.sqrt(np.maximum(squares, deviation**2) / np.maximum(rest, 1.0))
     means = mean - removed * (places - mean) / rest
-    squares = deviation**2 * max(total - 1.0, 0.5 * total)
-    squares = squares - removed * (places - mean) ** 2 - removed**2 * (places - mean) ** 2 / rest
-    variances = (np.maximum(squares, 0.0) + deviation**2) / np.maximum(rest, 1.0)
-    kernels.shape_out(
-        kernels.GAUSSIAN, places, lower, upper, means, np.sqrt(variances), estimate.bound, out[-2]
-    )
-    centres = np.full(len(places), estimate.centres[1])
+    out = np.empty((2, len(places)))
+    kernels.shape_out(kernels.GAUSSIAN, *cells, means, spreads, estimate.bound, out[0])
+    means = np.full(len(places), estimate.centres[1])
     spreads = np.full(len(places), estimate.spreads[1])
-    kernels.shape_out(
-        kernels.HEAVY, places, lower, upper, centres, spreads, estimate.bound, out[-1]
-    )
-    if is_point:
-        out *= scale.slopes(sample.places)
-    return out
+    kernels.shape_out(kernels.HEAVY, *cells, means, spreads, estimate.bound, out[1])
+    return out * _densities_per_unit(sample, scale)
 
 
 class Mixture(NamedTuple):
@@ -251,37 +280,26 @@ class Mixture(NamedTuple):
 
     sample: Sample
     estimates: list[Estimate]
-    shares: np.ndarray
+    best: int
+    kernel_shares: np.ndarray
+    shape_shares: np.ndarray
     leak: float
 
     def at(self, units: np.ndarray) -> np.ndarray:
         """Distribution functions, survival functions and densities (3, k) at units (k,)."""
         out = np.zeros((3, len(units)))
-        for estimate, shares in zip(self.estimates, self.shares, strict=True):
-            used = shares > 0.0
-            if not used.any():
-                continue
+        for i, estimate in enumerate(self.estimates):
             part = np.zeros((3, len(units)))
             points = estimate.scale.of(units)
-            kernels.add_kernels(
-                points,
-                estimate.places,
-                self.sample.weights,
-                estimate.widths[used[:-2]],
-                shares[:-2][used[:-2]],
-                estimate.bound,
-                part,
-            )
+            if i == self.best:
+                used = self.kernel_shares > 0.0
+                widths, shares = estimate.widths[used], self.kernel_shares[used]
+                places, weights = estimate.places, self.sample.weights
+                kernels.add_kernels(points, places, weights, widths, shares, estimate.bound, part)
             for shape in (kernels.GAUSSIAN, kernels.HEAVY):
-                kernels.add_shape(
-                    shape,
-                    points,
-                    estimate.centres[shape],
-                    estimate.spreads[shape],
-                    shares[len(shares) - 2 + shape],
-                    estimate.bound,
-                    part,
-                )
+                centre, spread = estimate.centres[shape], estimate.spreads[shape]
+                share = self.shape_shares[i, shape]
+                kernels.add_shape(shape, points, centre, spread, share, estimate.bound, part)
             part[2] *= estimate.scale.slopes(units)
             out += part
         return out
