@@ -1,0 +1,314 @@
+"""Margins: the distribution of one numeric column, and the normal scale that it defines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import log_ndtr, ndtri_exp
+
+TAIL = 3.0
+"""Beyond the outer knots the chance of more falls like the distance to the power of minus this."""
+
+_FARTHEST = 1e300  # units from the origin: what is farther counts as being there
+_LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+_WIDE = 0.05
+
+
+class Cells(NamedTuple):
+    """Where values (n,) are on the normal scale.
+
+    Attributes
+    ----------
+    lower, upper : (n,)
+        Bounds of the cell of a value that has a mass; both the normal score of a value that has
+        a density; minus and plus infinity where the value is missing.
+    log_scale : (n,)
+        What is added to a log density on the normal scale to get one of the column, in nats;
+        0 for a mass and for a missing value.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    log_scale: np.ndarray
+
+
+@dataclass(frozen=True)
+class Margin:
+    """A distribution of numbers: a smooth part and atoms, over all numbers or a lattice.
+
+    The distribution function is that of the smooth part, times its share, plus the masses of all
+    atoms at or below. Numbers are counted in units from an origin. The smooth part is the normal
+    distribution function of a monotone rational-quadratic spline (Gregory and Delbourgo, 1982)
+    through its knots; beyond the outer ones are power laws.
+
+    Attributes
+    ----------
+    origin, unit : float
+        A typical value, and a typical deviation from it: a power of two.
+    knots, scores, slopes : (n_knots,)
+        Where the knots are, in units from the origin; their normal scores; the slopes there.
+    share : float
+        Of the smooth part; the rest is that of the atoms.
+    atoms, masses : (n_atoms,)
+        Values that carry a mass of their own, ascending.
+    step : float
+        Distance of the levels of a lattice through the origin; each has the mass of what is
+        nearer to it than to others. 0 if the column is continuous.
+    digits : int
+        Decimals of the levels, to which draws are rounded; -1 if they are not decimals.
+    low, high : float
+        Draws stay between them.
+    widest : float
+        The largest mass of a value that was learnt from.
+    """
+
+    origin: float
+    unit: float
+    knots: np.ndarray
+    scores: np.ndarray
+    slopes: np.ndarray
+    share: float
+    atoms: np.ndarray
+    masses: np.ndarray
+    step: float
+    digits: int
+    low: float
+    high: float
+    widest: float
+
+    def cells(self, values: np.ndarray) -> Cells:
+        """Where values (n,), NaN missing, are on the normal scale."""
+        values = np.asarray(values, float)
+        is_missing = np.isnan(values)
+        values = np.where(is_missing, self.origin, values)
+        log_scale = np.zeros(len(values))
+        if self.step:
+            levels = self._levels(values)
+            lower, upper = self._edges(levels), self._edges(levels + 1.0)
+        else:
+            first, last = self._atoms_below(values)
+            units = self._units(values)
+            smooth = self._smooth(units)
+            lower, upper = self._mixed(smooth, first), self._mixed(smooth, last)
+            is_point = first == last
+            log_scale[is_point] = self._log_slopes(units, smooth, lower)[is_point]
+        lower = np.where(is_missing, -np.inf, lower)
+        upper = np.where(is_missing, np.inf, upper)
+        return Cells(lower, upper, np.where(is_missing, 0.0, log_scale))
+
+    def inverse(self, scores: np.ndarray) -> np.ndarray:
+        """The values (n,) at normal scores (n,): atoms and levels exactly, and within the range."""
+        scores = np.asarray(scores, float)
+        if self.step:
+            values = self._inverse_levels(scores)
+        else:
+            below, within = self._place(scores)
+            units = self._inverse_smooth(self._unmixed(scores, below))
+            values = self.origin + units * self.unit
+            if len(self.atoms):
+                values = _between_atoms(values, self.atoms, below)
+                values[within] = self.atoms[below[within]]
+        return np.where(np.isnan(scores), np.nan, np.clip(values, self.low, self.high))
+
+    def is_point(self) -> bool:
+        """Whether no value has so much mass that it could not count as a point."""
+        return self.widest <= _WIDE
+
+    def points(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normal scores (n,) of values (n,), a cell's its middle, and what log densities gain.
+
+        To a cell a normal density gives its value in the middle, times the width. NaN is missing.
+        """
+        lower, upper, log_scale = self.cells(values)
+        is_cell = (lower < upper) & np.isfinite(lower)
+        scores = np.where(
+            np.isfinite(lower), 0.5 * (lower + np.where(is_cell, upper, lower)), np.nan
+        )
+        widths = np.where(is_cell, upper - lower, 1.0)
+        return scores, log_scale + np.log(widths)
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """All that it is, as arrays."""
+        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, Any]) -> Margin:
+        """The margin that gave these arrays."""
+        kinds = {"float": float, "int": int, "np.ndarray": np.asarray}
+        return cls(**{f.name: kinds[str(f.type)](arrays[f.name]) for f in fields(cls)})
+
+    def _units(self, values: np.ndarray) -> np.ndarray:
+        """Values in units from the origin."""
+        with np.errstate(over="ignore"):
+            return np.clip((values - self.origin) / self.unit, -_FARTHEST, _FARTHEST)
+
+    def _levels(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of the nearest levels, 0 that of the origin."""
+        with np.errstate(over="ignore"):
+            return np.clip(np.rint((values - self.origin) / self.step), -_FARTHEST, _FARTHEST)
+
+    def _edges(self, levels: np.ndarray) -> np.ndarray:
+        """Normal scores of the lower edges of levels."""
+        if len(self.atoms):
+            below = np.searchsorted(self._levels(self.atoms), levels)
+        else:
+            below = np.zeros(len(levels), np.intp)
+        with np.errstate(over="ignore"):
+            units = np.clip((levels - 0.5) * (self.step / self.unit), -_FARTHEST, _FARTHEST)
+        return self._mixed(self._smooth(units), below)
+
+    def _atoms_below(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many atoms are below each value, and how many at it or below."""
+        if not len(self.atoms):
+            none = np.zeros(len(values), np.intp)
+            return none, none
+        return np.searchsorted(self.atoms, values), np.searchsorted(self.atoms, values, "right")
+
+    def _smooth(self, units: np.ndarray) -> np.ndarray:
+        """Scores of the smooth part alone."""
+        i, part, height, start, end = self._pieces(units)
+        rise = (
+            part * (part + start * (1.0 - part)) / (1.0 + (start + end - 2.0) * part * (1.0 - part))
+        )
+        scores = self.scores[i] + height * rise
+        for side in (-1.0, 1.0):
+            is_out, beyond = self._beyond(units, side)
+            if is_out.any():
+                tail, hazard = self._tail(side)
+                log_mass = tail - TAIL * np.log1p(beyond * (hazard / TAIL))
+                scores[is_out] = -side * ndtri_exp(log_mass)
+        return scores
+
+    def _log_slopes(self, units: np.ndarray, smooth: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Log derivatives of the scores by the values."""
+        i, part, height, start, end = self._pieces(units)
+        rest = 1.0 - part
+        log_slopes = np.log(height / (self.knots[i + 1] - self.knots[i]))
+        log_slopes += np.log(end * part**2 + 2.0 * part * rest + start * rest**2)
+        log_slopes -= 2.0 * np.log1p((start + end - 2.0) * part * rest)
+        for side in (-1.0, 1.0):
+            is_out, beyond = self._beyond(units, side)
+            if is_out.any():
+                tail, hazard = self._tail(side)
+                log_density = (
+                    tail + np.log(hazard) - (TAIL + 1.0) * np.log1p(beyond * hazard / TAIL)
+                )
+                log_slopes[is_out] = log_density + _LOG_SQRT_2PI + 0.5 * smooth[is_out] ** 2
+        if self.share < 1.0:
+            log_slopes += np.log(self.share) + 0.5 * (scores - smooth) * (scores + smooth)
+        return log_slopes - np.log(self.unit)
+
+    def _pieces(self, units: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Piece, place in it from 0 to 1, its rise, and the slopes at its ends over its own."""
+        i = np.clip(np.searchsorted(self.knots, units, "right") - 1, 0, len(self.knots) - 2)
+        width = self.knots[i + 1] - self.knots[i]
+        height = self.scores[i + 1] - self.scores[i]
+        part = np.clip((units - self.knots[i]) / width, 0.0, 1.0)
+        slope = height / width
+        return i, part, height, self.slopes[i] / slope, self.slopes[i + 1] / slope
+
+    def _beyond(self, units: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
+        """What is beyond the outer knot of a side, and how far."""
+        distance = units - self.knots[-1] if side > 0 else self.knots[0] - units
+        is_out = distance > 0
+        return is_out, distance[is_out]
+
+    def _tail(self, side: float) -> tuple[float, float]:
+        """Log mass beyond the outer knot of a side, and the density there over that mass."""
+        end = -1 if side > 0 else 0
+        score = self.scores[end]
+        log_mass = float(log_ndtr(-side * score))
+        log_density = np.log(self.slopes[end]) - _LOG_SQRT_2PI - 0.5 * score**2
+        return log_mass, float(np.exp(log_density - log_mass))
+
+    def _mixed(self, smooth: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """Scores of smooth part and atoms, given those of the former and atoms counted below."""
+        if not len(self.atoms):
+            return smooth
+        lower, upper = self._cumulated()
+        log_share = np.log(self.share)
+        with np.errstate(divide="ignore"):
+            log_lower = np.logaddexp(log_share + log_ndtr(smooth), np.log(lower[below]))
+            log_upper = np.logaddexp(log_share + log_ndtr(-smooth), np.log(upper[below]))
+        return np.where(log_lower <= log_upper, ndtri_exp(log_lower), -ndtri_exp(log_upper))
+
+    def _cumulated(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mass of the first 0, 1, ... atoms, and that of the others."""
+        lower = np.append(0.0, np.cumsum(self.masses))
+        upper = np.append(np.cumsum(self.masses[::-1])[::-1], 0.0)
+        return lower, upper
+
+    def _unmixed(self, scores: np.ndarray, below: np.ndarray) -> np.ndarray:
+        """Scores of the smooth part alone, given those of all and how many atoms are below."""
+        if not len(self.atoms):
+            return scores
+        lower, upper = self._cumulated()
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mass_lower = np.clip(np.exp(log_ndtr(scores)) - lower[below], 0.0, self.share)
+            mass_upper = np.clip(np.exp(log_ndtr(-scores)) - upper[below], 0.0, self.share)
+            log_lower = np.log(mass_lower / self.share)
+            log_upper = np.log(mass_upper / self.share)
+            # Where nothing is taken off there is nothing to lose, however far out.
+            log_lower = np.where(below > 0, log_lower, log_ndtr(scores) - np.log(self.share))
+            log_upper = np.where(
+                below < len(self.atoms), log_upper, log_ndtr(-scores) - np.log(self.share)
+            )
+            lowers = ndtri_exp(np.minimum(log_lower, 0.0))
+            uppers = -ndtri_exp(np.minimum(log_upper, 0.0))
+        return np.where(log_lower <= log_upper, lowers, uppers)
+
+    def _place(self, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many atoms are below each score, and whether it falls on the next one."""
+        if not len(self.atoms):
+            return np.zeros(len(scores), np.intp), np.zeros(len(scores), bool)
+        cells = self.cells(self.atoms)
+        below = np.searchsorted(cells.upper, scores)
+        within = np.append(cells.lower, np.inf)[below] <= scores
+        return below, within
+
+    def _inverse_smooth(self, scores: np.ndarray) -> np.ndarray:
+        """Units at which the smooth part has these scores."""
+        i = np.clip(np.searchsorted(self.scores, scores, "right") - 1, 0, len(self.knots) - 2)
+        width = self.knots[i + 1] - self.knots[i]
+        height = self.scores[i + 1] - self.scores[i]
+        start, end = self.slopes[i] * width / height, self.slopes[i + 1] * width / height
+        rise = np.clip((scores - self.scores[i]) / height, 0.0, 1.0)
+        bend = rise * (start + end - 2.0)
+        a, b = 1.0 - start + bend, start - bend
+        part = 2.0 * rise / (b + np.sqrt(np.maximum(b**2 + 4.0 * a * rise, 0.0)))
+        units = self.knots[i] + np.clip(part, 0.0, 1.0) * width
+        for side in (-1.0, 1.0):
+            end_score = self.scores[-1] if side > 0 else self.scores[0]
+            is_out = side * (scores - end_score) > 0
+            if is_out.any():
+                tail, hazard = self._tail(side)
+                excess = (tail - log_ndtr(-side * scores[is_out])) / TAIL
+                distance = np.expm1(np.minimum(excess, 650.0)) * (TAIL / hazard)
+                units[is_out] = (self.knots[-1] if side > 0 else self.knots[0]) + side * distance
+        return units
+
+    def _inverse_levels(self, scores: np.ndarray) -> np.ndarray:
+        """Levels in whose cells scores are."""
+        below, within = self._place(scores)
+        units = self._inverse_smooth(self._unmixed(scores, below))
+        with np.errstate(over="ignore"):
+            levels = np.clip(np.rint(units * (self.unit / self.step)), -_FARTHEST, _FARTHEST)
+        if len(self.atoms):
+            levels = _between_atoms(levels, self._levels(self.atoms), below)
+        levels = np.where(np.isnan(levels), 0.0, levels)
+        # Rounding may have led to a neighbour.
+        levels = np.where(self._edges(levels) > scores, levels - 1.0, levels)
+        levels = np.where(self._edges(levels + 1.0) < scores, levels + 1.0, levels)
+        if len(self.atoms):
+            levels[within] = self._levels(self.atoms)[below[within]]
+        with np.errstate(over="ignore"):
+            values = self.origin + levels * self.step
+            return values if self.digits < 0 else np.round(values, self.digits)
+
+
+def _between_atoms(values: np.ndarray, atoms: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Values kept between the last atom that is below and the next."""
+    bounds = np.concatenate([[-np.inf], atoms, [np.inf]])
+    return np.clip(values, bounds[below], bounds[below + 1])

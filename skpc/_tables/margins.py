@@ -1,0 +1,248 @@
+"""Margins of numeric columns, learnt from their weighted distinct values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import fsum
+from typing import NamedTuple
+
+import numpy as np
+
+from skpc._data.margins import Margin
+from skpc._data.powers_of_two import units_of
+from skpc._tables.kernel_stack import Sample, Smooth, learn_smooth
+
+LEAK = 1e-3
+"""So much of a row is given to what the column seems never to hold."""
+
+_LEAST_REPEATS = 5
+_LEAST_SHARE = 5e-4
+_MOST_ATOMS = 256
+_MOST_LEVELS = 400
+_MOST_VALUES = 1_000
+_PARTS = (1, 2, 4, 8, 10, 20, 40, 100, 1_000, 10_000)
+_LEVELS_PER_ROW = 20
+_TIES = 0.05
+_LEAST_LEVELS = 4
+_MOST_DIGITS = 9
+
+
+class Lattice(NamedTuple):
+    """Distance of levels, 0 if there are none, and their decimals, -1 if they are none."""
+
+    step: float
+    digits: int
+
+
+def learn_margin(values: np.ndarray, weights: np.ndarray) -> Margin:
+    """Learn the margin of a column.
+
+    Parameters
+    ----------
+    values : (n,) distinct, ascending, finite
+    weights : (n,) positive; their sum counts as a number of rows
+    """
+    if values[-1] <= 0.0 and values[0] < 0.0:
+        return _mirrored(learn_margin(-values[::-1], weights[::-1]))
+    total = fsum(weights)
+    lattice = find_lattice(values, total)
+    if len(values) == 1:
+        return _constant(float(values[0]), total, lattice)
+    if lattice.step:
+        margin = _learn_levels(values, weights, total, lattice)
+    else:
+        margin = _learn_continuous(values, weights, total)
+    return replace(margin, widest=_widest(margin, values))
+
+
+def find_lattice(values: np.ndarray, total: float) -> Lattice:
+    """The lattice that distinct values (n,) of so many rows are on, if any.
+
+    Integers always are on one; others are if values repeat, or levels are few for so many rows.
+    """
+    size = float(np.abs(values).max())
+    if size < 2.0**53 and np.array_equal(values, np.rint(values)):
+        return Lattice(1.0, 0)
+    if len(values) == 1:
+        return Lattice(0.0, -1)
+    differences = values - values[0]
+    n_rows = max(total, float(len(values)))
+    repeats = n_rows - len(values) >= _TIES * n_rows
+    for part in _PARTS:
+        if not repeats and differences[-1] * part > _LEVELS_PER_ROW * n_rows:
+            break
+        if _are_multiples(differences, 1.0 / part, size):
+            return Lattice(1.0 / part, _digits(values))
+    if len(values) >= _LEAST_LEVELS and repeats:
+        gap = float(np.diff(values).min())
+        for part in (1, 2, 3):
+            step = differences[-1] / max(np.rint(differences[-1] / gap * part), 1.0)
+            if _are_multiples(differences, step, size):
+                return Lattice(float(step), _digits(values))
+    return Lattice(0.0, -1)
+
+
+def _are_multiples(differences: np.ndarray, step: float, size: float) -> bool:
+    """Whether differences of numbers of such a size are multiples of a step, as far as it shows."""
+    with np.errstate(over="ignore"):
+        multiples = differences / step
+        tolerance = min(0.02, 2.0**-23 * size / step) + 1e-9
+    levels = np.rint(multiples)
+    near = np.abs(multiples - levels) <= tolerance
+    return bool(levels[-1] < 2.0**50 and near.all() and (np.diff(levels) > 0.5).all())
+
+
+def _digits(values: np.ndarray) -> int:
+    for digits in range(_MOST_DIGITS):
+        if np.array_equal(np.round(values, digits), values):
+            return digits
+    return -1
+
+
+def _constant(value: float, total: float, lattice: Lattice) -> Margin:
+    """One atom, and next to nothing elsewhere."""
+    leak = LEAK / (total + 1.0)
+    unit = lattice.step or float(units_of(np.array([abs(value) or 1.0]))[0])
+    return Margin(
+        origin=value,
+        unit=unit,
+        knots=np.array([-1.0, 1.0]),
+        scores=np.array([-1.0, 1.0]),
+        slopes=np.ones(2),
+        share=leak,
+        atoms=np.array([value]),
+        masses=np.array([1.0 - leak]),
+        step=lattice.step,
+        digits=lattice.digits,
+        low=value,
+        high=value,
+        widest=1.0,
+    )
+
+
+def _learn_levels(
+    values: np.ndarray, weights: np.ndarray, total: float, lattice: Lattice
+) -> Margin:
+    """The margin of a column on a lattice."""
+    n_levels = (values[-1] - values[0]) / lattice.step + 1.0
+    has_all = n_levels <= _MOST_LEVELS
+    is_atom = np.zeros(len(values), bool) if has_all else _heaped(values, weights, total)
+    origin, unit = _scale(values, weights, is_atom)
+    levels = np.rint((values - origin) / lattice.step)
+    ratio = lattice.step / unit
+    bound = (np.rint(-origin / lattice.step) - 0.5) * ratio if values[0] >= 0.0 else -np.inf
+    keep = ~is_atom if (~is_atom).any() else np.ones(len(values), bool)
+    places, half = levels[keep] * ratio, 0.5 * ratio
+    sample = Sample(places, places - half, places + half, weights[keep], bound, half)
+    edges = (np.arange(levels[0], levels[-1] + 2.0) - 0.5) * ratio if has_all else None
+    smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), edges)
+    return _margin(smooth, values, weights, is_atom, (origin, unit), lattice)
+
+
+def _learn_continuous(values: np.ndarray, weights: np.ndarray, total: float) -> Margin:
+    """The margin of a column of measurements."""
+    is_atom = _repeated(weights, total)
+    origin, unit = _scale(values, weights, is_atom)
+    places = (values - origin) / unit
+    keep = ~is_atom if np.count_nonzero(~is_atom) > 1 else np.ones(len(values), bool)
+    bound = -origin / unit if values[0] >= 0.0 else -np.inf
+    rest = places[keep]
+    sample = Sample(rest, rest, rest, weights[keep], bound, 0.0)
+    smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), None)
+    return _margin(smooth, values, weights, is_atom, (origin, unit), Lattice(0.0, -1))
+
+
+def _repeated(weights: np.ndarray, total: float) -> np.ndarray:
+    """Which of the values of a continuous column are atoms."""
+    is_atom = (weights >= _LEAST_REPEATS) & (weights >= _LEAST_SHARE * total)
+    return _heaviest(is_atom, weights)
+
+
+def _heaviest(is_atom: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The heaviest of atoms, if they are too many."""
+    if np.count_nonzero(is_atom) > _MOST_ATOMS:
+        least = np.sort(weights[is_atom])[-_MOST_ATOMS]
+        is_atom = is_atom & (weights >= least)
+        if np.count_nonzero(is_atom) > 2 * _MOST_ATOMS:
+            is_atom = is_atom & (weights > least)
+    return is_atom
+
+
+def _heaped(values: np.ndarray, weights: np.ndarray, total: float) -> np.ndarray:
+    """Which of many levels have clearly more than those around."""
+    window = 5
+    sums = np.convolve(weights, np.ones(2 * window + 1), "same") - weights
+    first = np.maximum(np.arange(len(values)) - window, 0)
+    last = np.minimum(np.arange(len(values)) + window, len(values) - 1)
+    is_atom = _repeated(weights, total) & (weights > 4.0 * sums / np.maximum(last - first, 1))
+    return _heaviest(is_atom, weights)
+
+
+def _scale(values: np.ndarray, weights: np.ndarray, is_atom: np.ndarray) -> tuple[float, float]:
+    """A typical value, and a typical deviation from it: a power of two."""
+    if np.count_nonzero(~is_atom) > 1:
+        values, weights = values[~is_atom], weights[~is_atom]
+    shares = np.cumsum(weights) / weights.sum()
+    origin = float(values[np.searchsorted(shares, 0.5)])
+    for tail in (0.25, 0.1, 0.02, 0.0):
+        low, high = values[np.searchsorted(shares, [tail, 1.0 - tail]).clip(0, len(values) - 1)]
+        if high > low:
+            break
+    return origin, float(units_of(np.array([max(0.5 * (high - low), 1e-300)]))[0])
+
+
+def _margin(
+    smooth: Smooth,
+    values: np.ndarray,
+    weights: np.ndarray,
+    is_atom: np.ndarray,
+    scale: tuple[float, float],
+    lattice: Lattice,
+) -> Margin:
+    """A margin of a smooth part and of atoms, which get their shares of the rows."""
+    total = weights.sum()
+    masses = weights[is_atom] / total
+    share = weights[~is_atom].sum() / total
+    if not share:
+        share = LEAK / (total + 1.0)
+        masses = masses * (1.0 - share)
+    return Margin(
+        origin=scale[0],
+        unit=scale[1],
+        knots=smooth.knots,
+        scores=smooth.scores,
+        slopes=smooth.slopes,
+        share=float(share),
+        atoms=values[is_atom],
+        masses=masses,
+        step=lattice.step,
+        digits=lattice.digits,
+        low=float(values[0]),
+        high=float(values[-1]),
+        widest=0.0,
+    )
+
+
+def _widest(margin: Margin, values: np.ndarray) -> float:
+    """The largest mass of a value among distinct ones (n,)."""
+    from scipy.special import ndtr
+
+    if not margin.step:
+        return float(margin.masses.max(initial=0.0))
+    cells = margin.cells(values)
+    return float((ndtr(cells.upper) - ndtr(cells.lower)).max())
+
+
+def _mirrored(margin: Margin) -> Margin:
+    """The margin of the negative of a column."""
+    return replace(
+        margin,
+        origin=-margin.origin,
+        knots=-margin.knots[::-1],
+        scores=-margin.scores[::-1],
+        slopes=margin.slopes[::-1].copy(),
+        atoms=-margin.atoms[::-1],
+        masses=margin.masses[::-1].copy(),
+        low=-margin.high,
+        high=-margin.low,
+    )
