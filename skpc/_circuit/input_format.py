@@ -41,8 +41,7 @@ def stored(inputs: Inputs) -> list[StoredInput]:
     ):
         kind, arrays = inputs.kinds[region], {}
         if values is None:
-            distribution = inputs.distributions[region]
-            arrays = distribution.to_arrays()
+            arrays = inputs[region].to_arrays()
             if kind == COMPOSITE:
                 kind = _AND.join(arrays.pop("kinds").tolist())
             arrays = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
@@ -108,11 +107,15 @@ def restored(regions: Sequence[StoredInput], n_latents: int) -> Inputs:
 
 def by_region(inputs: Inputs, summary: list[np.ndarray]) -> list[np.ndarray | None]:
     """What `Inputs.summarize` finds, region by region; None where nothing is observed."""
-    counts, *moments = summary
+    counts = summary[0]
     found: list[np.ndarray | None] = [None] * len(inputs)
     for region in np.flatnonzero(inputs.n_categories).tolist():
         found[region] = counts[inputs.start[region] : inputs.start[region + 1]]
-    for region, part in zip(inputs.distributions, moments, strict=True):
+    if len(inputs.numeric):
+        found_there = zip(inputs.numeric.regions, summary[1], strict=True)
+        for region, part in found_there:
+            found[region] = part
+    for region, part in zip(inputs.others, inputs.of_others(summary), strict=True):
         found[region] = part
     return found
 

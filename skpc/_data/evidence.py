@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array, issparse
@@ -33,11 +34,14 @@ class Evidence:
     values : tuple of n_regions (n_symbols, m) arrays or None
         The vectors that symbols stand for, sorted, NaN missing; None for the categories of one
         column. A value of a discrete column that is none of its categories was never seen.
+    memo : dict
+        What was made of `values` and is needed again; other rows over the same symbols share it.
     """
 
     symbols: Symbols
     n_symbols: np.ndarray
     values: tuple[np.ndarray | None, ...]
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def with_symbols(self, symbols: Symbols) -> Evidence:
         """Other rows over the same symbols."""

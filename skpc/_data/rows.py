@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from skpc._data.evidence import Evidence, encode
-from skpc._data.scope import COMPOSITE, GAUSSIAN, NOTHING, Scope
+from skpc._data.scope import COMPOSITE, COPULA, GAUSSIAN, NOTHING, NUMERIC, Scope
 from skpc._data.sparse_symbols import take_rows
 
 
@@ -139,6 +139,14 @@ def _joined(scopes: Sequence[Scope]) -> Scope:
     if len(scopes) == 1:
         return scopes[0]
     columns = np.concatenate([scope.columns for scope in scopes])
-    is_gaussian = all(scope.kind == GAUSSIAN for scope in scopes)
-    kind = GAUSSIAN if is_gaussian else COMPOSITE  # the others describe one column
+    kind = COMPOSITE  # the others describe one column
+    if all(scope.kind == GAUSSIAN for scope in scopes):
+        kind = GAUSSIAN
+    elif all(scope.kind == NUMERIC and _is_point(scope) for scope in scopes):
+        kind = COPULA
     return Scope(columns, kind, None, tuple(scopes))
+
+
+def _is_point(scope: Scope) -> bool:
+    """Whether each value of a numeric column may be taken for a point of the normal scale."""
+    return scope.margin is not None and scope.margin.is_point()

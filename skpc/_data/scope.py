@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+if TYPE_CHECKING:
+    from skpc._data.margins import Margin
+
 CATEGORICAL, BINOMIAL, GAUSSIAN, COMPOSITE = "categorical", "binomial", "gaussian", "composite"
+NUMERIC, COPULA = "numeric", "copula"
 
 
 class Scope(NamedTuple):
@@ -22,12 +26,15 @@ class Scope(NamedTuple):
         symbols of the region stand for vectors of numbers.
     parts : tuple of Scope
         Of a region of several columns: what it would observe of each alone.
+    margin : Margin or None
+        Of a numeric column: its distribution, through which it is seen.
     """
 
     columns: np.ndarray
     kind: str | None
     categories: np.ndarray | None
     parts: tuple[Scope, ...] = ()
+    margin: Margin | None = None
 
 
 NOTHING = Scope(np.empty(0, np.int64), None, np.empty(0))

@@ -15,12 +15,13 @@ from dataclasses import replace
 import numpy as np
 
 from skpc._circuit.circuit import Circuit, random_circuit
+from skpc._circuit.inputs.cells import mean_scores
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._circuit.tree import depths_of
 from skpc._data.evidence import symbols_of
 from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
-from skpc._data.scope import COMPOSITE
+from skpc._data.scope import COMPOSITE, Scope
 from skpc._kernels import splits as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._threads import launch
@@ -108,16 +109,23 @@ def _projections(rows: Rows, region: int, random_state: np.random.RandomState) -
         return _projected_categories(counts, random_state).astype(np.float32)
     scope = rows.scopes[region]
     if scope.kind != COMPOSITE:
-        return _projected_numbers(vectors, counts, random_state).astype(np.float32)
+        parts = scope.parts or (scope,) * vectors.shape[1]
+        numbers = np.stack([_numbers(x, part) for x, part in zip(vectors.T, parts, strict=True)], 1)
+        return _projected_numbers(numbers, counts, random_state).astype(np.float32)
     total = np.zeros((_N_AXES, len(vectors)))
     for column, part in zip(vectors.T, scope.parts, strict=True):
         if part.categories is None:
-            total += _projected_numbers(column[:, None], counts, random_state)
+            total += _projected_numbers(_numbers(column, part)[:, None], counts, random_state)
         else:
             symbols = symbols_of(column, part.categories)
             of_symbols = np.bincount(symbols, counts, len(part.categories) + 2)
             total += _projected_categories(of_symbols, random_state)[:, symbols]
     return total.astype(np.float32)
+
+
+def _numbers(values: np.ndarray, scope: Scope) -> np.ndarray:
+    """Values (n,) of a column, those of one with a margin on its normal scale."""
+    return values if scope.margin is None else mean_scores(scope.margin, values)
 
 
 def _projected_categories(counts: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:
@@ -235,25 +243,19 @@ def _input_summary(
     sharing: list[np.ndarray | None],
     random_state: np.random.RandomState,
 ) -> list[np.ndarray]:
-    """What `Inputs.summarize` makes of the clusters' counts, which are large: by region."""
+    """What `Inputs.summarize_clusters` makes of the counts of the clusters."""
     evidence, weights = rows.evidence, rows.weights
     symbols = evidence.dense_symbols
-    n_latents = inputs.probs.shape[1]
-    in_categories = np.zeros_like(inputs.probs)
-    of_others = {}
+    n_latents = inputs.n_latents
+    all_counts = np.zeros((int(evidence.n_symbols.sum()), n_latents))
+    ends = np.cumsum(evidence.n_symbols)
     for region, n_symbols in enumerate(evidence.n_symbols):
         if not len(inputs.features[region]):
             continue
         pairs = symbols[region] * n_latents + groups[region]
         counts = np.bincount(pairs, weights, n_symbols * n_latents).reshape(n_symbols, n_latents)
         counts = _shared(counts, sharing[region])
-        vectors = evidence.values[region]
         if sharing[region] is not None:
             counts = counts * np.exp(-2.0 * random_state.random_sample(counts.shape))
-        if vectors is None:
-            own = slice(inputs.start[region], inputs.start[region + 1])
-            in_categories[own] = _smoothed(counts[:-2].T).T
-        else:
-            distribution = inputs.distributions[region]
-            of_others[region] = distribution.summarize_clusters(vectors, counts, _smoothed)
-    return [in_categories, *(of_others[region] for region in inputs.distributions)]
+        all_counts[ends[region] - n_symbols : ends[region]] = counts
+    return inputs.summarize_clusters(evidence, all_counts, _smoothed)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skpc._checks import attributes, checked_array, shown
-from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN
+from skpc._data.margins import Margin
+from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, NUMERIC
 from skpc._tables import frames
 from skpc._tables.cells import Cells
 from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
@@ -75,6 +76,8 @@ class Column:
         Of what kind the numbers of the table are; None if they are labels.
     dtype : tuple
         What the column was made of, to give the same back: the plain form of `_frames`.
+    margin : Margin or None
+        The distribution of a numeric column.
     """
 
     type: str
@@ -82,6 +85,7 @@ class Column:
     labels: np.ndarray | None
     numbers: Numbers | None
     dtype: tuple[Any, ...]
+    margin: Margin | None = None
 
     def restore(self, values: np.ndarray) -> np.ndarray:
         """What values (n,) in the matrix, none of them missing, stand for."""
@@ -92,7 +96,7 @@ class Column:
     @classmethod
     def read(cls, state: Any) -> Column:
         """The column of a state from a file: plain things, which are checked."""
-        parts = attributes(state, ("type", "categories", "labels", "numbers", "dtype"))
+        parts = attributes(state, ("type", "categories", "labels", "numbers", "dtype", "margin"))
         kind, labels, dtype = parts["type"], parts["labels"], parts["dtype"]
         if kind not in known_types() or not isinstance(dtype, tuple):
             raise ValueError(f"a column has the type {shown(kind)}, made of {shown(dtype)}.")
@@ -102,6 +106,10 @@ class Column:
             parts["numbers"] = Numbers.read(parts["numbers"])
         if (parts["categories"] is None) == (kind in _DISCRETE):
             raise ValueError("a column must have categories just if it is discrete.")
+        if (parts["margin"] is None) == (kind == NUMERIC):
+            raise ValueError("a column must have a margin just if it is numeric.")
+        if parts["margin"] is not None:
+            parts["margin"] = Margin.from_arrays(parts["margin"])
         if parts["categories"] is not None:
             parts["categories"] = checked_array(parts["categories"], "categories", float, (None,))
         if labels is not None:
@@ -187,10 +195,26 @@ def learn_column(
         return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
     if wanted != CATEGORICAL:
         check_values(distinct, wanted, name)
-        return Column(wanted, None, None, cells.numbers, cells.dtype)
+        margin = None
+        if wanted == NUMERIC:
+            margin = _learn_margin(cells.values, weights)
+        return Column(wanted, None, None, cells.numbers, cells.dtype, margin)
     if cells.exact is not None:
         refuse_lost(cells.numbers, cells.exact, name)
     return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
+
+
+def _learn_margin(values: np.ndarray, weights: np.ndarray | None) -> Margin:
+    """The margin of a column of numbers (n,), which depends on the set of weighted rows alone."""
+    from skpc._tables.margins import learn_margin  # which imports Numba
+
+    values = values.astype(np.float64) + 0.0  # no negative zero
+    is_seen = ~np.isnan(values)
+    values = values[is_seen]
+    weights = np.ones(len(values)) if weights is None else np.asarray(weights, float)[is_seen]
+    order = np.lexsort([weights, values])
+    distinct, first = np.unique(values[order], return_index=True)
+    return learn_margin(distinct, np.add.reduceat(weights[order], first))
 
 
 def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:

@@ -71,6 +71,7 @@ class Columns:
             {
                 **vars(column),
                 "numbers": None if column.numbers is None else dict(vars(column.numbers)),
+                "margin": None if column.margin is None else column.margin.to_arrays(),
             }
             for column in self.columns
         ]
@@ -145,7 +146,7 @@ class Columns:
     def scopes(self) -> tuple[Scope, ...]:
         """What a region observes that has a column of its own, column by column."""
         return tuple(
-            Scope(np.array([j]), column.type, column.categories)
+            Scope(np.array([j]), column.type, column.categories, margin=column.margin)
             for j, column in enumerate(self.columns)
         )
 

@@ -1,5 +1,11 @@
 """Input distributions: one file for each kind, and one for those of all regions together."""
 
-from skpc._circuit.inputs import composite, gaussian, table  # which make their kinds known
+from skpc._circuit.inputs import (  # which make their kinds known
+    cells,
+    composite,
+    copula,
+    gaussian,
+    table,
+)
 
-__all__ = ["composite", "gaussian", "table"]
+__all__ = ["cells", "composite", "copula", "gaussian", "table"]

@@ -175,6 +175,23 @@ class InputDistribution(ABC):
     def check_values(cls, values: np.ndarray) -> None:
         """Raise ValueError if a column with these values (n,) cannot be of this kind."""
 
+    @property
+    def preparation(self) -> tuple[object, ...]:
+        """What `prepared` depends on, which learning leaves as it is; none if it does nothing."""
+        return ()
+
+    def prepared(self, values: np.ndarray) -> Any:
+        """What `log_prob` and `summarize` make of values (n, m) first, to be kept for later."""
+        return values
+
+    def log_prob_prepared(self, prepared: Any) -> np.ndarray:
+        """`log_prob` of `prepared` values."""
+        return self.log_prob(prepared)
+
+    def summarize_prepared(self, prepared: Any, counts: np.ndarray) -> np.ndarray:
+        """`summarize` of `prepared` values."""
+        return self.summarize(prepared, counts)
+
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
         """Log mass or density (n, m, n_latents) of rows without each of their columns."""
         out = np.empty((*X.shape, self.n_latents))

@@ -95,9 +95,25 @@ class Composite(InputDistribution):
         ends = np.cumsum([part.n_statistics for part in self.parts])[:-1]
         return zip(self.parts, np.split(summary, ends, axis=1), strict=True)
 
+    @property
+    def preparation(self) -> tuple[object, ...]:
+        """That of all parts."""
+        return tuple(one for part in self.parts for one in part.preparation)
+
+    def prepared(self, values: np.ndarray) -> Any:
+        """What each part makes of its column (n, 1)."""
+        return tuple(part.prepared(column) for part, column in self._columns(values))
+
     def log_prob(self, X: np.ndarray) -> np.ndarray:
         """Log likelihood (n, n_latents) of each row, in nats; NaN is summed out."""
         return self._log_probs(X).sum(axis=0)
+
+    def log_prob_prepared(self, prepared: Any) -> np.ndarray:
+        """The same of `prepared` values, or as they are if there is nothing to prepare."""
+        if not self.preparation:
+            return self.log_prob(prepared)
+        pairs = zip(self.parts, prepared, strict=True)
+        return np.stack([part.log_prob_prepared(own) for part, own in pairs]).sum(axis=0)
 
     def _log_probs(self, X: np.ndarray) -> np.ndarray:
         """That of each column (m, n, n_latents)."""
@@ -118,6 +134,13 @@ class Composite(InputDistribution):
     def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """What the parts make of the counts (n, n_latents), side by side."""
         return np.hstack([part.summarize(x, counts) for part, x in self._columns(values)])
+
+    def summarize_prepared(self, prepared: Any, counts: np.ndarray) -> np.ndarray:
+        """The same of `prepared` values."""
+        if not self.preparation:
+            return self.summarize(prepared, counts)
+        pairs = zip(self.parts, prepared, strict=True)
+        return np.hstack([part.summarize_prepared(own, counts) for part, own in pairs])
 
     def summarize_clusters(
         self, values: np.ndarray, counts: np.ndarray, smooth: Callable[[np.ndarray], np.ndarray]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -10,10 +12,12 @@ import numpy as np
 from skpc._checks import attributes, checked_array, reading
 from skpc._circuit.inputs import stacks
 from skpc._circuit.inputs.base import InputDistribution, kind_named
+from skpc._circuit.inputs.cells import Numeric, NumericRegions
+from skpc._circuit.inputs.normal_scale import same_objects
 from skpc._circuit.inputs.table import Categorical, Tables
 from skpc._data.evidence import Evidence, encode
 from skpc._data.rows import Rows
-from skpc._data.scope import BINOMIAL, CATEGORICAL
+from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
 _STATE = ("features", "categories", "probs", "unseen", "distributions", "is_binomial")
@@ -27,10 +31,24 @@ def _scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.exp(log_prob - exponents[:, None] * np.log(2.0)), exponents.astype(np.int64)
 
 
+def _prepared(evidence: Evidence, region: int, distribution: InputDistribution) -> Any:
+    """The vectors of a region's symbols, prepared for its distribution, once if it is much."""
+    fixed, vectors = distribution.preparation, evidence.values[region]
+    assert vectors is not None
+    if not fixed:
+        return vectors
+    known = evidence.memo.get(region)
+    if known is None or not same_objects(known[0], fixed):
+        known = fixed, distribution.prepared(vectors)
+        evidence.memo[region] = known
+    return known[1]
+
+
 class Inputs(Sequence["InputDistribution | None"]):
     """The input distributions of all regions; item r is that of region r, or None.
 
-    Tables of categories are stored flat, so that thousands of columns cost no Python call each.
+    Tables of categories, and the numeric regions, are stored flat, so that thousands of columns
+    cost no Python call each.
 
     Parameters
     ----------
@@ -51,6 +69,10 @@ class Inputs(Sequence["InputDistribution | None"]):
     kinds : tuple of n_regions str or None
         The kind of each region's distribution; None if it observes nothing.
     tables : Tables
+    numeric : NumericRegions
+        Those of kind "numeric" among the `distributions`.
+    others : dict
+        The rest of them.
 
     Raises
     ------
@@ -73,20 +95,21 @@ class Inputs(Sequence["InputDistribution | None"]):
         self.categories = tuple(categories)
         self.probs = probs
         self.unseen = unseen
-        self.distributions = distributions
         self.is_binomial = is_binomial
-        self._lay_out()
+        self._lay_out(distributions)
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in _STATE}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading("set of input distributions"):
-            vars(self).update(attributes(state, _STATE))
-            self._lay_out()
+            parts = attributes(state, _STATE)
+            distributions = parts.pop("distributions")
+            vars(self).update(parts)
+            self._lay_out(distributions)
             self.check()
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, distributions: dict[int, InputDistribution]) -> None:
         """Make sure that arrays fit together, and find where the categories of a region start."""
         n_regions = len(self.categories)
         if len(self.features) != n_regions:
@@ -109,27 +132,39 @@ class Inputs(Sequence["InputDistribution | None"]):
         self.probs = checked_array(self.probs, "probs", float, (int(self.start[-1]), None))
         n_latents = self.probs.shape[1]
         self.unseen = checked_array(self.unseen, "unseen", float, (n_regions, n_latents))
-        for region, columns in enumerate(self.features):
-            self._check_region(region, len(columns), n_latents)
         others = {region for region, known in enumerate(self.categories) if known is None}
-        if not isinstance(self.distributions, dict) or {*self.distributions} != others:
+        if not isinstance(distributions, dict) or {*distributions} != others:
             raise ValueError(
                 f"distributions must be a dict of those of the regions without a table, {others}."
             )
+        for region, columns in enumerate(self.features):
+            self._check_region(region, len(columns), n_latents, distributions.get(region))
         if (self.is_binomial & (self.n_categories == 0)).any():
             raise ValueError("is_binomial must be False in regions without categories.")
         kinds = np.where(self.is_binomial, BINOMIAL, CATEGORICAL).astype(object)
         kinds[self.n_categories == 0] = None
-        for region, distribution in self.distributions.items():
+        for region, distribution in distributions.items():
             kinds[region] = distribution.kind
         self.kinds: tuple[str | None, ...] = tuple(kinds)
+        numeric = {r: cast(Numeric, one) for r, one in distributions.items() if kinds[r] == NUMERIC}
+        self.numeric = NumericRegions.of(numeric, n_latents)
+        self.others = {r: one for r, one in distributions.items() if r not in numeric}
+        # Of the likelihood of a column, however far it is: all together are a number still.
+        self._least_exponent = -(2**62 // max(1, sum(len(self.features[r]) for r in others)))
 
-    def _check_region(self, region: int, n_columns: int, n_latents: int) -> None:
+    @property
+    def distributions(self) -> dict[int, InputDistribution]:
+        """Of each region without a table, in their order; numeric ones are made on request."""
+        every = {**self.numeric.distributions(), **self.others}
+        return {region: every[region] for region in sorted(every)}
+
+    def _check_region(
+        self, region: int, n_columns: int, n_latents: int, distribution: InputDistribution | None
+    ) -> None:
         """Raise ValueError if what a region has is not what goes with so many columns."""
         if self.features[region].min(initial=0) < 0:
             raise ValueError(f"features of region {region} must not be negative.")
         if self.categories[region] is None:
-            distribution = self.distributions.get(region)
             is_one = isinstance(distribution, InputDistribution) and not distribution.is_table
             if distribution is None or not is_one or not n_columns:
                 raise ValueError(
@@ -158,7 +193,10 @@ class Inputs(Sequence["InputDistribution | None"]):
     def _each(self, change: Callable[[int, InputDistribution], InputDistribution]) -> Inputs:
         """The same tables, and of each region without one what its distribution changes to."""
         changed = {region: change(region, one) for region, one in self.distributions.items()}
-        return self.replaced(distributions=changed)
+        numeric = {region: cast(Numeric, changed.pop(region)) for region in self.numeric.regions}
+        return self.replaced(
+            numeric=NumericRegions.of(numeric, self.n_latents), others=changed
+        )
 
     @classmethod
     def of(
@@ -239,8 +277,10 @@ class Inputs(Sequence["InputDistribution | None"]):
             return [self[r] for r in range(len(self))[region]]
         region = range(len(self))[region]
         kind = self.kinds[region]
-        if kind is None or region in self.distributions:
-            return self.distributions.get(region)
+        if kind == NUMERIC:
+            return self.numeric[bisect_left(self.numeric.regions, region)]
+        if kind is None or region in self.others:
+            return self.others.get(region)
         table = self._table_rows(region)
         return kind_named(kind)(self.categories[region], self.probs[table], self.unseen[region])
 
@@ -269,7 +309,8 @@ class Inputs(Sequence["InputDistribution | None"]):
     def n_parameters(self) -> int:
         """Number of free parameters."""
         n_of_tables = self.tables.n_parameters(self.n_latents)
-        return n_of_tables + sum(one.n_parameters for one in self.distributions.values())
+        n_of_others = sum(one.n_parameters for one in self.others.values())
+        return n_of_tables + 2 * self.numeric.means.size + n_of_others
 
     def encode(self, X: np.ndarray) -> Evidence:
         """What the rows of X (n, n_features), NaN missing, show each region."""
@@ -287,9 +328,12 @@ class Inputs(Sequence["InputDistribution | None"]):
         discrete = np.array([vectors is None for vectors in evidence.values])
         least = self._least_exponent
         table[ends[discrete] - 1] = self.unseen[discrete]
+        if len(self.numeric):
+            self.numeric.likelihoods(evidence, table, exponents, least)
         for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            table[rows], exponents[rows] = _scaled(distribution.log_prob(vectors))
+            prepared = _prepared(evidence, region, distribution)
+            table[rows], exponents[rows] = _scaled(distribution.log_prob_prepared(prepared))
             n_seen = (~np.isnan(vectors)).sum(axis=1)
             np.maximum(exponents[rows], least * np.maximum(n_seen, 1), out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
@@ -298,8 +342,8 @@ class Inputs(Sequence["InputDistribution | None"]):
     def _with_vectors(
         self, evidence: Evidence
     ) -> Iterator[tuple[int, InputDistribution, np.ndarray]]:
-        """Each region without a table, its distribution, and the vectors of its symbols."""
-        for region, distribution in self.distributions.items():
+        """Each of the other regions, its distribution, and the vectors of its symbols."""
+        for region, distribution in self.others.items():
             vectors = evidence.values[region]
             assert vectors is not None
             yield region, distribution, vectors
@@ -337,11 +381,6 @@ class Inputs(Sequence["InputDistribution | None"]):
             exponents.append(shifts)
         return start, np.concatenate(tables), np.concatenate(exponents)
 
-    @property
-    def _least_exponent(self) -> int:
-        """Of the likelihood of a column, however far it is: all together are a number still."""
-        return -(2**62 // max(1, sum(len(self.features[r]) for r in self.distributions)))
-
     def log_peaks(self, evidence: Evidence, region: int) -> np.ndarray:
         """Log likelihood (n_symbols, K) of a region's symbols, what is missing at its best."""
         distribution, vectors = self[region], evidence.values[region]
@@ -369,21 +408,56 @@ class Inputs(Sequence["InputDistribution | None"]):
         Returns
         -------
         list
-            Counts of all tables' categories, then what each of the `distributions` makes of its
-            own. Missing and unseen values tell nothing about categories.
+            Counts of all tables' categories, then the moments of the numeric regions, if there
+            are any, then what each of the `others` makes of its own. Missing and unseen values
+            tell nothing about categories.
         """
         summary = [counts[self.category_rows(evidence)]]
+        if len(self.numeric):
+            summary.append(self.numeric.summarize(evidence, counts))
+        ends = np.cumsum(evidence.n_symbols)
+        for region, distribution, _ in self._with_vectors(evidence):
+            rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
+            prepared = _prepared(evidence, region, distribution)
+            summary.append(distribution.summarize_prepared(prepared, counts[rows]))
+        return summary
+
+    def summarize_clusters(
+        self,
+        evidence: Evidence,
+        counts: np.ndarray,
+        smooth: Callable[[np.ndarray], np.ndarray],
+    ) -> list[np.ndarray]:
+        """`summarize` of the counts of a first assignment of rows, smoothed.
+
+        Parameters
+        ----------
+        evidence, counts : like in `summarize`
+        smooth : function
+            Gives each state's counts (n_latents, n) of symbols some of all states'.
+        """
+        of_tables = counts[self.category_rows(evidence)]
+        for first, last in pairwise(self.start.tolist()):
+            if first < last:
+                of_tables[first:last] = smooth(of_tables[first:last].T).T
+        summary = [of_tables]
+        if len(self.numeric):
+            summary.append(self.numeric.summarize_clusters(evidence, counts))
         ends = np.cumsum(evidence.n_symbols)
         for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            summary.append(distribution.summarize(vectors, counts[rows]))
+            summary.append(distribution.summarize_clusters(vectors, counts[rows], smooth))
         return summary
+
+    def of_others(self, summary: list[np.ndarray]) -> list[np.ndarray]:
+        """What a summary has of each of the `others`."""
+        return summary[2:] if len(self.numeric) else summary[1:]
 
     def _with_summaries(
         self, summary: list[np.ndarray]
     ) -> Iterator[tuple[int, InputDistribution, np.ndarray]]:
-        """Each region without a table, its distribution, and its part of a summary."""
-        pairs = zip(self.distributions.items(), summary[1:], strict=True)
+        """Each of the other regions, its distribution, and its part of a summary."""
+        pairs = zip(self.others.items(), self.of_others(summary), strict=True)
         return ((region, one, part) for (region, one), part in pairs)
 
     def updated(self, summary: list[np.ndarray], pseudocount: float) -> Inputs:
@@ -397,11 +471,12 @@ class Inputs(Sequence["InputDistribution | None"]):
             Added to each state's counts of categories, spread as the column is in all states.
         """
         probs, unseen = self.tables.updated(self.probs, self.unseen, summary[0], pseudocount)
-        distributions = {
+        others = {
             region: one.updated(part, pseudocount)
             for region, one, part in self._with_summaries(summary)
         }
-        return self.replaced(probs=probs, unseen=unseen, distributions=distributions)
+        numeric = self.numeric.updated(summary[1]) if len(self.numeric) else self.numeric
+        return self.replaced(probs=probs, unseen=unseen, numeric=numeric, others=others)
 
     def marginal(
         self, regions: np.ndarray, features: Sequence[np.ndarray], kept: Sequence[np.ndarray]
@@ -422,22 +497,20 @@ class Inputs(Sequence["InputDistribution | None"]):
 
     def recentred(self, summary: list[np.ndarray], former: Inputs) -> list[np.ndarray]:
         """What `summarize` would have found under these inputs, not under `former`."""
-        return [
-            summary[0],
-            *(
-                one.recentred(part, former.distributions[region])
-                for region, one, part in self._with_summaries(summary)
-            ),
-        ]
+        others = (
+            one.recentred(part, former.others[region])
+            for region, one, part in self._with_summaries(summary)
+        )
+        return [*summary[: 2 if len(self.numeric) else 1], *others]
 
     def with_unseen(self, summary: list[np.ndarray], pseudocount: float) -> Inputs:
         """The same distributions, with the unseen mass that `updated` finds for this summary."""
         _, unseen = self.tables.updated(self.probs, self.unseen, summary[0], pseudocount)
-        distributions = {
+        others = {
             region: one.with_unseen(part, pseudocount)
             for region, one, part in self._with_summaries(summary)
         }
-        return self.replaced(unseen=unseen, distributions=distributions)
+        return self.replaced(unseen=unseen, others=others)
 
     def with_scales(self, scales: np.ndarray) -> Inputs:
         """The same distributions, kept from degenerating in view of other scales.
@@ -475,16 +548,18 @@ class Inputs(Sequence["InputDistribution | None"]):
         return self.replaced(probs=probs, unseen=unseen)._each(change)
 
     def free_parameters(self) -> list[np.ndarray]:
-        """Arrays of real numbers that say the same: those of the tables, then the others'."""
+        """Arrays of real numbers that say the same: of tables, of numeric regions, of others."""
         of_tables = self.tables.free_parameters(self.probs)
-        return [*of_tables, *stacks.free_parameters(self.distributions)]
+        of_numeric = self.numeric.free_parameters()
+        return [*of_tables, *of_numeric, *stacks.free_parameters(self.others)]
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
         """The inputs with other `free_parameters`; probabilities are normalised."""
-        logits, log_odds, *rest = parameters
+        logits, log_odds, means, log_deviations, *rest = parameters
         return self.replaced(
             probs=self.tables.from_free_parameters(logits, log_odds),
-            distributions=stacks.with_free_parameters(self.distributions, rest),
+            numeric=self.numeric.with_free_parameters([means, log_deviations]),
+            others=stacks.with_free_parameters(self.others, rest),
         )
 
     def free_gradient(self, summary: list[np.ndarray]) -> list[np.ndarray]:
@@ -496,4 +571,6 @@ class Inputs(Sequence["InputDistribution | None"]):
             What `summarize` makes of the counts, which may be negative.
         """
         of_tables = self.tables.free_gradient(self.probs, summary[0])
-        return [*of_tables, *stacks.free_gradient(self.distributions, summary[1:])]
+        moments = summary[1] if len(self.numeric) else np.zeros((0, self.n_latents, 3))
+        of_numeric = self.numeric.free_gradient(moments)
+        return [*of_tables, *of_numeric, *stacks.free_gradient(self.others, self.of_others(summary))]
