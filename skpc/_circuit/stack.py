@@ -43,7 +43,8 @@ def _of_states(inputs: Inputs, states: np.ndarray) -> Inputs:
     return inputs.replaced(
         probs=inputs.probs.take(states, axis=1),
         unseen=inputs.unseen.take(states, axis=1),
-        distributions={region: one.taken(states) for region, one in inputs.distributions.items()},
+        numeric=inputs.numeric.taken(states),
+        others={region: one.taken(states) for region, one in inputs.others.items()},
     )
 
 

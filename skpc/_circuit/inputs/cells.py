@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.special import ndtri
@@ -111,6 +111,7 @@ class Numeric(InputDistribution):
     margin: Margin
 
     kind = NUMERIC
+    state_axes: ClassVar = {"means": 0, "deviations": 0}
     uses_uniforms = False
     uses_normals = True
 
@@ -377,6 +378,12 @@ class NumericRegions:
     def distributions(self) -> dict[int, Numeric]:
         """That of each region."""
         return {region: self[place] for place, region in enumerate(self.regions)}
+
+    def taken(self, states: np.ndarray) -> Self:
+        """Those whose states are these (n,) of each region; one may be there repeatedly."""
+        return replace(
+            self, means=self.means.take(states, axis=1), deviations=self.deviations.take(states, 1)
+        )
 
     def cells(self, evidence: Evidence) -> kernels.CellTable:
         """The cells of the symbols of these regions; they are found once for all of learning."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class Copula(InputDistribution):
     margins: tuple[Margin, ...]
 
     kind = COPULA
+    state_axes: ClassVar = {"means": 0, "covariances": 0}
     is_type = False
     uses_uniforms = False
     uses_normals = True
