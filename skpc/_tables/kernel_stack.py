@@ -19,9 +19,9 @@ _PRIOR = 0.05, 0.3, 0.2
 _N_ITERATIONS = 100
 _FIRST_KNOTS = 100
 _MOST_KNOTS = 500
-_N_ROUNDS = 12
+_N_ROUNDS = 4
 _LEAST_ERROR = 0.02
-_LEAST_LOSS = 3e-5
+_LEAST_LOSS = 3e-5, 0.01
 _LEAST_PART = 0.01
 
 
@@ -335,7 +335,7 @@ class Mixture(NamedTuple):
 
     def _first_knots(self) -> np.ndarray:
         places, bound = self.sample.places, self.sample.bound
-        n_knots = min(len(places), _FIRST_KNOTS)
+        n_knots = min(len(places) // 3 + 10, len(places), _FIRST_KNOTS)
         chosen = np.unique(np.linspace(0, len(places) - 1, n_knots).round().astype(np.intp))
         knots = self._outer(places[chosen])
         if bound > -np.inf:
@@ -350,6 +350,8 @@ class Mixture(NamedTuple):
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """More knots where a spline through these is not near enough."""
         pieces = np.arange(len(knots) - 1)
+        total = self.sample.weights.sum()
+        least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(total, 1.0))
         for _ in range(_N_ROUNDS):
             points, guesses = _between(knots, scores, slopes, pieces)
             is_new = (points > knots[pieces]) & (points < knots[pieces + 1])
@@ -360,7 +362,7 @@ class Mixture(NamedTuple):
             with np.errstate(divide="ignore", invalid="ignore"):
                 errors = np.abs(np.log(more_slopes / guesses))
             mass = ndtr(scores[pieces + 1]) - ndtr(scores[pieces])
-            is_bad = (errors > _LEAST_ERROR) & (errors * mass > _LEAST_LOSS)
+            is_bad = (errors > _LEAST_ERROR) & (errors * mass > least_loss)
             is_bad |= ~np.isfinite(errors)
             if np.count_nonzero(is_bad) > _MOST_KNOTS - len(knots):
                 loss = np.where(np.isfinite(errors), errors, 1.0) * mass
