@@ -106,7 +106,8 @@ class Margin:
         else:
             below, within = self._place(scores)
             units = self._inverse_smooth(self._unmixed(scores, below))
-            values = self.origin + units * self.unit
+            with np.errstate(over="ignore"):
+                values = self.origin + units * self.unit
             if len(self.atoms):
                 values = _between_atoms(values, self.atoms, below)
                 values[within] = self.atoms[below[within]]

@@ -9,6 +9,7 @@ from skpc._kernels import njit
 GAUSSIAN, HEAVY = 0, 1
 """Shapes of the components that are no kernel estimates; see `_shape`."""
 
+
 @njit(cache=True, nogil=True, inline="always")
 def _below(distance):
     """Distribution function of the triweight kernel, within its support from -1 to 1."""
@@ -129,24 +130,27 @@ def stack(parts, weights, prior, n_iterations, shares):
     """
     n_components, n_values = parts.shape
     counts = np.empty(n_components)
+    given = parts.T.copy()
     for _ in range(n_iterations):
         for c in range(n_components):
-            counts[c] = prior[c]
+            counts[c] = 0.0
         for i in range(n_values):
             total = 0.0
             for c in range(n_components):
-                total += shares[c] * parts[c, i]
+                total += shares[c] * given[i, c]
             if total > 0.0:
+                factor = weights[i] / total
                 for c in range(n_components):
-                    counts[c] += weights[i] * shares[c] * parts[c, i] / total
+                    counts[c] += factor * given[i, c]
         total = 0.0
         for c in range(n_components):
+            counts[c] = counts[c] * shares[c] + prior[c]
             total += counts[c]
         change = 0.0
         for c in range(n_components):
             change = max(change, abs(counts[c] / total - shares[c]))
             shares[c] = counts[c] / total
-        if change < 1e-4:
+        if change < 1e-3:
             break
 
 
@@ -190,8 +194,9 @@ def _pass(points, centre, width, mass, beyond, passed, out):
         passed[1, p - 1] += mass * (1.0 - beyond)
     while p < points.shape[0] and points[p] < centre + width:
         distance = (points[p] - centre) / width
-        out[0, p] += mass * max(_below(distance) - beyond, 0.0)
-        out[1, p] += mass * min(_below(-distance), 1.0 - beyond)
+        below = max(_below(distance) - beyond, 0.0)
+        out[0, p] += mass * below
+        out[1, p] += mass * (1.0 - beyond - below)
         out[2, p] += mass * _density(distance) / width
         p += 1
     passed[0, p] += mass * (1.0 - beyond)

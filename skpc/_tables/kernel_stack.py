@@ -17,11 +17,13 @@ _COMPONENTS = (
 )
 _PRIOR = 0.05, 0.3, 0.2
 _N_ITERATIONS = 100
+_FENCE = 4.0
+_LEAST_INSIDE = 0.9
 _FIRST_KNOTS = 100
 _MOST_KNOTS = 500
-_N_ROUNDS = 12
+_N_ROUNDS = 4
 _LEAST_ERROR = 0.02
-_LEAST_LOSS = 3e-5
+_LEAST_LOSS = 3e-5, 0.01
 _LEAST_PART = 0.01
 
 
@@ -110,7 +112,22 @@ class Scale(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """Kernel estimates and two simple shapes on one scale."""
+    """Kernel estimates and two simple shapes on one scale.
+
+    Attributes
+    ----------
+    scale : Scale
+    places : (n,)
+        Values on the scale.
+    widths : (n_kernels, n)
+        Half the supports of kernels.
+    centres, spreads : (2,)
+        Of a normal distribution and of a heavy one.
+    bound : float
+        Where kernels and shapes are reflected, or minus infinity.
+    inside : (n,)
+        Weights of the values that the normal distribution was fitted to: outliers are not.
+    """
 
     scale: Scale
     places: np.ndarray
@@ -118,6 +135,7 @@ class Estimate(NamedTuple):
     centres: np.ndarray
     spreads: np.ndarray
     bound: float
+    inside: np.ndarray
 
 
 def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smooth:
@@ -176,12 +194,15 @@ def _quantiles(places: np.ndarray, weights: np.ndarray, shares: list[float]) -> 
 def _shapes(sample: Sample, scale: Scale) -> Estimate:
     """The two simple shapes on a scale, without kernels."""
     places, weights = scale.of(sample.places), sample.weights
-    total = weights.sum()
     low, centre, high = _quantiles(places, weights, [0.25, 0.5, 0.75])
-    mean = (weights * places).sum() / total
-    deviation = np.sqrt((weights * (places - mean) ** 2).sum() / max(total - 1.0, 0.5 * total))
-    widest = (scale.of(sample.upper) - scale.of(sample.lower)).max()
-    deviation = max(deviation, 0.5 * float(widest), 1e-9)
+    widest = max(0.5 * float(_cell_widths(sample, scale).max()), 1e-9)
+    inside = weights * (np.abs(places - centre) <= _FENCE * (high - low))
+    if inside.sum() < _LEAST_INSIDE * weights.sum():
+        inside = weights
+    total = inside.sum()
+    mean = (inside * places).sum() / total
+    deviation = np.sqrt((inside * (places - mean) ** 2).sum() / max(total - 1.0, 0.5 * total))
+    deviation = max(deviation, widest)
     robust = (high - low) / 1.35
     robust = min(robust, deviation) if robust > 0.0 else deviation
     return Estimate(
@@ -191,7 +212,13 @@ def _shapes(sample: Sample, scale: Scale) -> Estimate:
         np.array([mean, centre]),
         np.array([deviation, 0.83 * robust]),
         -np.inf if scale.is_log else _bound(scale, sample),
+        inside,
     )
+
+
+def _cell_widths(sample: Sample, scale: Scale) -> np.ndarray:
+    """Widths of cells (n,) on a scale, as it is in their middle: an edge may be infinitely far."""
+    return (sample.upper - sample.lower) * scale.slopes(sample.places)
 
 
 def _widths(sample: Sample, estimate: Estimate) -> np.ndarray:
@@ -199,7 +226,7 @@ def _widths(sample: Sample, estimate: Estimate) -> np.ndarray:
     scale, places, weights = estimate.scale, estimate.places, sample.weights
     total = weights.sum()
     robust = estimate.spreads[1] / 0.83
-    cells = scale.of(sample.upper) - scale.of(sample.lower)
+    cells = _cell_widths(sample, scale)
     base = robust * max(total, 1.0) ** -0.2
     spacing = _spacing(places, weights, 0.5 * cells)
     powers, sizes = np.array(_COMPONENTS).T[:, :, None]
@@ -260,7 +287,8 @@ def _shapes_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
     """What each shape gives to each value (2, n) when it is left out."""
     scale, places = estimate.scale, estimate.places
     cells = places, scale.of(sample.lower), scale.of(sample.upper)
-    total, removed = sample.weights.sum(), _removed(sample)
+    total = estimate.inside.sum()
+    removed = np.minimum(_removed(sample), estimate.inside)
     rest = np.maximum(total - removed, 1e-300)
     mean, deviation = estimate.centres[0], estimate.spreads[0]
     squares = deviation**2 * (1.0 + max(total - 1.0, 0.5 * total))
@@ -316,7 +344,7 @@ class Mixture(NamedTuple):
         return scores, slopes
 
     def tabulate(self, edges: np.ndarray | None) -> Smooth:
-        knots = self._first_knots() if edges is None else self._outer(edges)
+        knots = self._first_knots() if edges is None else self._near_bound(self._outer(edges))
         scores, slopes = self.scores(knots)
         if edges is None:
             knots, scores, slopes = self._refined(knots, scores, slopes)
@@ -334,22 +362,27 @@ class Mixture(NamedTuple):
         return np.concatenate([knots[0] - outward[::-1], knots, above])
 
     def _first_knots(self) -> np.ndarray:
-        places, bound = self.sample.places, self.sample.bound
-        n_knots = min(len(places), _FIRST_KNOTS)
+        places = self.sample.places
+        n_knots = min(len(places) // 3 + 10, len(places), _FIRST_KNOTS)
         chosen = np.unique(np.linspace(0, len(places) - 1, n_knots).round().astype(np.intp))
-        knots = self._outer(places[chosen])
-        if bound > -np.inf:
-            gap = places[0] - bound if places[0] > bound else places[1] - bound
-            knots = np.unique(
-                np.concatenate([[bound], bound + gap * 0.5 ** np.arange(0, 12, 2), knots])
-            )
-        return knots
+        return self._near_bound(self._outer(places[chosen]))
+
+    def _near_bound(self, knots: np.ndarray) -> np.ndarray:
+        """Knots from the bound on, ever nearer to it."""
+        places, bound = self.sample.places, self.sample.bound
+        if bound == -np.inf:
+            return knots
+        gap = places[0] - bound if places[0] > bound else places[1] - bound
+        more = np.append(bound, bound + gap * 0.5 ** np.arange(0, 12, 2))
+        return np.unique(np.append(more, knots[knots > bound]))
 
     def _refined(
         self, knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """More knots where a spline through these is not near enough."""
         pieces = np.arange(len(knots) - 1)
+        total = self.sample.weights.sum()
+        least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(total, 1.0))
         for _ in range(_N_ROUNDS):
             points, guesses = _between(knots, scores, slopes, pieces)
             is_new = (points > knots[pieces]) & (points < knots[pieces + 1])
@@ -360,7 +393,7 @@ class Mixture(NamedTuple):
             with np.errstate(divide="ignore", invalid="ignore"):
                 errors = np.abs(np.log(more_slopes / guesses))
             mass = ndtr(scores[pieces + 1]) - ndtr(scores[pieces])
-            is_bad = (errors > _LEAST_ERROR) & (errors * mass > _LEAST_LOSS)
+            is_bad = (errors > _LEAST_ERROR) & (errors * mass > least_loss)
             is_bad |= ~np.isfinite(errors)
             if np.count_nonzero(is_bad) > _MOST_KNOTS - len(knots):
                 loss = np.where(np.isfinite(errors), errors, 1.0) * mass

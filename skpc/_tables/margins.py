@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import fsum
+from math import frexp, fsum, ldexp
 from typing import NamedTuple
 
 import numpy as np
 
 from skpc._data.margins import Margin
-from skpc._data.powers_of_two import units_of
 from skpc._tables.kernel_stack import Sample, Smooth, learn_smooth
 
 LEAK = 1e-3
@@ -104,7 +103,7 @@ def _digits(values: np.ndarray) -> int:
 def _constant(value: float, total: float, lattice: Lattice) -> Margin:
     """One atom, and next to nothing elsewhere."""
     leak = LEAK / (total + 1.0)
-    unit = lattice.step or float(units_of(np.array([abs(value) or 1.0]))[0])
+    unit = lattice.step or _power_of_two(abs(value) or 1.0)
     return Margin(
         origin=value,
         unit=unit,
@@ -194,7 +193,12 @@ def _scale(values: np.ndarray, weights: np.ndarray, is_atom: np.ndarray) -> tupl
         low, high = values[np.searchsorted(shares, [tail, 1.0 - tail]).clip(0, len(values) - 1)]
         if high > low:
             break
-    return origin, float(units_of(np.array([max(0.5 * (high - low), 1e-300)]))[0])
+    return origin, _power_of_two(max(0.5 * (high - low), 1e-300))
+
+
+def _power_of_two(size: float) -> float:
+    """The greatest that is no more than a size: division by it rounds nothing."""
+    return ldexp(1.0, frexp(size)[1] - 1)
 
 
 def _margin(
