@@ -16,7 +16,7 @@ from skpc._learning.initialisation import Start
 from skpc._learning.progress import FitResult
 from skpc._learning.report import Entry, as_arrays, name_of
 from skpc._learning.solver import Solver
-from skpc._learning.stacking import stack
+from skpc._learning.stacking import mean_and_error, stack
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 
@@ -132,10 +132,7 @@ class Chooser:
 
     def _gain(self, candidate: Candidate, other: Candidate) -> tuple[float, float]:
         """By how much it is better on held-out rows, in nats a row, and its standard error."""
-        total = self._weights.sum()
-        gains = candidate.log_probs - other.log_probs
-        mean = float(self._weights @ gains / total)
-        return mean, float(np.sqrt(self._weights @ (gains - mean) ** 2) / total)
+        return mean_and_error(candidate.log_probs - other.log_probs, self._weights)
 
     def _is_worth_more(
         self, best: Candidate, found: list[Candidate], gain: tuple[float, float]
@@ -185,9 +182,7 @@ class Chooser:
                 log_probs = judge.of_rows(result.circuit)  # type: ignore[arg-type]
                 seconds = time.perf_counter() - began
                 own.append(
-                    Candidate(
-                        name, structure, start, solver, draw, result, log_probs, seconds
-                    )
+                    Candidate(name, structure, start, solver, draw, result, log_probs, seconds)
                 )
         self.tried.extend(own)
         return max(own, key=self._mean)
@@ -289,4 +284,3 @@ def choose_circuit(
     ]
     chooser = Chooser(rows, start, solver, stopping, folds, seed)
     return chooser.mixed(chooser.try_sizes(structure, sizes))
-
