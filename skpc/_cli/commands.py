@@ -96,7 +96,13 @@ def _parser() -> argparse.ArgumentParser:
         "highest likelihood of rows held out (default: 0.01, or 0 if that is better there "
         "and rows are fewer than 1,000)",
     )
-    fit.add_argument("--n-latents", type=int, default=32, metavar="K", help="default: 32")
+    fit.add_argument(
+        "--n-latents",
+        type=_n_latents,
+        default="auto",
+        metavar="K",
+        help="states of each latent variable; 'auto' has rows held out decide (default: auto)",
+    )
     fit.add_argument("--n-components", type=int, default=1, metavar="N", help="trees (default: 1)")
     fit.add_argument("--max-iter", type=int, metavar="N", help="default: 500, or 100 epochs")
     fit.add_argument("--early-stopping", action="store_true", help="hold out rows in any case")
@@ -153,6 +159,11 @@ def _mu(text: str) -> float | str:
     if not 0 <= mu < np.inf:
         raise argparse.ArgumentTypeError(f"must be a number of at least 0, or auto; got {text!r}")
     return mu
+
+
+def _n_latents(text: str) -> int | str:
+    """The value of --n-latents; its size is for `fit` to judge."""
+    return text if text == "auto" else int(text)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -50,9 +50,16 @@ class SharpPCDensity(
 
     Parameters
     ----------
-    n_latents : int, default=32
+    n_latents : int or "auto", default="auto"
         States of each latent variable. 1 makes all columns independent; the cost of an
-        iteration grows with the square.
+        iteration grows with the square. "auto" tries independent columns, then 1, 2, 4, ... 32
+        states, and 64 of 5,000 rows or more if 32 are clearly better than 16, as long as the
+        likelihood of held-out rows grows. Those rows also weight the circuits that were tried
+        (stacking [6]_), and the few that are worth it, learnt from all rows, are mixed in one
+        circuit; see `fit_report_`. They are those of `early_stopping`; of fewer than 1,000 rows,
+        by weight, each fifth in turn, unless a share is set or `warm_start`. Without early
+        stopping rows are held out to choose, and not to end learning. Of fewer than ten rows
+        columns are independent. With `warm_start` the first fit chooses.
 
     mu : float or None, default=None
         Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
@@ -218,7 +225,7 @@ class SharpPCDensity(
     ----------
     circuit_ : Circuit
         The fitted circuit: `parents`, `features`, `root_weights`, `sum_weights`, `inputs`.
-        It has one root, or one for each component.
+        It has one root, or one for each component of each circuit that is mixed.
 
     categories_ : list of ndarray or None, one per column
         The categories of each column, sorted, as they are in the table; None where it is
@@ -226,6 +233,15 @@ class SharpPCDensity(
 
     feature_types_ : list of str, one per column
         How each column was read: "categorical", "binomial" or "gaussian".
+
+    n_latents_ : int
+        Number of states of each latent variable in `circuit_`: the largest of those mixed.
+
+    fit_report_ : dict of ndarray
+        What was tried, an entry of each array for each circuit: "candidate", "n_latents",
+        "n_regions", "mu", "n_iter", "validation_log_likelihood", "weight" in `circuit_` and
+        "seconds". Where several are mixed, the attributes below are of the heaviest one, and
+        means over the folds of cross-validation.
 
     mu_ : float
         Strength of the penalty: `mu`, or what None came to.
@@ -296,6 +312,8 @@ class SharpPCDensity(
        Circuits", NeurIPS 2021.
     .. [5] R. Peharz et al., "Random Sum-Product Networks: A Simple and Effective Approach
        to Probabilistic Deep Learning", UAI 2019.
+    .. [6] P. Smyth and D. Wolpert, "Linearly Combining Density Estimators via Stacking",
+       Machine Learning, 1999.
 
     Examples
     --------

@@ -23,6 +23,7 @@ _FITTED = (
     "best_iteration_",
     "n_iter_",
     "converged_",
+    "fit_report_",
     "_split_seed",
 )  # what marginal models share with the one that they are taken from
 
@@ -33,6 +34,12 @@ class FittedMixin(StoredMixin):
     if TYPE_CHECKING:  # parameters and fitted attributes of a `SharpPCDensity`
 
         def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def n_latents_(self) -> int:
+        """Number of states of each latent variable of the fitted circuit."""
+        check_is_fitted(self)
+        return int(self.circuit_.n_latents)
 
     def marginal(self, features: Sequence[Any]) -> Self:
         """The model of some of the features: all others are summed out, exactly.
@@ -128,9 +135,26 @@ class FittedMixin(StoredMixin):
         for name, length in histories.items():
             if fitted[name] is not None or length is not None:
                 check_finite(checked_array(fitted[name], name, float, (length,)), name)
+        report = _checked_report(self.fit_report_)
+        if not np.isclose(report["weight"].sum(), 1.0):
+            raise ValueError("fit_report_ must have weights that sum to one.")
         for name in "best_iteration_", "_split_seed":
             value = fitted[name]
             if value is not None and not (isinstance(value, Integral) and int(value) >= 0):
                 raise ValueError(
                     f"{name} must be None or an integer of at least 0; got {shown(value)}."
                 )
+
+
+def _checked_report(report: Any) -> dict[str, np.ndarray]:
+    """The columns of numbers of a `fit_report_`, which all have an entry for each circuit."""
+    from skpc._learning.report import TYPES
+
+    if type(report) is not dict or {*report} != {*TYPES}:
+        raise ValueError(f"fit_report_ must be a dict with the arrays {[*TYPES]}.")
+    n_entries = len(report["candidate"])
+    return {
+        name: checked_array(report[name], f"fit_report_[{name!r}]", kind, (n_entries,))
+        for name, kind in TYPES.items()
+        if kind is not str
+    }

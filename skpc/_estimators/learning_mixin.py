@@ -21,10 +21,10 @@ from skpc._tables.validation import check_weights, named, validate_table
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
-    from skpc._learning.stopping import EarlyStopping
     from skpc._learning.initialisation import ColumnMoments
     from skpc._learning.progress import FitResult
     from skpc._learning.solver import Solver
+    from skpc._learning.stopping import EarlyStopping
     from skpc._learning.structure import Regions, Structure
 
 _LEAST_ROWS_TO_SPLIT = 10
@@ -103,8 +103,7 @@ class LearningMixin:
         self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
         self.best_iteration_ = result.best_iteration
         self.fit_report_ = result.report
-        is_stopped = stopping is not None and stopping.ends_learning
-        self._split_seed = stopping.seed if is_stopped else None
+        self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
         self._columns = columns
 
     def _continues(self) -> bool:

@@ -43,9 +43,7 @@ def fit_adam(
     ----------
     D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
-    updates = adam_updates(
-        circuit, batches, mu, pseudocount, step_size, max_iter, random_state
-    )
+    updates = adam_updates(circuit, batches, mu, pseudocount, step_size, max_iter, random_state)
     return replace(progress.follow(updates, max_iter), is_stepwise=True, has_schedule=True)
 
 

@@ -16,7 +16,7 @@ from skpc._learning.initialisation import Start
 from skpc._learning.progress import FitResult
 from skpc._learning.report import Entry, as_arrays, name_of
 from skpc._learning.solver import Solver
-from skpc._learning.stacking import stack
+from skpc._learning.stacking import mean_and_error, stack
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 
@@ -27,6 +27,7 @@ _MANY_ROWS = 5000
 _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
+_PATIENCE_OF_FOLDS = 5
 _MAX_SEED = 2**31 - 1
 
 
@@ -93,7 +94,13 @@ class Chooser:
         self._rows = rows
         self._start = start
         self._solver = solver
-        self._stopping = stopping
+        self._solvers = [
+            replace(one, tol=max(one.tol, _LEAST_GAIN) if stopping.ends_learning else one.tol)
+            for one in solver.candidates(folds[0].training.weights, is_validated=True)
+        ]
+        is_smooth = len(folds) > 1  # the mean curve of all rows
+        patience = min(_PATIENCE_OF_FOLDS, stopping.n_iter_no_change)
+        self._stopping = replace(stopping, n_iter_no_change=patience) if is_smooth else stopping
         self._folds = folds
         self._whole = Fold(rows, None, None if start.of_table is None else rows.is_missing(), seed)
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
@@ -102,14 +109,15 @@ class Chooser:
 
     def try_sizes(self, structure: Structure, sizes: Sequence[int]) -> list[Candidate]:
         """The best candidate of each size, as far as growing was worth it."""
-        found = [self._best_of_size("independent", structure.without_dependence(), 1)]
+        solver, *others = self._solvers
+        found = [self._best_of("independent", structure.without_dependence(), 1, [solver])]
         best, n_in_vain, gain = found[0], 0, (0.0, 0.0)
         for n_latents in sizes:
             if n_latents == 1 and not self._has_dependence(structure):
                 continue
             if n_latents > LARGEST and not self._is_worth_more(best, found, gain):
                 break
-            found.append(self._best_of_size(name_of(n_latents), structure, n_latents))
+            found.append(self._best_of(name_of(n_latents), structure, n_latents, [solver]))
             gain = self._gain(found[-1], best)
             if gain[0] > _LEAST_GAIN:
                 best, n_in_vain = found[-1], 0
@@ -117,14 +125,14 @@ class Chooser:
             n_in_vain += 1
             if n_in_vain == _PATIENCE or gain[0] < -max(_CLEAR, 2.0 * gain[1]):
                 break
+        if others and best.start.n_latents > 1:  # one state has no sum nodes to speak of
+            n_latents = best.start.n_latents
+            found.append(self._best_of(best.name, structure, n_latents, others))
         return found
 
     def _gain(self, candidate: Candidate, other: Candidate) -> tuple[float, float]:
         """By how much it is better on held-out rows, in nats a row, and its standard error."""
-        total = self._weights.sum()
-        gains = candidate.log_probs - other.log_probs
-        mean = float(self._weights @ gains / total)
-        return mean, float(np.sqrt(self._weights @ (gains - mean) ** 2) / total)
+        return mean_and_error(candidate.log_probs - other.log_probs, self._weights)
 
     def _is_worth_more(
         self, best: Candidate, found: list[Candidate], gain: tuple[float, float]
@@ -143,14 +151,12 @@ class Chooser:
         n_regions = len(self._rows.scopes) - sum(len(group) - 1 for group in given)
         return any(len(forest.rows.scopes) != n_regions for forest in forests)
 
-    def _best_of_size(self, name: str, structure: Structure, n_latents: int) -> Candidate:
-        """The best of the candidates that differ in penalty and start alone."""
+    def _best_of(
+        self, name: str, structure: Structure, n_latents: int, solvers: Sequence[Solver]
+    ) -> Candidate:
+        """The best of candidates that differ in penalty and start alone."""
         start = replace(self._start, n_latents=n_latents)
         forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
-        weights = self._folds[0].training.weights
-        solvers = self._solver.candidates(weights, is_validated=True)
-        if n_latents == 1:
-            solvers = solvers[:1]  # it has no sum nodes to speak of
         judge, own = None, []
         for solver in solvers:
             draws = zip(
@@ -176,9 +182,7 @@ class Chooser:
                 log_probs = judge.of_rows(result.circuit)  # type: ignore[arg-type]
                 seconds = time.perf_counter() - began
                 own.append(
-                    Candidate(
-                        name, structure, start, solver, draw, result, log_probs, seconds
-                    )
+                    Candidate(name, structure, start, solver, draw, result, log_probs, seconds)
                 )
         self.tried.extend(own)
         return max(own, key=self._mean)
@@ -280,4 +284,3 @@ def choose_circuit(
     ]
     chooser = Chooser(rows, start, solver, stopping, folds, seed)
     return chooser.mixed(chooser.try_sizes(structure, sizes))
-

@@ -58,9 +58,7 @@ class Fold:
         random_state = self.new_random_state()
         key = id(structure)
         if key not in self._learners:
-            self._learners[key] = TreeLearner(
-                self.training, structure, start, solver, random_state
-            )
+            self._learners[key] = TreeLearner(self.training, structure, start, solver, random_state)
         trees = self._learners[key](start.n_latents, random_state)
         if id(trees) not in self._forests:
             features = [columns for tree in trees for columns in tree.rows.features]
@@ -126,7 +124,10 @@ def learn_in_step(
     weights = np.array([of_fold.total_weight for of_fold in rows])
     assert solver.max_iter is not None
     result = progress.follow(_in_step(runs, weights / weights.sum()), solver.max_iter)
-    return replace(result, mu=solver.m_step.mu, **solver.manner)
+    is_adam = solver.kind == "adam"
+    return replace(
+        result, mu=solver.m_step.mu, is_stepwise=not solver.is_full, has_schedule=is_adam
+    )
 
 
 def _in_step(runs: Sequence[Iterator[Update]], shares: np.ndarray) -> Iterator[Update]:

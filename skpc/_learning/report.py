@@ -38,10 +38,15 @@ class Entry(NamedTuple):
     seconds: float
 
 
+TYPES = dict(zip(Entry._fields, (str, int, int, float, int, float, float, float), strict=True))
+"""Of the fields of an entry."""
+
+
 def as_arrays(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
     """An array for each field of the entries."""
     columns: list[Any] = list(zip(*entries, strict=True))
-    return {name: np.array(column) for name, column in zip(Entry._fields, columns, strict=True)}
+    pairs = zip(TYPES.items(), columns, strict=True)
+    return {name: np.array(column, kind) for (name, kind), column in pairs}
 
 
 def report_of(results: Sequence[FitResult], kept: FitResult) -> dict[str, np.ndarray]:

@@ -138,6 +138,7 @@ class Solver:
         self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
     ) -> Iterator[Update]:
         """The updates that lead from a circuit, one by one: see `bind`; they may have no end."""
+        assert self.max_iter is not None
         if self.is_full:
             return em_updates(circuit, self.new_e_step(circuit, rows), self.m_step)
         settings = self._of_batches(circuit, rows, random_state)
@@ -149,11 +150,6 @@ class Solver:
     def is_full(self) -> bool:
         """Whether an update is one of EM from all rows."""
         return self.kind == "em" and self.batch_size is None
-
-    @property
-    def manner(self) -> dict[str, bool]:
-        """What results say of how they were reached: see `FitResult`."""
-        return {"is_stepwise": not self.is_full, "has_schedule": self.kind == "adam"}
 
     def _of_batches(
         self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState

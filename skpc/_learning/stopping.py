@@ -74,8 +74,8 @@ class EarlyStopping:
             training, held_out = self.divide(rows)
             return [] if held_out is None else [(training, held_out)]
         assert self.seed is not None
-        folds = fold_weights(rows.weights, self.n_folds, self.seed)
-        folds = [_without_last_values(rows, held_out) for held_out in folds]
+        drawn = fold_weights(rows.weights, self.n_folds, self.seed)
+        folds = [_without_last_values(rows, held_out) for held_out in drawn]
         return [rows.split(held_out) for held_out in folds if held_out.any()]
 
 

@@ -182,6 +182,13 @@ class FitHistoryDisplay:
                 "from_fits needs EM on all rows, where a fit is the beginning of a longer one. Set "
                 "solver='em' and batch_size=None, or use from_estimator."
             )
+        if model.n_latents == "auto":
+            if not hasattr(estimator, "circuit_"):
+                raise ValueError(
+                    "from_fits follows one circuit, and n_latents='auto' chooses among several. "
+                    "Set n_latents to a number, or pass a fitted estimator."
+                )
+            model.set_params(n_latents=estimator.n_latents_)
         model.set_params(
             n_iter_no_change=SharpPCDensity().n_iter_no_change,
             warm_start=True,
