@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas
-from density_peers import PEERS
+from forest_density import PEERS
 from joblib import Parallel, delayed
 from markdown import print_header, print_row, write_table
 from real_data import Split, add_options, codes, decoded, split, table_names

@@ -11,14 +11,13 @@ any column are removed three times as often as small ones. Cells that a table la
 RMSE and MAE: of columns with a density, divided by their standard deviation in training rows.
 wrong: share of cells of columns with masses. CRPS, of the former, and Brier score, of the latter,
 judge several draws in their place. ridge and trees: IterativeImputer with BayesianRidge (draws by
-its posterior) and ExtraTreesRegressor (none), rounded to masses; miceforest (draws by its matching)
-if it is installed. Means over tables, mechanism by mechanism; smaller is better.
+its posterior) and ExtraTreesRegressor (no draws), rounded to masses. Means over tables,
+mechanism by mechanism; smaller is better.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +37,7 @@ from skpc import SharpPCDensity, SharpPCImputer
 
 MECHANISMS = ["MCAR", "MAR", "MNAR"]
 METRICS = ["RMSE", "MAE", "wrong", "CRPS", "Brier"]
-PEERS = ["ridge", "trees", "miceforest"]
+PEERS = ["ridge", "trees"]
 N_DRAWS = 20
 
 
@@ -103,29 +102,6 @@ def rounds(task: Task, name: str, seed: int) -> tuple[np.ndarray, list[np.ndarra
     return rounded(task, imputer.transform(task.test)), draws
 
 
-def forests(task: Task, seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Filled rows, means or modes of the draws, and draws of miceforest."""
-    import miceforest
-
-    frames = []
-    for rows in (task.train, task.test):
-        frame = pandas.DataFrame(rows, columns=[f"x{j}" for j in range(rows.shape[1])])
-        for j in np.flatnonzero(task.is_mass):
-            values = np.unique(task.train[~np.isnan(task.train[:, j]), j])
-            frame[f"x{j}"] = pandas.Categorical(frame[f"x{j}"], categories=values)
-        frames.append(frame)
-    kernel = miceforest.ImputationKernel(
-        frames[0], num_datasets=N_DRAWS // 4, random_state=seed, save_all_iterations_data=True
-    )
-    kernel.mice(3, num_threads=1, n_estimators=30)
-    filled = kernel.impute_new_data(frames[1])
-    draws = [filled.complete_data(i).to_numpy(float) for i in range(N_DRAWS // 4)]
-    middle = np.mean(draws, axis=0)
-    for j in np.flatnonzero(task.is_mass):
-        middle[:, j] = pandas.DataFrame([draw[:, j] for draw in draws]).mode().iloc[0]
-    return middle, draws
-
-
 def ours(
     task: Task, parameters: dict[str, Any], numeric: str, seed: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -172,8 +148,6 @@ def measure(
     """The metrics of one method on one split."""
     warnings.simplefilter("ignore")
     task = make_task(table, rate, mechanism, seed)
-    if method == "miceforest":
-        return scores(task, *forests(task, seed))
     if isinstance(method, str):
         return scores(task, *rounds(task, method, seed))
     return scores(task, *ours(task, method[1], numeric, seed))
@@ -190,9 +164,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="document to write the table to")
     options = parser.parse_args()
     tables = table_names(options.tables)
-    peers = [p for p in options.peers if p != "miceforest" or importlib.util.find_spec(p)]
-    methods: list = [*peers, *options.variant]
-    names = [*peers, *(name for name, _ in options.variant)]
+    methods: list = [*options.peers, *options.variant]
+    names = [*options.peers, *(name for name, _ in options.variant)]
     settings = [(rate, mechanism) for mechanism in options.mechanisms for rate in options.rates]
     jobs = [
         (method, table, *setting, seed, options.numeric_type)

@@ -6,10 +6,10 @@
 
 Tables, splits and what has a mass or a density: real_data.py. kde: independent columns, by
 adaptive kernels and frequencies. copula: a Gaussian copula on these. gmm: GaussianMixture by BIC,
-where all columns are numbers. They never see more than the training rows, nor does SharpPCDensity,
-whose settings are those of its constructor unless a variant, "name:parameter=value,...", says else.
-Means over the splits of the mean log density of observed cells per test row; larger is better. The
-best is bold. With a cache, peers are measured once.
+where all columns are numbers. arf: an adversarial random forest (forest_density.py). Settings of
+SharpPCDensity are those of its constructor unless a variant, "name:parameter=value,...", says
+else. Means over the splits of the mean log density of observed cells per test row; larger is
+better. The best is bold. With a cache, peers are measured once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from density_peers import PEERS
+from forest_density import PEERS
 from joblib import Parallel, delayed
 from markdown import print_header, print_row, write_table
 from real_data import add_options, codes, split, table_names
