@@ -281,6 +281,3 @@ class Mixture(Independent):
                 terms.append(np.log(weight) - log_volume - 0.5 * (white**2).sum(axis=0))
             total[which] = logsumexp(terms, axis=0) - np.log(self.scale[pattern]).sum()
         return total
-
-
-PEERS = {method.name: method for method in (Independent, GaussianCopula, Mixture)}

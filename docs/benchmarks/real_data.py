@@ -5,17 +5,18 @@
 Columns of row numbers and names are left out; so are rows beyond 1,500 (3,000 of HI), drawn at
 random. Missing values stay. A column of labels or of at most 32 distinct integers has masses. Any
 other has a density: its values are spread uniformly over what they were rounded to (a fiftieth of
-the interquartile range where that is wider and fractions repeat much), so that nobody earns an
+the interquartile range where that is wider and values repeat much), so that nobody earns an
 infinite density by a spike. A mass or label that the training rows lack is missing in the others.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import io
 import zlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas
@@ -88,14 +89,17 @@ def spread(values: np.ndarray, random_state: np.random.RandomState) -> np.ndarra
     """Numbers (n,) of a column, NaN missing, with what was rounded off put back at random."""
     seen = values[~np.isnan(values)]
     width = resolution(seen)
-    if width < 1 and len(np.unique(seen)) < 0.5 * len(seen):
+    if len(np.unique(seen)) < 0.5 * len(seen):
         quartiles = np.quantile(seen, [0.25, 0.75])
         width = max(width, (quartiles[1] - quartiles[0]) / 50)
     return values + width * (random_state.random_sample(len(values)) - 0.5)
 
 
-def load(name: str) -> tuple[pandas.DataFrame, np.ndarray]:
-    """Rows of a table, and which columns have masses: labels are objects, numbers float64."""
+def load(name: str, is_spread: bool = True) -> tuple[pandas.DataFrame, np.ndarray]:
+    """Rows of a table, and which columns have masses: labels are objects, numbers float64.
+
+    If not `is_spread`, numbers are as they were recorded, and integers of that dtype.
+    """
     frame = read(name).drop(columns=LEFT_OUT.get(name, []))
     random_state = np.random.RandomState(zlib.crc32(name.encode()))
     n_rows = min(len(frame), MORE_ROWS.get(name, N_ROWS))
@@ -112,22 +116,33 @@ def load(name: str) -> tuple[pandas.DataFrame, np.ndarray]:
         numbers = values.to_numpy(np.float64, na_value=np.nan)
         seen = np.unique(numbers[~np.isnan(numbers)])
         is_mass[j] = len(seen) <= MOST_INTEGERS and bool((seen == np.round(seen)).all())
-        columns[column] = numbers if is_mass[j] else spread(numbers, random_state)
+        if not is_spread:
+            columns[column] = values.infer_objects()
+        else:
+            columns[column] = numbers if is_mass[j] else spread(numbers, random_state)
     return pandas.DataFrame(columns), is_mass
 
 
-def split(name: str, seed: int, n_train: int | None = None) -> Split:
+def split(name: str, seed: int, n_train: int | None = None, is_spread: bool = True) -> Split:
     """Training and test rows of a table by seed; 70 % to learn from unless `n_train` says else.
 
     Columns with fewer than two values in the training rows are left out.
     """
-    frame, is_mass = load(name)
+    return split_frame(*load(name, is_spread), seed, n_train)
+
+
+def split_frame(
+    frame: pandas.DataFrame, is_mass: np.ndarray, seed: int, n_train: int | None = None
+) -> Split:
+    """Training and test rows of what `load` returns."""
     order = np.random.RandomState(seed).permutation(len(frame))
     n_train = n_train or round(SHARE_OF_TRAINING * len(frame))
     train = frame.iloc[order[:n_train]].reset_index(drop=True)
     test = frame.iloc[order[n_train:]].reset_index(drop=True)
     for column in frame.columns[is_mass]:
-        test[column] = test[column].where(test[column].isin(train[column].dropna()))
+        is_known = test[column].isin(train[column].dropna()) | test[column].isna()
+        if not is_known.all():
+            test[column] = test[column].where(is_known)
     kept = (train.nunique() >= 2).to_numpy()
     return Split(train.loc[:, kept], test.loc[:, kept], is_mass[kept])
 
@@ -148,11 +163,39 @@ def codes(part: Split) -> tuple[np.ndarray, np.ndarray, list[np.ndarray | None]]
     return *parts, values
 
 
+def decoded(X: np.ndarray, part: Split, values: list[np.ndarray | None]) -> pandas.DataFrame:
+    """The frame that rows X of `codes` stand for."""
+    columns = {}
+    for name, column, known in zip(part.train.columns, X.T, values, strict=True):
+        columns[name] = column if known is None else known[column.astype(int)]
+    return pandas.DataFrame(columns)
+
+
+def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and parameters of "name:parameter=value,..."."""
+    name, _, parameters = text.partition(":")
+    call = ast.parse(f"f({parameters})", mode="eval").body
+    assert isinstance(call, ast.Call)
+    return name, {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+
+
 def add_options(parser: argparse.ArgumentParser, tables: str = "all") -> None:
     """The options that scripts on these tables share."""
     parser.add_argument("--tables", nargs="+", default=[tables], help=f"names, or {list(GROUPS)}")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument(
+        "--variant",
+        nargs="+",
+        type=parse_variant,
+        default=[("SharpPCDensity", {})],
+        help="settings of SharpPCDensity to measure: name:parameter=value,...",
+    )
+    parser.add_argument(
+        "--numeric-type",
+        default="auto",
+        help='type of columns with a density; "auto" lets SharpPCDensity read all types itself',
+    )
 
 
 def table_names(asked: list[str]) -> list[str]:

@@ -6,16 +6,15 @@
 
 Tables, splits and what has a mass or a density: real_data.py. kde: independent columns, by
 adaptive kernels and frequencies. copula: a Gaussian copula on these. gmm: GaussianMixture by BIC,
-where all columns are numbers. They never see more than the training rows, nor does SharpPCDensity,
-whose settings are those of its constructor unless a variant, "name:parameter=value,...", says else.
-Means over the splits of the mean log density of observed cells per test row; larger is better. The
-best is bold. With a cache, peers are measured once.
+where all columns are numbers. arf: an adversarial random forest (forest_density.py). Settings of
+SharpPCDensity are those of its constructor unless a variant, "name:parameter=value,...", says
+else. Means over the splits of the mean log density of observed cells per test row; larger is
+better. The best is bold. With a cache, peers are measured once.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
 import json
 import time
 import warnings
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from density_peers import PEERS
+from forest_density import PEERS
 from joblib import Parallel, delayed
 from markdown import print_header, print_row, write_table
 from real_data import add_options, codes, split, table_names
@@ -32,14 +31,6 @@ from real_data import add_options, codes, split, table_names
 from skpc import SharpPCDensity
 
 MARGIN = 0.05  # nats per row within which the goal is met
-
-
-def parse_variant(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of "name:parameter=value,..."."""
-    name, _, parameters = text.partition(":")
-    call = ast.parse(f"f({parameters})", mode="eval").body
-    assert isinstance(call, ast.Call)
-    return name, {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
 
 
 def measure_peer(method: str, table: str, seed: int, cache: Path | None) -> tuple[float, float]:
@@ -105,17 +96,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_options(parser)
-    parser.add_argument("--variant", nargs="+", default=["default"], help="name:parameter=value,..")
-    parser.add_argument("--numeric-type", default="auto", help="type of columns with a density")
     parser.add_argument("--peers", nargs="*", default=list(PEERS))
     parser.add_argument("--cache", type=Path, help="folder that keeps what peers reached")
     parser.add_argument("--write", type=Path, help="document to write the table to")
     options = parser.parse_args()
     if options.cache:
         options.cache.mkdir(parents=True, exist_ok=True)
-    variants = [parse_variant(text) for text in options.variant]
-    methods: list = [*options.peers, *variants]
-    names = [*options.peers, *(name for name, _ in variants)]
+    methods: list = [*options.peers, *options.variant]
+    names = [*options.peers, *(name for name, _ in options.variant)]
     header = ["table", "rows x columns", *names, "seconds"]
     lines = print_header(header)
     found, times = [], []
