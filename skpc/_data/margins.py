@@ -14,6 +14,7 @@ TAIL = 3.0
 _FARTHEST = 1e300  # units from the origin: what is farther counts as being there
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _WIDE = 0.05
+_NOTHING = 1e-3  # a share as small is of no value that was learnt from
 
 
 class Cells(NamedTuple):
@@ -112,6 +113,15 @@ class Margin:
                 values = _between_atoms(values, self.atoms, below)
                 values[within] = self.atoms[below[within]]
         return np.where(np.isnan(scores), np.nan, np.clip(values, self.low, self.high))
+
+    def nearest(self, values: np.ndarray) -> np.ndarray:
+        """The values of the column that are next to these (n,), and within its range."""
+        if self.step:
+            values = self._of_levels(self._levels(values))
+        elif self.share <= _NOTHING:
+            middles = 0.5 * (self.atoms[1:] + self.atoms[:-1])
+            values = self.atoms[np.searchsorted(middles, values)]
+        return np.clip(values, self.low, self.high)
 
     def is_point(self) -> bool:
         """Whether no value has so much mass that it could not count as a point."""
@@ -304,6 +314,10 @@ class Margin:
         levels = np.where(self._edges(levels + 1.0) < scores, levels + 1.0, levels)
         if len(self.atoms):
             levels[within] = self._levels(self.atoms)[below[within]]
+        return self._of_levels(levels)
+
+    def _of_levels(self, levels: np.ndarray) -> np.ndarray:
+        """The values of levels, by number."""
         with np.errstate(over="ignore"):
             values = self.origin + levels * self.step
             return values if self.digits < 0 else np.round(values, self.digits)

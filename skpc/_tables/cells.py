@@ -48,7 +48,8 @@ class Cells(NamedTuple):
     @property
     def is_ordered(self) -> bool:
         """Whether the labels have an order."""
-        return self.dtype[0] == "CategoricalDtype" and bool(self.dtype[3])
+        is_ordered = self.dtype[0] == "CategoricalDtype" and bool(self.dtype[3])
+        return is_ordered or self.dtype[0] == "Enum"
 
 
 def no_dates(name: str, dtype: Any) -> str:

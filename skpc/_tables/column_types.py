@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from skpc._circuit.inputs.base import InputDistribution
 
 _DISCRETE = CATEGORICAL, BINOMIAL
-_MOST_CATEGORIES = 32
-_NEAR_LIMIT = 0.8, 1.25
+_OF_LABELS = CATEGORICAL, BINOMIAL, NUMERIC
+_MOST_CODES = 10
+_ROWS_PER_CODE = 5
 _MANY_LABELS = 1_000
 _MANY_LEVELS = 10_000
 _LEAST_NAMES = 10
@@ -69,9 +70,9 @@ class Column:
         One of `known_types`.
     categories : (n_categories,) float64 or None
         Sorted values in the matrix, consecutive integers if it is binomial; None if the column is
-        Gaussian.
+        numeric or Gaussian.
     labels : (n_categories,) object array or None
-        What the categories of a column of labels are called; None if they are numbers.
+        What the categories of a column of labels, or its levels, are called; None of numbers.
     numbers : Numbers or None
         Of what kind the numbers of the table are; None if they are labels.
     dtype : tuple
@@ -89,9 +90,14 @@ class Column:
 
     def restore(self, values: np.ndarray) -> np.ndarray:
         """What values (n,) in the matrix, none of them missing, stand for."""
+        values = self.supported(values)
         if self.labels is not None:
             return self.labels[values.astype(np.intp)]
         return values if self.numbers is None else self.numbers.restore(values)
+
+    def supported(self, values: np.ndarray) -> np.ndarray:
+        """The values (n,) in the matrix that the column can have and that are next to these."""
+        return values if self.margin is None else self.margin.nearest(values)
 
     @classmethod
     def read(cls, state: Any) -> Column:
@@ -115,8 +121,12 @@ class Column:
         if labels is not None:
             parts["labels"] = labels = checked_array(labels, "labels", object, (None,))
             positions = np.arange(len(labels))
-            if parts["categories"] is None or not np.array_equal(parts["categories"], positions):
+            if kind not in _OF_LABELS:
+                raise ValueError(f"a column of labels has the type {shown(kind)}.")
+            if kind != NUMERIC and not np.array_equal(parts["categories"], positions):
                 raise ValueError("categories of a column must be the positions of its labels.")
+            if kind == NUMERIC and not 0 <= parts["margin"].low <= parts["margin"].high < len(labels):
+                raise ValueError("a margin of a column is not of the positions of its labels.")
         if not frames.fit_together(dtype, labels):
             raise ValueError(f"labels of a column are not those of its dtype, {dtype[0]}.")
         return cls(**parts)
@@ -169,23 +179,10 @@ def learn_column(
     assert cells.numbers is not None
     if cells.exact is not None and len(set(cells.exact)) > len(np.unique(distinct)):
         raise ValueError(_merged(cells.exact, name))
-    is_integer = np.array_equal(distinct, np.floor(distinct))
-    if cells.numbers.kind == FLOAT and np.abs(distinct).max() > EXACT_LIMIT:
-        is_integer = False  # all floats as large are whole numbers
-    if wanted == "auto" and cells.numbers.kind == BOOLEAN:
-        wanted = CATEGORICAL
     if wanted == "auto":
-        if is_integer and (
-            _NEAR_LIMIT[0] * _MOST_CATEGORIES < len(distinct) <= _NEAR_LIMIT[1] * _MOST_CATEGORIES
-        ):
-            warnings.warn(
-                f"{name} has {len(distinct)} distinct integers, near {_MOST_CATEGORIES}, the most "
-                "that are read as categories: on other rows it may be read the other way, and log "
-                "mass and log density cannot be compared. Say which it is with feature_types.",
-                UserWarning,
-                stacklevel=2,
-            )
-        wanted = CATEGORICAL if is_integer and len(distinct) <= _MOST_CATEGORIES else GAUSSIAN
+        total = _total(~np.isnan(cells.values.astype(np.float64)), weights)
+        is_code = cells.numbers.kind == BOOLEAN or _are_codes(distinct, total)
+        wanted = CATEGORICAL if is_code else NUMERIC
     if wanted not in _DISCRETE and np.abs(distinct).max() > _LARGEST:
         raise ValueError(
             f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
@@ -204,6 +201,21 @@ def learn_column(
     return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
 
 
+def _are_codes(distinct: np.ndarray, total: float) -> bool:
+    """Whether distinct numbers of a column of so many rows are a short list of codes.
+
+    There are few, with rows for each; or no more than two integers.
+    """
+    if len(distinct) <= 2 and np.array_equal(distinct, np.floor(distinct)):
+        return True
+    return len(distinct) <= _MOST_CODES and _ROWS_PER_CODE * len(distinct) <= total
+
+
+def _total(is_present: np.ndarray, weights: np.ndarray | None) -> float:
+    """How many rows, by their weights, have a value."""
+    return float(is_present.sum()) if weights is None else fsum(weights[is_present])
+
+
 def _learn_margin(values: np.ndarray, weights: np.ndarray | None) -> Margin:
     """The margin of a column of numbers (n,), which depends on the set of weighted rows alone."""
     from skpc._tables.margins import learn_margin  # which imports Numba
@@ -219,14 +231,14 @@ def _learn_margin(values: np.ndarray, weights: np.ndarray | None) -> Margin:
 
 def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
     """Type and categories of a column of labels."""
-    if wanted not in ("auto", *_DISCRETE):
+    if wanted not in ("auto", *_OF_LABELS):
         raise ValueError(f"feature_types gives {shown(wanted)} to {name}, which holds labels.")
-    if wanted == BINOMIAL and not cells.is_ordered:
+    if wanted in (BINOMIAL, NUMERIC) and not cells.is_ordered:
         raise ValueError(
-            f"feature_types gives 'binomial' to {name}, whose labels have no order. Make it an "
-            "ordered categorical column, or number its levels."
+            f"feature_types gives {shown(wanted)} to {name}, whose labels have no order. Make it "
+            "an ordered categorical column, or number its levels."
         )
-    is_present = [value is not None for value in cells.values]
+    is_present = np.array([value is not None for value in cells.values], bool)
     different = set(cells.values[is_present])
     if not different:
         raise ValueError(_no_value(name))
@@ -239,7 +251,7 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
             stacklevel=2,
         )
     elif wanted == "auto" and not cells.is_ordered and len(different) >= _LEAST_NAMES:
-        total = sum(is_present) if weights is None else fsum(weights[is_present])
+        total = _total(is_present, weights)
         if len(different) > _SHARE_OF_NAMES * total:
             warnings.warn(
                 f"{name} has {len(different)} different labels in {total:g} values: it names rows "
@@ -248,6 +260,11 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
                 UserWarning,
                 stacklevel=2,
             )
+    if wanted == NUMERIC or (wanted == "auto" and cells.is_ordered and len(different) > 2):
+        code_of = {label: code for code, label in enumerate(labels)}
+        codes = np.array([code_of.get(value, np.nan) for value in cells.values], np.float64)
+        margin = _learn_margin(codes, weights)
+        return Column(NUMERIC, None, labels, None, cells.dtype, margin)
     kind = BINOMIAL if wanted == BINOMIAL else CATEGORICAL
     return Column(kind, np.arange(float(len(labels))), labels, None, cells.dtype)
 

@@ -136,9 +136,11 @@ class Columns:
 
     @property
     def categories(self) -> list[np.ndarray | None]:
-        """Per column what the categories are called, in their order; None if continuous."""
+        """Per column what categories and levels are called, in their order; None of numbers."""
         return [
-            None if column.categories is None else column.restore(np.asarray(column.categories))
+            column.labels
+            if column.categories is None
+            else column.restore(np.asarray(column.categories))
             for column in self.columns
         ]
 
@@ -311,14 +313,17 @@ class Columns:
             out = np.array(X)
             holes = np.isnan(matrix)
             numbers = Numbers.of_dtype(out.dtype)
-            out[holes] = numbers.restore(filled[holes]).astype(out.dtype)
+            for j in np.flatnonzero(holes.any(axis=0)):
+                values = self.columns[j].supported(filled[holes[:, j], j])
+                out[holes[:, j], j] = numbers.restore(values).astype(out.dtype)
             return out
         out = frames.copy_frame(X)
         for j, column in enumerate(self.columns):
             rows = np.flatnonzero(np.isnan(matrix[:, j]))
             if rows.size:
+                values = column.supported(filled[rows, j])
                 out = frames.filled_column(
-                    out, j, rows, filled[rows, j], column.labels, column.numbers, column.dtype
+                    out, j, rows, values, column.labels, column.numbers, column.dtype
                 )
         return out
 
