@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtr, ndtri_exp
+from scipy.special import ndtri_exp
 
 from skpc._kernels import margins as kernels
-
-_LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+from skpc._kernels import splines
 
 _COMPONENTS = (
     *((0.0, 0.01), (0.0, 0.02), (0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
@@ -18,6 +17,8 @@ _COMPONENTS = (
 _PRIOR = 0.05, 0.3, 0.2
 _N_ITERATIONS = 100
 _FENCE = 4.0
+_OUTWARD = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
+_TOWARDS_BOUND = 0.5 ** np.arange(0.0, 12.0, 2.0)
 _LEAST_INSIDE = 0.9
 _FIRST_KNOTS = 100
 _MOST_KNOTS = 500
@@ -85,28 +86,33 @@ class Smooth(NamedTuple):
 
 
 class Scale(NamedTuple):
-    """A scale on which kernels are laid: the units, or a logarithm of them.
+    """A scale on which kernels are laid.
 
     Attributes
     ----------
+    kind : int
+        The units themselves, log(u - centre), or asinh((u - centre) / spread).
     centre, spread : float
-        Of asinh((u - centre) / spread), or log(u - centre) if `is_log`; spread 0: u itself.
     """
 
+    kind: int
     centre: float
     spread: float
-    is_log: bool
 
     def of(self, units: np.ndarray) -> np.ndarray:
-        if self.is_log:
+        """Places (n,) of units (n,) on the scale."""
+        if self.kind == splines.LOG:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.where(units > self.centre, np.log(units - self.centre), -700.0)
-        return np.arcsinh((units - self.centre) / self.spread) if self.spread else units
+        if self.kind == splines.ASINH:
+            return np.arcsinh((units - self.centre) / self.spread)
+        return units
 
     def slopes(self, units: np.ndarray) -> np.ndarray:
-        if self.is_log:
+        """Derivatives (n,) of the places by the units (n,)."""
+        if self.kind == splines.LOG:
             return 1.0 / np.maximum(units - self.centre, 1e-300)
-        if self.spread:
+        if self.kind == splines.ASINH:
             return 1.0 / np.hypot(units - self.centre, self.spread)
         return np.ones(len(units))
 
@@ -155,8 +161,31 @@ def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smoot
     kernel_shares, shape_shares = shares[:n_kernels], shares[n_kernels:-1].reshape(-1, 2)
     kernel_shares[kernel_shares < _LEAST_PART * (1.0 - shares[-1])] = 0.0
     rest = kernel_shares.sum() + shape_shares.sum()
-    mixture = Mixture(sample, estimates, best, kernel_shares / rest, shape_shares / rest, leak)
-    return mixture.tabulate(edges)._replace(own_share=float(shares[-1]))
+    used = kernel_shares > 0.0
+    laws = np.array([[e.centres, e.spreads] for e in estimates]).transpose(0, 2, 1)
+    mixture = splines.Mixture(
+        places=estimates[best].places,
+        weights=sample.weights,
+        widths=estimates[best].widths[used],
+        shares=kernel_shares[used] / rest,
+        own_scale=best,
+        scales=np.array(
+            [[e.scale.kind, e.scale.centre, e.scale.spread, e.bound] for e in estimates]
+        ),
+        shapes=np.concatenate([laws, (shape_shares / rest)[:, :, None]], axis=2),
+        bound=sample.bound,
+        leak=leak,
+    )
+    reach = max(e.spreads[0] for e in estimates if e.scale.kind != splines.LOG)
+    own_share = float(shares[-1])
+    if edges is not None:
+        knots = _near_bound(sample, _outer(sample, edges, reach))
+        table = splines.refine(mixture, knots, 0, 0, 0.0, 0.0)
+        return _finished(table, sample.bound, leak, True)._replace(own_share=own_share)
+    least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(sample.weights.sum(), 1.0))
+    knots = _first_knots(sample, reach)
+    table = splines.refine(mixture, knots, _N_ROUNDS, _MOST_KNOTS, _LEAST_ERROR, least_loss)
+    return _finished(table, sample.bound, leak, False)._replace(own_share=own_share)
 
 
 def _better(shapes: list[np.ndarray], weights: np.ndarray) -> int:
@@ -174,15 +203,15 @@ def _own(sample: Sample) -> np.ndarray:
 
 
 def _scales(sample: Sample) -> list[Scale]:
-    scales = [Scale(0.0, 0.0, False)]
+    scales = [Scale(splines.RAW, 0.0, 1.0)]
     if sample.bound > -np.inf:
         gap = sample.places[0] - sample.bound
         offset = 0.0 if gap > 0.0 else 0.5 * (sample.places[1] - sample.bound)
-        scales.append(Scale(sample.bound - offset, 0.0, True))
+        scales.append(Scale(splines.LOG, sample.bound - offset, 1.0))
     else:
         low, centre, high = _quantiles(sample.places, sample.weights, [0.25, 0.5, 0.75])
         spread = 0.5 * (high - low)
-        scales.append(Scale(centre, spread if spread > 0.0 else 1.0, False))
+        scales.append(Scale(splines.ASINH, centre, spread if spread > 0.0 else 1.0))
     return scales
 
 
@@ -211,7 +240,7 @@ def _shapes(sample: Sample, scale: Scale) -> Estimate:
         np.empty((0, len(places))),
         np.array([mean, centre]),
         np.array([deviation, 0.83 * robust]),
-        -np.inf if scale.is_log else _bound(scale, sample),
+        -np.inf if scale.kind == splines.LOG else _bound(scale, sample),
         inside,
     )
 
@@ -303,149 +332,49 @@ def _shapes_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
     return out * _densities_per_unit(sample, scale)
 
 
-class Mixture(NamedTuple):
-    """A mixture of all components, with a little beyond the bound."""
-
-    sample: Sample
-    estimates: list[Estimate]
-    best: int
-    kernel_shares: np.ndarray
-    shape_shares: np.ndarray
-    leak: float
-
-    def at(self, units: np.ndarray) -> np.ndarray:
-        """Distribution functions, survival functions and densities (3, k) at units (k,)."""
-        out = np.zeros((3, len(units)))
-        for i, estimate in enumerate(self.estimates):
-            part = np.zeros((3, len(units)))
-            points = estimate.scale.of(units)
-            if i == self.best:
-                used = self.kernel_shares > 0.0
-                widths, shares = estimate.widths[used], self.kernel_shares[used]
-                places, weights = estimate.places, self.sample.weights
-                kernels.add_kernels(points, places, weights, widths, shares, estimate.bound, part)
-            for shape in (kernels.GAUSSIAN, kernels.HEAVY):
-                centre, spread = estimate.centres[shape], estimate.spreads[shape]
-                share = self.shape_shares[i, shape]
-                kernels.add_shape(shape, points, centre, spread, share, estimate.bound, part)
-            part[2] *= estimate.scale.slopes(units)
-            out += part
-        return out
-
-    def scores(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Normal scores, and their derivatives, at units (k,)."""
-        below, above, density = self.at(units)
-        if self.sample.bound > -np.inf:
-            below = self.leak + (1.0 - self.leak) * below
-            above, density = (1.0 - self.leak) * above, (1.0 - self.leak) * density
-        with np.errstate(divide="ignore"):
-            scores = np.where(below <= above, ndtri_exp(np.log(below)), -ndtri_exp(np.log(above)))
-            slopes = np.exp(np.log(density) + _LOG_SQRT_2PI + 0.5 * scores**2)
-        return scores, slopes
-
-    def tabulate(self, edges: np.ndarray | None) -> Smooth:
-        knots = self._first_knots() if edges is None else self._near_bound(self._outer(edges))
-        scores, slopes = self.scores(knots)
-        if edges is None:
-            knots, scores, slopes = self._refined(knots, scores, slopes)
-        return self._finished(knots, scores, slopes, edges is not None)
-
-    def _outer(self, knots: np.ndarray) -> np.ndarray:
-        """Knots, and more of them beyond, ever farther apart."""
-        places = self.sample.places
-        reach = np.max([e.spreads[0] for e in self.estimates if not e.scale.is_log])
-        first = max(min(0.3 * reach, places[-1] - places[0]), 2.0 * self.sample.resolution)
-        outward = first * np.array([0.25, 0.5, 1.0, 2.0, 4.0])
-        above = knots[-1] + outward
-        if self.sample.bound > -np.inf:
-            return np.concatenate([knots, above])
-        return np.concatenate([knots[0] - outward[::-1], knots, above])
-
-    def _first_knots(self) -> np.ndarray:
-        places = self.sample.places
-        n_knots = min(len(places) // 3 + 10, len(places), _FIRST_KNOTS)
-        chosen = np.unique(np.linspace(0, len(places) - 1, n_knots).round().astype(np.intp))
-        return self._near_bound(self._outer(places[chosen]))
-
-    def _near_bound(self, knots: np.ndarray) -> np.ndarray:
-        """Knots from the bound on, ever nearer to it."""
-        places, bound = self.sample.places, self.sample.bound
-        if bound == -np.inf:
-            return knots
-        gap = places[0] - bound if places[0] > bound else places[1] - bound
-        more = np.append(bound, bound + gap * 0.5 ** np.arange(0, 12, 2))
-        return np.unique(np.append(more, knots[knots > bound]))
-
-    def _refined(
-        self, knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """More knots where a spline through these is not near enough."""
-        pieces = np.arange(len(knots) - 1)
-        total = self.sample.weights.sum()
-        least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(total, 1.0))
-        for _ in range(_N_ROUNDS):
-            points, guesses = _between(knots, scores, slopes, pieces)
-            is_new = (points > knots[pieces]) & (points < knots[pieces + 1])
-            pieces, points, guesses = pieces[is_new], points[is_new], guesses[is_new]
-            if not len(points) or len(knots) >= _MOST_KNOTS:
-                break
-            more_scores, more_slopes = self.scores(points)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                errors = np.abs(np.log(more_slopes / guesses))
-            mass = ndtr(scores[pieces + 1]) - ndtr(scores[pieces])
-            is_bad = (errors > _LEAST_ERROR) & (errors * mass > least_loss)
-            is_bad |= ~np.isfinite(errors)
-            if np.count_nonzero(is_bad) > _MOST_KNOTS - len(knots):
-                loss = np.where(np.isfinite(errors), errors, 1.0) * mass
-                is_bad &= loss >= np.sort(loss)[-(_MOST_KNOTS - len(knots))]
-            after = pieces[is_bad] + 1
-            knots = np.insert(knots, after, points[is_bad])
-            scores = np.insert(scores, after, more_scores[is_bad])
-            slopes = np.insert(slopes, after, more_slopes[is_bad])
-            first = pieces[is_bad] + np.arange(len(after))
-            pieces = np.sort(np.concatenate([first, first + 1]))
-        return knots, scores, slopes
-
-    def _finished(
-        self, knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray, are_edges: bool
-    ) -> Smooth:
-        """What is finite and strictly ascending, with a knot beyond the bound."""
-        keep = np.isfinite(scores)
-        knots, scores, slopes = knots[keep], scores[keep], slopes[keep]
-        best = np.maximum.accumulate(scores)
-        keep = np.append(True, (best[1:] > best[:-1] + 1e-12) & (np.diff(knots) > 0))
-        knots, scores, slopes = knots[keep], scores[keep], slopes[keep]
-        if self.sample.bound > -np.inf:
-            gap = 0.01 * (knots[1] - knots[0])
-            extra = float(ndtri_exp(np.log(0.9 * self.leak)))
-            knots = np.append(knots[0] - gap, knots)
-            slopes = np.append(0.1 * (scores[0] - extra), slopes)
-            scores = np.append(extra, scores)
-        secants = np.diff(scores) / np.diff(knots)
-        least, most = np.minimum(secants[1:], secants[:-1]), np.maximum(secants[1:], secants[:-1])
-        if are_edges:
-            slopes[1:-1] = np.sqrt(secants[1:] * secants[:-1])
-        slopes[1:-1] = np.clip(slopes[1:-1], 1e-3 * least, 1e3 * most)
-        slopes[0] = np.clip(slopes[0], 1e-3 * secants[0], 1e3 * secants[0])
-        slopes[-1] = np.clip(slopes[-1], 1e-3 * secants[-1], 1e3 * secants[-1])
-        return Smooth(knots, scores, slopes, 0.0)
+def _outer(sample: Sample, knots: np.ndarray, reach: float) -> np.ndarray:
+    """Knots, and more of them beyond, ever farther apart."""
+    places = sample.places
+    first = max(min(0.3 * reach, places[-1] - places[0]), 2.0 * sample.resolution)
+    outward = first * _OUTWARD
+    if sample.bound > -np.inf:
+        return np.concatenate([knots, knots[-1] + outward])
+    return np.concatenate([knots[0] - outward[::-1], knots, knots[-1] + outward])
 
 
-def _between(
-    knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray, pieces: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """A place inside each of some pieces of a spline, and the slope there."""
-    width, height = np.diff(knots)[pieces], np.diff(scores)[pieces]
-    with np.errstate(all="ignore"):
-        start, end = slopes[pieces] * width / height, slopes[pieces + 1] * width / height
-        is_steep = np.maximum(start, end) > 30.0 * np.minimum(start, end)
-        # Half way up, where one end is much steeper than the other; else half way along.
-        rise = np.where(is_steep, 0.5, np.nan)
-        bend = rise * (start + end - 2.0)
-        a, b = 1.0 - start + bend, start - bend
-        part = 2.0 * rise / (b + np.sqrt(b * b + 4.0 * a * rise))
-        part = np.where(is_steep & (part > 0.0) & (part < 1.0), part, 0.5)
-        rest = 1.0 - part
-        slope = end * part**2 + 2.0 * part * rest + start * rest**2
-        slope *= height / width / (1.0 + (start + end - 2.0) * part * rest) ** 2
-    return knots[pieces] + part * width, slope
+def _first_knots(sample: Sample, reach: float) -> np.ndarray:
+    """Some of the values, and knots beyond."""
+    n = len(sample.places)
+    n_knots = min(n // 3 + 10, n, _FIRST_KNOTS)
+    chosen = (np.arange(n_knots) * (n - 1)) // max(n_knots - 1, 1)
+    return _near_bound(sample, _outer(sample, sample.places[chosen], reach))
+
+
+def _near_bound(sample: Sample, knots: np.ndarray) -> np.ndarray:
+    """Knots from the bound on, ever nearer to it."""
+    places, bound = sample.places, sample.bound
+    if bound == -np.inf:
+        return knots
+    gap = places[0] - bound if places[0] > bound else places[1] - bound
+    more = np.append(bound, bound + gap * _TOWARDS_BOUND)
+    return np.unique(np.append(more, knots[knots > bound]))
+
+
+def _finished(table: np.ndarray, bound: float, leak: float, are_edges: bool) -> Smooth:
+    """What of knots, scores and slopes (3, k) ascends, and a knot before the bound."""
+    table = table[:, np.isfinite(table[1])]
+    best = np.maximum.accumulate(table[1])
+    is_next = (best[1:] > best[:-1] + 1e-12) & (table[0, 1:] > table[0, :-1])
+    knots, scores, slopes = table[:, np.append(True, is_next)]
+    if bound > -np.inf:
+        gap = 0.01 * (knots[1] - knots[0])
+        before = float(ndtri_exp(np.log(0.9 * leak)))
+        knots = np.append(knots[0] - gap, knots)
+        slopes = np.append(0.1 * (scores[0] - before), slopes)
+        scores = np.append(before, scores)
+    secants = (scores[1:] - scores[:-1]) / (knots[1:] - knots[:-1])
+    after, earlier = np.append(secants, secants[-1]), np.append(secants[0], secants)
+    if are_edges:  # between levels there is nothing to be true to
+        slopes = np.append(slopes[0], np.sqrt(after * earlier)[1:])
+    slopes = np.maximum(slopes, 1e-3 * np.minimum(after, earlier))
+    return Smooth(knots, scores, np.minimum(slopes, 1e3 * np.maximum(after, earlier)), 0.0)

@@ -69,7 +69,8 @@ def find_lattice(values: np.ndarray, total: float) -> Lattice:
     differences = values - values[0]
     n_rows = max(total, float(len(values)))
     repeats = n_rows - len(values) >= _TIES * n_rows
-    for part in _PARTS:
+    is_decimal = _are_multiples(differences, 1.0 / _PARTS[-1], size)
+    for part in _PARTS if is_decimal else ():  # all of them divide the last
         if not repeats and differences[-1] * part > _LEVELS_PER_ROW * n_rows:
             break
         if _are_multiples(differences, 1.0 / part, size):

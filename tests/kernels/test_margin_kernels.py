@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy.special import ndtri
 from scipy.stats import norm, t
 
 from skpc._kernels import margins as kernels
+from skpc._kernels import splines
 
 RANDOM = np.random.default_rng(0)
 PLACES = np.sort(RANDOM.gamma(2.0, size=12))
@@ -100,3 +102,38 @@ def test_shares_are_the_most_likely():
     given = np.array([0.25, 0.25, 0.5])[:, None] * parts
     counts = (weights * given / given.sum(axis=0)).sum(axis=1) + np.array([0.5, 1.0, 0.0])
     assert_allclose(one, counts / counts.sum(), rtol=1e-12)
+
+
+def test_normal_scores_are_those_of_scipy():
+    chances = np.concatenate([np.logspace(-300.0, -0.31, 200), [0.07, 0.08, 0.4]])
+    for chance in chances:
+        expected = ndtri(chance)
+        assert_allclose(splines.normal_score(chance, 1.0 - chance), expected, rtol=1e-14)
+        assert_allclose(splines.normal_score(1.0 - chance, chance), -expected, rtol=1e-14)
+
+
+def test_a_spline_is_near_to_its_mixture():
+    scales = np.array([[splines.RAW, 0.0, 1.0, -np.inf], [splines.ASINH, 1.0, 0.5, -np.inf]])
+    shapes = np.array([[[0.0, 2.0, 0.2], [1.0, 0.5, 0.1]], [[0.5, 1.0, 0.1], [0.0, 1.0, 0.1]]])
+    shares = np.array([0.3, 0.2])
+    mixture = splines.Mixture(PLACES, WEIGHTS, WIDTHS[:2], shares, 0, scales, shapes, -np.inf, 0.0)
+
+    def law(x):
+        there = np.arcsinh((x - 1.0) / 0.5)
+        masses = shares[:, None] * WEIGHTS / WEIGHTS.sum()
+        total = (masses * below((x - PLACES) / WIDTHS[:2])).sum()
+        total += 0.2 * norm.cdf(x / 2) + 0.1 * t(2).cdf((x - 1.0) / 0.5)
+        return total + 0.1 * norm.cdf(there - 0.5) + 0.1 * t(2).cdf(there)
+
+    table = splines.refine(mixture, np.linspace(-10.0, 15.0, 12), 8, 300, 0.01, 1e-6)
+    knots, scores, slopes = table
+    assert_allclose(norm.cdf(scores), [law(x) for x in knots], rtol=1e-9)
+    d = 1e-6
+    rates = [(law(x + d) - law(x - d)) / (2 * d) for x in knots]
+    assert_allclose(slopes * norm.pdf(scores), rates, rtol=1e-4)
+    assert 12 < len(knots) < 300
+    width, height = np.diff(knots), np.diff(scores)
+    slope, rest = height / width, slopes[1:] + slopes[:-1]
+    middle = scores[:-1] + height * (slope + slopes[:-1]) / (2 * slope + rest)  # of each piece
+    places = 0.5 * (knots[1:] + knots[:-1])
+    assert_allclose(norm.cdf(middle), [law(x) for x in places], atol=2e-4)
