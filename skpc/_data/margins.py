@@ -106,7 +106,8 @@ class Margin:
         else:
             below, within = self._place(scores)
             units = self._inverse_smooth(self._unmixed(scores, below))
-            values = self.origin + units * self.unit
+            with np.errstate(over="ignore"):
+                values = self.origin + units * self.unit
             if len(self.atoms):
                 values = _between_atoms(values, self.atoms, below)
                 values[within] = self.atoms[below[within]]
@@ -136,7 +137,7 @@ class Margin:
     @classmethod
     def from_arrays(cls, arrays: dict[str, Any]) -> Margin:
         """The margin that gave these arrays."""
-        kinds = {"float": float, "int": int, "np.ndarray": np.asarray}
+        kinds: dict[str, Any] = {"float": float, "int": int, "np.ndarray": np.asarray}
         return cls(**{f.name: kinds[str(f.type)](arrays[f.name]) for f in fields(cls)})
 
     def _units(self, values: np.ndarray) -> np.ndarray:

@@ -9,17 +9,32 @@ from skpc._kernels import njit
 GAUSSIAN, HEAVY = 0, 1
 """Shapes of the components that are no kernel estimates; see `_shape`."""
 
-_FAR = 700.0
+
+@njit(cache=True, nogil=True, inline="always")
+def _below(distance):
+    """Distribution function of the triweight kernel, within its support from -1 to 1."""
+    square = distance * distance
+    return 0.5 + distance * (35.0 - square * (35.0 - square * (21.0 - 5.0 * square))) / 32.0
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _logistic(distance):
-    """Distribution function, survival function and density of the logistic distribution."""
-    tail = math.exp(-min(abs(distance), _FAR))
-    near, far = 1.0 / (1.0 + tail), tail / (1.0 + tail)
-    if distance > 0.0:
-        return near, far, near * far
-    return far, near, near * far
+def _density(distance):
+    """Density of the triweight kernel, within its support."""
+    rest = 1.0 - distance * distance
+    return 35.0 / 32.0 * rest * rest * rest
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _first_from(values, start):
+    """How many of ascending values (n,) are less than a number."""
+    first, last = 0, values.shape[0]
+    while first < last:
+        middle = (first + last) // 2
+        if values[middle] < start:
+            first = middle + 1
+        else:
+            last = middle
+    return first
 
 
 @njit(cache=True, nogil=True)
@@ -38,24 +53,29 @@ def _shape(shape, distance):
     return tail, 1.0 - tail, density
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _own(place, lower, upper, centre, width):
-    """What a kernel gives to a cell (a mass), or to a point (a density)."""
-    if lower == upper:
-        _, _, density = _logistic((place - centre) / width)
-        return density / width
-    below, above, _ = _logistic((lower - centre) / width)
-    below_upper, above_upper, _ = _logistic((upper - centre) / width)
-    return above - above_upper if lower > centre else below_upper - below
+@njit(cache=True, nogil=True)
+def _spread(places, lower, upper, centre, width, weight, out):
+    """Add what a kernel gives to each cell (a mass), or to each point (a density), to `out`."""
+    start = _first_from(upper, centre - width)
+    for i in range(start, places.shape[0]):
+        if lower[i] >= centre + width:
+            break
+        if lower[i] == upper[i]:
+            out[i] += weight * _density((places[i] - centre) / width) / width
+        else:
+            first = max((lower[i] - centre) / width, -1.0)
+            last = min((upper[i] - centre) / width, 1.0)
+            out[i] += weight * (_below(last) - _below(first))
 
 
 @njit(cache=True, nogil=True)
 def leave_one_out(places, lower, upper, weights, removed, widths, bound, out):
     """Write what kernel estimates give to each value, `removed` of it taken out, to `out`.
 
-    places, lower, upper, weights, removed (n,): values, their cells (equal bounds: points),
-    and weights; widths (n_components, n): scales of logistic kernels; bound: where kernels are
-    reflected, or -inf; out (n_components, n): masses, or densities of points. O(n^2) each.
+    places, lower, upper, weights, removed (n,): values, ascending, their cells (equal bounds:
+    points), and weights; widths (n_components, n): half the supports of the kernels; bound: where
+    kernels are reflected, or -inf; out (n_components, n): masses, or densities of points.
+    O(n) for each component and each value that a kernel reaches.
     """
     n_values = places.shape[0]
     total = 0.0
@@ -63,18 +83,21 @@ def leave_one_out(places, lower, upper, weights, removed, widths, bound, out):
         total += weights[i]
     for c in range(widths.shape[0]):
         for i in range(n_values):
-            mass = 0.0
-            for j in range(n_values):
-                weight = weights[j]
-                if i == j:
-                    weight -= removed[i]
-                if weight > 0.0:
-                    width = widths[c, j]
-                    mass += weight * _own(places[i], lower[i], upper[i], places[j], width)
-                    if bound > -np.inf and places[j] - bound < 40.0 * width:
-                        centre = 2.0 * bound - places[j]
-                        mass += weight * _own(places[i], lower[i], upper[i], centre, width)
-            out[c, i] = mass / max(total - removed[i], 1e-300)
+            out[c, i] = 0.0
+        for j in range(n_values):
+            width = widths[c, j]
+            _spread(places, lower, upper, places[j], width, weights[j], out[c])
+            own = -removed[j]
+            one = slice(j, j + 1)
+            is_near = places[j] - bound < width
+            # What is left out gives nothing to itself: first all is added, then this is taken off.
+            _spread(places[one], lower[one], upper[one], places[j], width, own, out[c, one])
+            if is_near:
+                mirrored = 2.0 * bound - places[j]
+                _spread(places, lower, upper, mirrored, width, weights[j], out[c])
+                _spread(places[one], lower[one], upper[one], mirrored, width, own, out[c, one])
+        for i in range(n_values):
+            out[c, i] = max(out[c, i], 0.0) / max(total - removed[i], 1e-300)
 
 
 @njit(cache=True, nogil=True)
@@ -107,61 +130,76 @@ def stack(parts, weights, prior, n_iterations, shares):
     """
     n_components, n_values = parts.shape
     counts = np.empty(n_components)
+    given = parts.T.copy()
     for _ in range(n_iterations):
         for c in range(n_components):
-            counts[c] = prior[c]
+            counts[c] = 0.0
         for i in range(n_values):
             total = 0.0
             for c in range(n_components):
-                total += shares[c] * parts[c, i]
+                total += shares[c] * given[i, c]
             if total > 0.0:
+                factor = weights[i] / total
                 for c in range(n_components):
-                    counts[c] += weights[i] * shares[c] * parts[c, i] / total
+                    counts[c] += factor * given[i, c]
         total = 0.0
         for c in range(n_components):
+            counts[c] = counts[c] * shares[c] + prior[c]
             total += counts[c]
         change = 0.0
         for c in range(n_components):
             change = max(change, abs(counts[c] / total - shares[c]))
             shares[c] = counts[c] / total
-        if change < 1e-4:
+        if change < 1e-3:
             break
 
 
 @njit(cache=True, nogil=True)
 def add_kernels(points, places, weights, widths, shares, bound, out):
-    """Add a mixture of kernel estimates at points (p,) to `out` (3, p).
+    """Add a mixture of kernel estimates at points (p,), ascending, to `out` (3, p).
 
     It gets distribution functions, survival functions and densities; see `leave_one_out`.
     """
+    n_points = points.shape[0]
     total = 0.0
     for j in range(places.shape[0]):
         total += weights[j]
-    for p in range(points.shape[0]):
-        for c in range(widths.shape[0]):
-            if shares[c] > 0.0:
-                for j in range(places.shape[0]):
-                    mass = shares[c] * weights[j] / total
-                    width = widths[c, j]
-                    below, above, density = _logistic((points[p] - places[j]) / width)
-                    out[1, p] += mass * above
-                    out[2, p] += mass * density / width
-                    if bound > -np.inf and places[j] - bound < 40.0 * width:
-                        centre = 2.0 * bound - places[j]
-                        _add_reflected(out, p, mass, width, centre, bound, points[p], below)
-                    else:
-                        out[0, p] += mass * below
+    passed = np.zeros((2, n_points + 1))
+    for c in range(widths.shape[0]):
+        for j in range(places.shape[0]):
+            mass = shares[c] * weights[j] / total
+            width = widths[c, j]
+            is_near = places[j] - bound < width
+            beyond = _below((bound - places[j]) / width) if is_near else 0.0
+            _pass(points, places[j], width, mass, beyond, passed, out)
+            if is_near:
+                _pass(points, 2.0 * bound - places[j], width, mass, 1.0 - beyond, passed, out)
+    below, above = 0.0, 0.0
+    for p in range(n_points):
+        below += passed[0, p]
+        out[0, p] += below
+        q = n_points - 1 - p
+        above += passed[1, q]
+        out[1, q] += above
 
 
 @njit(cache=True, nogil=True)
-def _add_reflected(out, p, mass, width, centre, bound, point, below):
-    """Add a reflected kernel, and the distribution function of both from the bound on."""
-    below_bound, above_bound, _ = _logistic((bound - (2.0 * bound - centre)) / width)
-    reflected_below, reflected_above, density = _logistic((point - centre) / width)
-    out[0, p] += mass * max(below - below_bound, 0.0)
-    out[0, p] += mass * max(below_bound - reflected_above, 0.0)
-    out[1, p] += mass * reflected_above
-    out[2, p] += mass * density / width
+def _pass(points, centre, width, mass, beyond, passed, out):
+    """Add a kernel without the share of it that is beyond the bound.
+
+    passed (2, p + 1): what is wholly below from a point on, and wholly above up to it.
+    """
+    p = _first_from(points, centre - width)
+    if p > 0:
+        passed[1, p - 1] += mass * (1.0 - beyond)
+    while p < points.shape[0] and points[p] < centre + width:
+        distance = (points[p] - centre) / width
+        below = max(_below(distance) - beyond, 0.0)
+        out[0, p] += mass * below
+        out[1, p] += mass * (1.0 - beyond - below)
+        out[2, p] += mass * _density(distance) / width
+        p += 1
+    passed[0, p] += mass * (1.0 - beyond)
 
 
 @njit(cache=True, nogil=True)

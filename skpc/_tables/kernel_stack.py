@@ -8,13 +8,23 @@ import numpy as np
 from scipy.special import ndtri_exp
 
 from skpc._kernels import margins as kernels
+from skpc._kernels import splines
 
-_LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
-
-_FIXED = 0.3, 0.6, 1.2
-_ADAPTED = ((0.5, 0.25), (0.5, 0.5), (0.5, 1.0), (1.0, 0.125), (1.0, 0.25), (1.0, 0.5))
+_COMPONENTS = (
+    *((0.0, 0.01), (0.0, 0.02), (0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
+    *((1.0, 0.06), (1.0, 0.125), (1.0, 0.25), (1.0, 0.5)),
+)
+_PRIOR = 0.05, 0.3, 0.2
 _N_ITERATIONS = 100
-_MOST_KNOTS = 240
+_FENCE = 4.0
+_OUTWARD = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
+_TOWARDS_BOUND = 0.5 ** np.arange(0.0, 12.0, 2.0)
+_LEAST_INSIDE = 0.9
+_FIRST_KNOTS = 100
+_MOST_KNOTS = 500
+_N_ROUNDS = 4
+_LEAST_ERROR = 0.02
+_LEAST_LOSS = 3e-5, 0.01
 _LEAST_PART = 0.01
 
 
@@ -29,6 +39,8 @@ class Sample(NamedTuple):
         There is nothing below; minus infinity if there may be.
     resolution : float
         Half the width of a cell of the column; 0 if it is continuous.
+    is_compressed : bool
+        Whether values stand for many each.
     """
 
     places: np.ndarray
@@ -37,6 +49,7 @@ class Sample(NamedTuple):
     weights: np.ndarray
     bound: float
     resolution: float
+    is_compressed: bool = False
 
     def compressed(self, n_values: int) -> Sample:
         """The same in so many values at most, each the mean of many neighbours."""
@@ -52,46 +65,75 @@ class Sample(NamedTuple):
         bounds = 0.5 * (self.upper[starts[1:] - 1] + self.lower[starts[1:]])
         lower = np.append(self.lower[0], bounds)
         upper = np.append(bounds, self.upper[-1])
-        return Sample(places, lower, upper, weights, self.bound, self.resolution)
+        return Sample(places, lower, upper, weights, self.bound, self.resolution, True)
 
 
 class Smooth(NamedTuple):
-    """A smooth distribution: knots in units (k,), their normal scores, and the slopes there."""
+    """A smooth distribution, and how much of all the values themselves should keep.
+
+    Attributes
+    ----------
+    knots, scores, slopes : (k,)
+        Knots in units, their normal scores, and the slopes there.
+    own_share : float
+        Of what gives each value of a lattice its share of the rows, and nothing to others.
+    """
 
     knots: np.ndarray
     scores: np.ndarray
     slopes: np.ndarray
+    own_share: float
 
 
 class Scale(NamedTuple):
-    """A scale on which kernels are laid: the units, or a logarithm of them.
+    """A scale on which kernels are laid.
 
     Attributes
     ----------
+    kind : int
+        The units themselves, log(u - centre), or asinh((u - centre) / spread).
     centre, spread : float
-        Of asinh((u - centre) / spread), or log(u - centre) if `is_log`; spread 0: u itself.
     """
 
+    kind: int
     centre: float
     spread: float
-    is_log: bool
 
     def of(self, units: np.ndarray) -> np.ndarray:
-        if self.is_log:
+        """Places (n,) of units (n,) on the scale."""
+        if self.kind == splines.LOG:
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.where(units > self.centre, np.log(units - self.centre), -700.0)
-        return np.arcsinh((units - self.centre) / self.spread) if self.spread else units
+        if self.kind == splines.ASINH:
+            return np.arcsinh((units - self.centre) / self.spread)
+        return units
 
     def slopes(self, units: np.ndarray) -> np.ndarray:
-        if self.is_log:
+        """Derivatives (n,) of the places by the units (n,)."""
+        if self.kind == splines.LOG:
             return 1.0 / np.maximum(units - self.centre, 1e-300)
-        if self.spread:
+        if self.kind == splines.ASINH:
             return 1.0 / np.hypot(units - self.centre, self.spread)
         return np.ones(len(units))
 
 
 class Estimate(NamedTuple):
-    """Kernel estimates and two simple shapes on one scale."""
+    """Kernel estimates and two simple shapes on one scale.
+
+    Attributes
+    ----------
+    scale : Scale
+    places : (n,)
+        Values on the scale.
+    widths : (n_kernels, n)
+        Half the supports of kernels.
+    centres, spreads : (2,)
+        Of a normal distribution and of a heavy one.
+    bound : float
+        Where kernels and shapes are reflected, or minus infinity.
+    inside : (n,)
+        Weights of the values that the normal distribution was fitted to: outliers are not.
+    """
 
     scale: Scale
     places: np.ndarray
@@ -99,34 +141,77 @@ class Estimate(NamedTuple):
     centres: np.ndarray
     spreads: np.ndarray
     bound: float
+    inside: np.ndarray
 
 
 def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smooth:
     """Learn a smooth distribution; `edges` (k,), if given, are its knots but for the tails."""
-    estimates = [_estimate(sample, scale) for scale in _scales(sample)]
-    parts = np.concatenate([_left_out(sample, estimate) for estimate in estimates])
-    n_each = len(parts) // len(estimates)
-    prior = np.full(n_each, 0.1)
-    prior[-2:] = 0.5, 0.25
-    prior = np.tile(prior, len(estimates))
-    shares = prior / prior.sum()
+    estimates = [_shapes(sample, scale) for scale in _scales(sample)]
+    shapes = [_shapes_left_out(sample, estimate) for estimate in estimates]
+    best = _better(shapes, sample.weights)
+    estimates[best] = estimates[best]._replace(widths=_widths(sample, estimates[best]))
+    kernel_parts = _kernels_left_out(sample, estimates[best])
+    parts = np.concatenate([kernel_parts, *shapes, _own(sample)])
+    n_kernels = len(kernel_parts)
+    prior = np.full(len(parts), _PRIOR[0])
+    prior[n_kernels:-1] = np.tile(_PRIOR[1:], len(shapes))
+    prior[-1] = 0.0
+    shares = prior + prior.mean()
     kernels.stack(parts, sample.weights, prior, _N_ITERATIONS, shares)
-    shares[shares < _LEAST_PART] = 0.0
-    shares /= shares.sum()
-    mixture = Mixture(sample, estimates, shares.reshape(len(estimates), n_each), leak)
-    return mixture.tabulate(edges)
+    kernel_shares, shape_shares = shares[:n_kernels], shares[n_kernels:-1].reshape(-1, 2)
+    kernel_shares[kernel_shares < _LEAST_PART * (1.0 - shares[-1])] = 0.0
+    rest = kernel_shares.sum() + shape_shares.sum()
+    used = kernel_shares > 0.0
+    laws = np.array([[e.centres, e.spreads] for e in estimates]).transpose(0, 2, 1)
+    mixture = splines.Mixture(
+        places=estimates[best].places,
+        weights=sample.weights,
+        widths=estimates[best].widths[used],
+        shares=kernel_shares[used] / rest,
+        own_scale=best,
+        scales=np.array(
+            [[e.scale.kind, e.scale.centre, e.scale.spread, e.bound] for e in estimates]
+        ),
+        shapes=np.concatenate([laws, (shape_shares / rest)[:, :, None]], axis=2),
+        bound=sample.bound,
+        leak=leak,
+    )
+    reach = max(e.spreads[0] for e in estimates if e.scale.kind != splines.LOG)
+    own_share = float(shares[-1])
+    if edges is not None:
+        knots = _near_bound(sample, _outer(sample, edges, reach))
+        table = splines.refine(mixture, knots, 0, 0, 0.0, 0.0)
+        return _finished(table, sample.bound, leak, True)._replace(own_share=own_share)
+    least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(sample.weights.sum(), 1.0))
+    knots = _first_knots(sample, reach)
+    table = splines.refine(mixture, knots, _N_ROUNDS, _MOST_KNOTS, _LEAST_ERROR, least_loss)
+    return _finished(table, sample.bound, leak, False)._replace(own_share=own_share)
+
+
+def _better(shapes: list[np.ndarray], weights: np.ndarray) -> int:
+    """On which scale two simple shapes together give most to values left out."""
+    scores = [float((weights * np.log(part.mean(axis=0) + 1e-300)).sum()) for part in shapes]
+    return int(np.argmax(scores))
+
+
+def _own(sample: Sample) -> np.ndarray:
+    """What their own share of the rows gives to values of a lattice (1, n), one row left out."""
+    if not sample.resolution or sample.is_compressed:
+        return np.zeros((1, len(sample.places)))
+    removed = np.minimum(sample.weights, 1.0)
+    return ((sample.weights - removed) / np.maximum(sample.weights.sum() - removed, 1e-300))[None]
 
 
 def _scales(sample: Sample) -> list[Scale]:
-    scales = [Scale(0.0, 0.0, False)]
+    scales = [Scale(splines.RAW, 0.0, 1.0)]
     if sample.bound > -np.inf:
         gap = sample.places[0] - sample.bound
         offset = 0.0 if gap > 0.0 else 0.5 * (sample.places[1] - sample.bound)
-        scales.append(Scale(sample.bound - offset, 0.0, True))
+        scales.append(Scale(splines.LOG, sample.bound - offset, 1.0))
     else:
         low, centre, high = _quantiles(sample.places, sample.weights, [0.25, 0.5, 0.75])
         spread = 0.5 * (high - low)
-        scales.append(Scale(centre, spread if spread > 0.0 else 1.0, False))
+        scales.append(Scale(splines.ASINH, centre, spread if spread > 0.0 else 1.0))
     return scales
 
 
@@ -135,34 +220,47 @@ def _quantiles(places: np.ndarray, weights: np.ndarray, shares: list[float]) -> 
     return np.interp(shares, ranks, places)
 
 
-def _estimate(sample: Sample, scale: Scale) -> Estimate:
+def _shapes(sample: Sample, scale: Scale) -> Estimate:
+    """The two simple shapes on a scale, without kernels."""
     places, weights = scale.of(sample.places), sample.weights
-    total = weights.sum()
-    resolution = sample.resolution * scale.slopes(sample.places)
     low, centre, high = _quantiles(places, weights, [0.25, 0.5, 0.75])
-    mean = (weights * places).sum() / total
-    deviation = np.sqrt((weights * (places - mean) ** 2).sum() / max(total - 1.0, 0.5 * total))
-    deviation = max(deviation, float(resolution.max()), 1e-9)
+    widest = max(0.5 * float(_cell_widths(sample, scale).max()), 1e-9)
+    inside = weights * (np.abs(places - centre) <= _FENCE * (high - low))
+    if inside.sum() < _LEAST_INSIDE * weights.sum():
+        inside = weights
+    total = inside.sum()
+    mean = (inside * places).sum() / total
+    deviation = np.sqrt((inside * (places - mean) ** 2).sum() / max(total - 1.0, 0.5 * total))
+    deviation = max(deviation, widest)
     robust = (high - low) / 1.35
     robust = min(robust, deviation) if robust > 0.0 else deviation
-    base = robust * max(total, 1.0) ** -0.2
-    spacing = _spacing(places, weights, resolution)
-    typical = np.exp((weights * np.log(spacing)).sum() / total)
-    least = np.maximum(resolution, 0.5 * (scale.of(sample.upper) - scale.of(sample.lower)) * 0.5)
-    widths = [np.full(len(places), 0.55 * c * base) for c in _FIXED]
-    for power, c in _ADAPTED:
-        own = base if power < 1.0 else 0.0
-        h = 2.0 * c * base * (spacing / typical) ** power if own else c * spacing
-        widths.append(0.55 * h)
-    widths = np.maximum(np.array(widths), 0.25 * least)
     return Estimate(
         scale,
         places,
-        np.maximum(widths, 1e-9 * robust),
+        np.empty((0, len(places))),
         np.array([mean, centre]),
-        np.array([deviation, max(robust * 0.83, 1e-9)]),
-        -np.inf if scale.is_log else _bound(scale, sample),
+        np.array([deviation, 0.83 * robust]),
+        -np.inf if scale.kind == splines.LOG else _bound(scale, sample),
+        inside,
     )
+
+
+def _cell_widths(sample: Sample, scale: Scale) -> np.ndarray:
+    """Widths of cells (n,) on a scale, as it is in their middle: an edge may be infinitely far."""
+    return (sample.upper - sample.lower) * scale.slopes(sample.places)
+
+
+def _widths(sample: Sample, estimate: Estimate) -> np.ndarray:
+    """Half the supports of kernels (n_kernels, n)."""
+    scale, places, weights = estimate.scale, estimate.places, sample.weights
+    total = weights.sum()
+    robust = estimate.spreads[1] / 0.83
+    cells = _cell_widths(sample, scale)
+    base = robust * max(total, 1.0) ** -0.2
+    spacing = _spacing(places, weights, 0.5 * cells)
+    powers, sizes = np.array(_COMPONENTS).T[:, :, None]
+    widths = sizes * np.where(powers == 0.0, base, spacing)
+    return 3.0 * np.maximum(widths, np.maximum(0.25 * cells, 1e-9 * robust))
 
 
 def _bound(scale: Scale, sample: Sample) -> float:
@@ -186,153 +284,97 @@ def _spacing(places: np.ndarray, weights: np.ndarray, resolution: np.ndarray) ->
     return np.maximum(width / covered * window, np.maximum(floor, 1e-300))
 
 
-def _left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
-    """What each component gives to each value (n_components, n) when it is left out."""
-    scale, places = estimate.scale, estimate.places
-    lower, upper = scale.of(sample.lower), scale.of(sample.upper)
-    is_point = sample.lower[0] == sample.upper[0]
-    removed = sample.weights if is_point else np.minimum(sample.weights, 1.0)
-    out = np.empty((len(estimate.widths) + 2, len(places)))
+def _removed(sample: Sample) -> np.ndarray:
+    """What of each value is left out: one row, or all of it where values are points."""
+    if sample.lower[0] == sample.upper[0]:
+        return sample.weights
+    return np.minimum(sample.weights, 1.0)
+
+
+def _kernels_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
+    """What each kernel estimate gives to each value (n_kernels, n) when it is left out."""
+    scale = estimate.scale
+    out = np.empty(estimate.widths.shape)
     kernels.leave_one_out(
-        places, lower, upper, sample.weights, removed, estimate.widths, estimate.bound, out[:-2]
+        estimate.places,
+        scale.of(sample.lower),
+        scale.of(sample.upper),
+        sample.weights,
+        _removed(sample),
+        estimate.widths,
+        estimate.bound,
+        out,
     )
-    total = sample.weights.sum()
+    return out * _densities_per_unit(sample, scale)
+
+
+def _densities_per_unit(sample: Sample, scale: Scale) -> np.ndarray | float:
+    return scale.slopes(sample.places) if sample.lower[0] == sample.upper[0] else 1.0
+
+
+def _shapes_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
+    """What each shape gives to each value (2, n) when it is left out."""
+    scale, places = estimate.scale, estimate.places
+    cells = places, scale.of(sample.lower), scale.of(sample.upper)
+    total = estimate.inside.sum()
+    removed = np.minimum(_removed(sample), estimate.inside)
     rest = np.maximum(total - removed, 1e-300)
     mean, deviation = estimate.centres[0], estimate.spreads[0]
+    squares = deviation**2 * (1.0 + max(total - 1.0, 0.5 * total))
+    squares = squares - removed * (1.0 + removed / rest) * (places - mean) ** 2
+    spreads = np.sqrt(np.maximum(squares, deviation**2) / np.maximum(rest, 1.0))
     means = mean - removed * (places - mean) / rest
-    squares = deviation**2 * max(total - 1.0, 0.5 * total)
-    squares = squares - removed * (places - mean) ** 2 - removed**2 * (places - mean) ** 2 / rest
-    variances = (np.maximum(squares, 0.0) + deviation**2) / np.maximum(rest, 1.0)
-    kernels.shape_out(
-        kernels.GAUSSIAN, places, lower, upper, means, np.sqrt(variances), estimate.bound, out[-2]
-    )
-    centres = np.full(len(places), estimate.centres[1])
+    out = np.empty((2, len(places)))
+    kernels.shape_out(kernels.GAUSSIAN, *cells, means, spreads, estimate.bound, out[0])
+    means = np.full(len(places), estimate.centres[1])
     spreads = np.full(len(places), estimate.spreads[1])
-    kernels.shape_out(
-        kernels.HEAVY, places, lower, upper, centres, spreads, estimate.bound, out[-1]
-    )
-    if is_point:
-        out *= scale.slopes(sample.places)
-    return out
+    kernels.shape_out(kernels.HEAVY, *cells, means, spreads, estimate.bound, out[1])
+    return out * _densities_per_unit(sample, scale)
 
 
-class Mixture(NamedTuple):
-    """A mixture of all components, with a little beyond the bound."""
+def _outer(sample: Sample, knots: np.ndarray, reach: float) -> np.ndarray:
+    """Knots, and more of them beyond, ever farther apart."""
+    places = sample.places
+    first = max(min(0.3 * reach, places[-1] - places[0]), 2.0 * sample.resolution)
+    outward = first * _OUTWARD
+    if sample.bound > -np.inf:
+        return np.concatenate([knots, knots[-1] + outward])
+    return np.concatenate([knots[0] - outward[::-1], knots, knots[-1] + outward])
 
-    sample: Sample
-    estimates: list[Estimate]
-    shares: np.ndarray
-    leak: float
 
-    def at(self, units: np.ndarray) -> np.ndarray:
-        """Distribution functions, survival functions and densities (3, k) at units (k,)."""
-        out = np.zeros((3, len(units)))
-        for estimate, shares in zip(self.estimates, self.shares, strict=True):
-            used = shares > 0.0
-            if not used.any():
-                continue
-            part = np.zeros((3, len(units)))
-            points = estimate.scale.of(units)
-            kernels.add_kernels(
-                points,
-                estimate.places,
-                self.sample.weights,
-                estimate.widths[used[:-2]],
-                shares[:-2][used[:-2]],
-                estimate.bound,
-                part,
-            )
-            for shape in (kernels.GAUSSIAN, kernels.HEAVY):
-                kernels.add_shape(
-                    shape,
-                    points,
-                    estimate.centres[shape],
-                    estimate.spreads[shape],
-                    shares[len(shares) - 2 + shape],
-                    estimate.bound,
-                    part,
-                )
-            part[2] *= estimate.scale.slopes(units)
-            out += part
-        return out
+def _first_knots(sample: Sample, reach: float) -> np.ndarray:
+    """Some of the values, and knots beyond."""
+    n = len(sample.places)
+    n_knots = min(n // 3 + 10, n, _FIRST_KNOTS)
+    chosen = (np.arange(n_knots) * (n - 1)) // max(n_knots - 1, 1)
+    return _near_bound(sample, _outer(sample, sample.places[chosen], reach))
 
-    def scores(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Normal scores, and their derivatives, at units (k,)."""
-        below, above, density = self.at(units)
-        if self.sample.bound > -np.inf:
-            below = self.leak + (1.0 - self.leak) * below
-            above, density = (1.0 - self.leak) * above, (1.0 - self.leak) * density
-        with np.errstate(divide="ignore"):
-            scores = np.where(below <= above, ndtri_exp(np.log(below)), -ndtri_exp(np.log(above)))
-            slopes = np.exp(np.log(density) + _LOG_SQRT_2PI + 0.5 * scores**2)
-        return scores, slopes
 
-    def tabulate(self, edges: np.ndarray | None) -> Smooth:
-        knots = self._first_knots() if edges is None else self._outer(edges)
-        scores, slopes = self.scores(knots)
-        if edges is None:
-            knots, scores, slopes = self._refined(knots, scores, slopes)
-        return self._finished(knots, scores, slopes, edges is not None)
-
-    def _outer(self, knots: np.ndarray) -> np.ndarray:
-        """Knots, and more of them beyond, ever farther apart."""
-        places = self.sample.places
-        reach = np.max([e.spreads[0] for e in self.estimates if not e.scale.is_log])
-        first = max(min(0.3 * reach, places[-1] - places[0]), 2.0 * self.sample.resolution)
-        outward = first * np.array([0.25, 0.5, 1.0, 2.0, 4.0])
-        above = knots[-1] + outward
-        if self.sample.bound > -np.inf:
-            return np.concatenate([knots, above])
-        return np.concatenate([knots[0] - outward[::-1], knots, above])
-
-    def _first_knots(self) -> np.ndarray:
-        places, bound = self.sample.places, self.sample.bound
-        n_knots = min(len(places), 60)
-        chosen = np.unique(np.linspace(0, len(places) - 1, n_knots).round().astype(np.intp))
-        knots = self._outer(places[chosen])
-        if bound > -np.inf:
-            gap = places[0] - bound if places[0] > bound else places[1] - bound
-            knots = np.unique(
-                np.concatenate([[bound], bound + gap * 0.5 ** np.arange(0, 12, 2), knots])
-            )
+def _near_bound(sample: Sample, knots: np.ndarray) -> np.ndarray:
+    """Knots from the bound on, ever nearer to it."""
+    places, bound = sample.places, sample.bound
+    if bound == -np.inf:
         return knots
+    gap = places[0] - bound if places[0] > bound else places[1] - bound
+    more = np.append(bound, bound + gap * _TOWARDS_BOUND)
+    return np.unique(np.append(more, knots[knots > bound]))
 
-    def _refined(
-        self, knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """More knots where a spline through these is not near enough."""
-        for _ in range(5):
-            middle = 0.5 * (knots[1:] + knots[:-1])
-            if len(knots) + len(middle) > _MOST_KNOTS:
-                break
-            more_scores, more_slopes = self.scores(middle)
-            knots = np.concatenate([knots, middle])
-            order = np.argsort(knots)
-            knots = knots[order]
-            scores = np.concatenate([scores, more_scores])[order]
-            slopes = np.concatenate([slopes, more_slopes])[order]
-        return knots, scores, slopes
 
-    def _finished(
-        self, knots: np.ndarray, scores: np.ndarray, slopes: np.ndarray, are_edges: bool
-    ) -> Smooth:
-        """What is finite and strictly ascending, with a knot beyond the bound."""
-        keep = np.isfinite(scores)
-        knots, scores, slopes = knots[keep], scores[keep], slopes[keep]
-        best = np.maximum.accumulate(scores)
-        keep = np.append(True, (best[1:] > best[:-1] + 1e-12) & (np.diff(knots) > 0))
-        knots, scores, slopes = knots[keep], scores[keep], slopes[keep]
-        if self.sample.bound > -np.inf:
-            gap = 0.01 * (knots[1] - knots[0])
-            extra = float(ndtri_exp(np.log(0.9 * self.leak)))
-            knots = np.append(knots[0] - gap, knots)
-            slopes = np.append(0.1 * (scores[0] - extra), slopes)
-            scores = np.append(extra, scores)
-        secants = np.diff(scores) / np.diff(knots)
-        least, most = np.minimum(secants[1:], secants[:-1]), np.maximum(secants[1:], secants[:-1])
-        if are_edges:
-            slopes[1:-1] = np.sqrt(secants[1:] * secants[:-1])
-        slopes[1:-1] = np.clip(slopes[1:-1], 1e-3 * least, 1e3 * most)
-        slopes[0] = np.clip(slopes[0], 1e-3 * secants[0], 1e3 * secants[0])
-        slopes[-1] = np.clip(slopes[-1], 1e-3 * secants[-1], 1e3 * secants[-1])
-        return Smooth(knots, scores, slopes)
+def _finished(table: np.ndarray, bound: float, leak: float, are_edges: bool) -> Smooth:
+    """What of knots, scores and slopes (3, k) ascends, and a knot before the bound."""
+    table = table[:, np.isfinite(table[1])]
+    best = np.maximum.accumulate(table[1])
+    is_next = (best[1:] > best[:-1] + 1e-12) & (table[0, 1:] > table[0, :-1])
+    knots, scores, slopes = table[:, np.append(True, is_next)]
+    if bound > -np.inf:
+        gap = 0.01 * (knots[1] - knots[0])
+        before = float(ndtri_exp(np.log(0.9 * leak)))
+        knots = np.append(knots[0] - gap, knots)
+        slopes = np.append(0.1 * (scores[0] - before), slopes)
+        scores = np.append(before, scores)
+    secants = (scores[1:] - scores[:-1]) / (knots[1:] - knots[:-1])
+    after, earlier = np.append(secants, secants[-1]), np.append(secants[0], secants)
+    if are_edges:  # between levels there is nothing to be true to
+        slopes = np.append(slopes[0], np.sqrt(after * earlier)[1:])
+    slopes = np.maximum(slopes, 1e-3 * np.minimum(after, earlier))
+    return Smooth(knots, scores, np.minimum(slopes, 1e3 * np.maximum(after, earlier)), 0.0)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import fsum
+from math import frexp, fsum, ldexp
 from typing import NamedTuple
 
 import numpy as np
 
 from skpc._data.margins import Margin
-from skpc._data.powers_of_two import units_of
 from skpc._tables.kernel_stack import Sample, Smooth, learn_smooth
 
 LEAK = 1e-3
@@ -24,6 +23,8 @@ _PARTS = (1, 2, 4, 8, 10, 20, 40, 100, 1_000, 10_000)
 _LEVELS_PER_ROW = 20
 _TIES = 0.05
 _LEAST_LEVELS = 4
+_LEAST_OWN = 0.01
+_LEAST_REST = 3
 _MOST_DIGITS = 9
 
 
@@ -68,7 +69,8 @@ def find_lattice(values: np.ndarray, total: float) -> Lattice:
     differences = values - values[0]
     n_rows = max(total, float(len(values)))
     repeats = n_rows - len(values) >= _TIES * n_rows
-    for part in _PARTS:
+    is_decimal = _are_multiples(differences, 1.0 / _PARTS[-1], size)
+    for part in _PARTS if is_decimal else ():  # all of them divide the last
         if not repeats and differences[-1] * part > _LEVELS_PER_ROW * n_rows:
             break
         if _are_multiples(differences, 1.0 / part, size):
@@ -102,7 +104,7 @@ def _digits(values: np.ndarray) -> int:
 def _constant(value: float, total: float, lattice: Lattice) -> Margin:
     """One atom, and next to nothing elsewhere."""
     leak = LEAK / (total + 1.0)
-    unit = lattice.step or float(units_of(np.array([abs(value) or 1.0]))[0])
+    unit = lattice.step or _power_of_two(abs(value) or 1.0)
     return Margin(
         origin=value,
         unit=unit,
@@ -126,17 +128,20 @@ def _learn_levels(
     """The margin of a column on a lattice."""
     n_levels = (values[-1] - values[0]) / lattice.step + 1.0
     has_all = n_levels <= _MOST_LEVELS
-    is_atom = np.zeros(len(values), bool) if has_all else _heaped(values, weights, total)
+    is_atom = _heaped(values / lattice.step, weights, total)
+    if np.count_nonzero(~is_atom) < _LEAST_REST:
+        is_atom[:] = False
     origin, unit = _scale(values, weights, is_atom)
     levels = np.rint((values - origin) / lattice.step)
     ratio = lattice.step / unit
     bound = (np.rint(-origin / lattice.step) - 0.5) * ratio if values[0] >= 0.0 else -np.inf
-    keep = ~is_atom if (~is_atom).any() else np.ones(len(values), bool)
-    places, half = levels[keep] * ratio, 0.5 * ratio
-    sample = Sample(places, places - half, places + half, weights[keep], bound, half)
+    places, half = levels[~is_atom] * ratio, 0.5 * ratio
+    sample = Sample(places, places - half, places + half, weights[~is_atom], bound, half)
     edges = (np.arange(levels[0], levels[-1] + 2.0) - 0.5) * ratio if has_all else None
     smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), edges)
-    return _margin(smooth, values, weights, is_atom, (origin, unit), lattice)
+    own_share = smooth.own_share if smooth.own_share > _LEAST_OWN else 0.0
+    own = np.where(is_atom, weights, weights * own_share) / total
+    return _margin(smooth, values, own, total, (origin, unit), lattice)
 
 
 def _learn_continuous(values: np.ndarray, weights: np.ndarray, total: float) -> Margin:
@@ -149,7 +154,8 @@ def _learn_continuous(values: np.ndarray, weights: np.ndarray, total: float) -> 
     rest = places[keep]
     sample = Sample(rest, rest, rest, weights[keep], bound, 0.0)
     smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), None)
-    return _margin(smooth, values, weights, is_atom, (origin, unit), Lattice(0.0, -1))
+    own = np.where(is_atom, weights, 0.0) / total
+    return _margin(smooth, values, own, total, (origin, unit), Lattice(0.0, -1))
 
 
 def _repeated(weights: np.ndarray, total: float) -> np.ndarray:
@@ -168,14 +174,14 @@ def _heaviest(is_atom: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return is_atom
 
 
-def _heaped(values: np.ndarray, weights: np.ndarray, total: float) -> np.ndarray:
+def _heaped(levels: np.ndarray, weights: np.ndarray, total: float) -> np.ndarray:
     """Which of many levels have clearly more than those around."""
-    window = 5
-    sums = np.convolve(weights, np.ones(2 * window + 1), "same") - weights
-    first = np.maximum(np.arange(len(values)) - window, 0)
-    last = np.minimum(np.arange(len(values)) + window, len(values) - 1)
-    is_atom = _repeated(weights, total) & (weights > 4.0 * sums / np.maximum(last - first, 1))
-    return _heaviest(is_atom, weights)
+    ends = np.append(0.0, np.cumsum(weights))
+    n = len(levels)
+    first, last = np.maximum(np.arange(n) - 5, 0), np.minimum(np.arange(n) + 5, n - 1)
+    around = ends[last + 1] - ends[first] - weights
+    expected = around / (levels[last] - levels[first])
+    return _heaviest(_repeated(weights, total) & (weights > 4.0 * expected + 3.0), weights)
 
 
 def _scale(values: np.ndarray, weights: np.ndarray, is_atom: np.ndarray) -> tuple[float, float]:
@@ -188,24 +194,29 @@ def _scale(values: np.ndarray, weights: np.ndarray, is_atom: np.ndarray) -> tupl
         low, high = values[np.searchsorted(shares, [tail, 1.0 - tail]).clip(0, len(values) - 1)]
         if high > low:
             break
-    return origin, float(units_of(np.array([max(0.5 * (high - low), 1e-300)]))[0])
+    return origin, _power_of_two(max(0.5 * (high - low), 1e-300))
+
+
+def _power_of_two(size: float) -> float:
+    """The greatest that is no more than a size: division by it rounds nothing."""
+    return ldexp(1.0, frexp(size)[1] - 1)
 
 
 def _margin(
     smooth: Smooth,
     values: np.ndarray,
-    weights: np.ndarray,
-    is_atom: np.ndarray,
+    own: np.ndarray,
+    total: float,
     scale: tuple[float, float],
     lattice: Lattice,
 ) -> Margin:
-    """A margin of a smooth part and of atoms, which get their shares of the rows."""
-    total = weights.sum()
-    masses = weights[is_atom] / total
-    share = weights[~is_atom].sum() / total
-    if not share:
-        share = LEAK / (total + 1.0)
-        masses = masses * (1.0 - share)
+    """A margin of a smooth part and of atoms: the values with a mass of their own (n,)."""
+    is_atom = own > 0.0
+    masses = own[is_atom]
+    share = 1.0 - masses.sum()
+    least = LEAK / (total + 1.0)
+    if share < least:
+        masses, share = masses * ((1.0 - least) / masses.sum()), least
     return Margin(
         origin=scale[0],
         unit=scale[1],
