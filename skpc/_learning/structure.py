@@ -9,19 +9,15 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.tree import neighbours_of, rooted
-from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
-from skpc._data.scope import GAUSSIAN
 from skpc._data.sparse_symbols import Symbols, dense_rows
 from skpc._kernels.patterns import merge_codes
 from skpc._learning.fixed_trees import given_parents, random_regions
+from skpc._learning.groups import correlated_groups
 from skpc._learning.mutual_information import discretized, pairwise_mutual_information
 from skpc._passes.patterns import row_codes
-from skpc._threads import one_blas_thread
 
 _ROOT_SAMPLE_ROWS = 4_000
-_MAX_GROUP = 40
-
 
 Regions = tuple[list[np.ndarray], np.ndarray]
 """Per region the columns that it observes, and the parents (n_regions,)."""
@@ -156,56 +152,6 @@ def pair_information(rows: Rows, pseudocount: float) -> np.ndarray:
     """Mutual information of each pair of columns; see `pairwise_mutual_information`."""
     columns, n_categories = discretized(rows.evidence, rows.weights)
     return pairwise_mutual_information(columns, n_categories, rows.weights, pseudocount)
-
-
-def correlated_groups(rows: Rows, n_latents: int) -> list[list[int]]:
-    """Groups of Gaussian columns whose correlation is worth its parameters.
-
-    Two columns with correlation rho gain -n/2 log(1 - rho^2) nats of likelihood by a shared
-    covariance, and cost one parameter a latent state: they are joined where the gain exceeds
-    the Bayesian information criterion's price, the strongest first, up to a largest size.
-    """
-    columns = [j for j, scope in enumerate(rows.scopes) if scope.kind == GAUSSIAN]
-    if len(columns) < 2:
-        return []
-    X = np.stack([rows.evidence.column(j) for j in columns], axis=1)
-    squared, totals = _squared_correlations(X, rows.weights)
-    with np.errstate(divide="ignore"):
-        gain = -0.5 * totals * np.log1p(-np.minimum(squared, 1.0))
-    worth = gain - 0.5 * n_latents * np.log(np.maximum(totals, 1.0))
-    group_of = {i: [i] for i in range(len(columns))}
-    first, second = np.triu_indices(len(columns), 1)
-    order = np.argsort(-gain[first, second], kind="stable")
-    for a, b in zip(first[order], second[order], strict=True):
-        if worth[a, b] <= 0:
-            break
-        left, right = group_of[a], group_of[b]
-        if left is not right and len(left) + len(right) <= _MAX_GROUP:
-            left.extend(right)
-            for i in right:
-                group_of[i] = left
-    distinct = {id(group): group for group in group_of.values() if len(group) > 1}
-    return [sorted(columns[i] for i in group) for group in distinct.values()]
-
-
-def _squared_correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squared correlation of each pair of columns where both are observed, and its weight."""
-    seen = ~np.isnan(X)
-    shown = np.where(seen, X, 0.0)
-    shown = shown / units_of(np.abs(shown).max(axis=0))
-    unit = units_of(weights.max())
-    weights = weights / unit  # correlations do not mind, nor what shown is in
-    totals = (weights[:, None] * seen).sum(axis=0)
-    totals = np.where(totals > 0, totals, 1.0)
-    centred = np.where(seen, shown - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
-    weighted = weights[:, None] * seen
-    with one_blas_thread():
-        pairs = seen.T @ weighted
-        cross = centred.T @ (weights[:, None] * centred)
-        squares = (centred**2).T @ weighted  # of column i where j is observed too
-    denominator = squares * squares.T
-    squared = np.divide(cross**2, denominator, out=np.zeros_like(cross), where=denominator > 0)
-    return squared, unit * pairs
 
 
 def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:

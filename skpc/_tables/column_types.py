@@ -12,10 +12,10 @@ import numpy as np
 
 from skpc._checks import attributes, checked_array, shown
 from skpc._data.margins import Margin
-from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, NUMERIC
+from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._tables import frames
 from skpc._tables.cells import Cells
-from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
+from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, Numbers, is_whole
 
 if TYPE_CHECKING:
     from skpc._circuit.inputs.base import InputDistribution

@@ -23,9 +23,9 @@ from skpc import SharpPCDensity
 from skpc._circuit.circuit import random_circuit
 from skpc._data.evidence import encode
 from skpc._learning.em import EStep, fit_em
+from skpc._learning.groups import correlated_groups
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import Progress
-from skpc._learning.structure import correlated_groups
 from skpc._passes.likelihood import log_likelihood
 from skpc._threads import use_threads
 
@@ -433,7 +433,7 @@ def evidence_of(X):
     return encode(X, columns, [None] * X.shape[1])
 
 
-@pytest.mark.parametrize("n_latents", [1, 4, 16, 64])
+@pytest.mark.parametrize("n_latents", [4, 16, 64])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_groups_are_the_pairs_that_pay(n_latents, weighted):
     rng = np.random.default_rng(5)
@@ -461,13 +461,14 @@ def test_a_correlation_counts_only_rows_that_show_both():
     X[:30, 0] = X[30:, 1] = np.nan
     groups = correlated_groups(rows_of(evidence_of(X[:, :2]), np.ones(60)), 1)
     assert groups == []
-    assert correlated_groups(rows_of(evidence_of(X), np.ones(60)), 1) == [[0, 1, 2]]
+    (group,) = correlated_groups(rows_of(evidence_of(X), np.ones(60)), 1)
+    assert group in ([0, 2], [1, 2])  # nothing is known of the other pair
 
 
 def test_groups_have_at_most_forty_columns():
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(50, 1)) + 0.1 * rng.normal(size=(50, 60))
-    groups = correlated_groups(rows_of(evidence_of(X), np.ones(50)), 1)
+    X = rng.normal(size=(900, 1)) + 0.1 * rng.normal(size=(900, 60))
+    groups = correlated_groups(rows_of(evidence_of(X), np.ones(900)), 1)
     assert 20 < max(map(len, groups)) <= 40
     assert len({j for group in groups for j in group}) == sum(map(len, groups))
 

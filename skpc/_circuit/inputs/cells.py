@@ -73,14 +73,11 @@ def _moments(
 
 def mean_scores(margin: Margin, values: np.ndarray) -> np.ndarray:
     """Where values (n,) are on the normal scale, a cell on average of the margin; NaN missing."""
-    cells = margin.cells(values)
+    lower, upper, log_scale = map(np.ascontiguousarray, margin.cells(values))
+    place = np.arange(len(values))
+    tasks = np.stack([np.zeros_like(place), place, place + 1], axis=1)
+    table = kernels.CellTable(lower, upper, log_scale, tasks, np.zeros(1, np.int64))
     ones = np.ones((len(values), 1))
-    table = kernels.CellTable(
-        *map(np.ascontiguousarray, cells),
-        np.stack([np.zeros(len(values)), *np.arange(len(values)) + np.array([[0], [1]])], axis=1)
-        .astype(np.int64),
-        np.zeros(1, np.int64),
-    )  # fmt: skip
     parts = np.empty((len(values), 1, kernels.N_MOMENTS))
     launch(kernels.moments, len(values), table, ones, np.zeros((1, 1)), np.ones((1, 1)), parts)
     return np.where(parts[:, 0, 0] > 0, parts[:, 0, 1], np.nan)
@@ -188,7 +185,7 @@ class Numeric(InputDistribution):
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """M-step: see `skpc._circuit.inputs.normal_scale.updated`."""
         means, deviations = normal_scale.updated(
-            summary, self.means, self.deviations, np.float64(self.shrinkage)
+            summary, self.means, self.deviations, np.asarray(self.shrinkage)
         )
         return replace(self, means=means, deviations=deviations)
 
@@ -308,9 +305,7 @@ def check_names(kind: type[InputDistribution], arrays: Mapping[str, Any]) -> Non
             raise ValueError(f"it has no {name}.")
 
 
-def random_means(
-    n_columns: int, n_latents: int, random_state: np.random.RandomState
-) -> np.ndarray:
+def random_means(n_columns: int, n_latents: int, random_state: np.random.RandomState) -> np.ndarray:
     """Means (n_columns, n_latents), those of a column spread over the normal distribution."""
     uniforms = random_state.random_sample((2, n_columns, n_latents))
     places = (np.argsort(uniforms[0], axis=1) + uniforms[1]) / n_latents
@@ -388,9 +383,7 @@ class NumericRegions:
     def cells(self, evidence: Evidence) -> kernels.CellTable:
         """The cells of the symbols of these regions; they are found once for all of learning."""
         known = evidence.memo.get("cells")
-        if known is None or not (
-            known[0] == self.regions and same_objects(known[1], self.margins)
-        ):
+        if known is None or not (known[0] == self.regions and same_objects(known[1], self.margins)):
             regions = np.array(self.regions, np.int64)
             first = (np.cumsum(evidence.n_symbols) - evidence.n_symbols)[regions]
             vectors = [evidence.values[region] for region in self.regions]

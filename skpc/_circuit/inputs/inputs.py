@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
@@ -13,35 +12,21 @@ from skpc._checks import attributes, checked_array, reading
 from skpc._circuit.inputs import stacks
 from skpc._circuit.inputs.base import InputDistribution, kind_named
 from skpc._circuit.inputs.cells import Numeric, NumericRegions
-from skpc._circuit.inputs.normal_scale import same_objects
+from skpc._circuit.inputs.regions import (
+    check_regions,
+    checked_columns,
+    kinds_of,
+    prepared_vectors,
+    scaled,
+    without_each,
+)
 from skpc._circuit.inputs.table import Categorical, Tables
 from skpc._data.evidence import Evidence, encode
 from skpc._data.rows import Rows
-from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
+from skpc._data.scope import BINOMIAL, NUMERIC
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
 _STATE = ("features", "categories", "probs", "unseen", "distributions", "is_binomial")
-_LEAST_LOG_PROB = -3e18  # its exponent is an integer
-
-
-def _scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers (n, K), the largest of each row in [1, 2), times two to exponents (n,)."""
-    log_prob = np.maximum(log_prob, _LEAST_LOG_PROB)
-    exponents = np.floor(log_prob.max(axis=1) / np.log(2.0))
-    return np.exp(log_prob - exponents[:, None] * np.log(2.0)), exponents.astype(np.int64)
-
-
-def _prepared(evidence: Evidence, region: int, distribution: InputDistribution) -> Any:
-    """The vectors of a region's symbols, prepared for its distribution, once if it is much."""
-    fixed, vectors = distribution.preparation, evidence.values[region]
-    assert vectors is not None
-    if not fixed:
-        return vectors
-    known = evidence.memo.get(region)
-    if known is None or not same_objects(known[0], fixed):
-        known = fixed, distribution.prepared(vectors)
-        evidence.memo[region] = known
-    return known[1]
 
 
 class Inputs(Sequence["InputDistribution | None"]):
@@ -112,71 +97,26 @@ class Inputs(Sequence["InputDistribution | None"]):
     def _lay_out(self, distributions: dict[int, InputDistribution]) -> None:
         """Make sure that arrays fit together, and find where the categories of a region start."""
         n_regions = len(self.categories)
-        if len(self.features) != n_regions:
-            raise ValueError(
-                f"features must have one entry for each of the {n_regions} regions of categories; "
-                f"got {len(self.features)}."
-            )
-        self.features = tuple(
-            checked_array(columns, f"features of region {region}", int, (None,))
-            for region, columns in enumerate(self.features)
-        )
-        self.categories = tuple(
-            None
-            if values is None
-            else checked_array(values, f"categories of region {region}", float, (None,))
-            for region, values in enumerate(self.categories)
-        )
+        self.features, self.categories = checked_columns(self.features, self.categories)
         self.is_binomial = checked_array(self.is_binomial, "is_binomial", bool, (n_regions,))
         self.tables = Tables(self.categories, self.is_binomial)
         self.probs = checked_array(self.probs, "probs", float, (int(self.start[-1]), None))
         n_latents = self.probs.shape[1]
         self.unseen = checked_array(self.unseen, "unseen", float, (n_regions, n_latents))
-        others = {region for region, known in enumerate(self.categories) if known is None}
-        if not isinstance(distributions, dict) or {*distributions} != others:
-            raise ValueError(
-                f"distributions must be a dict of those of the regions without a table, {others}."
-            )
-        for region, columns in enumerate(self.features):
-            self._check_region(region, len(columns), n_latents, distributions.get(region))
-        if (self.is_binomial & (self.n_categories == 0)).any():
-            raise ValueError("is_binomial must be False in regions without categories.")
-        kinds = np.where(self.is_binomial, BINOMIAL, CATEGORICAL).astype(object)
-        kinds[self.n_categories == 0] = None
-        for region, distribution in distributions.items():
-            kinds[region] = distribution.kind
-        self.kinds: tuple[str | None, ...] = tuple(kinds)
-        numeric = {r: cast(Numeric, one) for r, one in distributions.items() if kinds[r] == NUMERIC}
+        check_regions(self.features, self.categories, distributions, n_latents)
+        self.kinds = kinds_of(self.n_categories, self.is_binomial, distributions)
+        every = dict(sorted(distributions.items()))
+        numeric = {r: cast(Numeric, one) for r, one in every.items() if one.kind == NUMERIC}
         self.numeric = NumericRegions.of(numeric, n_latents)
-        self.others = {r: one for r, one in distributions.items() if r not in numeric}
+        self.others = {r: one for r, one in every.items() if r not in numeric}
         # Of the likelihood of a column, however far it is: all together are a number still.
-        self._least_exponent = -(2**62 // max(1, sum(len(self.features[r]) for r in others)))
+        self._least_exponent = -(2**62 // max(1, sum(len(self.features[r]) for r in every)))
 
     @property
     def distributions(self) -> dict[int, InputDistribution]:
         """Of each region without a table, in their order; numeric ones are made on request."""
         every = {**self.numeric.distributions(), **self.others}
         return {region: every[region] for region in sorted(every)}
-
-    def _check_region(
-        self, region: int, n_columns: int, n_latents: int, distribution: InputDistribution | None
-    ) -> None:
-        """Raise ValueError if what a region has is not what goes with so many columns."""
-        if self.features[region].min(initial=0) < 0:
-            raise ValueError(f"features of region {region} must not be negative.")
-        if self.categories[region] is None:
-            is_one = isinstance(distribution, InputDistribution) and not distribution.is_table
-            if distribution is None or not is_one or not n_columns:
-                raise ValueError(
-                    f"region {region} has no categories: it needs columns and a distribution that "
-                    f"is no table; got {n_columns} columns and a {type(distribution).__name__}."
-                )
-            distribution.check_arrays(n_latents, n_columns)
-        elif n_columns > 1 or (self.n_categories[region] > 0) != (n_columns == 1):
-            raise ValueError(
-                f"region {region} has {n_columns} columns and {self.n_categories[region]} "
-                "categories: one column needs at least one category, no column has none."
-            )
 
     def check(self) -> None:
         """Raise ValueError if these are no distributions over sorted categories and vectors."""
@@ -194,9 +134,7 @@ class Inputs(Sequence["InputDistribution | None"]):
         """The same tables, and of each region without one what its distribution changes to."""
         changed = {region: change(region, one) for region, one in self.distributions.items()}
         numeric = {region: cast(Numeric, changed.pop(region)) for region in self.numeric.regions}
-        return self.replaced(
-            numeric=NumericRegions.of(numeric, self.n_latents), others=changed
-        )
+        return self.replaced(numeric=NumericRegions.of(numeric, self.n_latents), others=changed)
 
     @classmethod
     def of(
@@ -332,8 +270,8 @@ class Inputs(Sequence["InputDistribution | None"]):
             self.numeric.likelihoods(evidence, table, exponents, least)
         for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            prepared = _prepared(evidence, region, distribution)
-            table[rows], exponents[rows] = _scaled(distribution.log_prob_prepared(prepared))
+            prepared = prepared_vectors(evidence, region, distribution)
+            table[rows], exponents[rows] = scaled(distribution.log_prob_prepared(prepared))
             n_seen = (~np.isnan(vectors)).sum(axis=1)
             np.maximum(exponents[rows], least * np.maximum(n_seen, 1), out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
@@ -361,24 +299,16 @@ class Inputs(Sequence["InputDistribution | None"]):
         table, exponents : like `likelihoods`
         """
         start = np.zeros(len(self), np.int64)
-        tables = [np.zeros((0, self.n_latents))]
-        exponents = [np.zeros(0, np.int64)]
-        n_rows = 0
+        found, n_rows = [], 0
         first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
         for region, distribution, vectors in self._with_vectors(evidence):
             n_symbols, m = vectors.shape
-            if m == 1:
-                continue
-            log_prob = distribution.log_prob_of_others(vectors)
-            table, shifts = _scaled(log_prob.reshape(n_symbols * m, -1))
-            is_seen = ~np.isnan(vectors)
-            n_seen = is_seen.sum(axis=1, keepdims=True) - is_seen
-            n_seen = np.maximum(n_seen, 1)  # of nothing seen one is rounded, perhaps to below one
-            np.maximum(shifts, self._least_exponent * n_seen.ravel(), out=shifts)
-            start[region] = n_rows - first[region] * m
-            n_rows += n_symbols * m
-            tables.append(table)
-            exponents.append(shifts)
+            if m > 1:
+                found.append(without_each(distribution, vectors, self._least_exponent))
+                start[region] = n_rows - first[region] * m
+                n_rows += n_symbols * m
+        nothing = np.zeros((0, self.n_latents)), np.zeros(0, np.int64)
+        tables, exponents = zip(nothing, *found, strict=True)
         return start, np.concatenate(tables), np.concatenate(exponents)
 
     def log_peaks(self, evidence: Evidence, region: int) -> np.ndarray:
@@ -417,30 +347,16 @@ class Inputs(Sequence["InputDistribution | None"]):
             summary.append(self.numeric.summarize(evidence, counts))
         ends = np.cumsum(evidence.n_symbols)
         for region, distribution, _ in self._with_vectors(evidence):
-            rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
-            prepared = _prepared(evidence, region, distribution)
-            summary.append(distribution.summarize_prepared(prepared, counts[rows]))
+            own = counts[ends[region] - evidence.n_symbols[region] : ends[region]]
+            prepared = prepared_vectors(evidence, region, distribution)
+            summary.append(distribution.summarize_prepared(prepared, own))
         return summary
 
     def summarize_clusters(
-        self,
-        evidence: Evidence,
-        counts: np.ndarray,
-        smooth: Callable[[np.ndarray], np.ndarray],
+        self, evidence: Evidence, counts: np.ndarray, smooth: Callable[[np.ndarray], np.ndarray]
     ) -> list[np.ndarray]:
-        """`summarize` of the counts of a first assignment of rows, smoothed.
-
-        Parameters
-        ----------
-        evidence, counts : like in `summarize`
-        smooth : function
-            Gives each state's counts (n_latents, n) of symbols some of all states'.
-        """
-        of_tables = counts[self.category_rows(evidence)]
-        for first, last in pairwise(self.start.tolist()):
-            if first < last:
-                of_tables[first:last] = smooth(of_tables[first:last].T).T
-        summary = [of_tables]
+        """`summarize` of the counts of a first assignment of rows, smoothed as the kinds do."""
+        summary = [self.tables.smoothed(counts[self.category_rows(evidence)], smooth)]
         if len(self.numeric):
             summary.append(self.numeric.summarize_clusters(evidence, counts))
         ends = np.cumsum(evidence.n_symbols)
@@ -573,4 +489,8 @@ class Inputs(Sequence["InputDistribution | None"]):
         of_tables = self.tables.free_gradient(self.probs, summary[0])
         moments = summary[1] if len(self.numeric) else np.zeros((0, self.n_latents, 3))
         of_numeric = self.numeric.free_gradient(moments)
-        return [*of_tables, *of_numeric, *stacks.free_gradient(self.others, self.of_others(summary))]
+        return [
+            *of_tables,
+            *of_numeric,
+            *stacks.free_gradient(self.others, self.of_others(summary)),
+        ]

@@ -141,6 +141,16 @@ class Tables:
         )
         return np.where(spread(has_flow), new, probs), unseen
 
+    def smoothed(
+        self, counts: np.ndarray, smooth: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray:
+        """Counts, shaped like the probabilities, those (K, n_categories) of each table smoothed."""
+        counts = counts.copy()
+        for first, last in pairwise(self.start.tolist()):
+            if first < last:
+                counts[first:last] = smooth(counts[first:last].T).T
+        return counts
+
     def free_parameters(self, probs: np.ndarray) -> list[np.ndarray]:
         """Logarithms of the probabilities (those of levels mean nothing), log-odds of binomials."""
         return [np.log(probs), self.binomials.log_odds(probs[self.binomials.rows])]

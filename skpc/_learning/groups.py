@@ -1,0 +1,123 @@
+"""Groups of numeric columns whose correlations are worth a covariance matrix for each state."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skpc._data.powers_of_two import units_of
+from skpc._data.rows import Rows
+from skpc._data.scope import GAUSSIAN, NUMERIC
+from skpc._threads import one_blas_thread
+
+_MAX_GROUP = 40
+_PRIOR_ROWS = 10.0
+_LEAST_EIGENVALUE = 1e-6
+
+
+def correlated_groups(rows: Rows, n_latents: int) -> list[list[int]]:
+    """Groups of columns whose correlation is worth its parameters.
+
+    Those of Gaussian columns, and those of numeric ones of which each value may count as a point,
+    on their normal scale.
+    """
+    of_gaussian, of_numeric = [], []
+    for j, scope in enumerate(rows.scopes):
+        if scope.kind == GAUSSIAN:
+            of_gaussian.append(j)
+        elif scope.kind == NUMERIC and scope.margin is not None and scope.margin.is_point():
+            of_numeric.append(j)
+    groups = []
+    for columns in of_gaussian, of_numeric:
+        if len(columns) > 1:
+            X = np.stack([_numbers(rows, j) for j in columns], axis=1)
+            found = joined(*correlations(X, rows.weights), n_latents)
+            groups += [[columns[i] for i in group] for group in found]
+    return sorted(groups)
+
+
+def _numbers(rows: Rows, j: int) -> np.ndarray:
+    """A column (n,) of numbers, on the normal scale if it has a margin."""
+    margin, values = rows.scopes[j].margin, rows.evidence.column(j)
+    return values if margin is None else margin.points(values)[0]
+
+
+def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: int) -> list[list[int]]:
+    """Join columns, the most correlated first, as long as each group pays for itself.
+
+    A pair with correlation rho, seen in n rows, gains -n/2 log(1 - rho^2) nats of likelihood by a
+    shared covariance. That must be more than the Bayesian information criterion's price of one
+    parameter a latent state, and than what the best of so many pairs gains by chance. The same
+    holds of two groups, for all the pairs between them, whose gain is taken from correlations
+    that are shrunk as if some rows more had none; and a group has no more correlations, in all
+    states, than there are rows.
+
+    Parameters
+    ----------
+    correlation : (d, d)
+    totals : (d, d)
+        Weight of the rows in which each pair is seen.
+    n_latents : int
+    """
+    n_columns = len(correlation)
+    with np.errstate(divide="ignore"):
+        gain = -0.5 * totals * np.log1p(-np.minimum(correlation**2, 1.0))
+    chance = np.log(max(1.0, n_columns * (n_columns - 1) / 2))
+    price = 0.5 * n_latents * np.log(np.maximum(totals, 1.0))
+    first, second = np.triu_indices(n_columns, 1)
+    is_worth = (gain - price - chance)[first, second] > 0
+    first, second = first[is_worth], second[is_worth]
+    order = np.argsort(-gain[first, second], kind="stable")
+    group_of = {i: [i] for i in range(n_columns)}
+    refused: set[tuple[int, int, int]] = set()
+    for a, b in zip(first[order].tolist(), second[order].tolist(), strict=True):
+        left, right = group_of[a], group_of[b]
+        size = len(left) + len(right)
+        key = min(left), min(right), size
+        if left is right or size > _MAX_GROUP or key in refused:
+            continue
+        both = np.array([*left, *right])
+        n_rows = totals[np.ix_(both, both)].min()
+        worth = -price[a, b] * len(left) * len(right) - chance
+        if n_latents * size * (size - 1) <= 2.0 * n_rows:
+            worth += sum(
+                sign * _gain(correlation, np.array(group), n_rows)
+                for sign, group in ((1.0, both), (-1.0, left), (-1.0, right))
+            )
+        if worth <= 0:
+            refused.add(key)
+            continue
+        left.extend(right)
+        for i in right:
+            group_of[i] = left
+    distinct = {id(group): group for group in group_of.values() if len(group) > 1}
+    return [sorted(group) for group in distinct.values()]
+
+
+def _gain(correlation: np.ndarray, columns: np.ndarray, n_rows: float) -> float:
+    """What the correlations of these columns add to the log-likelihood of so many rows."""
+    if len(columns) == 1:
+        return 0.0
+    part = correlation[np.ix_(columns, columns)] * (n_rows / (n_rows + _PRIOR_ROWS))
+    np.fill_diagonal(part, 1.0)
+    values = np.linalg.eigvalsh(part)  # where values are missing some may be negative
+    return -0.5 * n_rows * float(np.log(np.maximum(values, _LEAST_EIGENVALUE)).sum())
+
+
+def correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Correlation of each pair of columns where both are observed, and its weight."""
+    seen = ~np.isnan(X)
+    shown = np.where(seen, X, 0.0)
+    shown = shown / units_of(np.abs(shown).max(axis=0))
+    unit = units_of(weights.max())
+    weights = weights / unit  # correlations do not mind, nor what shown is in
+    totals = (weights[:, None] * seen).sum(axis=0)
+    totals = np.where(totals > 0, totals, 1.0)
+    centred = np.where(seen, shown - (weights[:, None] * shown).sum(axis=0) / totals, 0.0)
+    weighted = weights[:, None] * seen
+    with one_blas_thread():
+        pairs = seen.T @ weighted
+        cross = centred.T @ (weights[:, None] * centred)
+        squares = (centred**2).T @ weighted  # of column i where j is observed too
+    norms = np.sqrt(squares) * np.sqrt(squares.T)
+    found = np.divide(cross, norms, out=np.zeros_like(cross), where=norms > 0)
+    return np.clip(found, -1.0, 1.0), unit * pairs

@@ -1,0 +1,82 @@
+"""Which columns are taken together: only what pays for its covariances on other rows."""
+
+import numpy as np
+import pytest
+
+from skpc import SharpPCDensity
+from skpc._data.rows import Rows
+from skpc._data.scope import Scope
+from skpc._learning.groups import _gain, correlated_groups, correlations, joined
+from skpc._tables.margins import learn_margin
+
+
+def numeric_rows(X, weights=None):
+    scopes = []
+    for j, column in enumerate(X.T):
+        distinct, counts = np.unique(column[~np.isnan(column)], return_counts=True)
+        margin = learn_margin(distinct, counts.astype(float))
+        scopes.append(Scope(np.array([j]), "numeric", None, margin=margin))
+    weights = np.ones(len(X)) if weights is None else weights
+    return Rows.encode(X, scopes, weights).distinct()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("n_rows", [15, 30, 60])
+def test_fewer_rows_than_columns_find_no_groups_by_chance(n_rows, seed):
+    X = np.random.default_rng(seed).standard_normal((n_rows, 40))
+    found = correlations(X, np.ones(n_rows))
+    assert joined(*found, 1) == []
+    assert correlated_groups(numeric_rows(X), 1) == []
+
+
+def test_a_chance_correlation_pays_the_price_of_the_best_of_all_pairs():
+    """It would pass the criterion for a single pair, and is the best of thousands."""
+    correlation = np.eye(100)
+    correlation[0, 1] = correlation[1, 0] = 0.4
+    totals = np.full((100, 100), 60.0)
+    assert joined(correlation[:2, :2], totals[:2, :2], 1) == [[0, 1]]
+    assert joined(correlation, totals, 1) == []
+
+
+def test_numeric_columns_are_correlated_on_their_normal_scale():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((200, 3))
+    z[:, 1] = 0.8 * z[:, 0] + 0.6 * z[:, 1]
+    X = np.stack([np.exp(5.0 * z[:, 0]), np.exp(-3.0 * z[:, 1]), z[:, 2]], axis=1)
+    with np.errstate(over="ignore"):
+        assert correlated_groups(numeric_rows(X), 4) == [[0, 1]]
+    raw, _ = correlations(X, np.ones(200))
+    assert raw[0, 1] ** 2 < 0.05  # which would not have been seen
+
+
+def test_columns_of_few_levels_stay_alone():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal((300, 2))
+    X = np.stack([z[:, 0], z[:, 0] + 0.1 * z[:, 1], np.rint(z[:, 0])], axis=1)
+    assert correlated_groups(numeric_rows(X), 2) == [[0, 1]]
+
+
+def test_a_group_has_no_more_correlations_than_rows():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 1)) + 0.3 * rng.standard_normal((100, 30))
+    for n_latents in (1, 4, 16):
+        sizes = [len(group) for group in joined(*correlations(X, np.ones(100)), n_latents)]
+        assert sizes
+        assert max(sizes) * (max(sizes) - 1) / 2 * n_latents <= 100
+
+
+def test_gain_is_the_log_determinant():
+    correlation = np.array([[1.0, 0.5, 0.2], [0.5, 1.0, 0.4], [0.2, 0.4, 1.0]])
+    shrunk = np.where(np.eye(3) > 0, 1.0, correlation * 90.0 / 100.0)
+    expected = -45.0 * np.log(np.linalg.det(shrunk))
+    assert _gain(correlation, np.arange(3), 90.0) == pytest.approx(expected, rel=1e-12)
+
+
+def test_independent_columns_are_hardly_worse_with_groups_allowed():
+    rng = np.random.RandomState(0)
+    X, test = rng.randn(30, 40), rng.randn(300, 40)
+    scores = [
+        SharpPCDensity(n_latents=1, feature_groups=groups, random_state=0).fit(X).score(test)
+        for groups in ("auto", None)
+    ]
+    assert scores[0] > scores[1] - 1e-9
