@@ -11,6 +11,7 @@ from skpc._threads import one_blas_thread
 
 _MAX_GROUP = 40
 _PRIOR_ROWS = 10.0
+_PRICE = 0.5
 _LEAST_EIGENVALUE = 1e-6
 
 
@@ -62,7 +63,7 @@ def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: int) -> list[
     with np.errstate(divide="ignore"):
         gain = -0.5 * totals * np.log1p(-np.minimum(correlation**2, 1.0))
     chance = np.log(max(1.0, n_columns * (n_columns - 1) / 2))
-    price = 0.5 * n_latents * np.log(np.maximum(totals, 1.0))
+    price = _PRICE * n_latents * np.log(np.maximum(totals, 1.0))
     first, second = np.triu_indices(n_columns, 1)
     is_worth = (gain - price - chance)[first, second] > 0
     first, second = first[is_worth], second[is_worth]
