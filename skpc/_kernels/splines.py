@@ -146,8 +146,9 @@ def scores_at(mixture, units, scores, slopes):
 
 @njit(cache=True, nogil=True)
 def _inside(width, height, start, end):
-    """A place within a piece of a spline, and the slope there; `start`, `end`: slopes of its ends.
+    """A place within a piece of a spline, the rise up to it, and the slope there.
 
+    `start`, `end`: slopes of its ends.
     Half way up where one end is much steeper than the other, else half way along.
     """
     slope = height / width
@@ -162,15 +163,21 @@ def _inside(width, height, start, end):
     rest = 1.0 - part
     top = end * part * part + 2.0 * part * rest + start * rest * rest
     bottom = 1.0 + (start + end - 2.0) * part * rest
-    return part * width, slope * top / (bottom * bottom)
+    rise = height * part * (part + start * rest) / bottom
+    return part * width, rise, slope * top / (bottom * bottom)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _chance(score):
+    return 0.5 * math.erfc(-score * math.sqrt(0.5))
 
 
 @njit(cache=True, nogil=True)
 def refine(mixture, knots, n_rounds, most_knots, least_error, least_loss):
     """Knots, scores and slopes (3, k) of a spline near enough to a mixture.
 
-    A knot comes between two where the logarithm of the spline's slope is wrong by `least_error`,
-    and by `least_loss` nats per row: n_rounds times, or until there are `most_knots`.
+    A knot comes between two where the log of the spline's slope, or of its masses, is wrong by
+    `least_error`, and by `least_loss` nats per row: n_rounds times, or up to `most_knots`.
     """
     n = knots.shape[0]
     now = np.empty((3, n))
@@ -178,16 +185,17 @@ def refine(mixture, knots, n_rounds, most_knots, least_error, least_loss):
     scores_at(mixture, knots, now[1], now[2])
     is_open = np.ones(n, np.bool_)  # whether the piece after a knot may need another
     for _ in range(n_rounds):
-        points, guesses = np.empty(n), np.empty(n)
+        points, guesses, heights = np.empty(n), np.empty(n), np.empty(n)
         piece = np.empty(n, np.int64)
         n_points = 0
         for i in range(n - 1):
             width, height = now[0, i + 1] - now[0, i], now[1, i + 1] - now[1, i]
             if is_open[i] and width > 0.0 and height > 0.0 and np.isfinite(height):
-                distance, guess = _inside(width, height, now[2, i], now[2, i + 1])
+                distance, rise, guess = _inside(width, height, now[2, i], now[2, i + 1])
                 point = now[0, i] + distance
                 if now[0, i] < point < now[0, i + 1]:
                     points[n_points], guesses[n_points], piece[n_points] = point, guess, i
+                    heights[n_points] = now[1, i] + rise
                     n_points += 1
         room = most_knots - n
         if n_points == 0 or room <= 0:
@@ -197,9 +205,10 @@ def refine(mixture, knots, n_rounds, most_knots, least_error, least_loss):
         losses = np.zeros(n_points)
         for p in range(n_points):
             i = piece[p]
-            mass = 0.5 * math.erfc(-now[1, i + 1] * math.sqrt(0.5))
-            mass -= 0.5 * math.erfc(-now[1, i] * math.sqrt(0.5))
+            mass = _chance(now[1, i + 1]) - _chance(now[1, i])
             error = abs(math.log(slopes[p] / guesses[p]))
+            if mass > 1e-12:
+                error = max(error, 2.0 * abs(_chance(scores[p]) - _chance(heights[p])) / mass)
             if not np.isfinite(error):
                 losses[p] = max(mass, least_loss)
             elif error > least_error and error * mass > least_loss:
