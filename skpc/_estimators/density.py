@@ -57,9 +57,8 @@ class SharpPCDensity(
         likelihood of held-out rows grows. Those rows also weight the circuits that were tried
         (stacking [6]_), and the few that are worth it, learnt from all rows, are mixed in one
         circuit; see `fit_report_`. They are those of `early_stopping`; of fewer than 1,000 rows,
-        by weight, each fifth in turn, unless a share is set or `warm_start`. Without early
-        stopping rows are held out to choose, and not to end learning. Of fewer than ten rows
-        columns are independent. With `warm_start` the first fit chooses.
+        by weight, each fifth in turn, unless a share is set. Without early stopping rows are held
+        out to choose only. Of less than ten rows columns are independent.
 
     mu : float or None, default=None
         Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
@@ -235,13 +234,12 @@ class SharpPCDensity(
         How each column was read: "categorical", "binomial" or "gaussian".
 
     n_latents_ : int
-        Number of states of each latent variable in `circuit_`: the largest of those mixed.
+        Number of states in `circuit_`: the largest of those mixed.
 
     fit_report_ : dict of ndarray
         What was tried, an entry of each array for each circuit: "candidate", "n_latents",
         "n_regions", "mu", "n_iter", "validation_log_likelihood", "weight" in `circuit_` and
-        "seconds". Where several are mixed, the attributes below are of the heaviest one, and
-        means over the folds of cross-validation.
+        "seconds". The attributes below are of the heaviest, and means over folds if there are.
 
     mu_ : float
         Strength of the penalty: `mu`, or what None came to.

