@@ -1,9 +1,12 @@
 """How well a classifier tells draws of SharpPCDensity and its peers from real rows.
 
-    python docs/benchmarks/draws.py [--tables all] [--jobs 2] [--write docs/benchmarks/RESULTS.md]
+    python docs/benchmarks/draws.py [--tables all] [--recorded] [--jobs 2]
+        [--write docs/benchmarks/RESULTS.md]
 
-On the tables of real_data.py, as they were recorded: each method learns from 70 % of the rows and
-draws as many as are left; cells that a real row lacks are taken out of the drawn row beside it.
+On the tables of real_data.py, or with --recorded on what was recorded, with its dtypes and ties:
+each method learns from 70 % of the rows and draws as many as are left; cells that a real row lacks
+are taken out of the drawn row beside it.
+
 AUC: of gradient boosting that tells the ones from the others, cross-validated in five parts; 0.5 is
 as good as real. Support: share of drawn cells that no real cell could be: a fraction where all are
 integers, below zero where none is. Range: share of drawn numbers beyond the smallest or the largest
@@ -82,11 +85,13 @@ def draw(method: object, part: Split, seed: int, numeric: str) -> pandas.DataFra
     )
 
 
-def measure(method: object, table: str, seed: int, numeric: str) -> tuple[float, float, float]:
+def measure(
+    method: object, table: str, seed: int, options: argparse.Namespace
+) -> tuple[float, float, float]:
     """AUC, share outside of the support and beyond the range of one method on one split."""
     warnings.simplefilter("ignore")
-    part = split(table, seed, is_spread=False)
-    drawn = draw(method, part, seed, numeric)
+    part = split(table, seed, is_spread=not options.recorded)
+    drawn = draw(method, part, seed, options.numeric_type)
     drawn = drawn.where(part.test.notna().to_numpy()).infer_objects()
     with threadpool_limits(1):  # rows are few
         return auc(part.test, drawn, seed), *faults(part, drawn)
@@ -97,13 +102,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_options(parser)
     parser.add_argument("--peers", nargs="*", default=METHODS)
+    parser.add_argument("--recorded", action="store_true", help="as recorded, not spread")
     parser.add_argument("--write", type=Path, help="document to write the table to")
     options = parser.parse_args()
     tables = table_names(options.tables)
     methods: list = [*options.peers, *options.variant]
     names = [*options.peers, *(name for name, _ in options.variant)]
     jobs = [
-        (method, table, seed, options.numeric_type)
+        (method, table, seed, options)
         for table in tables
         for method in methods
         for seed in range(options.seeds)
