@@ -68,7 +68,8 @@ class ExpectedCounts(NamedTuple):
         For each region: of categories (V, n_latents), how often each is seen in each state; of
         m continuous columns (n_latents, 1 + m + m * m), how often each state is expected, then the
         sums of the deviations from its mean, then of their products, in the units of the
-        distribution; None where nothing is observed.
+        distribution; of a numeric column (n_latents, 3), how often each state is expected, then
+        the sum and the sum of squares on the normal scale; None where nothing is observed.
 
     Examples
     --------

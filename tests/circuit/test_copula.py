@@ -47,7 +47,7 @@ def test_the_density_is_normal_on_the_scale_of_the_margins():
 
 
 def test_the_density_integrates_to_one():
-    X = table()[:, :2]
+    X = np.stack([table()[:, 0], table(seed=1)[:, 0]], axis=1)
     one = random_copula(X)
     one = replace(one, means=0.5 * one.means, covariances=one.covariances + 0.1 * np.eye(2))
     nodes = np.linspace(-7.0, 7.0, 701)
@@ -57,7 +57,7 @@ def test_the_density_integrates_to_one():
     grid = np.stack([part.ravel() for part in np.meshgrid(first, second, indexing="ij")], axis=1)
     density = np.exp(one.log_prob(grid)).reshape(len(first), len(second), K)
     total = np.trapezoid(np.trapezoid(density, second, axis=1), first, axis=0)
-    np.testing.assert_allclose(total, 1.0, rtol=1e-2)
+    np.testing.assert_allclose(total, 1.0, rtol=2e-3)
 
 
 def test_missing_values_are_summed_out():
