@@ -125,7 +125,9 @@ class Column:
                 raise ValueError(f"a column of labels has the type {shown(kind)}.")
             if kind != NUMERIC and not np.array_equal(parts["categories"], positions):
                 raise ValueError("categories of a column must be the positions of its labels.")
-            if kind == NUMERIC and not 0 <= parts["margin"].low <= parts["margin"].high < len(labels):
+            if kind == NUMERIC and not 0 <= parts["margin"].low <= parts["margin"].high < len(
+                labels
+            ):
                 raise ValueError("a margin of a column is not of the positions of its labels.")
         if not frames.fit_together(dtype, labels):
             raise ValueError(f"labels of a column are not those of its dtype, {dtype[0]}.")

@@ -10,6 +10,7 @@ from scipy.special import ndtri_exp
 from skpc._kernels import margins as kernels
 from skpc._kernels import splines
 
+_LEAK_WIDTH = 0.25  # units: half of what leaks over a bound is as near to it
 _COMPONENTS = (
     *((0.0, 0.01), (0.0, 0.02), (0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
     *((1.0, 0.06), (1.0, 0.125), (1.0, 0.25), (1.0, 0.5)),
@@ -367,10 +368,10 @@ def _finished(table: np.ndarray, bound: float, leak: float, are_edges: bool) -> 
     is_next = (best[1:] > best[:-1] + 1e-12) & (table[0, 1:] > table[0, :-1])
     knots, scores, slopes = table[:, np.append(True, is_next)]
     if bound > -np.inf:
-        gap = 0.01 * (knots[1] - knots[0])
-        before = float(ndtri_exp(np.log(0.9 * leak)))
-        knots = np.append(knots[0] - gap, knots)
-        slopes = np.append(0.1 * (scores[0] - before), slopes)
+        before = float(ndtri_exp(np.log(0.5 * leak)))
+        knots = np.append(knots[0] - _LEAK_WIDTH, knots)
+        slope = (scores[0] - before) / _LEAK_WIDTH
+        slopes = np.concatenate([[slope, slope], slopes[1:]])  # a steep end would leave a hollow
         scores = np.append(before, scores)
     secants = (scores[1:] - scores[:-1]) / (knots[1:] - knots[:-1])
     after, earlier = np.append(secants, secants[-1]), np.append(secants[0], secants)

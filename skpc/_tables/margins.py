@@ -12,7 +12,10 @@ from skpc._data.margins import Margin
 from skpc._tables.kernel_stack import Sample, Smooth, learn_smooth
 
 LEAK = 1e-3
-"""So much of a row is given to what the column seems never to hold."""
+"""So much of a row is given to all other numbers, if a few have all rows."""
+
+OVER_BOUND = 0.1
+"""So much of a row is given to negative numbers, if there were none."""
 
 _LEAST_REPEATS = 5
 _LEAST_SHARE = 5e-4
@@ -22,7 +25,6 @@ _MOST_VALUES = 1_000
 _PARTS = (1, 2, 4, 8, 10, 20, 40, 100, 1_000, 10_000)
 _LEVELS_PER_ROW = 20
 _TIES = 0.05
-_LEAST_LEVELS = 4
 _LEAST_OWN = 0.01
 _LEAST_REST = 3
 _MOST_DIGITS = 9
@@ -59,7 +61,8 @@ def learn_margin(values: np.ndarray, weights: np.ndarray) -> Margin:
 def find_lattice(values: np.ndarray, total: float) -> Lattice:
     """The lattice that distinct values (n,) of so many rows are on, if any.
 
-    Integers always are on one; others are if values repeat, or levels are few for so many rows.
+    Integers always are on one; halves, tenths and the like are if values repeat, or levels are
+    few for so many rows. Ages in days over 365.25 are measurements.
     """
     size = float(np.abs(values).max())
     if size < 2.0**53 and np.array_equal(values, np.rint(values)):
@@ -75,12 +78,6 @@ def find_lattice(values: np.ndarray, total: float) -> Lattice:
             break
         if _are_multiples(differences, 1.0 / part, size):
             return Lattice(1.0 / part, _digits(values))
-    if len(values) >= _LEAST_LEVELS and repeats:
-        gap = float(np.diff(values).min())
-        for part in (1, 2, 3):
-            step = differences[-1] / max(np.rint(differences[-1] / gap * part), 1.0)
-            if _are_multiples(differences, step, size):
-                return Lattice(float(step), _digits(values))
     return Lattice(0.0, -1)
 
 
@@ -138,7 +135,7 @@ def _learn_levels(
     places, half = levels[~is_atom] * ratio, 0.5 * ratio
     sample = Sample(places, places - half, places + half, weights[~is_atom], bound, half)
     edges = (np.arange(levels[0], levels[-1] + 2.0) - 0.5) * ratio if has_all else None
-    smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), edges)
+    smooth = learn_smooth(sample.compressed(_MOST_VALUES), OVER_BOUND / (total + 1.0), edges)
     own_share = smooth.own_share if smooth.own_share > _LEAST_OWN else 0.0
     own = np.where(is_atom, weights, weights * own_share) / total
     return _margin(smooth, values, own, total, (origin, unit), lattice)
@@ -153,7 +150,7 @@ def _learn_continuous(values: np.ndarray, weights: np.ndarray, total: float) -> 
     bound = -origin / unit if values[0] >= 0.0 else -np.inf
     rest = places[keep]
     sample = Sample(rest, rest, rest, weights[keep], bound, 0.0)
-    smooth = learn_smooth(sample.compressed(_MOST_VALUES), LEAK / (total + 1.0), None)
+    smooth = learn_smooth(sample.compressed(_MOST_VALUES), OVER_BOUND / (total + 1.0), None)
     own = np.where(is_atom, weights, 0.0) / total
     return _margin(smooth, values, own, total, (origin, unit), Lattice(0.0, -1))
 
