@@ -25,6 +25,8 @@ _MOST_VALUES = 1_000
 _PARTS = (1, 2, 4, 8, 10, 20, 40, 100, 1_000, 10_000)
 _LEVELS_PER_ROW = 20
 _TIES = 0.05
+_LEAST_LEVELS = 4
+_ROWS_PER_LEVEL = 3
 _LEAST_OWN = 0.01
 _LEAST_REST = 3
 _MOST_DIGITS = 9
@@ -62,7 +64,7 @@ def find_lattice(values: np.ndarray, total: float) -> Lattice:
     """The lattice that distinct values (n,) of so many rows are on, if any.
 
     Integers always are on one; halves, tenths and the like are if values repeat, or levels are
-    few for so many rows. Ages in days over 365.25 are measurements.
+    few for so many rows; any others have rows for each level. Days over 365.25 are measurements.
     """
     size = float(np.abs(values).max())
     if size < 2.0**53 and np.array_equal(values, np.rint(values)):
@@ -78,6 +80,12 @@ def find_lattice(values: np.ndarray, total: float) -> Lattice:
             break
         if _are_multiples(differences, 1.0 / part, size):
             return Lattice(1.0 / part, _digits(values))
+    if len(values) >= _LEAST_LEVELS and n_rows >= _ROWS_PER_LEVEL * len(values):
+        gap = float(np.diff(values).min())  # of standardised integers, say
+        for part in (1, 2, 3):
+            step = differences[-1] / max(np.rint(differences[-1] / gap * part), 1.0)
+            if _are_multiples(differences, step, size):
+                return Lattice(float(step), _digits(values))
     return Lattice(0.0, -1)
 
 

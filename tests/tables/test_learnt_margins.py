@@ -171,9 +171,9 @@ def test_nothing_to_speak_of_is_below_zero_where_nothing_was():
     for name in ("lognormal", "counts", "zeros"):
         margin = learn(COLUMNS[name])
         below = margin.cells(np.array([0.0])).lower[0]
-        assert 0.0 < ndtr(below) < 2e-5
-        assert scores(margin, [-1.0])[0] > -60.0
-    assert ndtr(-learn(COLUMNS["negative"]).cells(np.array([1e-9])).upper[0]) < 2e-5
+        assert 0.0 < ndtr(below) < 1e-3
+        assert -15.0 < scores(margin, [-1.0])[0] < -6.0
+    assert ndtr(-learn(COLUMNS["negative"]).cells(np.array([1e-9])).upper[0]) < 1e-3
 
 
 def test_lattices_are_found():
