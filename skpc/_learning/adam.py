@@ -10,7 +10,7 @@ import numpy as np
 from skpc._circuit.circuit import Circuit
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._learning.minibatches import Batches
-from skpc._learning.progress import FitResult, Progress, Update
+from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._passes.blocks import Block
 from skpc._passes.counts import ExpectedCounts, add_up
 from skpc._passes.tangents import Linearisation
@@ -44,7 +44,7 @@ def fit_adam(
     D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
     updates = adam_updates(circuit, batches, mu, pseudocount, step_size, max_iter, random_state)
-    return replace(progress.follow(updates, max_iter), is_stepwise=True, has_schedule=True)
+    return replace(follow(progress, updates, max_iter), is_stepwise=True, has_schedule=True)
 
 
 def adam_updates(

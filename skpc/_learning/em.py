@@ -13,7 +13,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
-from skpc._learning.progress import FitResult, Progress, Update
+from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
 from skpc._passes.messages import Messages
@@ -87,7 +87,7 @@ def fit_em(
     circuit: Circuit, progress: Progress, e_step: EStep, m_step: MStep, max_iter: int
 ) -> FitResult:
     """Update `circuit` by EM until progress says stop, `max_iter` times at most."""
-    return progress.follow(em_updates(circuit, e_step, m_step), max_iter)
+    return follow(progress, em_updates(circuit, e_step, m_step), max_iter)
 
 
 def em_updates(circuit: Circuit, e_step: EStep, m_step: MStep) -> Iterator[Update]:
@@ -120,7 +120,7 @@ def fit_stepwise_em(
     models", Journal of the Royal Statistical Society B, 2009.
     """
     updates = stepwise_updates(circuit, batches, m_step, step_size, random_state)
-    return replace(progress.follow(updates, max_iter), is_stepwise=True)
+    return replace(follow(progress, updates, max_iter), is_stepwise=True)
 
 
 def stepwise_updates(

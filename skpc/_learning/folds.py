@@ -11,7 +11,7 @@ import numpy as np
 from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
 from skpc._learning.initialisation import Start, Tree, TreeLearner, draw_starts, with_moments
-from skpc._learning.progress import FitResult, Progress, Update
+from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._learning.solver import Solver
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
@@ -123,7 +123,7 @@ def learn_in_step(
     ]
     weights = np.array([of_fold.total_weight for of_fold in rows])
     assert solver.max_iter is not None
-    result = progress.follow(_in_step(runs, weights / weights.sum()), solver.max_iter)
+    result = follow(progress, _in_step(runs, weights / weights.sum()), solver.max_iter)
     is_adam = solver.kind == "adam"
     return replace(
         result, mu=solver.m_step.mu, is_stepwise=not solver.is_full, has_schedule=is_adam

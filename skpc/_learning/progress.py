@@ -123,13 +123,6 @@ class Progress:
         self._scores = [] if validation is None else [validation(circuit)]
         self._best_iteration = 0
 
-    def follow(self, updates: Iterable[Update], max_iter: int) -> FitResult:
-        """Take note of updates until one should be the last, `max_iter` of them at most."""
-        for circuit, log_likelihood in islice(updates, max_iter):
-            if self.update(circuit, log_likelihood):
-                break
-        return self.result()
-
     def update(self, circuit: Circuit, log_likelihood: float) -> bool:
         """Take note of an update, and say whether it should be the last.
 
@@ -171,3 +164,11 @@ class Progress:
             validation_run_log_likelihoods=history,
             best_iteration=self._best_iteration,
         )
+
+
+def follow(progress: Progress, updates: Iterable[Update], max_iter: int) -> FitResult:
+    """Tell of updates until one should be the last, `max_iter` of them at most."""
+    for circuit, log_likelihood in islice(updates, max_iter):
+        if progress.update(circuit, log_likelihood):
+            break
+    return progress.result()
