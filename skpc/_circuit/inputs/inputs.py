@@ -466,15 +466,18 @@ class Inputs(Sequence["InputDistribution | None"]):
     def free_parameters(self) -> list[np.ndarray]:
         """Arrays of real numbers that say the same: of tables, of numeric regions, of others."""
         of_tables = self.tables.free_parameters(self.probs)
-        of_numeric = self.numeric.free_parameters()
+        of_numeric = self.numeric.free_parameters() if len(self.numeric) else []
         return [*of_tables, *of_numeric, *stacks.free_parameters(self.others)]
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Inputs:
         """The inputs with other `free_parameters`; probabilities are normalised."""
-        logits, log_odds, means, log_deviations, *rest = parameters
+        logits, log_odds, *rest = parameters
+        numeric = self.numeric
+        if len(numeric):
+            numeric, rest = numeric.with_free_parameters(rest[:2]), rest[2:]
         return self.replaced(
             probs=self.tables.from_free_parameters(logits, log_odds),
-            numeric=self.numeric.with_free_parameters([means, log_deviations]),
+            numeric=numeric,
             others=stacks.with_free_parameters(self.others, rest),
         )
 
@@ -487,8 +490,7 @@ class Inputs(Sequence["InputDistribution | None"]):
             What `summarize` makes of the counts, which may be negative.
         """
         of_tables = self.tables.free_gradient(self.probs, summary[0])
-        moments = summary[1] if len(self.numeric) else np.zeros((0, self.n_latents, 3))
-        of_numeric = self.numeric.free_gradient(moments)
+        of_numeric = self.numeric.free_gradient(summary[1]) if len(self.numeric) else []
         return [
             *of_tables,
             *of_numeric,
