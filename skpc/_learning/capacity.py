@@ -27,6 +27,7 @@ _MANY_ROWS = 5000
 _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
+_LOW_PRICE = 0.1
 _PATIENCE_OF_FOLDS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _MAX_SEED = 2**31 - 1
@@ -132,9 +133,31 @@ class Chooser:
             n_in_vain += 1
             if n_in_vain == _PATIENCE or gain[0] < -max(_CLEAR, 2.0 * gain[1]):
                 break
+        for name, variant in self._variants(best):
+            found.append(self._best_of(name, variant, best.start.n_latents, [solver]))
         if others and best.start.n_latents > 1:  # one state has no sum nodes to speak of
             n_latents = best.start.n_latents
             found.append(self._best_of(best.name, structure, n_latents, others))
+        return found
+
+    def _variants(self, best: Candidate) -> list[tuple[str, Structure]]:
+        """What the best candidate would be with more or fewer groups of columns."""
+        structure, n_latents = best.structure, best.start.n_latents
+        if structure.groups is not None:
+            return []
+
+        def groups(one: Structure) -> list[Sequence[Sequence[int]]]:
+            return [one.found_groups(fold.training, n_latents) for fold in self._folds]
+
+        known, found = [groups(structure)], []
+        for name, variant in (
+            ("more groups", replace(structure, price=_LOW_PRICE)),
+            ("no groups", replace(structure, groups=[])),
+        ):
+            own = groups(variant)
+            if own not in known and (n_latents > 1 or any(own)):
+                known.append(own)
+                found.append((f"{best.name}, {name}", variant))
         return found
 
     def _gain(self, candidate: Candidate, other: Candidate) -> tuple[float, float]:
