@@ -28,7 +28,7 @@ _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
 _LOW_PRICE = 0.1
-_PATIENCE_OF_FOLDS = 5
+_PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _MAX_SEED = 2**31 - 1
 
@@ -106,9 +106,8 @@ class Chooser:
             else one
             for one in self._solvers
         ]
-        is_smooth = len(folds) > 1  # the mean curve of all rows
-        patience = min(_PATIENCE_OF_FOLDS, stopping.n_iter_no_change)
-        self._stopping = replace(stopping, n_iter_no_change=patience) if is_smooth else stopping
+        patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
+        self._stopping = replace(stopping, n_iter_no_change=patience)
         self._folds = folds
         self._whole = Fold(rows, None, None if start.of_table is None else rows.is_missing(), seed)
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
