@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-_KINDS = {"categorical": "categorical", "binomial": "binomial", "continuous": "gaussian"}
+_KINDS = "categorical", "binomial", "numeric"
 _MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
 _SCORE = "log_likelihood"
 
@@ -83,8 +83,8 @@ def _parser() -> argparse.ArgumentParser:
         "fit",
         help="learn the density of a CSV file",
         description="Learn the density of the rows of a CSV file with a line of names. Empty "
-        "cells are missing values. Columns of labels, of booleans and of few integers are read "
-        "as categories, other numbers as continuous.",
+        "cells are missing values. Columns of labels, of booleans and of few different numbers "
+        "are read as categories, others as numeric.",
     )
     fit.set_defaults(run=_fit)
     fit.add_argument("data", metavar="data.csv")
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     of_columns: dict[str, Any] = {"nargs": "+", "default": [], "metavar": "NAME"}
     fit.add_argument("--categorical", **of_columns, help="columns to read as categories")
     fit.add_argument("--binomial", **of_columns, help="columns of ordered levels")
-    fit.add_argument("--continuous", **of_columns, help="columns to read as continuous")
+    fit.add_argument("--numeric", **of_columns, help="columns to read as numbers")
     fit.add_argument("--drop", **of_columns, help="columns to leave out")
     fit.add_argument("--weight", default=None, metavar="NAME", help="column of row weights")
 
@@ -199,7 +199,7 @@ def _fit(options: argparse.Namespace) -> None:
         n_components=options.n_components,
         max_iter=options.max_iter,
         early_stopping=True if options.early_stopping else "auto",
-        feature_types={name: _KINDS[kind] for name, kind in types.items() if name in frame},
+        feature_types={name: kind for name, kind in types.items() if name in frame},
         random_state=options.seed,
         n_jobs=options.n_jobs,
     )
@@ -209,8 +209,8 @@ def _fit(options: argparse.Namespace) -> None:
         model.set_params(mu=options.mu)
     start = time.perf_counter()
     _learn(model, frame, weights)
-    counts = ((model.feature_types_.count(kind), word) for word, kind in _KINDS.items())
-    found = ", ".join(f"{count} {word}" for count, word in counts if count)
+    counts = ((model.feature_types_.count(kind), kind) for kind in _KINDS)
+    found = ", ".join(f"{count} {kind}" for count, kind in counts if count)
     _say(
         f"columns: {found}; {model.n_parameters} parameters: {model.n_iter_} iterations in "
         f"{time.perf_counter() - start:.1f} s, mean log-likelihood "

@@ -44,21 +44,20 @@ class SharpPCDensity(
     refused by `fit`, and not ignored. A value at which another one loses its effect, such as a
     `mu` of 0 or one latent state, refuses nothing: it is the end of a scale to search over.
 
-    Columns may be categorical or continuous. Given its latent state a categorical column
-    has its own table of probabilities, a continuous one a Gaussian; strongly correlated
-    continuous columns share a latent variable and a Gaussian with full covariance.
+    Given its latent state a categorical column has its own table of probabilities, a number a
+    normal distribution on the scale on which its column is normal in all. Strongly correlated
+    numbers share a latent variable and a full covariance.
 
     Parameters
     ----------
     n_latents : int or "auto", default="auto"
-        States of each latent variable. 1 makes all columns independent; the cost of an
-        iteration grows with the square. "auto" tries independent columns, then 1, 2, 4, ... 32
-        states, and 64 of 5,000 rows or more if 32 are clearly better than 16, as long as the
-        likelihood of held-out rows grows. Those rows also weight the circuits that were tried
-        (stacking [6]_), and the few that are worth it, learnt from all rows, are mixed in one
-        circuit; see `fit_report_`. They are those of `early_stopping`; of fewer than 1,000 rows,
-        by weight, each fifth in turn, unless a share is set. Without early stopping rows are held
-        out to choose only. Of less than ten rows columns are independent.
+        States of each latent variable; the cost of an iteration grows with the square. 1 makes
+        all columns independent. "auto" tries independent columns, then 1, 2, 4, ... 32 states, and
+        64 of 5,000 rows or more if 32 are clearly better than 16, as long as the likelihood of
+        held-out rows grows: those of `early_stopping`, to choose only if there is none, and of
+        fewer than 1,000 rows, by weight, each fifth in turn, unless a share is set. They also
+        weight what was tried (stacking [5]_); the few circuits that are worth it, learnt from all
+        rows, become one: see `fit_report_`. Of less than ten rows columns are independent.
 
     mu : float or None, default=None
         Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
@@ -129,12 +128,11 @@ class SharpPCDensity(
     pseudocount : float or pair of float, default=0.01
         How many rows are added to the expected counts of every distribution: of a column's
         categories as the column is in all states, of a node's children as they are under all nodes,
-        so that much of it makes columns independent. One row at most (a hundred times the
-        pseudocount, if that is less) is spread evenly over a column's categories, in all states
-        together: so a category never seen in training has a mass, and scores stay finite. It is
-        also added, spread evenly, to each pair's table when the tree is learnt. The second
-        of a pair is for covariances in EM: how many rows' worth of that of all states each
-        state's is averaged with, 10 for a number alone; 0 overfits where states have few rows.
+        so that much of it makes columns independent. One row at most (a hundred times as much, if
+        that is less) is spread evenly over a column's categories, in all states together, so that
+        one never seen has a mass; the tables of pairs, when the tree is learnt, get all evenly. The
+        second of a pair is for numbers in EM: how many rows' worth of the (co)variance within all
+        states each state's is averaged with, 10 for a number alone; 0 overfits with few rows.
 
     init : {"random", "cluster"}, default="cluster"
         How parameters start, unless `warm_start` goes on from a circuit.
@@ -152,17 +150,21 @@ class SharpPCDensity(
         training log-likelihood is kept, or with the highest validation log-likelihood if there
         are validation rows.
 
-    feature_types : {"auto", "categorical", "binomial", "gaussian"}, sequence or dict, \
+    feature_types : {"auto", "categorical", "numeric", "binomial", "gaussian"}, sequence or dict, \
             default="auto"
         How columns are read: all alike, or one entry per column, or a dict from names or
-        positions for some, the others being "auto". "auto" reads labels, booleans, and
-        integers with at most 32 different ones as categorical, and other
-        numbers as Gaussian, whatever their dtype. Say "binomial" of integers whose order
-        matters, such as grades, counts up to a limit or levels of grey, and of ordered
-        categorical columns: a state then has one parameter for all levels from the lowest to
-        the highest seen, and learns of each from its neighbours. The log mass of a discrete
-        column and the log density of a Gaussian one cannot be compared: name the types before
-        comparing models that are fitted on different rows.
+        positions for some, the others being "auto".
+
+        - "categorical": "auto" reads labels, booleans, two integers, and at most 10 different
+          numbers with 5 rows for each on average, by weight, as categories.
+        - "numeric": normal in each state, on the scale on which the column is normal in all. So
+          "auto" reads all other numbers, whatever their dtype, and as levels ordered categories of
+          which more than two are seen. Numbers on a lattice (integers, say), or that many rows
+          have, have a log mass, others a log density.
+        - "binomial": integers or ordered categories, with one parameter in each state for all
+          levels from the lowest to the highest seen.
+        - "gaussian": numbers, normal in each state as they are, with a log density. Log mass and
+          log density cannot be compared: name the types before comparing models.
 
     structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
             (n_features,), default="chow-liu"
@@ -172,7 +174,7 @@ class SharpPCDensity(
         - "chain": column after column, in their order. Correlated columns are then not
           grouped unless `feature_groups` says so.
         - "star": all to that of the column with the largest total mutual information.
-        - "rat": by `n_components` random binary trees [5]_ under one root sum node. Each
+        - "rat": by `n_components` random binary trees [4]_ under one root sum node. Each
           halves the set of columns at random, then the halves, down to single columns
           (groups stay together); the latent variables above those observe nothing.
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
@@ -185,11 +187,10 @@ class SharpPCDensity(
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
         Columns that share a latent variable, given by names or positions, or none. "auto" finds
-        continuous ones from their correlations (joined where the gain in likelihood exceeds
-        the Bayesian information criterion's price). Continuous columns alone share a full
-        covariance; columns of a group with others are independent given its state. For what keeps
-        covariances from degenerating see `pseudocount`; the variance of a state is at least 1e-6
-        times that of the column in any case, in every direction.
+        correlated numbers (joined where the gain in likelihood exceeds the Bayesian information
+        criterion's price), but no numeric ones of which a twentieth of the rows have one value.
+        All others of one type share a full covariance (see `pseudocount`; a Gaussian state's is at
+        least 1e-6 times the column's in every direction); other groups are independent given it.
 
     warm_start : bool, default=False
         Whether `fit` goes on from the circuit of the last fit, if there was one: same columns,
@@ -227,11 +228,10 @@ class SharpPCDensity(
         It has one root, or one for each component of each circuit that is mixed.
 
     categories_ : list of ndarray or None, one per column
-        The categories of each column, sorted, as they are in the table; None where it is
-        continuous.
+        The categories or levels of each column, sorted, as they are in the table; None of numbers.
 
     feature_types_ : list of str, one per column
-        How each column was read: "categorical", "binomial" or "gaussian".
+        How each column was read: "categorical", "numeric", "binomial" or "gaussian".
 
     n_latents_ : int
         Number of states in `circuit_`: the largest of those mixed.
@@ -295,8 +295,7 @@ class SharpPCDensity(
     instead of choosing rows. It draws units of weight without replacement, which on integer
     weights is the same as drawing rows.
 
-    EM runs on the distinct *patterns* of each subtree instead of on rows; expected counts
-    are those of all rows, exactly.
+    EM runs on the distinct *patterns* of each subtree; expected counts are exactly those of rows.
 
     References
     ----------
@@ -306,11 +305,9 @@ class SharpPCDensity(
        Circuits", 2026.
     .. [3] C. Chow and C. Liu, "Approximating Discrete Probability Distributions with
        Dependence Trees", IEEE Transactions on Information Theory, 1968.
-    .. [4] A. Liu and G. Van den Broeck, "Tractable Regularization of Probabilistic
-       Circuits", NeurIPS 2021.
-    .. [5] R. Peharz et al., "Random Sum-Product Networks: A Simple and Effective Approach
+    .. [4] R. Peharz et al., "Random Sum-Product Networks: A Simple and Effective Approach
        to Probabilistic Deep Learning", UAI 2019.
-    .. [6] P. Smyth and D. Wolpert, "Linearly Combining Density Estimators via Stacking",
+    .. [5] P. Smyth and D. Wolpert, "Linearly Combining Density Estimators via Stacking",
        Machine Learning, 1999.
 
     Examples

@@ -305,18 +305,18 @@ def _levels(distinct: np.ndarray, name: str) -> np.ndarray:
     if fractions.size:
         raise ValueError(
             f"feature_types gives 'binomial' to {name}, which has the value {fractions[0]:g}. "
-            "Levels are integers: number them, or say 'gaussian'."
+            "Levels are integers: number them, or say 'numeric'."
         )
     largest = max(distinct, key=abs)
     if abs(largest) >= EXACT_LIMIT:
         raise ValueError(
             f"feature_types gives 'binomial' to {name}, which has the value {largest:g}: beyond "
-            "2^53 float64 cannot count levels. Subtract an offset, or say 'gaussian'."
+            "2^53 float64 cannot count levels. Subtract an offset, or say 'numeric'."
         )
     if distinct[-1] - distinct[0] >= _MANY_LEVELS:
         raise ValueError(
             f"feature_types gives 'binomial' to {name}, whose values reach from {distinct[0]:g} to "
-            f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'gaussian'."
+            f"{distinct[-1]:g}: more than {_MANY_LEVELS} levels. Say 'numeric'."
         )
     return np.arange(distinct[0], distinct[-1] + 1.0)
 

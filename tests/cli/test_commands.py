@@ -62,7 +62,7 @@ def as_fitted(**parameters):
 
 def test_fit_learns_what_the_estimator_learns_of_the_frame(model):
     learnt, expected = joblib.load(model), as_fitted()
-    assert learnt.feature_types_ == ["categorical", "categorical", "gaussian", "categorical"]
+    assert learnt.feature_types_ == ["categorical", "categorical", "numeric", "categorical"]
     assert learnt.feature_names_in_.tolist() == list(table())
     assert np.array_equal(learnt.score_samples(table()), expected.score_samples(table()))
 
@@ -71,21 +71,21 @@ def test_options_reach_the_estimator(data, tmp_path, capsys):
     output = tmp_path / "model.joblib"
     code = run(
         "fit", data, "-o", output, "--n-latents", 2, "--max-iter", 5, "--mu", 0.3, "--seed", 7,
-        "--n-components", 2, "--early-stopping", "--n-jobs", 1, "--continuous", "count", "x",
+        "--n-components", 2, "--early-stopping", "--n-jobs", 1, "--numeric", "count", "x",
         "--categorical", "colour", "--drop", "flag",
     )  # fmt: skip
     assert code == 0
     learnt = joblib.load(output)
     expected = SharpPCDensity(
         n_latents=2, max_iter=5, mu=0.3, random_state=7, n_components=2, early_stopping=True,
-        feature_types={"count": "gaussian", "x": "gaussian", "colour": "categorical"}, n_jobs=1,
+        feature_types={"count": "numeric", "x": "numeric", "colour": "categorical"}, n_jobs=1,
     )  # fmt: skip
     assert learnt.get_params() == expected.get_params()
-    assert learnt.feature_types_ == ["categorical", "gaussian", "gaussian"]
+    assert learnt.feature_types_ == ["categorical", "numeric", "numeric"]
     printed = capsys.readouterr()
     assert printed.out == ""  # progress is on standard error
     assert "120 rows, 3 columns" in printed.err
-    assert re.search(r"columns: 1 categorical, 2 continuous; \d+ parameters", printed.err)
+    assert re.search(r"columns: 1 categorical, 2 numeric; \d+ parameters", printed.err)
 
 
 def test_weights_are_a_column(data, tmp_path):
@@ -437,10 +437,10 @@ def test_files_of_something_else(other, data, tmp_path, capsys):
         (["--weight", "size"], "there is no column 'size'"),
         (["--weight", "colour"], "weights in column 'colour' must be numbers"),
         (["--weight", "x"], "weight in column 'x' is missing in row 0"),
-        (["--continuous", "size"], "there is no column 'size'"),
-        (["--continuous", "x", "--categorical", "x"], "both categorical and continuous"),
-        (["--binomial", "x", "--continuous", "x"], "both binomial and continuous"),
-        (["--continuous", "colour"], "holds labels"),
+        (["--numeric", "size"], "there is no column 'size'"),
+        (["--numeric", "x", "--categorical", "x"], "both categorical and numeric"),
+        (["--binomial", "x", "--numeric", "x"], "both binomial and numeric"),
+        (["--numeric", "colour"], "holds labels"),
         (["--n-latents", "0"], "'n_latents' parameter"),
         (["--n-jobs", "0"], "n_jobs=0"),
         (["--seed", "-1"], "'random_state' parameter"),

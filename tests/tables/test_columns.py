@@ -69,6 +69,16 @@ PANDAS = {
         ),
         ("categorical", ["low", "mid", "high"], [0.0, 2.0]),
     ),
+    "ordered categories, three with rows": (
+        pandas.Series(
+            pandas.Categorical(
+                ["low", "top", None, "high"],
+                categories=["low", "mid", "high", "top"],
+                ordered=True,
+            )
+        ),
+        ("numeric", ["low", "mid", "high", "top"], [0.0, 3.0, nan, 2.0]),
+    ),
     "categories that are numbers": (
         pandas.Series(pandas.Categorical([30, 10, 30])),
         ("categorical", [10, 30], [1.0, 0.0, 1.0]),
@@ -107,11 +117,11 @@ PANDAS = {
     ),
     "float32": (
         pandas.Series([0.5, np.nan, -2], dtype="float32"),
-        ("gaussian", None, [0.5, nan, -2.0]),
+        ("numeric", None, [0.5, nan, -2.0]),
     ),
     "Float64 with NA": (
         pandas.Series([0.5, None, -2], dtype="Float64"),
-        ("gaussian", None, [0.5, nan, -2.0]),
+        ("numeric", None, [0.5, nan, -2.0]),
     ),
 }
 
@@ -153,6 +163,10 @@ POLARS = {
         polars.Series("a", ["b", None, "a"], dtype=polars.Enum(["c", "b", "a"])),
         ("categorical", ["c", "b", "a"], [1.0, nan, 2.0]),
     ),
+    "Enum, three with rows": (
+        polars.Series("a", ["b", None, "a", "c"], dtype=polars.Enum(["c", "d", "b", "a"])),
+        ("numeric", ["c", "d", "b", "a"], [2.0, nan, 3.0, 0.0]),
+    ),
     "Categorical": (
         polars.Series("a", ["b", None, "a"], dtype=polars.Categorical),
         ("categorical", ["a", "b"], [1.0, nan, 0.0]),
@@ -167,11 +181,11 @@ POLARS = {
     ),
     "Float32": (
         polars.Series("a", [0.5, None, float("nan")], dtype=polars.Float32),
-        ("gaussian", None, [0.5, nan, nan]),
+        ("numeric", None, [0.5, nan, nan]),
     ),
     "Float64": (
         polars.Series("a", [0.5, 3.0]),
-        ("gaussian", None, [0.5, 3.0]),
+        ("numeric", None, [0.5, 3.0]),
     ),
 }
 
@@ -209,20 +223,22 @@ def numbers():
     return np.array([[0.0, 0.5, 3.0], [1.0, 1.5, 4.0], [0.0, 2.5, 3.0]])
 
 
-C, G = "categorical", "gaussian"
+C, G, N = "categorical", "gaussian", "numeric"
 
 
 @pytest.mark.parametrize(
     ("feature_types", "expected"),
     [
-        ("auto", [C, G, C]),
+        ("auto", [C, N, C]),
+        ("numeric", [N, N, N]),
         ("gaussian", [G, G, G]),
         ("categorical", [C, C, C]),
         (["gaussian", "categorical", "auto"], [G, C, C]),
-        (("gaussian", "auto", "gaussian"), [G, G, G]),
-        (np.array(["gaussian", "auto", "auto"]), [G, G, C]),
-        ({}, [C, G, C]),
-        ({0: "gaussian"}, [G, G, C]),
+        (("gaussian", "auto", "gaussian"), [G, N, G]),
+        (np.array(["gaussian", "auto", "auto"]), [G, N, C]),
+        ({}, [C, N, C]),
+        ({0: "gaussian"}, [G, N, C]),
+        ({0: "numeric"}, [N, N, C]),
         ({-1: "gaussian", 1: "categorical"}, [C, C, G]),
     ],
 )
@@ -233,7 +249,7 @@ def test_types_asked_for(feature_types, expected):
 
 def test_types_asked_for_by_name():
     X = pandas.DataFrame(numbers(), columns=["a", "b", "c"])
-    assert types(X, feature_types={"c": "gaussian", 0: "gaussian"}) == [G, G, G]
+    assert types(X, feature_types={"c": "gaussian", 0: "numeric"}) == [N, N, G]
     assert types(X, feature_types={"a": "auto", "b": "categorical"}) == [C, C, C]
 
 
@@ -277,12 +293,18 @@ def test_labels_of_rows_without_weight_do_not_count():
     assert list(learn(X, np.array([1.0, 0.0, 1.0])).categories[0]) == ["x", "z"]
 
 
-@pytest.mark.parametrize(("n", "expected"), [(2, C), (32, C), (33, G), (90, G)])
-@pytest.mark.filterwarnings("ignore:.*the most that are read as categories")
-def test_many_integers_are_numbers(n, expected):
-    X = np.arange(n)[:, None] * 3 - 7
+@pytest.mark.parametrize(
+    ("n", "n_rows_each", "expected"),
+    [(2, 1, C), (3, 1, N), (3, 5, C), (10, 4, N), (10, 5, C), (11, 5, N), (90, 1, N)],
+)
+@pytest.mark.parametrize("scale", [1, 0.5], ids=["integers", "halves"])
+def test_numbers_are_codes_if_they_are_few_and_have_rows(n, n_rows_each, expected, scale):
+    X = np.repeat(np.arange(n) * 3 - 7, n_rows_each)[:, None] * scale
+    if n == 2 and scale != 1:
+        expected = N  # no integers
     assert types(X) == [expected]
-    assert types(X.astype(float)) == [expected]
+    weighted = Columns.learn(X[::n_rows_each], weights=np.full(n, float(n_rows_each)))
+    assert weighted.columns[0].type == expected
 
 
 def test_labels_may_be_more_than_integers():
@@ -290,31 +312,36 @@ def test_labels_may_be_more_than_integers():
     assert types(X) == [C]
 
 
-@pytest.mark.parametrize(
-    ("n", "warns"), [(25, False), (26, True), (32, True), (40, True), (41, False)]
-)
-def test_a_number_of_integers_near_the_limit_is_a_warning(n, warns):
-    X = np.arange(n)[:, None]
-    if warns:
-        with pytest.warns(UserWarning, match=rf"column 0 has {n} distinct integers, near 32"):
-            learn(X)
-    else:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            learn(X)
-
-
-@pytest.mark.parametrize("feature_types", ["categorical", "gaussian"])
-def test_nothing_is_near_the_limit_where_the_type_is_given(feature_types):
+@pytest.mark.parametrize("n", [10, 11, 40])
+def test_integers_have_masses_however_they_are_read(n):
+    """So that log likelihoods of one reading can be compared with those of the other."""
+    X = np.repeat(np.arange(n), 5)[:, None]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        learn(np.arange(32)[:, None], feature_types=feature_types)
+        for feature_types in "auto", "categorical", "numeric":
+            model = small(feature_types=feature_types).fit(X)
+            total = np.exp(model.score_samples(np.arange(n)[:, None])).sum()
+            assert 0.9 < total <= 1.0 + 1e-12
 
 
-def test_reals_near_the_limit_are_no_reason_to_warn():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        learn(np.arange(32)[:, None] + 0.5)
+def test_draws_of_ordered_labels_are_labels_from_the_least_to_the_greatest():
+    levels = ["none", "low", "mid", "high", "top"]
+    seen = ["low", "high", "high", "low", "mid"] * 8
+    X = pandas.DataFrame({"a": pandas.Categorical(seen, categories=levels, ordered=True)})
+    model = small().fit(X)
+    assert model.feature_types_ == [N]
+    assert set(model.sample(200, random_state=0)["a"]) == {"low", "mid", "high"}
+    every = pandas.DataFrame({"a": pandas.Categorical(levels, levels, ordered=True)})
+    masses = np.exp(model.score_samples(every))
+    np.testing.assert_allclose(masses[1:4], [0.4, 0.2, 0.4], atol=0.02)
+    assert masses.min() > 0.0
+    assert masses.sum() < 1.0 + 1e-12
+
+
+@pytest.mark.parametrize("kind", ["numeric", "binomial", "gaussian"])
+def test_labels_without_order_are_no_numbers(kind):
+    with pytest.raises(ValueError, match=rf"gives '{kind}' to column 'a', "):
+        learn(pandas.DataFrame({"a": ["x", "y"]}), feature_types=kind)
 
 
 # --- frames and arrays -----------------------------------------------------------------
@@ -377,14 +404,17 @@ def test_frames_stay_as_they_are():
 @pytest.mark.parametrize("convert", [as_array, as_polars])
 def test_a_frame_and_what_it_stands_for_score_the_same(convert):
     X = table()
-    expected = small().fit(X).score_samples(X)
-    np.testing.assert_array_equal(small().fit(convert(X)).score_samples(convert(X)), expected)
+    model = small().fit(X)
+    # Ordered labels are levels, and few integers are codes, unless they are said to be the same.
+    other = small(feature_types=model.feature_types_).fit(convert(X))
+    np.testing.assert_array_equal(other.score_samples(convert(X)), model.score_samples(X))
 
 
 def test_names_of_columns_are_kept():
     model = small().fit(table())
     assert model.feature_names_in_.tolist() == ["size", "word", "flag", "count", "real"]
-    assert model.feature_types_ == [C, C, C, C, G]
+    assert model.feature_types_ == [N, C, C, C, N]
+    assert list(model.categories_[0]) == ["s", "m", "l"]
     assert list(model.categories_[1]) == ["maybe", "no", "yes"]
     assert model.categories_[4] is None
 
@@ -445,8 +475,9 @@ def test_an_unknown_label_has_the_mass_of_one_without_counts():
     X = pandas.DataFrame({"a": ["x", "x", "x", "y"]})
     model = small(n_latents=1, pseudocount=0.5).fit(X)
     scores = model.score_samples(pandas.DataFrame({"a": ["x", "y", "new", None]}))
-    # Counts 3 and 1, half a count spread over two categories.
-    expected = np.log(np.array([3.25, 1.25, 0.25, 4.5]) / 4.5)
+    # Counts 3 and 1, and one row is spread over two categories: it is the column's overall
+    # distribution, of which half a row more changes nothing.
+    expected = np.log(np.array([3.5, 1.5, 0.5, 5.0]) / 5.0)
     np.testing.assert_allclose(scores, expected, rtol=1e-14)
 
 
@@ -531,9 +562,10 @@ def test_a_sample_of_polars_has_its_schema():
 )
 def test_a_sample_of_one_column_of_pandas_has_its_dtype(series):
     X = pandas.DataFrame({"a": series})
-    drawn = small().fit(X).sample(30, random_state=0)
+    model = small(pseudocount=0).fit(X)  # a pseudocount gives categories without rows a mass
+    drawn = model.sample(30, random_state=0)
     assert drawn["a"].dtype == series.dtype
-    if small().fit(X).feature_types_ == [C]:
+    if model.feature_types_ == [C]:
         assert set(drawn["a"]) == set(series.dropna())
 
 
@@ -552,7 +584,7 @@ def test_a_sample_of_one_column_of_pandas_has_its_dtype(series):
 )
 def test_a_sample_of_one_column_of_polars_has_its_dtype(series):
     X = series.to_frame()
-    model = small().fit(X)
+    model = small(pseudocount=0).fit(X)  # a pseudocount gives categories without rows a mass
     drawn = model.sample(30, random_state=0)["a"]
     assert drawn.dtype == series.dtype
     if model.feature_types_ == [C]:
@@ -563,7 +595,8 @@ def test_a_sample_of_many_integers_is_of_integers():
     X = pandas.DataFrame({"a": np.arange(100) ** 2})
     drawn = small().fit(X).sample(30, random_state=0)
     assert drawn["a"].dtype == X["a"].dtype
-    assert small().fit(X).feature_types_ == [G]
+    assert small().fit(X).feature_types_ == [N]
+    assert X["a"].min() <= drawn["a"].min() < drawn["a"].max() <= X["a"].max()
     array = small().fit(X.to_numpy()).sample(30, random_state=0)
     np.testing.assert_array_equal(array, drawn.to_numpy())
 
@@ -653,9 +686,10 @@ def test_unknown_labels_that_are_not_strings_are_shown():
 
 
 def test_polars_decimals_are_numbers():
-    frame = polars.DataFrame({"d": polars.Series([1.5, 2.25, 3.0] * 5).cast(polars.Decimal(10, 2))})
+    values = polars.Series([1.5 + 0.75 * i for i in range(15)])
+    frame = polars.DataFrame({"d": values.cast(polars.Decimal(10, 2))})
     model = fitted(frame)
-    assert model.feature_types_ == ["gaussian"]
+    assert model.feature_types_ == [N]
     assert model.sample(3, random_state=0).schema == frame.schema
 
 
@@ -666,7 +700,7 @@ def test_integers_that_float64_merges_are_refused():
 
 def test_values_too_large_to_square_are_refused():
     with pytest.raises(ValueError, match=r"too large to be squared: 1e\+160 in column 0"):
-        fitted(np.array([[1e160], [0.5]] * 5))
+        fitted(np.array([[1e160], [0.5], [1.5]]))
 
 
 @pytest.fixture(scope="module")

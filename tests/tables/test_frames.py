@@ -180,6 +180,10 @@ def test_a_draw_has_the_schema_and_the_values_of_its_table(frame, kind, fitted):
         called = [c for c in model.categories_[1] if c in set(cells(frame))]
         assert len(called) == len(set(cells(frame)))
         assert {type(c) for c in model.categories_[1].tolist()} <= {kind, int, float}
+    elif model.categories_[1] is not None:  # levels
+        called = [*model.categories_[1]]
+        seen = [called.index(cell) for cell in cells(frame)]
+        assert {called.index(cell) for cell in cells(drawn)} <= {*range(min(seen), max(seen) + 1)}
     elif kind not in (float, np.longdouble):
         assert min(cells(frame)) - 100 < min(cells(drawn)) <= max(cells(drawn))
     assert np.isfinite(model.score_samples(drawn)).all()
