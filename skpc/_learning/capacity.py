@@ -23,7 +23,7 @@ from skpc._learning.structure import Structure
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 LARGEST = 32  # without a reason to go on
 
-_MANY_ROWS = 5000
+_ROWS_PER_STATE = 4  # at least, of more states than `LARGEST`
 _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
@@ -166,9 +166,10 @@ class Chooser:
     def _is_worth_more(
         self, best: Candidate, found: list[Candidate], gain: tuple[float, float]
     ) -> bool:
-        """Whether many rows say clearly that the last size was better than the one before."""
+        """Whether the last size was clearly better than the best before, and rows are enough."""
         is_clear = best is found[-1] and gain[0] > max(_CLEAR, 2.0 * gain[1])
-        return is_clear and self._rows.total_weight >= _MANY_ROWS
+        n_latents = 2 * best.start.n_latents
+        return is_clear and self._rows.total_weight >= _ROWS_PER_STATE * n_latents
 
     def _has_dependence(self, structure: Structure) -> bool:
         """Whether one state is not the same as independent columns."""
