@@ -168,7 +168,8 @@ def discrete_kernel(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def _discrete(train: np.ndarray, test: np.ndarray, width: float) -> np.ndarray:
-    step = find_lattice(np.unique(train), float(len(train))).step
+    both = np.concatenate([train, test])
+    step = find_lattice(np.unique(both), float(len(both))).step
     distinct, counts = counted(train)
 
     def masses(values: np.ndarray, deviation: float, centres: np.ndarray) -> np.ndarray:

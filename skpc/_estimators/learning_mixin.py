@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from skpc._learning.structure import Regions, Structure
 
 _LEAST_ROWS_TO_SPLIT = 10
-_FEW_ROWS = 1000  # by weight: cross-validated where capacity is chosen
+_FEW_ROWS = 1500  # by weight: cross-validated where capacity is chosen
 _N_FOLDS = 5
 _MAX_BYTES = 2**34  # what the tables of a column's categories may take
 _PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages

@@ -23,11 +23,12 @@ from skpc._learning.structure import Structure
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 LARGEST = 32  # without a reason to go on
 
-_MANY_ROWS = 5000
+_ROWS_PER_STATE = 4  # at least, of more states than `LARGEST`
 _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
-_PATIENCE_OF_FOLDS = 5
+_LOW_PRICE = 0.1
+_PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _MAX_SEED = 2**31 - 1
 
@@ -105,9 +106,8 @@ class Chooser:
             else one
             for one in self._solvers
         ]
-        is_smooth = len(folds) > 1  # the mean curve of all rows
-        patience = min(_PATIENCE_OF_FOLDS, stopping.n_iter_no_change)
-        self._stopping = replace(stopping, n_iter_no_change=patience) if is_smooth else stopping
+        patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
+        self._stopping = replace(stopping, n_iter_no_change=patience)
         self._folds = folds
         self._whole = Fold(rows, None, None if start.of_table is None else rows.is_missing(), seed)
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
@@ -132,9 +132,31 @@ class Chooser:
             n_in_vain += 1
             if n_in_vain == _PATIENCE or gain[0] < -max(_CLEAR, 2.0 * gain[1]):
                 break
+        for name, variant in self._variants(best):
+            found.append(self._best_of(name, variant, best.start.n_latents, [solver]))
         if others and best.start.n_latents > 1:  # one state has no sum nodes to speak of
             n_latents = best.start.n_latents
             found.append(self._best_of(best.name, structure, n_latents, others))
+        return found
+
+    def _variants(self, best: Candidate) -> list[tuple[str, Structure]]:
+        """What the best candidate would be with more or fewer groups of columns."""
+        structure, n_latents = best.structure, best.start.n_latents
+        if structure.groups is not None:
+            return []
+
+        def groups(one: Structure) -> list[Sequence[Sequence[int]]]:
+            return [one.found_groups(fold.training, n_latents) for fold in self._folds]
+
+        known, found = [groups(structure)], []
+        for name, variant in (
+            ("more groups", replace(structure, price=_LOW_PRICE)),
+            ("no groups", replace(structure, groups=[])),
+        ):
+            own = groups(variant)
+            if own not in known and (n_latents > 1 or any(own)):
+                known.append(own)
+                found.append((f"{best.name}, {name}", variant))
         return found
 
     def _gain(self, candidate: Candidate, other: Candidate) -> tuple[float, float]:
@@ -144,9 +166,10 @@ class Chooser:
     def _is_worth_more(
         self, best: Candidate, found: list[Candidate], gain: tuple[float, float]
     ) -> bool:
-        """Whether many rows say clearly that the last size was better than the one before."""
+        """Whether the last size was clearly better than the best before, and rows are enough."""
         is_clear = best is found[-1] and gain[0] > max(_CLEAR, 2.0 * gain[1])
-        return is_clear and self._rows.total_weight >= _MANY_ROWS
+        n_latents = 2 * best.start.n_latents
+        return is_clear and self._rows.total_weight >= _ROWS_PER_STATE * n_latents
 
     def _has_dependence(self, structure: Structure) -> bool:
         """Whether one state is not the same as independent columns."""

@@ -11,15 +11,15 @@ from skpc._threads import one_blas_thread
 
 _MAX_GROUP = 40
 _PRIOR_ROWS = 10.0
-_PRICE = 0.5
 _LEAST_EIGENVALUE = 1e-6
 
 
-def correlated_groups(rows: Rows, n_latents: int) -> list[list[int]]:
+def correlated_groups(rows: Rows, n_latents: int, price: float = 1.0) -> list[list[int]]:
     """Groups of columns whose correlation is worth its parameters.
 
     Those of Gaussian columns, and those of numeric ones of which each value may count as a point,
-    on their normal scale.
+    on their normal scale. `price` is that of a correlation, where 1 is the Bayesian information
+    criterion's.
     """
     of_gaussian, of_numeric = [], []
     for j, scope in enumerate(rows.scopes):
@@ -31,7 +31,7 @@ def correlated_groups(rows: Rows, n_latents: int) -> list[list[int]]:
     for columns in of_gaussian, of_numeric:
         if len(columns) > 1:
             X = np.stack([_numbers(rows, j) for j in columns], axis=1)
-            found = joined(*correlations(X, rows.weights), n_latents)
+            found = joined(*correlations(X, rows.weights), price * n_latents)
             groups += [[columns[i] for i in group] for group in found]
     return sorted(groups)
 
@@ -42,7 +42,7 @@ def _numbers(rows: Rows, j: int) -> np.ndarray:
     return values if margin is None else margin.points(values)[0]
 
 
-def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: int) -> list[list[int]]:
+def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: float) -> list[list[int]]:
     """Join columns, the most correlated first, as long as each group pays for itself.
 
     A pair with correlation rho, seen in n rows, gains -n/2 log(1 - rho^2) nats of likelihood by a
@@ -57,13 +57,14 @@ def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: int) -> list[
     correlation : (d, d)
     totals : (d, d)
         Weight of the rows in which each pair is seen.
-    n_latents : int
+    n_latents : float
+        How many states each correlation is paid for.
     """
     n_columns = len(correlation)
     with np.errstate(divide="ignore"):
         gain = -0.5 * totals * np.log1p(-np.minimum(correlation**2, 1.0))
     chance = np.log(max(1.0, n_columns * (n_columns - 1) / 2))
-    price = _PRICE * n_latents * np.log(np.maximum(totals, 1.0))
+    price = 0.5 * n_latents * np.log(np.maximum(totals, 1.0))
     first, second = np.triu_indices(n_columns, 1)
     is_worth = (gain - price - chance)[first, second] > 0
     first, second = first[is_worth], second[is_worth]

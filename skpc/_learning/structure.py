@@ -37,6 +37,8 @@ class Structure:
         Number of trees.
     regions : Regions or None
         What was learnt before, to be used as it is.
+    price : float
+        Of a correlation, where groups are found; see `correlated_groups`.
 
     Raises
     ------
@@ -48,6 +50,7 @@ class Structure:
     groups: Sequence[Sequence[int]] | None = None
     n_components: int = 1
     regions: Regions | None = None
+    price: float = 1.0
 
     def __post_init__(self) -> None:
         named = isinstance(self.kind, str)
@@ -80,7 +83,7 @@ class Structure:
         if self.groups is not None:
             return self.groups
         is_free = isinstance(self.kind, str) and self.kind != "chain"
-        return correlated_groups(rows, n_latents) if is_free else []
+        return correlated_groups(rows, n_latents, self.price) if is_free else []
 
     def without_dependence(self) -> Structure:
         """Columns one by one, but for groups that are given: for one state, independent."""

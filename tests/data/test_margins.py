@@ -81,6 +81,13 @@ def test_cells_of_neighbouring_levels_touch():
     assert_array_equal(cells.upper[:-1], cells.lower[1:])
 
 
+def test_a_level_has_the_mass_of_what_is_nearest_to_it():
+    levels = np.array([-4.0, 0.5, 3.0, 7.5])
+    cells = LATTICE.cells(levels)
+    assert_allclose(cells.lower, CONTINUOUS.cells(levels - 0.25).lower, rtol=1e-12)
+    assert_allclose(cells.upper, CONTINUOUS.cells(levels + 0.25).lower, rtol=1e-12)
+
+
 def test_an_atom_has_its_mass():
     assert_allclose(masses(WITH_ATOMS, [-1.0, 3.0]), [0.3, 0.1], rtol=1e-12)
     smooth = masses(LATTICE, [-1.0, 3.0])
