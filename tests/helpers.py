@@ -11,7 +11,7 @@ from skpc._circuit.circuit import Circuit, mixture
 from skpc._circuit.inputs.gaussian import Gaussian
 from skpc._circuit.inputs.inputs import Inputs
 from skpc._data.rows import Rows
-from skpc._data.scope import BINOMIAL, CATEGORICAL, GAUSSIAN, Scope
+from skpc._data.scope import BINOMIAL, CATEGORICAL, COPULA, GAUSSIAN, NUMERIC, Scope
 from skpc._learning.em import EStep
 from skpc._passes.patterns import link_patterns, row_codes
 
@@ -158,6 +158,13 @@ def mixed_rows(rng, circuit, n_rows, missing=0.25):
     for columns, distribution in zip(circuit.features, circuit.inputs, strict=True):
         if isinstance(distribution, Gaussian):
             X[:, columns] = rng.normal(0, 2, (n_rows, len(columns)))
+        elif distribution is not None and distribution.kind in (NUMERIC, COPULA):
+            X[:, columns] = distribution.sample_given(
+                np.full((n_rows, len(columns)), np.nan),
+                rng.integers(circuit.n_latents, size=n_rows),
+                np.empty((n_rows, 0)),
+                rng.normal(size=(n_rows, len(columns))),
+            )
         elif distribution is not None:
             X[:, columns[0]] = rng.choice(distribution.categories, n_rows)
     X[rng.random(X.shape) < missing] = np.nan
@@ -271,13 +278,10 @@ def same_bits(a, b):
         (a.inputs.unseen, b.inputs.unseen),
         *zip(a.features, b.features, strict=True),
     ]
-    for region, gaussian in a.inputs.distributions.items():
-        other = b.inputs.distributions[region]
-        pairs += [
-            (gaussian.means, other.means),
-            (gaussian.covariances, other.covariances),
-            (gaussian.scales, other.scales),
-        ]
+    for region, distribution in a.inputs.distributions.items():
+        arrays, others = distribution.to_arrays(), b.inputs.distributions[region].to_arrays()
+        assert arrays.keys() == others.keys()
+        pairs += [(array, others[name]) for name, array in arrays.items()]
     return all(np.array_equal(x, y) for x, y in pairs)
 
 

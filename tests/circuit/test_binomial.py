@@ -182,7 +182,7 @@ def test_a_level_without_rows_is_between_its_neighbours():
 
 def test_samples_and_types():
     model = SharpPCDensity(2, feature_types=["binomial", "auto"], random_state=0).fit(grades())
-    assert model.feature_types_ == ["binomial", "categorical"]
+    assert model.feature_types_ == ["binomial", "numeric"]
     sample = model.sample(500, random_state=0)[0]
     assert np.isin(sample, np.arange(11)).all()
 

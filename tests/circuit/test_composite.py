@@ -386,10 +386,12 @@ def fitted(data, weights=None, **parameters):
     return SharpPCDensity(**given).fit(data, sample_weight=weights)
 
 
-def test_groups_of_numbers_alone_have_a_full_covariance():
-    inputs = fitted(frame()).circuit_.inputs
+@pytest.mark.parametrize(("kind", "of_group"), [("numeric", "copula"), ("gaussian", "gaussian")])
+def test_groups_of_numbers_alone_have_a_full_covariance(kind, of_group):
+    types = {"grade": "binomial", "flag": "auto", "y": kind, "z": kind}
+    inputs = fitted(frame(), feature_types=types).circuit_.inputs
     found = {tuple(columns): inputs.kinds[region] for region, columns in enumerate(inputs.features)}
-    assert found == {(0, 1): "composite", (4, 5): "composite", (2, 3): "gaussian"}
+    assert found == {(0, 1): "composite", (4, 5): "composite", (2, 3): of_group}
     assert inputs[[tuple(c) for c in inputs.features].index((4, 5))].kinds == (
         "categorical", "binomial",
     )  # fmt: skip

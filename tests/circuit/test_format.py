@@ -40,9 +40,15 @@ CASES = {
     "mixture": lambda: mixture_case(0)[0],
     "rat": lambda: fitted(structure="rat", n_components=2),
     "binomial": lambda: fitted(feature_types="binomial"),
-    "units": lambda: fitted(np.random.default_rng(0).normal(size=(40, 2)) * [1e-160, 1e120]),
+    "units": lambda: fitted(of_units(), feature_types="gaussian"),
+    "numeric": lambda: fitted(of_units(), feature_groups=None),
+    "copula": lambda: fitted(of_units(), feature_groups=[[0, 1]]),
     "marginal": lambda: marginal(fitted(), [2, 0]),
 }
+
+
+def of_units():
+    return np.random.default_rng(0).normal(size=(40, 2)) * [1e-160, 1e120]
 
 
 def one_state():
@@ -116,10 +122,10 @@ def test_what_a_fit_left_comes_back_to_the_last_bit(circuit):
     assert np.array_equal(again.inputs.is_binomial, circuit.inputs.is_binomial)
     occupied = circuit.inputs.n_categories > 0
     assert np.array_equal(again.inputs.unseen[occupied], circuit.inputs.unseen[occupied])
-    for region, gaussian in circuit.inputs.distributions.items():
-        other = again.inputs.distributions[region]
-        assert np.array_equal(other.scales, gaussian.scales)
-        assert other.shrinkage == gaussian.shrinkage
+    for region, distribution in circuit.inputs.distributions.items():
+        left = distribution.to_arrays()
+        assert is_same(again.inputs.distributions[region].to_arrays(), left)
+        assert "shrinkage" in left
 
 
 def leaves(data, path=()):
