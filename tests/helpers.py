@@ -271,13 +271,11 @@ def same_bits(a, b):
         (a.inputs.unseen, b.inputs.unseen),
         *zip(a.features, b.features, strict=True),
     ]
-    for region, gaussian in a.inputs.distributions.items():
-        other = b.inputs.distributions[region]
-        pairs += [
-            (gaussian.means, other.means),
-            (gaussian.covariances, other.covariances),
-            (gaussian.scales, other.scales),
-        ]
+    for region, distribution in a.inputs.distributions.items():
+        arrays, others = distribution.to_arrays(), b.inputs.distributions[region].to_arrays()
+        if arrays.keys() != others.keys():
+            return False
+        pairs += [(array, others[name]) for name, array in arrays.items()]
     return all(np.array_equal(x, y) for x, y in pairs)
 
 

@@ -1,4 +1,4 @@
-"""Numeric columns and ordered labels from a user's side: what comes in, comes out, and is scored."""
+"""Numeric columns and ordered labels: what comes in, what comes out, and what scores are."""
 
 from decimal import Decimal
 
