@@ -79,6 +79,7 @@ class Margin:
     high: float
     widest: float
 
+    @np.errstate(over="ignore", under="ignore")
     def cells(self, values: np.ndarray) -> Cells:
         """Where values (n,), NaN missing, are on the normal scale."""
         values = np.asarray(values, float)
@@ -99,6 +100,7 @@ class Margin:
         upper = np.where(is_missing, np.inf, upper)
         return Cells(lower, upper, np.where(is_missing, 0.0, log_scale))
 
+    @np.errstate(over="ignore", under="ignore")
     def inverse(self, scores: np.ndarray) -> np.ndarray:
         """The values (n,) at normal scores (n,): atoms and levels exactly, and within the range."""
         scores = np.asarray(scores, float)
@@ -286,9 +288,12 @@ class Margin:
         height = self.scores[i + 1] - self.scores[i]
         start, end = self.slopes[i] * width / height, self.slopes[i + 1] * width / height
         rise = np.clip((scores - self.scores[i]) / height, 0.0, 1.0)
-        bend = rise * (start + end - 2.0)
-        a, b = 1.0 - start + bend, start - bend
-        part = 2.0 * rise / (b + np.sqrt(np.maximum(b**2 + 4.0 * a * rise, 0.0)))
+        b = start - rise * (start + end - 2.0)
+        a = 1.0 - b
+        root = np.sqrt(np.maximum(b**2 + 4.0 * a * rise, 0.0))
+        # Of both ways to write the solution that in which nothing cancels.
+        over, under = np.where(b > 0, 2.0 * rise, root - b), np.where(b > 0, b + root, 2.0 * a)
+        part = over / under
         units = self.knots[i] + np.clip(part, 0.0, 1.0) * width
         for side in (-1.0, 1.0):
             end_score = self.scores[-1] if side > 0 else self.scores[0]
