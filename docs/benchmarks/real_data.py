@@ -5,9 +5,9 @@
 Columns of row numbers and names are left out; so are rows beyond 1,500 (3,000 of HI), drawn at
 random. Missing values stay. A column of labels or of at most 32 distinct integers has masses. Any
 other has a density: its values are spread uniformly over what they were rounded to (a fiftieth of
-the interquartile range where that is wider and values repeat much, or ties are exact), so that
-nobody earns an
-infinite density by a spike. A mass or label that the training rows lack is missing in the others.
+the interquartile range where that is wider and values repeat much, or are equal to the last digit),
+so that nobody earns an infinite density by a spike. A mass or label that the training rows lack is
+missing in the others.
 """
 
 from __future__ import annotations
