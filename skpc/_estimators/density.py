@@ -53,11 +53,11 @@ class SharpPCDensity(
     n_latents : int or "auto", default="auto"
         States of each latent variable; the cost of an iteration grows with the square. 1 makes
         all columns independent. "auto" tries independent columns, then 1, 2, 4, ... 32 states, and
-        64 of 5,000 rows or more if 32 are clearly better than 16, as long as the likelihood of
-        held-out rows grows: those of `early_stopping`, to choose only if there is none, and of
-        fewer than 1,000 rows, by weight, each fifth in turn, unless a share is set. They also
-        weight what was tried (stacking [5]_); the few circuits that are worth it, learnt from all
-        rows, become one: see `fit_report_`. Of less than ten rows columns are independent.
+        64 if 32 are clearly better than 16, as long as the likelihood of held-out rows grows, and
+        other groups of columns: the rows of `early_stopping`, to choose only if there is none, and
+        of fewer than 1,500, by weight, each fifth in turn, unless a share is set. They also weight
+        what was tried (stacking [5]_); the few circuits that are worth it, learnt from all rows,
+        become one: see `fit_report_`. Of less than ten rows columns are independent.
 
     mu : float or None, default=None
         Strength of the sharpness penalty; 0 is plain maximum likelihood. Its unit follows
