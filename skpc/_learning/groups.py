@@ -11,6 +11,7 @@ from skpc._threads import one_blas_thread
 
 _MAX_GROUP = 40
 _PRIOR_ROWS = 10.0
+_CORRELATIONS_PER_ROW = 8.0
 _LEAST_EIGENVALUE = 1e-6
 
 
@@ -80,7 +81,7 @@ def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: float) -> lis
         both = np.array([*left, *right])
         n_rows = totals[np.ix_(both, both)].min()
         worth = -price[a, b] * len(left) * len(right) - chance
-        if n_latents * size * (size - 1) <= 2.0 * n_rows:
+        if n_latents * size * (size - 1) <= _CORRELATIONS_PER_ROW * n_rows:
             worth += sum(
                 sign * _gain(correlation, np.array(group), n_rows)
                 for sign, group in ((1.0, both), (-1.0, left), (-1.0, right))
