@@ -5,8 +5,9 @@
 Columns of row numbers and names are left out; so are rows beyond 1,500 (3,000 of HI), drawn at
 random. Missing values stay. A column of labels or of at most 32 distinct integers has masses. Any
 other has a density: its values are spread uniformly over what they were rounded to (a fiftieth of
-the interquartile range where that is wider and values repeat much), so that nobody earns an
-infinite density by a spike. A mass or label that the training rows lack is missing in the others.
+the interquartile range where that is wider and values repeat much, or are equal to the last digit),
+so that nobody earns an infinite density by a spike. A mass or label that the training rows lack is
+missing in the others.
 """
 
 from __future__ import annotations
@@ -89,9 +90,11 @@ def spread(values: np.ndarray, random_state: np.random.RandomState) -> np.ndarra
     """Numbers (n,) of a column, NaN missing, with what was rounded off put back at random."""
     seen = values[~np.isnan(values)]
     width = resolution(seen)
-    if len(np.unique(seen)) < 0.5 * len(seen):
-        quartiles = np.quantile(seen, [0.25, 0.75])
-        width = max(width, (quartiles[1] - quartiles[0]) / 50)
+    quartiles = np.quantile(seen, [0.25, 0.75])
+    wide = (quartiles[1] - quartiles[0]) / 50
+    n_distinct = len(np.unique(seen))
+    if n_distinct < 0.5 * len(seen) or (n_distinct < 0.95 * len(seen) and width < 0.01 * wide):
+        width = max(width, wide)
     return values + width * (random_state.random_sample(len(values)) - 0.5)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
+
+from skpc._kernels.spline_scores import spline_scores
 
 TAIL = 3.0
 """Beyond the outer knots the chance of more falls like the distance to the power of minus this."""
@@ -14,6 +17,7 @@ TAIL = 3.0
 _FARTHEST = 1e300  # units from the origin: what is farther counts as being there
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _WIDE = 0.05
+_NONE = np.empty(0)
 _NOTHING = 1e-3  # a share as small is of no value that was learnt from
 
 
@@ -79,26 +83,29 @@ class Margin:
     high: float
     widest: float
 
+    @np.errstate(over="ignore", under="ignore")
     def cells(self, values: np.ndarray) -> Cells:
         """Where values (n,), NaN missing, are on the normal scale."""
         values = np.asarray(values, float)
         is_missing = np.isnan(values)
         values = np.where(is_missing, self.origin, values)
-        log_scale = np.zeros(len(values))
         if self.step:
+            log_scale = np.zeros(len(values))
             levels = self._levels(values)
             lower, upper = self._edges(levels), self._edges(levels + 1.0)
         else:
             first, last = self._atoms_below(values)
             units = self._units(values)
-            smooth = self._smooth(units)
+            smooth, log_slopes = self._smooth_with_slopes(units)
             lower, upper = self._mixed(smooth, first), self._mixed(smooth, last)
-            is_point = first == last
-            log_scale[is_point] = self._log_slopes(units, smooth, lower)[is_point]
+            if self.share < 1.0:
+                log_slopes += np.log(self.share) + 0.5 * (lower - smooth) * (lower + smooth)
+            log_scale = np.where(first == last, log_slopes - np.log(self.unit), 0.0)
         lower = np.where(is_missing, -np.inf, lower)
         upper = np.where(is_missing, np.inf, upper)
         return Cells(lower, upper, np.where(is_missing, 0.0, log_scale))
 
+    @np.errstate(over="ignore", under="ignore")
     def inverse(self, scores: np.ndarray) -> np.ndarray:
         """The values (n,) at normal scores (n,): atoms and levels exactly, and within the range."""
         scores = np.asarray(scores, float)
@@ -179,46 +186,29 @@ class Margin:
 
     def _smooth(self, units: np.ndarray) -> np.ndarray:
         """Scores of the smooth part alone."""
-        i, part, height, start, end = self._pieces(units)
-        rise = (
-            part * (part + start * (1.0 - part)) / (1.0 + (start + end - 2.0) * part * (1.0 - part))
-        )
-        scores = self.scores[i] + height * rise
-        for side in (-1.0, 1.0):
-            is_out, beyond = self._beyond(units, side)
-            if is_out.any():
-                tail, hazard = self._tail(side)
-                log_mass = tail - TAIL * np.log1p(beyond * (hazard / TAIL))
-                scores[is_out] = -side * ndtri_exp(log_mass)
+        scores = np.empty(len(units))
+        spline_scores(units, *_end_to_end((self,), [len(units)]), scores, _NONE)
+        self._extend(units, scores, _NONE)
         return scores
 
-    def _log_slopes(self, units: np.ndarray, smooth: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """Log derivatives of the scores by the values."""
-        i, part, height, start, end = self._pieces(units)
-        rest = 1.0 - part
-        log_slopes = np.log(height / (self.knots[i + 1] - self.knots[i]))
-        log_slopes += np.log(end * part**2 + 2.0 * part * rest + start * rest**2)
-        log_slopes -= 2.0 * np.log1p((start + end - 2.0) * part * rest)
+    def _smooth_with_slopes(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same, and log derivatives of them by the units."""
+        scores, log_slopes = np.empty((2, len(units)))
+        spline_scores(units, *_end_to_end((self,), [len(units)]), scores, log_slopes)
+        self._extend(units, scores, log_slopes)
+        return scores, log_slopes
+
+    def _extend(self, units: np.ndarray, scores: np.ndarray, log_slopes: np.ndarray) -> None:
+        """Overwrite, in what a spline gives to units (n,), that of units beyond outer knots."""
         for side in (-1.0, 1.0):
             is_out, beyond = self._beyond(units, side)
             if is_out.any():
                 tail, hazard = self._tail(side)
-                log_density = (
-                    tail + np.log(hazard) - (TAIL + 1.0) * np.log1p(beyond * hazard / TAIL)
-                )
-                log_slopes[is_out] = log_density + _LOG_SQRT_2PI + 0.5 * smooth[is_out] ** 2
-        if self.share < 1.0:
-            log_slopes += np.log(self.share) + 0.5 * (scores - smooth) * (scores + smooth)
-        return log_slopes - np.log(self.unit)
-
-    def _pieces(self, units: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Piece, place in it from 0 to 1, its rise, and the slopes at its ends over its own."""
-        i = np.clip(np.searchsorted(self.knots, units, "right") - 1, 0, len(self.knots) - 2)
-        width = self.knots[i + 1] - self.knots[i]
-        height = self.scores[i + 1] - self.scores[i]
-        part = np.clip((units - self.knots[i]) / width, 0.0, 1.0)
-        slope = height / width
-        return i, part, height, self.slopes[i] / slope, self.slopes[i + 1] / slope
+                log_thinned = np.log1p(beyond * (hazard / TAIL))
+                scores[is_out] = -side * ndtri_exp(tail - TAIL * log_thinned)
+                if len(log_slopes):
+                    log_density = tail + np.log(hazard) - (TAIL + 1.0) * log_thinned
+                    log_slopes[is_out] = log_density + _LOG_SQRT_2PI + 0.5 * scores[is_out] ** 2
 
     def _beyond(self, units: np.ndarray, side: float) -> tuple[np.ndarray, np.ndarray]:
         """What is beyond the outer knot of a side, and how far."""
@@ -286,9 +276,12 @@ class Margin:
         height = self.scores[i + 1] - self.scores[i]
         start, end = self.slopes[i] * width / height, self.slopes[i + 1] * width / height
         rise = np.clip((scores - self.scores[i]) / height, 0.0, 1.0)
-        bend = rise * (start + end - 2.0)
-        a, b = 1.0 - start + bend, start - bend
-        part = 2.0 * rise / (b + np.sqrt(np.maximum(b**2 + 4.0 * a * rise, 0.0)))
+        b = start - rise * (start + end - 2.0)
+        a = 1.0 - b
+        root = np.sqrt(np.maximum(b**2 + 4.0 * a * rise, 0.0))
+        # Of both ways to write the solution that in which nothing cancels.
+        over, under = np.where(b > 0, 2.0 * rise, root - b), np.where(b > 0, b + root, 2.0 * a)
+        part = over / under
         units = self.knots[i] + np.clip(part, 0.0, 1.0) * width
         for side in (-1.0, 1.0):
             end_score = self.scores[-1] if side > 0 else self.scores[0]
@@ -327,3 +320,70 @@ def _between_atoms(values: np.ndarray, atoms: np.ndarray, below: np.ndarray) -> 
     """Values kept between the last atom that is below and the next."""
     bounds = np.concatenate([[-np.inf], atoms, [np.inf]])
     return np.clip(values, bounds[below], bounds[below + 1])
+
+
+def cells_of_columns(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> Cells:
+    """What `Margin.cells` finds for the values of each column, end to end.
+
+    At once for all columns that are nothing but a spline, of which a wide table has thousands.
+    """
+    ends = np.cumsum([len(values) for values in columns])
+    out = Cells(*np.empty((3, int(ends[-1]) if len(ends) else 0)))
+    simple = []
+    for place, (margin, values) in enumerate(zip(margins, columns, strict=True)):
+        if not margin.step and not len(margin.atoms):
+            simple.append(place)
+        else:
+            own = slice(ends[place] - len(values), ends[place])
+            out.lower[own], out.upper[own], out.log_scale[own] = margin.cells(values)
+    if simple:
+        found = _cells_of_splines([margins[i] for i in simple], [columns[i] for i in simple])
+        if len(simple) == len(margins):
+            return found
+        own = np.concatenate([np.arange(ends[i] - len(columns[i]), ends[i]) for i in simple])
+        for part, of_simple in zip(out, found, strict=True):
+            part[own] = of_simple
+    return out
+
+
+def _cells_of_splines(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> Cells:
+    """The same of continuous columns without atoms."""
+    sizes = [len(values) for values in columns]
+    values = np.concatenate(columns).astype(np.float64)
+    numbers = np.array(
+        [[m.origin, m.unit, m.knots[0], m.knots[-1], m.share, np.log(m.unit)] for m in margins]
+    )
+    origin, unit, first, last, share, log_unit = np.repeat(numbers.T, sizes, axis=1)
+    is_missing = np.isnan(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        units = np.clip((values - origin) / unit, -_FARTHEST, _FARTHEST)
+    units[is_missing] = 0.0
+    scores, log_slopes = np.empty((2, len(values)))
+    spline_scores(units, *_end_to_end(margins, sizes), scores, log_slopes)
+    is_out = (units < first) | (units > last)
+    ends = np.cumsum(sizes)
+    for place in np.unique(np.searchsorted(ends, np.flatnonzero(is_out), "right")):
+        own = slice(ends[place] - sizes[place], ends[place])
+        margins[place]._extend(units[own], scores[own], log_slopes[own])
+    log_scale = log_slopes + np.log(share) - log_unit
+    lower = np.where(is_missing, -np.inf, scores)
+    upper = np.where(is_missing, np.inf, scores)
+    return Cells(lower, upper, np.where(is_missing, 0.0, log_scale))
+
+
+def _end_to_end(
+    margins: Sequence[Margin], sizes: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ends of so many values, splines and their ends, as `spline_scores` takes them."""
+    if len(margins) == 1:
+        one = margins[0]
+        splines = np.array([one.knots, one.scores, one.slopes])
+        return np.array([sizes[0]]), splines, np.array([len(one.knots)])
+    splines = np.array(
+        [
+            np.concatenate([one.knots for one in margins]),
+            np.concatenate([one.scores for one in margins]),
+            np.concatenate([one.slopes for one in margins]),
+        ]
+    )
+    return np.cumsum(sizes), splines, np.cumsum([len(one.knots) for one in margins])

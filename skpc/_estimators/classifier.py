@@ -1,4 +1,4 @@
-"""SharpPCClassifier: one density per class, and Bayes' rule."""
+"""SharpPCClassifier: a density of columns and class, or one per class, and Bayes' rule."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ from skpc._checks import checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import ComposedMixin, drawn_seed
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.joint_class import (
+    check_joint,
+    joined,
+    log_joint,
+    log_shares,
+    prepare,
+    with_class,
+)
 from skpc._estimators.settings import same_setting
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import StrOptions, fit_context
@@ -25,37 +33,44 @@ if TYPE_CHECKING:
 
 
 class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
-    """Classifier by Bayes' rule from one :class:`SharpPCDensity` a class.
+    """Classifier by Bayes' rule from a :class:`SharpPCDensity` of columns and class together.
 
-    The probability of a class given a row is in proportion to its prior times the density
-    of the row under the class's own circuit, all of it exact. So NaN needs no imputation: a
-    missing value is summed out, in training and in prediction, and of a row that shows nothing
-    the prior remains.
+    The probability of a class given a row is in proportion to the density of both, all of it
+    exact. So NaN needs no imputation: a missing value is summed out, in training and in
+    prediction, and of a row that shows nothing the prior remains. A class is one more column to
+    the density: classes share what they have in common, may be of any size, down to a single row,
+    and are as far from certain as rows that were held out suggest, which decide how many
+    states there are (`n_latents` of the density).
 
-    What the classes share makes their densities comparable: the types of the columns and their
-    categories are those of all classes together, and a category that a class never saw keeps a
-    mass there (see `pseudocount` of the density). The scales of continuous columns, to
-    which variances are floored and shrunk, are common too: a column that happens to be constant
-    in one class does not decide everything. A column that is missing throughout a class
-    has, there, its mean and scale among the rows of all classes, or evenly spread categories.
+    With ``joint=False`` there is one density per class, learnt from its rows alone. What these
+    share makes them comparable: the types and margins of the columns and their categories are
+    those of all classes together, and a category that a class never saw keeps a mass there
+    (see `pseudocount` of the density). A column that is missing throughout a class has, there,
+    its distribution among the rows of all classes, or evenly spread categories.
 
     Parameters
     ----------
     estimator : SharpPCDensity or None, default=None
-        The density of every class, cloned and not fitted itself; None is
-        ``SharpPCDensity()``. Its parameters are set as ``estimator__mu`` in searches.
+        The density, cloned and not fitted itself; None is ``SharpPCDensity()``. Its parameters
+        are set as ``estimator__mu`` in searches.
+
+    joint : bool, default=True
+        Whether one density of the columns and the class is learnt, rather than one of the
+        columns for each class. It nearly always tells classes better, and by more
+        the fewer rows a class has.
 
     priors : array-like of shape (n_classes,), "uniform" or None, default=None
         Probabilities of the classes in the order of `classes_`, which sum to one; all alike;
-        or their shares of the total weight of the training rows.
+        or their shares of the total weight of the training rows. Densities of rows given their
+        class do not depend on it.
 
     share_structure : bool, default=False
         Whether one structure (trees and groups of columns) is learnt from the rows of all classes
-        together and used for each of them, instead of one from each class's own rows. It
-        is steadier where classes have few rows. Goes with one Chow-Liu tree only.
+        together and used for each of them, instead of one from each class's own rows. Needs
+        ``joint=False``, and one Chow-Liu tree only.
 
     random_state : int, RandomState instance or None, default=None
-        Where the densities get their seeds from, if `random_state` of `estimator` is None.
+        Where densities get their seeds from, if `random_state` of `estimator` is None.
 
     Attributes
     ----------
@@ -65,8 +80,13 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
     class_prior_ : ndarray of shape (n_classes,)
         Probabilities of the classes.
 
+    density_ : SharpPCDensity
+        The fitted density of the columns and, last, the class: its position in `classes_`, in a
+        column that a frame names "class". Only with ``joint=True``.
+
     estimators_ : list of n_classes SharpPCDensity
-        The fitted densities, which score and sample rows of their class.
+        The fitted densities, which score and sample rows of their class. Only with
+        ``joint=False``.
 
     n_features_in_ : int
         Number of columns seen in fit.
@@ -102,6 +122,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
+        "joint": ["boolean"],
         "priors": ["array-like", StrOptions({"uniform"}), None],
         "share_structure": ["boolean"],
         "random_state": ["random_state"],
@@ -111,18 +132,20 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         self,
         estimator: SharpPCDensity | None = None,
         *,
+        joint: bool = True,
         priors: Any = None,
         share_structure: bool = False,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
+        self.joint = joint
         self.priors = priors
         self.share_structure = share_structure
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SharpPCClassifier:
-        """Learn the density of each class.
+        """Learn the density of columns and class, or of each class.
 
         Parameters
         ----------
@@ -151,7 +174,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
             are counts, not shares.
         ConvergenceWarning
-            If EM still improved after `max_iter` iterations, for each such class.
+            If learning had not met `tol` after `max_iter` iterations, for each such density.
 
         Examples
         --------
@@ -174,9 +197,16 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             prior = self._priors(np.bincount(codes, weights))
             template = self._new_density()
             template._refuse_inert(False)
+            self._refuse_structure()
             columns = Columns.learn(table, template.feature_types, weights)
-            rows = template._encode(columns.to_matrix(table), weights, columns)
-            self.estimators_ = self._learn(template, columns, rows, classes, codes)
+            matrix = columns.to_matrix(table)
+            vars(self).pop("density_", None)
+            vars(self).pop("estimators_", None)
+            if self.joint:
+                self.density_ = self._learn_joint(columns, matrix, weights, codes)
+            else:
+                rows = template._encode(matrix, weights, columns)
+                self.estimators_ = self._learn(template, columns, rows, classes, codes)
             self.classes_ = classes
             self.class_prior_ = prior
             self._columns = columns
@@ -199,6 +229,25 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
                 f"priors must be probabilities that sum to one; got {shown(self.priors)}."
             )
         return priors / priors.sum()
+
+    def _refuse_structure(self) -> None:
+        """Refuse one structure for densities of which there is one only."""
+        if self.joint and self.share_structure:
+            raise ValueError(
+                "share_structure=True is for one density per class, but with joint=True there is "
+                "one of all. Set joint=False, or leave share_structure at False."
+            )
+
+    def _learn_joint(
+        self, columns: Columns, matrix: Any, weights: np.ndarray, codes: np.ndarray
+    ) -> SharpPCDensity:
+        """A density of the columns and the class."""
+        density = self._new_density(check_random_state(self.random_state))
+        whole = with_class(columns, int(codes.max()) + 1)
+        prepare(density, columns, whole)
+        rows = density._encode(joined(matrix, codes), weights, whole).distinct()
+        density._learn(rows, whole)
+        return density
 
     def _learn(
         self,
@@ -250,19 +299,25 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         return shared
 
     def _check_state(self) -> None:
-        names = "classes_", "class_prior_", "estimators_", "_columns", "n_features_in_"
+        held = "density_" if "density_" in vars(self) else "estimators_"
+        names = "classes_", "class_prior_", held, "_columns", "n_features_in_"
         if not is_fitted(self, names):
             return
         if not isinstance(self._columns, Columns):
             raise ValueError(f"_columns must be Columns; got {type(self._columns).__name__}.")
         self._columns.check_estimator(self)
-        n_classes = len(self.estimators_)
         is_array = type(self.classes_) in (np.ndarray, np.memmap)
-        if not is_array or self.classes_.shape != (n_classes,) or not _are_distinct(self.classes_):
-            raise ValueError(f"classes_ must be {n_classes} distinct labels, sorted.")
+        n_classes = len(self.classes_) if is_array and self.classes_.ndim == 1 else 0
+        if n_classes == 0 or not _are_distinct(self.classes_):
+            raise ValueError("classes_ must be distinct labels, sorted.")
         prior = checked_array(self.class_prior_, "class_prior_", float, (n_classes,))
         if not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-8:
             raise ValueError(f"class_prior_ must be probabilities that sum to one; got {prior}.")
+        if held == "density_":
+            check_joint(self.density_, self._columns, n_classes)
+            return
+        if not isinstance(self.estimators_, list) or len(self.estimators_) != n_classes:
+            raise ValueError(f"estimators_ must be a list of {n_classes} densities.")
         for density in self.estimators_:
             if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
                 raise ValueError("estimators_ must be fitted SharpPCDensity.")
@@ -295,10 +350,16 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         table = validate_table(self, X, reset=False)
-        matrix = self._columns.to_matrix(table)
-        scores = [density._score_samples(matrix) for density in self.estimators_]
+        scores = self._log_densities(self._columns.to_matrix(table))
         with np.errstate(divide="ignore"):  # a prior may be zero
-            return np.stack(scores, axis=1) + np.log(self.class_prior_)
+            return scores + np.log(self.class_prior_)
+
+    def _log_densities(self, matrix: Any) -> np.ndarray:
+        """Log p(x | y) (n, n_classes) of the rows of a matrix."""
+        if "density_" not in vars(self):
+            return np.stack([own._score_samples(matrix) for own in self.estimators_], axis=1)
+        n_classes = len(self.classes_)
+        return log_joint(self.density_, matrix, n_classes) - log_shares(self.density_, n_classes)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Log of the probability of each class given what a row shows.

@@ -66,9 +66,10 @@ def clustered_circuit(
     rows = _sampled(rows, max(_FEWEST_ROWS, _ROWS_PER_STATE * n_latents), random_state)
     weights, symbols = rows.weights, rows.evidence.dense_symbols
     points = np.zeros((len(parents), _N_AXES, symbols.shape[1]), np.float32)
+    numbers = _numbers(rows)
     for region, row in enumerate(symbols):
         if len(rows.scopes[region].columns):
-            table = _projections(rows, region, random_state)
+            table = _projections(rows, region, numbers[region], random_state)
             np.take(table, row, axis=1, out=points[region])
     _gather_neighbours(points, parents)
     groups = np.zeros(symbols.shape, np.int64)
@@ -99,23 +100,22 @@ def _sampled(rows: Rows, n_rows: int, random_state: np.random.RandomState) -> Ro
     return rows.reweighted(drawn * (total / n_rows)).compact()
 
 
-def _projections(rows: Rows, region: int, random_state: np.random.RandomState) -> np.ndarray:
+def _projections(
+    rows: Rows, region: int, numbers: list[np.ndarray], random_state: np.random.RandomState
+) -> np.ndarray:
     """What a region's symbols add to each axis (_N_AXES, n_symbols), on average nothing.
 
-    A missing value adds nothing, as does a category never seen.
+    A missing value adds nothing, as does a category never seen. `numbers` are the region's own.
     """
-    counts, vectors = rows.weights_of(region), rows.evidence.values[region]
-    if vectors is None:
+    counts, scope = rows.weights_of(region), rows.scopes[region]
+    if not numbers:
         return _projected_categories(counts, random_state).astype(np.float32)
-    scope = rows.scopes[region]
     if scope.kind != COMPOSITE:
-        parts = scope.parts or (scope,) * vectors.shape[1]
-        numbers = np.stack([_numbers(x, part) for x, part in zip(vectors.T, parts, strict=True)], 1)
-        return _projected_numbers(numbers, counts, random_state).astype(np.float32)
-    total = np.zeros((_N_AXES, len(vectors)))
-    for column, part in zip(vectors.T, scope.parts, strict=True):
+        return _projected_numbers(np.stack(numbers, 1), counts, random_state).astype(np.float32)
+    total = np.zeros((_N_AXES, len(counts)))
+    for column, part in zip(numbers, scope.parts, strict=True):
         if part.categories is None:
-            total += _projected_numbers(_numbers(column, part)[:, None], counts, random_state)
+            total += _projected_numbers(column[:, None], counts, random_state)
         else:
             symbols = symbols_of(column, part.categories)
             of_symbols = np.bincount(symbols, counts, len(part.categories) + 2)
@@ -123,9 +123,20 @@ def _projections(rows: Rows, region: int, random_state: np.random.RandomState) -
     return total.astype(np.float32)
 
 
-def _numbers(values: np.ndarray, scope: Scope) -> np.ndarray:
-    """Values (n,) of a column, those of one with a margin on its normal scale."""
-    return values if scope.margin is None else mean_scores(scope.margin, values)
+def _numbers(rows: Rows) -> list[list[np.ndarray]]:
+    """The columns (n_symbols,) of each region's vectors, on the normal scale if they have one."""
+    numbers: list[list[np.ndarray]] = []
+    margins, columns, places = [], [], []
+    for region, (scope, vectors) in enumerate(zip(rows.scopes, rows.evidence.values, strict=True)):
+        numbers.append([] if vectors is None else list(vectors.T))
+        for j, part in enumerate((scope.parts or (scope,) * len(numbers[-1]))[: len(numbers[-1])]):
+            if part.margin is not None:
+                margins.append(part.margin)
+                columns.append(numbers[-1][j])
+                places.append((region, j))
+    for (region, j), scores in zip(places, mean_scores(margins, columns), strict=False):
+        numbers[region][j] = scores
+    return numbers
 
 
 def _projected_categories(counts: np.ndarray, random_state: np.random.RandomState) -> np.ndarray:

@@ -96,13 +96,16 @@ def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: float) -> lis
 
 
 def _gain(correlation: np.ndarray, columns: np.ndarray, n_rows: float) -> float:
-    """What the correlations of these columns add to the log-likelihood of so many rows."""
+    """What these columns' correlations, shrunk, add to the log-likelihood of so many rows."""
     if len(columns) == 1:
         return 0.0
-    part = correlation[np.ix_(columns, columns)] * (n_rows / (n_rows + _PRIOR_ROWS))
-    np.fill_diagonal(part, 1.0)
-    values = np.linalg.eigvalsh(part)  # where values are missing some may be negative
-    return -0.5 * n_rows * float(np.log(np.maximum(values, _LEAST_EIGENVALUE)).sum())
+    observed = correlation[np.ix_(columns, columns)]
+    shrunk = observed * (n_rows / (n_rows + _PRIOR_ROWS))
+    np.fill_diagonal(shrunk, 1.0)
+    values, axes = np.linalg.eigh(shrunk)  # where values are missing some may be negative
+    values = np.maximum(values, _LEAST_EIGENVALUE)
+    along = np.einsum("ai,ab,bi->i", axes, observed, axes)  # what the rows have on each axis
+    return -0.5 * n_rows * float((np.log(values) + along / values - 1.0).sum())
 
 
 def correlations(X: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -39,6 +39,7 @@ class Lattice(NamedTuple):
     digits: int
 
 
+@np.errstate(under="ignore")  # a share of a subnormal number may be zero
 def learn_margin(values: np.ndarray, weights: np.ndarray) -> Margin:
     """Learn the margin of a column.
 
@@ -199,7 +200,7 @@ def _scale(values: np.ndarray, weights: np.ndarray, is_atom: np.ndarray) -> tupl
         low, high = values[np.searchsorted(shares, [tail, 1.0 - tail]).clip(0, len(values) - 1)]
         if high > low:
             break
-    return origin, _power_of_two(max(0.5 * (high - low), 1e-300))
+    return origin, _power_of_two(max(0.5 * (high - low), 5e-324))
 
 
 def _power_of_two(size: float) -> float:

@@ -63,7 +63,8 @@ def test_fit_names_what_is_wrong_with_the_weights(weights, message):
 
 
 def test_a_type_that_is_not_known_is_named_beside_those_that_are():
-    message = "feature_types must be among .*'categorical', 'binomial', 'gaussian'.*got 'real'"
+    types = "'categorical', 'binomial', 'numeric', 'gaussian'"
+    message = f"feature_types must be among .*{types}.*got 'real'"
     with pytest.raises(ValueError, match=message):
         SharpPCDensity(feature_types="real").fit(np.eye(4))
 
@@ -154,8 +155,8 @@ def test_a_row_of_missing_values_scores_zero():
 def test_an_unseen_category_has_the_mass_of_one_without_counts():
     X = np.array([[0], [0], [0], [1]])
     model = small(n_latents=1, pseudocount=0.5).fit(X)
-    # One state: counts 3 and 1, half a count spread over two categories.
-    expected = np.log(np.array([3.25, 1.25, 0.25]) / 4.5)
+    # One state: counts 3 and 1, one row spread evenly, half a row as all of these are.
+    expected = np.log(np.array([3.5 * 1.1, 1.5 * 1.1, 0.5 * 1.1]) / 5.5)
     np.testing.assert_allclose(model.score_samples([[0], [1], [7]]), expected, rtol=1e-14)
 
 
@@ -184,7 +185,9 @@ def test_few_rows_or_columns(shape):
 
 def test_duplicate_columns_are_learnt_as_equal():
     X = binary_rows(200, 2)
-    model = small(n_latents=4, max_iter=300, mu=0.0).fit(np.repeat(X, 2, axis=1))
+    # A tenth of a row is spread evenly; with the default it is one, as likely in 200 as 1 in 400.
+    model = small(n_latents=4, max_iter=300, mu=0.0, pseudocount=1e-3)
+    model.fit(np.repeat(X, 2, axis=1))
     contradiction = np.array([[0, 1, 0, 0]])
     assert model.score_samples(contradiction)[0] < -8
     assert model.score(np.repeat(X, 2, axis=1)) > -1.4  # two bits in all, not four
@@ -283,20 +286,24 @@ def test_n_parameters_counts_free_parameters():
     "parameters",
     [
         {"regularizer": "gated"},
-        {"multiplier": "exact", "mu": 1e-4},
-        {"update": "cubic", "mu": 1e-3},
-        {"update": "cubic", "multiplier": "exact", "mu": 1e-5},
-        {"update": "cubic", "regularizer": "gated", "mu": 1e-3},
+        {"multiplier": "exact", "mu": 1e-3},
+        {"update": "cubic", "mu": 0.2},
+        {"update": "cubic", "multiplier": "exact", "mu": 1e-4},
+        {"update": "cubic", "regularizer": "gated", "mu": 0.2},
     ],
 )
 def test_every_penalty_lowers_the_sharpness_of_plain_em(parameters):
+    """From several starts together: one may lead to a flat optimum by chance."""
     X = binary_rows(80, 10)
-    common = {"n_latents": 6, "max_iter": 200, "tol": 0.0, "init": "random"}
+    common = {"n_latents": 6, "max_iter": 100, "tol": 0.0, "init": "random"}
     common["early_stopping"] = False
-    plain = small(**common, mu=0.0).fit(X)
-    model = small(**common, mu=0.05).set_params(**parameters).fit(X)
-    assert model.sharpness(X) < plain.sharpness(X)
-    model.circuit_.check()
+    plain, penalized = 0.0, 0.0
+    for seed in range(4):
+        plain += small(**common, mu=0.0, random_state=seed).fit(X).sharpness(X)
+        model = small(**common, mu=0.05, random_state=seed).set_params(**parameters).fit(X)
+        penalized += model.sharpness(X)
+        model.circuit_.check()
+    assert penalized < 0.99 * plain
 
 
 def test_clone_carries_parameters_only():
@@ -325,14 +332,16 @@ def test_any_working_memory_will_do():
         np.testing.assert_allclose(model.sharpness(X), expected.sharpness(X), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["numeric", "gaussian"])
 @pytest.mark.parametrize("distance", [1e10, 1e100, 1e160, 1e300])
-def test_rows_however_far_away_have_finite_scores(distance):
+def test_rows_however_far_away_have_finite_scores(distance, kind):
     X = np.random.default_rng(0).normal(size=(50, 3))
-    model = small().fit(X)
+    model = small(feature_types=kind).fit(X)
     far = np.array([[distance, 0.0, 0.0], [0.0, 0.0, 0.0]])
     scores = model.score_samples(far)
     assert np.isfinite(scores).all()
-    assert scores[0] < -1e10
+    # Margins have tails of a power law, whose density falls like the fourth power of distance.
+    assert scores[0] < (-1e10 if kind == "gaussian" else -3.5 * np.log(distance))
     assert np.isfinite(model.hessian_trace(far)).all()
 
 
@@ -389,18 +398,19 @@ def test_weights_that_may_be_counts_are_not_warned_of(weights):
     model.fit(binary_rows(), X_val=binary_rows(), sample_weight_val=np.full(60, 1e-3))
 
 
-def test_scores_of_many_columns_stay_negative_however_far_a_row_is():
+@pytest.mark.parametrize(("kind", "least"), [("gaussian", 1e15), ("numeric", 2 * np.log(1e150))])
+def test_scores_of_many_columns_stay_negative_however_far_a_row_is(kind, least):
     X = np.random.default_rng(0).normal(size=(40, 90))
-    model = small(feature_groups=None, max_iter=1).fit(X)
+    model = small(feature_groups=None, max_iter=1, feature_types=kind).fit(X)
     far = np.full((1, 90), 1e150)
-    assert model.score_samples(far)[0] < -1e17
-    assert (model.feature_contributions(far) > 1e15).all()
+    assert model.score_samples(far)[0] < -90 * least
+    assert (model.feature_contributions(far) > least).all()
 
 
 def test_a_row_too_far_to_tell_is_neither_typical_nor_contradictory():
     X = np.random.default_rng(0).normal(size=(60, 1)) + 0.1 * np.ones((1, 3))
     X += 0.1 * np.random.default_rng(1).normal(size=X.shape)
-    model = small().fit(X)
+    model = small(feature_types="gaussian").fit(X)
     assert len(model.circuit_.features) == 1  # the columns are of one group
     together, alone = model.pointwise_total_correlation([[1e20, 1e20, 1e20], [1e20, 0.0, 0.0]])
     assert together == 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -14,7 +14,7 @@ from skpc._circuit.inputs import normal_scale
 from skpc._circuit.inputs.base import InputDistribution, Moments, register
 from skpc._circuit.inputs.normal_scale import same_objects
 from skpc._data.evidence import Evidence
-from skpc._data.margins import Margin
+from skpc._data.margins import Margin, cells_of_columns
 from skpc._data.scope import NUMERIC, Scope
 from skpc._kernels import cells as kernels
 from skpc._threads import launch
@@ -24,10 +24,10 @@ _WORK = 30  # multiplications that a cell takes, about
 
 
 def cell_table(
-    margins: tuple[Margin, ...], columns: list[np.ndarray], first_rows: np.ndarray
+    margins: Sequence[Margin], columns: Sequence[np.ndarray], first_rows: np.ndarray
 ) -> kernels.CellTable:
     """The cells of values (n_values,) of columns, which begin in these rows of a table."""
-    cells = [margin.cells(values) for margin, values in zip(margins, columns, strict=True)]
+    cells = cells_of_columns(margins, columns)
     sizes = np.array([len(values) for values in columns], np.int64)
     start = np.cumsum(sizes) - sizes
     n_tasks = np.maximum(-(-sizes // kernels.BLOCK_CELLS), 1)
@@ -35,11 +35,8 @@ def cell_table(
     number = np.arange(len(column)) - np.repeat(np.cumsum(n_tasks) - n_tasks, n_tasks)
     first = start[column] + kernels.BLOCK_CELLS * number
     last = np.minimum(first + kernels.BLOCK_CELLS, (start + sizes)[column])
-    lower, upper, log_scale = (
-        np.concatenate([np.empty(0), *parts]) for parts in zip(*cells, strict=True)
-    )
     tasks = np.stack([column, first, last], axis=1)
-    return kernels.CellTable(lower, upper, log_scale, tasks, first_rows - start)
+    return kernels.CellTable(*map(np.ascontiguousarray, cells), tasks, first_rows - start)
 
 
 def _likelihoods(
@@ -71,16 +68,23 @@ def _moments(
     return np.add.reduceat(parts, first_task, axis=0) if len(means) else parts
 
 
-def mean_scores(margin: Margin, values: np.ndarray) -> np.ndarray:
-    """Where values (n,) are on the normal scale, a cell on average of the margin; NaN missing."""
-    lower, upper, log_scale = map(np.ascontiguousarray, margin.cells(values))
-    place = np.arange(len(values))
-    tasks = np.stack([np.zeros_like(place), place, place + 1], axis=1)
-    table = kernels.CellTable(lower, upper, log_scale, tasks, np.zeros(1, np.int64))
-    ones = np.ones((len(values), 1))
-    parts = np.empty((len(values), 1, kernels.N_MOMENTS))
-    launch(kernels.moments, len(values), table, ones, np.zeros((1, 1)), np.ones((1, 1)), parts)
-    return np.where(parts[:, 0, 0] > 0, parts[:, 0, 1], np.nan)
+def mean_scores(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Where values (n,) of columns are on the normal scale, a cell on average; NaN missing."""
+    cells = cells_of_columns(margins, columns)
+    scores = cells.lower.copy()
+    scores[np.isinf(cells.lower) & np.isinf(cells.upper)] = np.nan
+    wide = np.flatnonzero(cells.lower < cells.upper)
+    wide = wide[~np.isnan(scores[wide])]
+    if len(wide):
+        place = np.arange(len(wide))
+        tasks = np.stack([np.zeros_like(place), place, place + 1], axis=1)
+        table = kernels.CellTable(*(part[wide] for part in cells), tasks, np.zeros(1, np.int64))
+        parts = np.empty((len(wide), 1, kernels.N_MOMENTS))
+        counts, mean, deviation = np.ones((len(wide), 1)), np.zeros((1, 1)), np.ones((1, 1))
+        work = float(2 * _WORK * len(wide))
+        launch(kernels.moments, len(wide), table, counts, mean, deviation, parts, work=work)
+        scores[wide] = parts[:, 0, 1]
+    return np.split(scores, np.cumsum([len(values) for values in columns])[:-1])
 
 
 @register

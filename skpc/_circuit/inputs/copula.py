@@ -28,7 +28,7 @@ class Points(NamedTuple):
 
 
 def _points(margins: Sequence[Margin], values: np.ndarray) -> Points:
-    values = np.asarray(values, np.float64).reshape(len(values), -1)
+    values = np.asarray(values, np.float64).reshape(len(values), len(margins))
     pairs = [margin.points(column) for margin, column in zip(margins, values.T, strict=True)]
     scores, log_scales = (np.stack(parts, axis=1) for parts in zip(*pairs, strict=True))
     return Points(np.where(np.isnan(values), np.nan, scores), log_scales)
