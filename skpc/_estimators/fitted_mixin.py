@@ -44,7 +44,7 @@ class FittedMixin(StoredMixin):
         >>> import numpy as np
         >>> from skpc import SharpPCDensity
         >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
-        >>> SharpPCDensity(random_state=0).fit(X).n_latents_
+        >>> SharpPCDensity(n_latents=2, random_state=0).fit(X).n_latents_
         2
         """
         check_is_fitted(self)
