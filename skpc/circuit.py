@@ -249,8 +249,8 @@ def conditional(
     >>> X = np.array([[0, 0], [1, 1]] * 20)
     >>> circuit = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X).circuit_
     >>> conditional(circuit, [[0, np.nan], [1, np.nan]], 1).round(2)
-    array([[1., 0.],
-           [0., 1.]])
+    array([[0.97, 0.03],
+           [0.03, 0.97]])
     """
     X = _rows(circuit, X)
     (chosen,) = _numbers_below([column], "column", circuit.n_features, "columns").tolist()

@@ -37,7 +37,16 @@ class FittedMixin(StoredMixin):
 
     @property
     def n_latents_(self) -> int:
-        """Number of states of each latent variable of the fitted circuit."""
+        """Number of states of each latent variable of the fitted circuit.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
+        >>> SharpPCDensity(n_latents=2, random_state=0).fit(X).n_latents_
+        2
+        """
         check_is_fitted(self)
         return int(self.circuit_.n_latents)
 
