@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
+from skpc._checks import check_finite, checked_array
 from skpc._kernels.spline_scores import spline_scores
 
 TAIL = 3.0
@@ -18,7 +19,18 @@ _FARTHEST = 1e300  # units from the origin: what is farther counts as being ther
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _WIDE = 0.05
 _NONE = np.empty(0)
+_ROUNDING = 1e-8
 _NOTHING = 1e-3  # a share as small is of no value that was learnt from
+
+
+def _number(value: Any, name: str) -> float:
+    """A number of a margin: finite, if it is no bound."""
+    if np.ndim(value) or not isinstance(value, (int, float, np.ndarray, np.number)):
+        raise ValueError(f"{name} of a margin must be a number; got a {type(value).__name__}.")
+    number = float(value)
+    if name not in ("low", "high"):
+        check_finite(np.array([number]), f"{name} of a margin")
+    return number
 
 
 class Cells(NamedTuple):
@@ -152,10 +164,41 @@ class Margin:
         return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
 
     @classmethod
-    def from_arrays(cls, arrays: dict[str, Any]) -> Margin:
-        """The margin that gave these arrays."""
-        kinds: dict[str, Any] = {"float": float, "int": int, "np.ndarray": np.asarray}
-        return cls(**{f.name: kinds[str(f.type)](arrays[f.name]) for f in fields(cls)})
+    def from_arrays(cls, arrays: Mapping[str, Any]) -> Margin:
+        """The margin that gave these arrays, or numbers; ValueError if there is none."""
+        parts: dict[str, Any] = {}
+        for field in fields(cls):
+            name = field.name
+            if name not in arrays:
+                raise ValueError(f"its margin has no {name}.")
+            if field.type == "np.ndarray":
+                parts[name] = checked_array(arrays[name], f"{name} of a margin", float, (None,))
+                check_finite(parts[name], f"{name} of a margin")
+            else:
+                parts[name] = _number(arrays[name], name)
+        margin = cls(**{**parts, "digits": int(parts["digits"])})
+        margin.check()
+        return margin
+
+    def check(self) -> None:
+        """Raise ValueError if finite numbers are no margin."""
+        n_knots, total = len(self.knots), self.share + self.masses.sum()
+        rules = {
+            "as many scores and slopes as knots, two or more": (
+                n_knots > 1 and len(self.scores) == n_knots == len(self.slopes)
+            ),
+            "a mass for each atom": len(self.atoms) == len(self.masses),
+            "ascending knots, scores and atoms": all(
+                (values[1:] > values[:-1]).all() for values in (self.knots, self.scores, self.atoms)
+            ),
+            "positive slopes and masses": (self.slopes > 0).all() and (self.masses > 0).all(),
+            "masses and a share that sum to 1": self.share > 0 and abs(total - 1) < _ROUNDING,
+            "a unit above 0, and a step that is not below": self.unit > 0 and self.step >= 0,
+            "low below high": self.low <= self.high,
+        }
+        for rule, holds in rules.items():
+            if not holds:
+                raise ValueError(f"a margin must have {rule}.")
 
     def _units(self, values: np.ndarray) -> np.ndarray:
         """Values in units from the origin."""

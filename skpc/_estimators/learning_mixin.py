@@ -64,7 +64,7 @@ class LearningMixin:
         columns = whole
         if not self._continues():
             types = [column.type for column in whole.columns]
-            columns = Columns.learn(X, types, whole=whole)
+            columns = Columns.learn(X, types, weights, whole=whole)
         rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
         self._learn(rows, columns, (X_val, sample_weight_val), of_table=of_table)
 

@@ -118,7 +118,8 @@ def _moments(
         columns = circuit.features[region]
         entry = _entry(circuit, region, column)
         moments.append(circuit.inputs[region].conditional(X[:, columns], entry))
-    means, variances = (np.stack(part) for part in zip(*moments, strict=True))
+    # In one order: sums of states that lie apart have other bits.
+    means, variances = (np.ascontiguousarray(np.stack(part)) for part in zip(*moments, strict=True))
     mean = total(shares * means)
     variance = total(shares * (variances + (means - mean[:, None]) ** 2))
     return np.stack([mean, variance], axis=1)

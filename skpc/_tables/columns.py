@@ -71,7 +71,7 @@ class Columns:
             {
                 **vars(column),
                 "numbers": None if column.numbers is None else dict(vars(column.numbers)),
-                "margin": None if column.margin is None else column.margin.to_arrays(),
+                "margin": None if column.margin is None else dict(vars(column.margin)),
             }
             for column in self.columns
         ]

@@ -30,6 +30,7 @@ _ROWS_PER_LEVEL = 3
 _LEAST_OWN = 0.01
 _LEAST_REST = 3
 _MOST_DIGITS = 9
+_MOST_ALIKE = 10
 
 
 class Lattice(NamedTuple):
@@ -151,7 +152,12 @@ def _learn_levels(
 
 
 def _learn_continuous(values: np.ndarray, weights: np.ndarray, total: float) -> Margin:
-    """The margin of a column of measurements."""
+    """The margin of a column of measurements.
+
+    Where all values occur alike, twice or a hundred times, whole rows do: nothing is an atom.
+    """
+    if len(values) > _MOST_ALIKE and weights.min() == weights.max() > 1.0:
+        weights, total = np.ones(len(values)), float(len(values))
     is_atom = _repeated(weights, total)
     origin, unit = _scale(values, weights, is_atom)
     places = (values - origin) / unit

@@ -194,3 +194,29 @@ def test_arrays_give_the_margin_back():
         assert_array_equal(getattr(again, name), value)
     assert isinstance(again.digits, int)
     assert isinstance(again.step, float)
+
+
+CHANGES = {
+    "knots": lambda v: v[::-1],
+    "scores": lambda v: v[:-1],
+    "slopes": lambda v: -v,
+    "share": lambda v: v / 2,
+    "atoms": lambda v: np.append(v, 1e9),
+    "masses": lambda v: v * np.nan,
+    "unit": lambda v: 0.0,
+    "step": lambda v: -1.0,
+    "low": lambda v: np.nan,
+    "digits": lambda v: None,
+    "origin": lambda v: np.array([1.0, 2.0]),
+    "widest": lambda v: np.inf,
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_arrays_that_are_no_margin_are_refused(name):
+    arrays = make(share=0.75, atoms=np.array([0.0]), masses=np.array([0.25])).to_arrays()
+    Margin.from_arrays(arrays)
+    with pytest.raises(ValueError, match="margin"):
+        Margin.from_arrays({**arrays, name: CHANGES[name](arrays[name])})
+    with pytest.raises(ValueError, match=f"margin has no {name}"):
+        Margin.from_arrays({key: value for key, value in arrays.items() if key != name})

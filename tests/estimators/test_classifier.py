@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer
+from skpc._tables.margins import learn_margin
 
 
 def density(**parameters):
@@ -115,7 +116,7 @@ def test_it_classifies():
 
 def test_types_and_categories_are_those_of_all_classes(fitted):
     for of_class in fitted.estimators_:
-        assert of_class.feature_types_ == ["categorical", "gaussian", "gaussian", "categorical"]
+        assert of_class.feature_types_ == ["categorical", "numeric", "numeric", "categorical"]
         assert of_class.categories_[0].tolist() == [0, 1, 2]
 
 
@@ -131,7 +132,9 @@ def test_masses_of_a_class_sum_to_one_with_a_category_that_it_lacks(pseudocount)
         assert masses.min() > 0
     model = classifier(pseudocount=pseudocount, n_latents=1).fit(X, y)
     lacking = np.exp(model.estimators_[0].score_samples([[2.0, np.nan]]))[0]
-    assert lacking == pytest.approx(pseudocount / 3 / (15 + pseudocount), rel=1e-10)
+    # A row at most is spread evenly; the pseudocount is spread as all that is.
+    even = min(1.0, 100 * pseudocount)
+    assert lacking == pytest.approx(even / 3 / (15 + even), rel=1e-10)
 
 
 def test_a_column_that_is_constant_in_a_class_does_not_decide_alone():
@@ -139,7 +142,7 @@ def test_a_column_that_is_constant_in_a_class_does_not_decide_alone():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 30)
     X = np.stack([rng.normal(size=60) + y, np.where(y == 0, 0.25, rng.normal(size=60))], axis=1)
-    model = classifier(n_latents=1, feature_groups=None).fit(X, y)
+    model = classifier(n_latents=1, feature_groups=None, feature_types="gaussian").fit(X, y)
     inputs = model.estimators_[0].circuit_.inputs
     (of_constant,) = (inputs[r] for r in range(2) if inputs.features[r][0] == 1)
     pooled = X[:, 1].var()
@@ -324,16 +327,23 @@ def test_bad_parameters(parameters, message, table):
         {"structure": "rat", "n_components": 2},
     ],
 )
-@pytest.mark.parametrize("kind", ["categorical", "binomial"])
-def test_a_column_without_a_value_in_a_class(kind, parameters, table):
+@pytest.mark.parametrize(
+    "kinds", [("categorical", "gaussian"), ("binomial", "gaussian"), ("categorical", "numeric")]
+)
+def test_a_column_without_a_value_in_a_class(kinds, parameters, table):
     """The class takes it for independent of all else: as in all rows, or evenly spread."""
     X, y = table[0].copy(), table[1]
     X[y == "b", :2] = np.nan
-    model = classifier(feature_types={0: kind}, **parameters).fit(X, y)
+    (kind, of_numbers), types = kinds, dict(enumerate([*kinds, kinds[1]]))
+    model = classifier(feature_types=types, **parameters).fit(X, y)
     rows = X[y != "b"]
     known = X[~np.isnan(X[:, 1]), 1]
-    z = (rows[:, 1] - known.mean()) / known.std()
-    of_number = np.nan_to_num(-0.5 * z**2 - np.log(known.std() * np.sqrt(2 * np.pi)))
+    if of_numbers == "numeric":
+        margin = learn_margin(*map(np.asarray, (np.unique(known), np.ones(len(known)))))
+        z, log_scale = margin.points(rows[:, 1])
+    else:
+        z, log_scale = (rows[:, 1] - known.mean()) / known.std(), -np.log(known.std())
+    of_number = np.nan_to_num(-0.5 * z**2 - np.log(np.sqrt(2 * np.pi)) + log_scale)
     even = np.log([1 / 3] * 3 if kind == "categorical" else [1 / 4, 1 / 2, 1 / 4])
     of_category = np.array([0.0 if np.isnan(x) else even[int(x)] for x in rows[:, 0]])
     density = model.estimators_[1]

@@ -153,11 +153,21 @@ def every_column_of_polars():
 
 
 def numbers():
-    """Two columns of categories, two of levels, two Gaussian, all of one array."""
+    """Two columns of categories, two of levels, two of measurements, all of one array."""
     X = every_column()
     code = X["label"].cat.codes
     columns = [code, X["flag"], X["count"], 2 * code + X["flag"], X["x"], X["y"]]
     return np.stack([np.asarray(column, np.float64) for column in columns], axis=1)
+
+
+def spiked():
+    """Counts, cents with zeros, a constant, and measurements with a spike and a hole."""
+    rng = np.random.default_rng(2)
+    x = rng.lognormal(size=(80, 2))
+    X = np.stack([rng.poisson(20, 80), np.round(x[:, 0], 2), np.full(80, 2.5), x[:, 1]], axis=1)
+    X[::3, [1, 3]] = 0.0
+    X[5, 3] = np.nan
+    return X
 
 
 LEVELS = {2: "binomial", 3: "binomial"}
@@ -169,6 +179,19 @@ MODELS = {
     "group": lambda: (estimator(feature_groups=[[4, 5]]).fit(numbers()), numbers()),
     "sparse": lambda: (
         estimator(feature_types=LEVELS).fit(csr_array(numbers())), csr_array(numbers()),
+    ),
+    "gaussian": lambda: (
+        estimator(feature_types={4: "gaussian", 5: "gaussian"}).fit(numbers()), numbers(),
+    ),
+    "gaussian and numeric": lambda: (
+        estimator(feature_types={4: "gaussian"}, feature_groups=[[2, 4], [3, 5]]).fit(numbers()),
+        numbers(),
+    ),
+    "lattices and atoms": lambda: (
+        estimator(feature_types="numeric").fit(spiked()), spiked(),
+    ),
+    "stack": lambda: (
+        SharpPCDensity(max_iter=5, random_state=0).fit(every_column()), every_column(),
     ),
     "pandas": lambda: (
         estimator(feature_types={"grade": "binomial"}).fit(every_column()), every_column(),
@@ -412,7 +435,14 @@ def small_frame():
     return every_column()[["label", "x", "y", "grade"]]
 
 
+def frame_of_spikes():
+    levels = pandas.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    grade = every_column()["grade"].astype(levels)
+    return pandas.DataFrame(spiked(), columns=["n", "cents", "two", "z"]).assign(grade=grade)
+
+
 TAMPERED = {
+    "numeric": lambda: estimator(max_iter=3).fit(frame_of_spikes()[["n", "cents", "z", "grade"]]),
     "density": lambda: estimator(
         feature_types={"grade": "binomial"}, feature_groups=[["x", "y"]], max_iter=3
     ).fit(small_frame()),
@@ -431,7 +461,8 @@ def tampered(request):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = TAMPERED[request.param]()
-    rows = small_frame().iloc[:6][list(model.feature_names_in_)]
+    frame = small_frame() if "n" not in model.feature_names_in_ else frame_of_spikes()
+    rows = frame.iloc[:6][list(model.feature_names_in_)]
     return model, rows, asked(model, rows)
 
 
@@ -608,7 +639,7 @@ def test_score_of_a_continuous_column_is_its_log_density(monkeypatch):
     """One state without shrinkage: the normal density with the sample's moments."""
     no_shrinkage(monkeypatch)
     X = np.random.default_rng(0).normal(3, 0.01, (50, 1))
-    model = estimator(n_latents=1).fit(X)
+    model = estimator(n_latents=1, feature_types="gaussian").fit(X)
     expected = norm(X.mean(), X.std()).logpdf(X[:, 0])
     np.testing.assert_allclose(model.score_samples(X), expected, rtol=1e-10)
     assert model.score(X) > 0

@@ -100,7 +100,7 @@ def test_rows_may_come_in_any_order_and_repeated(parameters):
 def test_rows_of_mixed_types(parameters):
     X = mixed_rows()
     fitted = model(**parameters).fit(X)
-    assert fitted.feature_types_ == ["categorical", *3 * ["gaussian"], "categorical"]
+    assert fitted.feature_types_ == ["categorical", *3 * ["numeric"], "categorical"]
     drawn = fitted.sample(4000, random_state=0)
     assert fitted.score(X) > fitted.score(np.nanmean(X, axis=0) + np.zeros_like(X) + 3)
     spread = np.nanstd(X, axis=0)
@@ -125,7 +125,7 @@ def test_sparse_rows(parameters):
 
 def test_sparse_rows_with_groups():
     X = np.nan_to_num(mixed_rows())
-    parameters = {**STRUCTURES["rat"], "feature_types": ["auto", *3 * ["gaussian"], "auto"]}
+    parameters = {**STRUCTURES["rat"], "feature_types": ["auto", *3 * ["numeric"], "auto"]}
     dense = model(**parameters).fit(X)
     sparse = model(**parameters).fit(csr_array(X))
     assert [1, 2] in [columns.tolist() for columns in dense.circuit_.features]

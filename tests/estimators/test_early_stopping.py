@@ -627,7 +627,8 @@ def test_a_continuous_column_that_leaves_no_row_to_hold_out():
 def test_categories_in_held_out_rows_alone_are_known():
     X = np.column_stack([np.arange(20), binary_rows(20, 2)])
     for pseudocount in 0.0, 0.1:
-        model = stopped(pseudocount=pseudocount, early_stopping=0.4, max_iter=9).fit(X)
+        model = stopped(pseudocount=pseudocount, early_stopping=0.4, max_iter=9)
+        model.set_params(feature_types={0: "categorical"}).fit(X)
         assert len(model.categories_[0]) == 20
         assert np.isfinite(model.score_samples(X)).all()
         assert np.isfinite(model.validation_log_likelihoods_).all()

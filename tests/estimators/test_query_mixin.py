@@ -386,7 +386,7 @@ def test_marginal_of_an_estimator(model, frame):
     again = pickle.loads(pickle.dumps(smaller))
     drawn = again.sample(20, random_state=0)
     assert drawn.dtypes.equals(frame[names].dtypes)
-    assert smaller.fit(frame[names]).feature_types_ == ["categorical", "gaussian", "gaussian"]
+    assert smaller.fit(frame[names]).feature_types_ == ["categorical", "numeric", "numeric"]
     assert smaller.circuit_.n_regions == 2  # the group stayed one
     with pytest.raises(ValueError, match="feature names"):
         again.score_samples(frame)

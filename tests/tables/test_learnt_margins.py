@@ -258,3 +258,11 @@ def test_levels_with_many_rows_are_wide_cells():
     assert not learn(COLUMNS["zeros"]).is_point()
     assert learn(COLUMNS["normal"]).is_point()
     assert learn(COLUMNS["large"]).is_point()
+
+
+def test_copies_of_all_rows_tell_nothing_new():
+    values = np.sort(np.random.default_rng(0).normal(size=60))
+    once = learn_margin(values, np.ones(60)).to_arrays()
+    for weight in 1.5, 3.0, 100.0:
+        again = learn_margin(values, np.full(60, weight)).to_arrays()
+        assert all(np.array_equal(again[name], once[name]) for name in once)

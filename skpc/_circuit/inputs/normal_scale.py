@@ -31,7 +31,7 @@ LEAST_DEVIATION = 1e-6
 LEAST_FREE_DEVIATION = 1e-3  # of a state that no prior holds
 
 _REACH = 8.0  # standard deviations that nodes of a quadrature reach to
-_BLOCK = 2**20
+_BLOCK = 2**13
 
 
 def usual_variance(n_latents: int, n_columns: int) -> float:
@@ -135,9 +135,10 @@ def moments_in_units(
         centre = margin.inverse(flat[some])
         scores = flat[some, None] + deviations[some, None] * nodes
         values = margin.inverse(scores.ravel()).reshape(scores.shape) - centre[:, None]
-        shift = values @ masses
+        # Sums of rows, whose bits do not depend on how many there are: those of products would.
+        shift = (values * masses).sum(axis=1)
         found[0, some] = np.clip(centre + shift, margin.low, margin.high)
-        found[1, some] = np.square(values - shift[:, None]) @ masses
+        found[1, some] = (np.square(values - shift[:, None]) * masses).sum(axis=1)
     return Moments(found[0].reshape(means.shape), found[1].reshape(means.shape))
 
 
