@@ -21,8 +21,9 @@ def density(**parameters):
 
 
 def classifier(**parameters):
+    """With one density per class; those of columns and class have tests of their own."""
     of_density = {k: parameters.pop(k) for k in list(parameters) if k in density().get_params()}
-    return SharpPCClassifier(density(**of_density), **parameters)
+    return SharpPCClassifier(density(**of_density), **{"joint": False, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +116,7 @@ def test_it_classifies():
 
 def test_types_and_categories_are_those_of_all_classes(fitted):
     for of_class in fitted.estimators_:
-        assert of_class.feature_types_ == ["categorical", "gaussian", "gaussian", "categorical"]
+        assert of_class.feature_types_ == ["categorical", "numeric", "numeric", "categorical"]
         assert of_class.categories_[0].tolist() == [0, 1, 2]
 
 
@@ -139,7 +140,7 @@ def test_a_column_that_is_constant_in_a_class_does_not_decide_alone():
     rng = np.random.default_rng(0)
     y = np.repeat([0, 1], 30)
     X = np.stack([rng.normal(size=60) + y, np.where(y == 0, 0.25, rng.normal(size=60))], axis=1)
-    model = classifier(n_latents=1, feature_groups=None).fit(X, y)
+    model = classifier(n_latents=1, feature_groups=None, feature_types="gaussian").fit(X, y)
     inputs = model.estimators_[0].circuit_.inputs
     (of_constant,) = (inputs[r] for r in range(2) if inputs.features[r][0] == 1)
     pooled = X[:, 1].var()
@@ -211,7 +212,9 @@ def test_one_class(table):
 def test_the_seed_decides(table):
     X, y = table
     template = density(random_state=None)
-    models = [SharpPCClassifier(template, random_state=seed).fit(X, y) for seed in (0, 0, 1)]
+    models = [
+        SharpPCClassifier(template, joint=False, random_state=seed).fit(X, y) for seed in (0, 0, 1)
+    ]
     first, same, other = (model.predict_log_proba(X) for model in models)
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
@@ -223,9 +226,9 @@ def test_the_seed_decides(table):
 def test_the_template_stays_as_it_is(table):
     template = density(early_stopping=False).fit(table[0])
     before = pickle.dumps(vars(template))
-    model = SharpPCClassifier(template).fit(*table)
+    model = SharpPCClassifier(template, joint=False).fit(*table)
     assert pickle.dumps(vars(template)) == before
-    cold = SharpPCClassifier(density(early_stopping=False)).fit(*table)
+    cold = SharpPCClassifier(density(early_stopping=False), joint=False).fit(*table)
     assert np.array_equal(model.predict_proba(table[0]), cold.predict_proba(table[0]))
 
 
@@ -329,7 +332,8 @@ def test_a_column_without_a_value_in_a_class(kind, parameters, table):
     """The class takes it for independent of all else: as in all rows, or evenly spread."""
     X, y = table[0].copy(), table[1]
     X[y == "b", :2] = np.nan
-    model = classifier(feature_types={0: kind}, **parameters).fit(X, y)
+    types = {0: kind, 1: "gaussian", 2: "gaussian"}
+    model = classifier(feature_types=types, **parameters).fit(X, y)
     rows = X[y != "b"]
     known = X[~np.isnan(X[:, 1]), 1]
     z = (rows[:, 1] - known.mean()) / known.std()
