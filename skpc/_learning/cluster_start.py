@@ -21,7 +21,7 @@ from skpc._circuit.tree import depths_of
 from skpc._data.evidence import symbols_of
 from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
-from skpc._data.scope import COMPOSITE, Scope
+from skpc._data.scope import COMPOSITE
 from skpc._kernels import splits as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._threads import launch
