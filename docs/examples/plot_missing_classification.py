@@ -2,13 +2,13 @@
 Classifying with what is there
 ==============================
 
-At prediction some pixels are missing. A discriminative model needs them filled; one density a
-class and Bayes' rule need nothing: what is missing is summed out, exactly, for every row its own
-pattern.
+At prediction some pixels are missing. A discriminative model needs them filled; a density and
+Bayes' rule need nothing: what is missing is summed out, exactly, for every row its own pattern.
 """
 
 # %%
 # The model is trained on complete digits. Of the test digits more and more pixels are hidden.
+# Pixels of a digit depend otherwise in each class, and there are rows enough for a density of each.
 # Beside it logistic regression behind two imputers of scikit-learn.
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,9 @@ X = (X > 7.5).astype(float)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
 
 models = {
-    "SharpPCClassifier": SharpPCClassifier(SharpPCDensity(n_latents=8, random_state=0)),
+    "SharpPCClassifier": SharpPCClassifier(
+        SharpPCDensity(n_latents=8, random_state=0), joint=False
+    ),
     "mode, logistic regression": make_pipeline(
         SimpleImputer(strategy="most_frequent"), LogisticRegression()
     ),

@@ -10,7 +10,6 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from skpc._checks import check_finite, checked_array
-from skpc._kernels.spline_scores import spline_scores
 
 TAIL = 3.0
 """Beyond the outer knots the chance of more falls like the distance to the power of minus this."""
@@ -230,14 +229,14 @@ class Margin:
     def _smooth(self, units: np.ndarray) -> np.ndarray:
         """Scores of the smooth part alone."""
         scores = np.empty(len(units))
-        spline_scores(units, *_end_to_end((self,), [len(units)]), scores, _NONE)
+        _evaluate((self,), [len(units)], units, scores, _NONE)
         self._extend(units, scores, _NONE)
         return scores
 
     def _smooth_with_slopes(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same, and log derivatives of them by the units."""
         scores, log_slopes = np.empty((2, len(units)))
-        spline_scores(units, *_end_to_end((self,), [len(units)]), scores, log_slopes)
+        _evaluate((self,), [len(units)], units, scores, log_slopes)
         self._extend(units, scores, log_slopes)
         return scores, log_slopes
 
@@ -402,7 +401,7 @@ def _cells_of_splines(margins: Sequence[Margin], columns: Sequence[np.ndarray]) 
         units = np.clip((values - origin) / unit, -_FARTHEST, _FARTHEST)
     units[is_missing] = 0.0
     scores, log_slopes = np.empty((2, len(values)))
-    spline_scores(units, *_end_to_end(margins, sizes), scores, log_slopes)
+    _evaluate(margins, sizes, units, scores, log_slopes)
     is_out = (units < first) | (units > last)
     ends = np.cumsum(sizes)
     for place in np.unique(np.searchsorted(ends, np.flatnonzero(is_out), "right")):
@@ -414,19 +413,17 @@ def _cells_of_splines(margins: Sequence[Margin], columns: Sequence[np.ndarray]) 
     return Cells(lower, upper, np.where(is_missing, 0.0, log_scale))
 
 
-def _end_to_end(
-    margins: Sequence[Margin], sizes: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ends of so many values, splines and their ends, as `spline_scores` takes them."""
-    if len(margins) == 1:
-        one = margins[0]
-        splines = np.array([one.knots, one.scores, one.slopes])
-        return np.array([sizes[0]]), splines, np.array([len(one.knots)])
-    splines = np.array(
-        [
-            np.concatenate([one.knots for one in margins]),
-            np.concatenate([one.scores for one in margins]),
-            np.concatenate([one.slopes for one in margins]),
-        ]
-    )
-    return np.cumsum(sizes), splines, np.cumsum([len(one.knots) for one in margins])
+def _evaluate(
+    margins: Sequence[Margin],
+    sizes: Sequence[int],
+    units: np.ndarray,
+    scores: np.ndarray,
+    log_slopes: np.ndarray,
+) -> None:
+    """Write what the splines give to so many units each: see `spline_scores`."""
+    from skpc._kernels.spline_scores import spline_scores  # which imports Numba
+
+    parts = [(one.knots, one.scores, one.slopes) for one in margins]
+    splines = np.concatenate([np.array(part) for part in parts], axis=1)
+    knot_ends = np.cumsum([len(one.knots) for one in margins])
+    spline_scores(units, np.cumsum(sizes), splines, knot_ends, scores, log_slopes)

@@ -56,8 +56,8 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
 
     joint : bool, default=True
         Whether one density of the columns and the class is learnt, rather than one of the
-        columns for each class. It nearly always tells classes better, and by more
-        the fewer rows a class has.
+        columns for each class. On real tables it tells classes better on the whole; one per class may be
+        better where rows are few and columns are nearly independent within every class.
 
     priors : array-like of shape (n_classes,), "uniform" or None, default=None
         Probabilities of the classes in the order of `classes_`, which sum to one; all alike;
@@ -200,8 +200,8 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             self._refuse_structure()
             columns = Columns.learn(table, template.feature_types, weights)
             matrix = columns.to_matrix(table)
-            vars(self).pop("density_", None)
-            vars(self).pop("estimators_", None)
+            self.__dict__.pop("density_", None)
+            self.__dict__.pop("estimators_", None)
             if self.joint:
                 self.density_ = self._learn_joint(columns, matrix, weights, codes)
             else:

@@ -75,7 +75,7 @@ def prepare(density: SharpPCDensity, columns: Columns, whole: Columns) -> None:
         density.feature_groups = columns.groups(groups)
     density.feature_types = [column.type for column in whole.columns]
     density.n_features_in_ = len(whole.columns)
-    vars(density).pop("feature_names_in_", None)
+    density.__dict__.pop("feature_names_in_", None)
     if whole.names is not None:
         density.feature_names_in_ = np.array(whole.names, object)
 

@@ -12,7 +12,7 @@ from skpc._circuit.stack import stacked
 from skpc._data.rows import Rows
 from skpc._learning.fit import learn_circuit, learn_parameters
 from skpc._learning.folds import Fold, Judge, learn_in_step
-from skpc._learning.initialisation import Start
+from skpc._learning.initialisation import Start, has_edges
 from skpc._learning.progress import FitResult
 from skpc._learning.report import Entry, as_arrays, name_of
 from skpc._learning.solver import Solver
@@ -96,16 +96,7 @@ class Chooser:
         self._rows = rows
         self._start = start
         self._solver = solver
-        self._solvers = [
-            replace(one, tol=max(one.tol, _LEAST_GAIN) if stopping.ends_learning else one.tol)
-            for one in solver.candidates(folds[0].training.weights, is_validated=True)
-        ]
-        self._solvers = [
-            replace(one, max_iter=min(one.max_iter or _MAX_ITER, _MAX_ITER))
-            if one.is_full and stopping.ends_learning
-            else one
-            for one in self._solvers
-        ]
+        self._ends_learning = stopping.ends_learning
         patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
         self._stopping = replace(stopping, n_iter_no_change=patience)
         self._folds = folds
@@ -114,17 +105,29 @@ class Chooser:
         self._weights = np.concatenate([rows.weights for rows in held_out])
         self.tried: list[Candidate] = []
 
+    def _solvers(self, edges: bool) -> list[Solver]:
+        """Ways to learn a candidate, which differ in the penalty; see `has_edges`."""
+        weights = self._folds[0].training.weights
+        solvers = self._solver.candidates(weights, is_validated=True, has_edges=edges)
+        if not self._ends_learning:
+            return solvers
+        solvers = [replace(one, tol=max(one.tol, _LEAST_GAIN)) for one in solvers]
+        return [
+            replace(one, max_iter=min(one.max_iter or _MAX_ITER, _MAX_ITER)) if one.is_full else one
+            for one in solvers
+        ]
+
     def try_sizes(self, structure: Structure, sizes: Sequence[int]) -> list[Candidate]:
         """The best candidate of each size, as far as growing was worth it."""
-        solver, *others = self._solvers
-        found = [self._best_of("independent", structure.without_dependence(), 1, [solver])]
+        first, others = slice(1), slice(1, None)
+        found = [self._best_of("independent", structure.without_dependence(), 1, first)]
         best, n_in_vain, gain = found[0], 0, (0.0, 0.0)
         for n_latents in sizes:
             if n_latents == 1 and not self._has_dependence(structure):
                 continue
             if n_latents > LARGEST and not self._is_worth_more(best, found, gain):
                 break
-            found.append(self._best_of(name_of(n_latents), structure, n_latents, [solver]))
+            found.append(self._best_of(name_of(n_latents), structure, n_latents, first))
             gain = self._gain(found[-1], best)
             if gain[0] > _LEAST_GAIN:
                 best, n_in_vain = found[-1], 0
@@ -132,10 +135,10 @@ class Chooser:
             n_in_vain += 1
             if n_in_vain == _PATIENCE or gain[0] < -max(_CLEAR, 2.0 * gain[1]):
                 break
+        n_latents = best.start.n_latents
         for name, variant in self._variants(best):
-            found.append(self._best_of(name, variant, best.start.n_latents, [solver]))
-        if others and best.start.n_latents > 1:  # one state has no sum nodes to speak of
-            n_latents = best.start.n_latents
+            found.append(self._best_of(name, variant, n_latents, first))
+        if n_latents > 1 and self._solvers(True)[others]:  # one state has no sum nodes to speak of
             found.append(self._best_of(best.name, structure, n_latents, others))
         return found
 
@@ -181,14 +184,13 @@ class Chooser:
         n_regions = len(self._rows.scopes) - sum(len(group) - 1 for group in given)
         return any(len(forest.rows.scopes) != n_regions for forest in forests)
 
-    def _best_of(
-        self, name: str, structure: Structure, n_latents: int, solvers: Sequence[Solver]
-    ) -> Candidate:
-        """The best of candidates that differ in penalty and start alone."""
+    def _best_of(self, name: str, structure: Structure, n_latents: int, which: slice) -> Candidate:
+        """The best of candidates that differ in start, and in which of the solvers, alone."""
         start = replace(self._start, n_latents=n_latents)
         forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
         judge, own = None, []
-        for solver in solvers:
+        edges = any(has_edges(forest.trees, start) for forest in forests)
+        for solver in self._solvers(edges)[which]:
             draws = zip(
                 *(
                     fold.starts(forest, start, solver)

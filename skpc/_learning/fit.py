@@ -10,7 +10,7 @@ import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
-from skpc._learning.initialisation import Start, draw_starts, learn_trees, with_moments
+from skpc._learning.initialisation import Start, draw_starts, has_edges, learn_trees, with_moments
 from skpc._learning.progress import FitResult, Progress
 from skpc._learning.report import report_of
 from skpc._learning.solver import Solver
@@ -56,7 +56,8 @@ def learn_circuit(
     validation = None if held_out is None else held_out.grouped(features)
     before = random_state.get_state()
     found = []
-    for candidate in solver.candidates(training.weights, held_out is not None):
+    edges = has_edges(trees, start)
+    for candidate in solver.candidates(training.weights, held_out is not None, edges):
         random_state.set_state(before)  # as if there were no other
         starts = [start.circuit] if start.circuit is not None else [
             with_moments(circuit, start, is_missing)

@@ -76,6 +76,13 @@ class Tree(NamedTuple):
     rows: Rows
 
 
+def has_edges(trees: Sequence[Tree], start: Start) -> bool:
+    """Whether circuits to start from have sum weights between regions that say anything."""
+    if start.circuit is not None:
+        return start.circuit.n_latents > 1 and bool((start.circuit.parents >= 0).any())
+    return start.n_latents > 1 and any((tree.parents >= 0).any() for tree in trees)
+
+
 def column_moments(rows: Rows) -> ColumnMoments:
     """Mean and standard deviation of each continuous column of distinct rows."""
     moments = ColumnMoments(np.zeros(len(rows.scopes)), np.ones(len(rows.scopes)))

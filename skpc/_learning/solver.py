@@ -69,7 +69,9 @@ class Solver:
     chooses_mu: bool = False
     on_iteration: Callable[[int, float, float | None], None] | None = None
 
-    def candidates(self, weights: np.ndarray, is_validated: bool) -> list[Solver]:
+    def candidates(
+        self, weights: np.ndarray, is_validated: bool, has_edges: bool = True
+    ) -> list[Solver]:
         """The solvers to choose from for these weights of distinct rows, each `resolved`.
 
         Whether a few rows that are stopped early gain by a penalty as well is for the
@@ -84,12 +86,18 @@ class Solver:
             is_in_doubt = is_validated and weights.sum() < _FEW_ROWS
             mus = (default, 0.0) if is_in_doubt else (default,)
         return [
-            replace(self, m_step=replace(self.m_step, mu=mu), chooses_mu=False).resolved(weights)
+            replace(self, m_step=replace(self.m_step, mu=mu), chooses_mu=False).resolved(
+                weights, has_edges
+            )
             for mu in mus
         ]
 
-    def resolved(self, weights: np.ndarray) -> Solver:
-        """The solver with what is left open decided for these weights of distinct rows."""
+    def resolved(self, weights: np.ndarray, has_edges: bool = True) -> Solver:
+        """The solver with what is left open decided for these weights of distinct rows.
+
+        EM takes many rows in mini-batches where there are sum weights of edges to learn. One
+        region that is a mixture, and one state, learn better from all rows, and sooner.
+        """
         batch_size = self.batch_size
         if batch_size == "auto":
             total = float(weights.sum())
@@ -97,7 +105,8 @@ class Solver:
             if self.kind == "adam":
                 batch_size = max(_ADAM_BATCH_SIZE, total / _most_batches(weights))
             elif (
-                total >= _MANY_ROWS
+                has_edges
+                and total >= _MANY_ROWS
                 and len(weights) >= _MANY_DISTINCT_ROWS
                 and not self.m_step.needs_moments
             ):

@@ -9,7 +9,8 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from skpc._data.margins import Margin
+from skpc._data.margins import Margin, cells_of_columns
+from skpc._kernels.spline_scores import spline_scores
 
 
 def make(**changes):
@@ -220,3 +221,35 @@ def test_arrays_that_are_no_margin_are_refused(name):
         Margin.from_arrays({**arrays, name: CHANGES[name](arrays[name])})
     with pytest.raises(ValueError, match=f"margin has no {name}"):
         Margin.from_arrays({key: value for key, value in arrays.items() if key != name})
+
+
+def test_cells_of_all_columns_at_once_are_those_of_each():
+    values = np.array([np.nan, -1e6, -40.0, -1.0, 2.5, 3.0, 11.0, 1e9])
+    margins = [CONTINUOUS, WITH_ATOMS, make(origin=0.5, unit=8.0), LATTICE, CONTINUOUS]
+    columns = [values, values[2:], values[::-1], values, np.empty(0)]
+    for chosen in ([0, 2], [0, 1, 2, 3, 4], [4]):
+        found = cells_of_columns([margins[i] for i in chosen], [columns[i] for i in chosen])
+        expected = [margins[i].cells(columns[i]) for i in chosen]
+        for part, parts in zip(found, zip(*expected, strict=True), strict=True):
+            assert_array_equal(part, np.concatenate(parts))
+
+
+def test_splines_end_to_end_are_rational_quadratics():
+    units = np.linspace(-3.0, 5.0, 41)
+    other = make(knots=CONTINUOUS.knots * 0.5, scores=CONTINUOUS.scores - 1.0)
+    table = np.hstack([[m.knots, m.scores, m.slopes] for m in (CONTINUOUS, other)])
+    scores, log_slopes = np.empty((2, 2 * len(units)))
+    ends = np.array([len(units), 2 * len(units)])
+    spline_scores(np.tile(units, 2), ends, table, np.array([5, 10]), scores, log_slopes)
+    for place, one in enumerate((CONTINUOUS, other)):
+        own = slice(place * len(units), (place + 1) * len(units))
+        x = np.clip(units, one.knots[0], one.knots[-1])
+        i = np.clip(np.searchsorted(one.knots, x, "right") - 1, 0, 3)
+        width, height = np.diff(one.knots)[i], np.diff(one.scores)[i]
+        u, s = (x - one.knots[i]) / width, height / width
+        d, e = one.slopes[i], one.slopes[i + 1]
+        bottom = s + (d + e - 2 * s) * u * (1 - u)
+        rise = height * (s * u**2 + d * u * (1 - u)) / bottom
+        slope = s**2 * (e * u**2 + 2 * s * u * (1 - u) + d * (1 - u) ** 2) / bottom**2
+        assert_allclose(scores[own], one.scores[i] + rise, rtol=1e-12, atol=1e-14)
+        assert_allclose(log_slopes[own], np.log(slope), rtol=1e-11, atol=1e-13)

@@ -143,7 +143,7 @@ def test_estimators_that_hold_a_density_take_it():
     y = np.arange(40) % 2
     density = SharpPCDensity(random_state=0, max_iter=2)
     for shared in (False, True):
-        classifier = SharpPCClassifier(density, share_structure=shared).fit(X, y)
+        classifier = SharpPCClassifier(density, joint=False, share_structure=shared).fit(X, y)
         assert classifier.predict_proba(X).shape == (40, 2)
     assert not np.isnan(SharpPCImputer(density).fit(X).transform(X)).any()
     search = SharpPCDensityCV(density, mus=[0.0, 0.1], cv=2).fit(X)

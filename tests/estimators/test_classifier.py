@@ -22,8 +22,9 @@ def density(**parameters):
 
 
 def classifier(**parameters):
+    """With one density per class; those of columns and class have tests of their own."""
     of_density = {k: parameters.pop(k) for k in list(parameters) if k in density().get_params()}
-    return SharpPCClassifier(density(**of_density), **parameters)
+    return SharpPCClassifier(density(**of_density), **{"joint": False, **parameters})
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +215,9 @@ def test_one_class(table):
 def test_the_seed_decides(table):
     X, y = table
     template = density(random_state=None)
-    models = [SharpPCClassifier(template, random_state=seed).fit(X, y) for seed in (0, 0, 1)]
+    models = [
+        SharpPCClassifier(template, joint=False, random_state=seed).fit(X, y) for seed in (0, 0, 1)
+    ]
     first, same, other = (model.predict_log_proba(X) for model in models)
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
@@ -226,9 +229,9 @@ def test_the_seed_decides(table):
 def test_the_template_stays_as_it_is(table):
     template = density(early_stopping=False).fit(table[0])
     before = pickle.dumps(vars(template))
-    model = SharpPCClassifier(template).fit(*table)
+    model = SharpPCClassifier(template, joint=False).fit(*table)
     assert pickle.dumps(vars(template)) == before
-    cold = SharpPCClassifier(density(early_stopping=False)).fit(*table)
+    cold = SharpPCClassifier(density(early_stopping=False), joint=False).fit(*table)
     assert np.array_equal(model.predict_proba(table[0]), cold.predict_proba(table[0]))
 
 

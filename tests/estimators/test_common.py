@@ -33,8 +33,12 @@ FURTHER_CONFIGURATIONS = [
     SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2),
     SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2, warm_path=True),
     SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+    SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5), joint=False),
     SharpPCClassifier(
-        SharpPCDensity(n_latents=2, max_iter=5), priors="uniform", share_structure=True
+        SharpPCDensity(n_latents=2, max_iter=5),
+        joint=False,
+        priors="uniform",
+        share_structure=True,
     ),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),

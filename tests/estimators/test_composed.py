@@ -60,7 +60,7 @@ LABELS = np.arange(60) % 2
 def held(model):
     """The fitted densities of an estimator."""
     if isinstance(model, SharpPCClassifier):
-        return model.estimators_
+        return [model.density_]
     if isinstance(model, SharpPCImputer):
         return [model.density_]
     return [model.best_estimator_ if isinstance(model, SharpPCDensityCV) else model.estimator_]

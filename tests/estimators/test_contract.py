@@ -232,7 +232,9 @@ MODELS = {
         every_column()[["x", "y", "flag"]],
     ),
     "shared": lambda: (
-        skpc.SharpPCClassifier(estimator(), share_structure=True).fit(numbers()[:, 2:], CLASSES),
+        skpc.SharpPCClassifier(estimator(), joint=False, share_structure=True).fit(
+            numbers()[:, 2:], CLASSES
+        ),
         numbers()[:, 2:],
     ),
 }  # fmt: skip

@@ -400,3 +400,18 @@ def test_epochs_on_population_counts_cost_what_those_on_rows_do():
     X = np.random.default_rng(0).integers(0, 2, (40, 4)).astype(float)
     model = estimator(solver="adam", max_iter=2).fit(X, sample_weight=np.full(40, 2.5e7))
     assert np.isfinite(model.score(X))
+
+
+def test_a_mixture_without_edges_learns_from_all_rows_at_once():
+    solver, weights = Solver(MStep(), None, 1e-4, batch_size="auto"), np.ones(20_000)
+    assert solver.resolved(weights).batch_size is not None
+    assert solver.resolved(weights, has_edges=False).is_full
+    assert not replace(solver, batch_size=50).resolved(weights, has_edges=False).is_full
+    X = np.random.default_rng(0).normal(size=(6000, 1)) + np.zeros(3)
+    X += 0.1 * np.random.default_rng(1).normal(size=X.shape)
+    for n_latents in "auto", 2:
+        found = SharpPCDensity(n_latents, random_state=0, max_iter=3).fit(X)
+        whole = SharpPCDensity(n_latents, random_state=0, max_iter=3, batch_size=None).fit(X)
+        assert found.circuit_.n_regions == 1
+        np.testing.assert_array_equal(found.log_likelihoods_, whole.log_likelihoods_)
+        np.testing.assert_array_equal(found.score_samples(X), whole.score_samples(X))

@@ -378,6 +378,21 @@ class NumericRegions:
         """That of each region."""
         return {region: self[place] for place, region in enumerate(self.regions)}
 
+    def check(self) -> None:
+        """Raise ValueError if these are no normal distributions.
+
+        One by one only if something is wrong, to say of which.
+        """
+        arrays = [
+            np.concatenate([np.ravel(part) for part in vars(margin).values()])
+            for margin in {id(one): one for one in self.margins}.values()
+        ]
+        arrays += [self.means.ravel(), self.deviations.ravel(), self.shrinkage]
+        is_finite = bool(np.isfinite(np.concatenate(arrays)).all())
+        if not is_finite or (self.deviations <= 0).any() or (self.shrinkage < 0).any():
+            for one in self.distributions().values():
+                one.check()
+
     def taken(self, states: np.ndarray) -> Self:
         """Those whose states are these (n,) of each region; one may be there repeatedly."""
         return replace(

@@ -121,7 +121,8 @@ class Inputs(Sequence["InputDistribution | None"]):
     def check(self) -> None:
         """Raise ValueError if these are no distributions over sorted categories and vectors."""
         self.tables.check(self.probs, self.unseen)
-        for distribution in self.distributions.values():
+        self.numeric.check()
+        for distribution in self.others.values():
             distribution.check()
 
     def replaced(self, **changes: Any) -> Inputs:
