@@ -382,9 +382,9 @@ def cells_of_columns(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -
         found = _cells_of_splines([margins[i] for i in simple], [columns[i] for i in simple])
         if len(simple) == len(margins):
             return found
-        own = np.concatenate([np.arange(ends[i] - len(columns[i]), ends[i]) for i in simple])
+        places = np.concatenate([np.arange(ends[i] - len(columns[i]), ends[i]) for i in simple])
         for part, of_simple in zip(out, found, strict=True):
-            part[own] = of_simple
+            part[places] = of_simple
     return out
 
 

@@ -317,7 +317,7 @@ class SharpPCDensity(
     >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
     >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(X)
     >>> model.score_samples([[0, 0, 1], [0, 1, 1]]).round(1)
-    array([-1.4, -8.6])
+    array([-1.4, -5.1])
     >>> float(model.score_samples([[np.nan, np.nan, np.nan]])[0])
     0.0
     """

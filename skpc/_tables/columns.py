@@ -313,7 +313,7 @@ class Columns:
             out = np.array(X)
             holes = np.isnan(matrix)
             numbers = Numbers.of_dtype(out.dtype)
-            for j in np.flatnonzero(holes.any(axis=0)):
+            for j in np.flatnonzero(holes.any(axis=0)).tolist():
                 values = self.columns[j].supported(filled[holes[:, j], j])
                 out[holes[:, j], j] = numbers.restore(values).astype(out.dtype)
             return out

@@ -36,7 +36,8 @@ def cell_table(
     first = start[column] + kernels.BLOCK_CELLS * number
     last = np.minimum(first + kernels.BLOCK_CELLS, (start + sizes)[column])
     tasks = np.stack([column, first, last], axis=1)
-    return kernels.CellTable(*map(np.ascontiguousarray, cells), tasks, first_rows - start)
+    lower, upper, log_scale = map(np.ascontiguousarray, cells)
+    return kernels.CellTable(lower, upper, log_scale, tasks, first_rows - start)
 
 
 def _likelihoods(
@@ -78,7 +79,8 @@ def mean_scores(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> lis
     if len(wide):
         place = np.arange(len(wide))
         tasks = np.stack([np.zeros_like(place), place, place + 1], axis=1)
-        table = kernels.CellTable(*(part[wide] for part in cells), tasks, np.zeros(1, np.int64))
+        lower, upper, log_scale = (part[wide] for part in cells)
+        table = kernels.CellTable(lower, upper, log_scale, tasks, np.zeros(1, np.int64))
         parts = np.empty((len(wide), 1, kernels.N_MOMENTS))
         counts, mean, deviation = np.ones((len(wide), 1)), np.zeros((1, 1)), np.ones((1, 1))
         work = float(2 * _WORK * len(wide))
