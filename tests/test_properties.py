@@ -147,7 +147,7 @@ def tables(draw):
 
 
 def fitted(X, sample_weight=None, **parameters):
-    model = SharpPCDensity(**{"max_iter": 6, "random_state": 5, **parameters})
+    model = SharpPCDensity(**{"n_latents": 8, "max_iter": 6, "random_state": 5, **parameters})
     return model.fit(X, sample_weight=sample_weight).circuit_
 
 

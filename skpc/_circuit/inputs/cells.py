@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy.special import ndtri
 
-from skpc._checks import check_finite, checked_array
+from skpc._checks import check_finite, checked_array, shown
 from skpc._circuit.inputs import normal_scale
 from skpc._circuit.inputs.base import InputDistribution, Moments, register
 from skpc._circuit.inputs.normal_scale import same_objects
@@ -303,7 +303,7 @@ def check_names(kind: type[InputDistribution], arrays: Mapping[str, Any]) -> Non
     names = kind.array_names()
     unknown = sorted({*arrays} - {*names})
     if unknown:
-        raise ValueError(f"it has {unknown[0]!r}, which is none of its arrays.")
+        raise ValueError(f"it has {shown(unknown[0])}, which is none of its arrays.")
     for name, is_always in names.items():
         if is_always and name not in arrays:
             raise ValueError(f"it has no {name}.")
