@@ -56,8 +56,8 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
 
     joint : bool, default=True
         Whether one density of the columns and the class is learnt, rather than one of the
-        columns for each class. On real tables it tells classes better on the whole; one per class may be
-        better where rows are few and columns are nearly independent within every class.
+        columns for each class. On real tables it tells classes better on the whole; one per class
+        may be better where rows are few and columns are nearly independent within every class.
 
     priors : array-like of shape (n_classes,), "uniform" or None, default=None
         Probabilities of the classes in the order of `classes_`, which sum to one; all alike;

@@ -21,8 +21,8 @@ MEAN_SHARE = 0.01
 VARIANCE_ROWS = 1.0
 """Rows of the variance that states which divide a column among them would have."""
 
-GROUP_ROWS = 2.0
-"""In a group of m columns that is so many rows, and m more."""
+GROUP_ROWS = 0.1
+"""The same in a group of columns, to which it would be a sphere."""
 
 POOLED_ROWS = 0.1
 """Rows of the variance one that the variance within all states is averaged with."""
@@ -98,7 +98,7 @@ def updated_group(
     scatter = scatter + between[:, None, None] * own[:, :, None] * own[:, None, :]
     scatter = np.where(has_flow[:, None, None], scatter, 0.0)
     pooled = (scatter.sum(axis=0) + POOLED_ROWS * np.eye(m)) / (counts.sum() + POOLED_ROWS)
-    rows = GROUP_ROWS + m
+    rows = GROUP_ROWS
     prior = rows * usual_variance(n_latents, m) * np.eye(m) + shrinkage * pooled
     found = (scatter + prior) / (counts + rows + shrinkage)[:, None, None]
     found = floored(found, np.ones(m))
