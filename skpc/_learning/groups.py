@@ -11,7 +11,7 @@ from skpc._threads import one_blas_thread
 
 _MAX_GROUP = 40
 _PRIOR_ROWS = 10.0
-_CORRELATIONS_PER_ROW = 8.0
+_CORRELATIONS_PER_ROW = 4.0
 _LEAST_EIGENVALUE = 1e-6
 
 
@@ -50,8 +50,8 @@ def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: float) -> lis
     shared covariance. That must be more than the Bayesian information criterion's price of one
     parameter a latent state, and than what the best of so many pairs gains by chance. The same
     holds of two groups, for all the pairs between them, whose gain is taken from correlations
-    that are shrunk as if some rows more had none; and a group has no more correlations, in all
-    states, than there are rows.
+    that are shrunk as if some rows more had none; and a group has no more than four correlations,
+    in all states, for each row.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: float) -> lis
         both = np.array([*left, *right])
         n_rows = totals[np.ix_(both, both)].min()
         worth = -price[a, b] * len(left) * len(right) - chance
-        if n_latents * size * (size - 1) <= _CORRELATIONS_PER_ROW * n_rows:
+        if n_latents * size * (size - 1) / 2 <= _CORRELATIONS_PER_ROW * n_rows:
             worth += sum(
                 sign * _gain(correlation, np.array(group), n_rows)
                 for sign, group in ((1.0, both), (-1.0, left), (-1.0, right))

@@ -120,8 +120,8 @@ def test_free_gradient_is_a_finite_difference(missing):
 
 
 def test_one_column_has_the_prior_of_one_column(monkeypatch):
-    """But for the rows of its variance, which a group of one has more of."""
-    monkeypatch.setattr("skpc._circuit.inputs.normal_scale.VARIANCE_ROWS", 3.0)
+    """But for the rows of its variance, which a group of one has fewer of."""
+    monkeypatch.setattr("skpc._circuit.inputs.normal_scale.GROUP_ROWS", 1.0)
     rng = np.random.default_rng(0)
     z, counts = rng.normal(size=50), rng.uniform(0.0, 2.0, (50, K))
     start = rng.normal(size=K)

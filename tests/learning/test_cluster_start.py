@@ -11,6 +11,7 @@ from skpc._data.evidence import encode
 from skpc._kernels.splits import split_rows
 from skpc._learning.cluster_start import (
     _gather_neighbours,
+    _numbers,
     _projections,
     _sampled,
     _share_out,
@@ -195,7 +196,8 @@ def test_few_rows_are_not_overfitted_from_the_start(seed):
 def test_missing_and_unseen_values_tell_nothing():
     X = np.array([[0.0], [1.0], [np.nan], [7.0]])
     evidence = encode(X, [np.array([0])], [np.array([0.0, 1.0])])
-    points = _projections(rows_of(evidence), 0, np.random.RandomState(0))
+    rows = rows_of(evidence)
+    points = _projections(rows, 0, _numbers(rows)[0], np.random.RandomState(0))
     np.testing.assert_array_equal(points[:, 2:], 0.0)
     np.testing.assert_allclose(points[:, 0], -points[:, 1], rtol=1e-6)
     assert (points[:, 0] != 0).all()
@@ -204,7 +206,8 @@ def test_missing_and_unseen_values_tell_nothing():
 def test_missing_numbers_sit_at_the_mean():
     X = np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 5.0], [np.nan, np.nan]])
     evidence = encode(X, [np.array([0, 1])], [None])
-    points = _projections(rows_of(evidence), 0, np.random.RandomState(0))
+    rows = rows_of(evidence)
+    points = _projections(rows, 0, _numbers(rows)[0], np.random.RandomState(0))
     points = points[:, evidence.symbols[0]]
     np.testing.assert_array_equal(points[:, [1, 3]], 0.0)
     np.testing.assert_allclose(points[:, 0], -points[:, 2], rtol=1e-6)
