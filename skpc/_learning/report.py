@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from sys import float_info
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,6 +45,7 @@ TYPES = dict(zip(Entry._fields, (str, int, int, float, int, float, float, float)
 
 def as_arrays(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
     """An array for each field of the entries."""
+    entries = [entry._replace(mu=min(entry.mu, float_info.max)) for entry in entries]
     columns: list[Any] = list(zip(*entries, strict=True))
     pairs = zip(TYPES.items(), columns, strict=True)
     return {name: np.array(column, kind) for (name, kind), column in pairs}

@@ -319,7 +319,7 @@ def _shapes_left_out(sample: Sample, estimate: Estimate) -> np.ndarray:
     cells = places, scale.of(sample.lower), scale.of(sample.upper)
     total = estimate.inside.sum()
     removed = np.minimum(_removed(sample), estimate.inside)
-    rest = np.maximum(total - removed, 1e-300)
+    rest = np.maximum(total - removed, 1e-200)
     mean, deviation = estimate.centres[0], estimate.spreads[0]
     squares = deviation**2 * (1.0 + max(total - 1.0, 0.5 * total))
     squares = squares - removed * (1.0 + removed / rest) * (places - mean) ** 2

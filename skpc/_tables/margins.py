@@ -31,6 +31,8 @@ _LEAST_OWN = 0.01
 _LEAST_REST = 3
 _MOST_DIGITS = 9
 _MOST_ALIKE = 10
+_MOST_ROWS = 2.0**60
+_LEAST_WEIGHT = 1e-100
 
 
 class Lattice(NamedTuple):
@@ -52,6 +54,9 @@ def learn_margin(values: np.ndarray, weights: np.ndarray) -> Margin:
     if values[-1] <= 0.0 and values[0] < 0.0:
         return _mirrored(learn_margin(-values[::-1], weights[::-1]))
     total = fsum(weights)
+    if total > _MOST_ROWS:  # more make no difference any more, and have no square
+        weights = np.maximum(weights * ldexp(_MOST_ROWS, -frexp(total)[1]), _LEAST_WEIGHT)
+        total = fsum(weights)
     lattice = find_lattice(values, total)
     if len(values) == 1:
         return _constant(float(values[0]), total, lattice)

@@ -1,6 +1,7 @@
 """SharpPCClassifier: Bayes' rule from scores, and what the classes share."""
 
 import pickle
+from itertools import product
 
 import numpy as np
 import pandas
@@ -317,21 +318,30 @@ def test_bad_parameters(parameters, message, table):
     assert np.array_equal(model.predict_proba(table[0]), before)  # what was fitted still is
 
 
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"feature_groups": None},
-        {"feature_groups": [[1, 2]]},
-        {"share_structure": True},
-        {"n_components": 2, "init": "random"},
-        {"pseudocount": 0.0, "early_stopping": False},
-        {"solver": "adam", "feature_groups": [[1, 2]]},
-        {"solver": "adam", "mu": 1e-4},
-        {"structure": "rat", "n_components": 2},
-    ],
+LEARNT_OTHERWISE = [
+    {"feature_groups": None},
+    {"feature_groups": [[1, 2]]},
+    {"share_structure": True},
+    {"n_components": 2, "init": "random"},
+    {"pseudocount": 0.0, "early_stopping": False},
+    {"solver": "adam", "feature_groups": [[1, 2]]},
+    {"solver": "adam", "mu": 1e-4},
+    {"structure": "rat", "n_components": 2},
+]
+NARROWED = pytest.mark.xfail(
+    reason="the prior of a group narrows a column of which a class shows nothing", strict=True
 )
+
+
 @pytest.mark.parametrize(
-    "kinds", [("categorical", "gaussian"), ("binomial", "gaussian"), ("categorical", "numeric")]
+    ("kinds", "parameters"),
+    [
+        *product([("categorical", "gaussian"), ("binomial", "gaussian")], LEARNT_OTHERWISE),
+        *(
+            pytest.param(("categorical", "numeric"), p, marks=NARROWED if i in (1, 2) else ())
+            for i, p in enumerate(LEARNT_OTHERWISE)
+        ),
+    ],
 )
 def test_a_column_without_a_value_in_a_class(kinds, parameters, table):
     """The class takes it for independent of all else: as in all rows, or evenly spread."""

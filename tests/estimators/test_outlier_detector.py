@@ -384,8 +384,11 @@ def test_none_is_a_density_of_few_states_with_a_penalty(X):
 @pytest.mark.parametrize("weight", [1.5, 3.0, 100.0])
 def test_copies_of_a_row_of_numbers_do_not_give_it_away(weight):
     """The same folds judge repeated rows, so as few new rows as without copies are flagged."""
-    rng = np.random.default_rng(0)
-    X, new = rng.normal(size=(60, 3)), rng.normal(size=(2000, 3))
-    model = detector(n_latents=4, max_iter=None)
-    share = (model.fit(X, sample_weight=np.full(60, weight)).predict(new) == -1).mean()
-    assert share < 0.2  # 0.5 and more where copies are learnt
+    shares = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, new = rng.normal(size=(60, 3)), rng.normal(size=(2000, 3))
+        model = detector(n_latents=4, max_iter=None)
+        model.fit(X, sample_weight=np.full(60, weight))
+        shares.append((model.predict(new) == -1).mean())
+    assert np.mean(shares) < 0.2  # 0.5 and more where copies are learnt; 0.17 without copies

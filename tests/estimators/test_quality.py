@@ -76,26 +76,36 @@ def lacking(blocks, n_rows, **parameters):
 
 DISCRETE = [(8, [2] * 12), (8, [2, 3] * 6)]
 MIXED = [(4, [2, 3, "normal", "normal"]), (3, ["normal", 4, "normal"])]
+IN_UNITS = {"feature_types": dict.fromkeys([2, 3, 4, 6], "gaussian")}
 GRADES = [(4, ["grades"] * 6)]
 
 
 @pytest.mark.parametrize(
     ("blocks", "n_rows", "parameters", "recorded"),
     [
-        pytest.param(DISCRETE, 8000, {}, 0.0876, id="discrete"),
-        pytest.param(MIXED, 600, {}, 0.2386, id="mixed"),
-        pytest.param([(3, [2] * 6)], 60, {}, 0.1790, id="few rows"),
-        pytest.param([(3, ["normal"] * 3)] * 2, 300, {}, 0.3924, id="continuous"),
-        pytest.param(DISCRETE, 8000, {"solver": "adam"}, 0.0652, id="by gradient"),
-        pytest.param(DISCRETE, 8000, {"batch_size": None}, 0.0752, id="all rows at once"),
-        pytest.param(MIXED, 600, {"init": "random"}, 0.4830, id="a random start"),
+        pytest.param(DISCRETE, 8000, {}, 0.0511, id="discrete"),
+        pytest.param(MIXED, 600, {}, 0.3514, id="mixed"),
+        pytest.param(MIXED, 600, IN_UNITS, 0.0555, id="mixed, with Gaussians as it is made of"),
+        pytest.param([(3, [2] * 6)], 60, {}, 0.1568, id="few rows"),
+        pytest.param([(3, ["normal"] * 3)] * 2, 300, {}, 0.3705, id="continuous"),
         pytest.param(
-            GRADES, 400, {"feature_types": "binomial", "init": "random"}, 0.1071,
+            DISCRETE, 8000, {"solver": "adam", "n_latents": 32}, 0.0652, id="by gradient"
+        ),
+        pytest.param(DISCRETE, 8000, {"batch_size": None}, 0.0623, id="all rows at once"),
+        pytest.param(MIXED, 600, {"init": "random"}, 0.3715, id="a random start"),
+        pytest.param(GRADES, 400, {"feature_types": "binomial"}, 0.0825, id="binomial columns"),
+        pytest.param(
+            GRADES, 400, {"feature_types": "binomial", "init": "random", "n_latents": 32}, 0.1042,
             id="binomial columns, a random start",
         ),
         pytest.param(
-            [(4, [2, "normal", "grades", 3])], 500, {"n_components": 2, "n_latents": 4}, 0.0931,
+            [(4, [2, "normal", "grades", 3])], 500, {"n_components": 2, "n_latents": 4}, 0.1071,
             id="two trees",
+        ),
+        pytest.param(
+            [(4, [2, "normal", "grades", 3])], 500,
+            {"n_components": 2, "n_latents": 4, "feature_types": {1: "gaussian"}}, 0.0678,
+            id="two trees, with Gaussians",
         ),
     ],
 )  # fmt: skip
