@@ -19,6 +19,7 @@ _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _WIDE = 0.05
 _NONE = np.empty(0)
 _ROUNDING = 1e-8
+_MOST_DIGITS = 300
 _NOTHING = 1e-3  # a share as small is of no value that was learnt from
 
 
@@ -194,6 +195,7 @@ class Margin:
             "masses and a share that sum to 1": self.share > 0 and abs(total - 1) < _ROUNDING,
             "a unit above 0, and a step that is not below": self.unit > 0 and self.step >= 0,
             "low below high": self.low <= self.high,
+            "some decimals, or -1": -1 <= self.digits <= _MOST_DIGITS,
         }
         for rule, holds in rules.items():
             if not holds:

@@ -338,7 +338,7 @@ class Columns:
         cells = (  # one by one: labels of all columns at once would be many objects
             (
                 column.dtype,
-                matrix[:, j]
+                column.supported(matrix[:, j])
                 if column.dtype[0] == "CategoricalDtype"
                 else column.restore(matrix[:, j]),
             )
