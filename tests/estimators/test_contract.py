@@ -480,6 +480,7 @@ def arrays_of(model):
     return [(a.dtype, a.shape, a.flags.c_contiguous, pickle.dumps(a.tolist())) for a in arrays]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_other_arrays_are_refused_or_answered_in_the_right_shape(tampered):
     """Kernels do not look at bounds: one that is let through may end the process."""

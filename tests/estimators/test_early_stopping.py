@@ -435,6 +435,7 @@ def test_the_start_that_is_best_on_validation_wins():
         {"regularizer": "gated"},
     ],
 )
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [False, True])
 def test_few_rows_are_penalised_unless_the_validation_rows_lose(given, parameters):
     chosen = set()
