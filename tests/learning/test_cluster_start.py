@@ -190,7 +190,7 @@ def test_few_rows_are_not_overfitted_from_the_start(seed):
     few, test = X[:40], X[40:]
     means = (few.sum(axis=0) + 0.5) / (len(few) + 1)
     independent = (test * np.log(means) + (1 - test) * np.log(1 - means)).sum(axis=1).mean()
-    assert SharpPCDensity(random_state=0).fit(few).score(test) > independent
+    assert SharpPCDensity(32, random_state=0).fit(few).score(test) > independent
 
 
 def test_missing_and_unseen_values_tell_nothing():
