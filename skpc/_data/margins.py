@@ -126,8 +126,7 @@ class Margin:
         else:
             below, within = self._place(scores)
             units = self._inverse_smooth(self._unmixed(scores, below))
-            with np.errstate(over="ignore"):
-                values = self.origin + units * self.unit
+            values = self.origin + units * self.unit
             if len(self.atoms):
                 values = _between_atoms(values, self.atoms, below)
                 values[within] = self.atoms[below[within]]
@@ -203,8 +202,7 @@ class Margin:
 
     def _units(self, values: np.ndarray) -> np.ndarray:
         """Values in units from the origin."""
-        with np.errstate(over="ignore"):
-            return np.clip((values - self.origin) / self.unit, -_FARTHEST, _FARTHEST)
+        return np.clip((values - self.origin) / self.unit, -_FARTHEST, _FARTHEST)
 
     def _levels(self, values: np.ndarray) -> np.ndarray:
         """Numbers of the nearest levels, 0 that of the origin."""
@@ -217,8 +215,7 @@ class Margin:
             below = np.searchsorted(self._levels(self.atoms), levels)
         else:
             below = np.zeros(len(levels), np.intp)
-        with np.errstate(over="ignore"):
-            units = np.clip((levels - 0.5) * (self.step / self.unit), -_FARTHEST, _FARTHEST)
+        units = np.clip((levels - 0.5) * (self.step / self.unit), -_FARTHEST, _FARTHEST)
         return self._mixed(self._smooth(units), below)
 
     def _atoms_below(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -341,8 +338,7 @@ class Margin:
         """Levels in whose cells scores are."""
         below, within = self._place(scores)
         units = self._inverse_smooth(self._unmixed(scores, below))
-        with np.errstate(over="ignore"):
-            levels = np.clip(np.rint(units * (self.unit / self.step)), -_FARTHEST, _FARTHEST)
+        levels = np.clip(np.rint(units * (self.unit / self.step)), -_FARTHEST, _FARTHEST)
         if len(self.atoms):
             levels = _between_atoms(levels, self._levels(self.atoms), below)
         levels = np.where(np.isnan(levels), 0.0, levels)

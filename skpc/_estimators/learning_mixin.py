@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import copy
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -226,13 +225,8 @@ class LearningMixin:
         )
         structure = self._structure(columns, regions)
         with self._threads_for(len(rows) * len(columns.columns)):
-            if self._chooses_size() and stopping is not None:
-                return choose_circuit(
-                    rows, structure, start, self._solver(), stopping, random_state
-                )
-            if self._chooses_size():  # nothing can tell
-                structure, start = structure.without_dependence(), replace(start, n_latents=1)
-            return learn_circuit(rows, structure, start, self._solver(), stopping, random_state)
+            learn = choose_circuit if self._chooses_size() else learn_circuit
+            return learn(rows, structure, start, self._solver(), stopping, random_state)
 
     def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
         """The rows of a matrix as they come, if there is memory for what is learnt of them."""

@@ -282,7 +282,7 @@ def choose_circuit(
     structure: Structure,
     start: Start,
     solver: Solver,
-    stopping: EarlyStopping,
+    stopping: EarlyStopping | None,
     random_state: np.random.RandomState,
     sizes: Sequence[int] = SIZES,
 ) -> FitResult:
@@ -299,13 +299,14 @@ def choose_circuit(
     start : Start
         Its `n_latents` is not used.
     solver : Solver
-    stopping : EarlyStopping
+    stopping : EarlyStopping or None
+        None has no rows to hold out.
     random_state : RandomState
     sizes : sequence of int
         Numbers of states to try, ascending; more than `LARGEST` only with a reason.
     """
-    divisions = stopping.divisions(rows)
-    if not divisions:
+    divisions = [] if stopping is None else stopping.divisions(rows)
+    if stopping is None or not divisions:
         start = replace(start, n_latents=1)
         return learn_circuit(
             rows, structure.without_dependence(), start, solver, None, random_state

@@ -248,15 +248,8 @@ class Copula(InputDistribution):
 
     def with_margins(self, entries: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> Self:
         """The same but for columns `entries` (m,): in each state the margin, independent."""
-        if not entries.any():
-            return self
-        means, covariances = self.means.copy(), self.covariances.copy()
-        means[:, entries] = 0.0
-        covariances[:, entries] = 0.0
-        covariances[:, :, entries] = 0.0
-        i = np.flatnonzero(entries)
-        covariances[:, i, i] = 1.0
-        return replace(self, means=means, covariances=covariances)
+        of_margins = np.zeros(self.n_columns), np.ones(self.n_columns)
+        return self._like(self._gaussian.with_margins(entries, *of_margins))
 
     @property
     def n_free_arrays(self) -> int:

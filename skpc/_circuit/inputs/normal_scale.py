@@ -98,9 +98,8 @@ def updated_group(
     scatter = scatter + between[:, None, None] * own[:, :, None] * own[:, None, :]
     scatter = np.where(has_flow[:, None, None], scatter, 0.0)
     pooled = (scatter.sum(axis=0) + POOLED_ROWS * np.eye(m)) / (counts.sum() + POOLED_ROWS)
-    rows = GROUP_ROWS
-    prior = rows * usual_variance(n_latents, m) * np.eye(m) + shrinkage * pooled
-    found = (scatter + prior) / (counts + rows + shrinkage)[:, None, None]
+    prior = GROUP_ROWS * usual_variance(n_latents, m) * np.eye(m) + shrinkage * pooled
+    found = (scatter + prior) / (counts + GROUP_ROWS + shrinkage)[:, None, None]
     found = floored(found, np.ones(m))
     return (
         np.where(has_flow[:, None], new_means, means),
