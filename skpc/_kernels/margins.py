@@ -203,17 +203,14 @@ def _pass(points, centre, width, mass, beyond, passed, out):
 
 
 @njit(cache=True, nogil=True)
-def add_shape(shape, points, centre, scale, share, bound, out):
-    """Add a shape with a share at points (p,) to `out` (3, p); see `add_kernels`."""
-    for p in range(points.shape[0]):
-        below, above, density = _shape(shape, (points[p] - centre) / scale)
-        if bound > -np.inf:
-            other = 2.0 * bound - centre
-            below_bound, _, _ = _shape(shape, (bound - centre) / scale)
-            _, above_other, density_other = _shape(shape, (points[p] - other) / scale)
-            below = max(below - below_bound, 0.0) + max(below_bound - above_other, 0.0)
-            above += above_other
-            density += density_other
-        out[0, p] += share * below
-        out[1, p] += share * above
-        out[2, p] += share * density / scale
+def reflected_shape(shape, place, centre, scale, bound):
+    """Distribution function, survival function and density of a shape, reflected at a bound."""
+    below, above, density = _shape(shape, (place - centre) / scale)
+    if bound > -np.inf:
+        other = 2.0 * bound - centre
+        below_bound, _, _ = _shape(shape, (bound - centre) / scale)
+        _, above_other, density_other = _shape(shape, (place - other) / scale)
+        below = max(below - below_bound, 0.0) + max(below_bound - above_other, 0.0)
+        above += above_other
+        density += density_other
+    return below, above, density / scale

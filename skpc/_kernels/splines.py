@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._kernels import njit
-from skpc._kernels.margins import GAUSSIAN, HEAVY, add_kernels, add_shape
+from skpc._kernels.margins import GAUSSIAN, HEAVY, add_kernels, reflected_shape
 
 RAW, LOG, ASINH = 0, 1, 2
 """Kinds of scales."""
@@ -104,44 +104,47 @@ def normal_score(below, above):
     return -score if below < above else score
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _on_scale(scale, unit):
+    """The place of a unit on a scale (4,), and the slope there."""
+    distance = unit - scale[1]
+    if scale[0] == RAW:
+        place, rate = unit, 1.0
+    elif scale[0] == LOG:
+        place = math.log(distance) if distance > 0.0 else -700.0
+        rate = 1.0 / distance if distance > 1e-300 else 1e300
+    else:
+        place = math.asinh(distance / scale[2])
+        rate = 1.0 / math.hypot(distance, scale[2])
+    return place, rate
+
+
 @njit(cache=True, nogil=True)
 def scores_at(mixture, units, scores, slopes):
     """Write normal scores of a mixture and their slopes at units (k,), ascending."""
     n = units.shape[0]
-    out, part = np.zeros((3, n)), np.empty((3, n))
-    points, rates = np.empty(n), np.empty(n)
-    for s in range(mixture.scales.shape[0]):
-        kind, centre = mixture.scales[s, 0], mixture.scales[s, 1]
-        spread, bound = mixture.scales[s, 2], mixture.scales[s, 3]
-        for i in range(n):
-            distance = units[i] - centre
-            if kind == RAW:
-                points[i], rates[i] = units[i], 1.0
-            elif kind == LOG:
-                points[i] = math.log(distance) if distance > 0.0 else -700.0
-                rates[i] = 1.0 / max(distance, 1e-300)
-            else:
-                points[i] = math.asinh(distance / spread)
-                rates[i] = 1.0 / math.hypot(distance, spread)
-        part[:] = 0.0
-        if s == mixture.own_scale:
-            add_kernels(
-                points, mixture.places, mixture.weights, mixture.widths, mixture.shares, bound, part
-            )
-        for shape in (GAUSSIAN, HEAVY):
-            law = mixture.shapes[s, shape]
-            add_shape(shape, points, law[0], law[1], law[2], bound, part)
-        for i in range(n):
-            out[0, i] += part[0, i]
-            out[1, i] += part[1, i]
-            out[2, i] += part[2, i] * rates[i]
+    places, parts = np.empty(n), np.zeros((3, n))
+    own = mixture.scales[mixture.own_scale]
+    for i in range(n):
+        places[i], _ = _on_scale(own, units[i])
+    add_kernels(
+        places, mixture.places, mixture.weights, mixture.widths, mixture.shares, own[3], parts
+    )
     leak = mixture.leak if mixture.bound > -np.inf else 0.0
     for i in range(n):
-        below, above = leak + (1.0 - leak) * out[0, i], (1.0 - leak) * out[1, i]
-        score = normal_score(below, above)
+        _, rate = _on_scale(own, units[i])
+        below, above, density = parts[0, i], parts[1, i], parts[2, i] * rate
+        for s in range(mixture.scales.shape[0]):
+            place, rate = _on_scale(mixture.scales[s], units[i])
+            for shape in (GAUSSIAN, HEAVY):
+                law = mixture.shapes[s, shape]
+                part = reflected_shape(shape, place, law[0], law[1], mixture.scales[s, 3])
+                below += law[2] * part[0]
+                above += law[2] * part[1]
+                density += law[2] * part[2] * rate
+        score = normal_score(leak + (1.0 - leak) * below, (1.0 - leak) * above)
         scores[i] = score
-        slopes[i] = (1.0 - leak) * out[2, i] * math.sqrt(2.0 * math.pi)
-        slopes[i] *= math.exp(0.5 * score * score)
+        slopes[i] = (1.0 - leak) * density * math.sqrt(2.0 * math.pi) * math.exp(0.5 * score**2)
 
 
 @njit(cache=True, nogil=True)
@@ -173,62 +176,73 @@ def _chance(score):
 
 
 @njit(cache=True, nogil=True)
-def refine(mixture, knots, n_rounds, most_knots, least_error, least_loss):
-    """Knots, scores and slopes (3, k) of a spline near enough to a mixture.
+def _keep_worst(losses, n_losses, n_kept):
+    """Set all but so many of the greatest of losses to zero; returns how many are left."""
+    n_left = 0
+    for p in range(n_losses):
+        n_left += losses[p] > 0.0
+    while n_left > n_kept:
+        least = -1
+        for p in range(n_losses):
+            if losses[p] > 0.0 and (least < 0 or losses[p] <= losses[least]):
+                least = p
+        losses[least] = 0.0
+        n_left -= 1
+    return n_left
 
+
+@njit(cache=True, nogil=True)
+def refine(mixture, table, n_knots, n_rounds, least_error, least_loss):
+    """Add knots to a spline until it is near enough to a mixture; returns how many it has then.
+
+    table (3, most_knots): knots, the first `n_knots` of them given, their scores and slopes.
     A knot comes between two where the log of the spline's slope, or of its masses, is wrong by
-    `least_error`, and by `least_loss` nats per row: n_rounds times, or up to `most_knots`.
+    `least_error`, and by `least_loss` nats per row: n_rounds times, or while there is room.
     """
-    n = knots.shape[0]
-    now = np.empty((3, n))
-    now[0] = knots
-    scores_at(mixture, knots, now[1], now[2])
-    is_open = np.ones(n, np.bool_)  # whether the piece after a knot may need another
+    most_knots = table.shape[1]
+    points, guesses, heights = np.empty(most_knots), np.empty(most_knots), np.empty(most_knots)
+    scores, slopes, losses = np.empty(most_knots), np.empty(most_knots), np.empty(most_knots)
+    pieces, is_open = np.empty(most_knots, np.int64), np.empty(most_knots, np.int64)
+    scores_at(mixture, table[0, :n_knots], table[1, :n_knots], table[2, :n_knots])
+    for i in range(n_knots):
+        is_open[i] = 1  # whether the piece after a knot may need another
     for _ in range(n_rounds):
-        points, guesses, heights = np.empty(n), np.empty(n), np.empty(n)
-        piece = np.empty(n, np.int64)
         n_points = 0
-        for i in range(n - 1):
-            width, height = now[0, i + 1] - now[0, i], now[1, i + 1] - now[1, i]
-            if is_open[i] and width > 0.0 and height > 0.0 and np.isfinite(height):
-                distance, rise, guess = _inside(width, height, now[2, i], now[2, i + 1])
-                point = now[0, i] + distance
-                if now[0, i] < point < now[0, i + 1]:
-                    points[n_points], guesses[n_points], piece[n_points] = point, guess, i
-                    heights[n_points] = now[1, i] + rise
+        for i in range(n_knots - 1):
+            width, height = table[0, i + 1] - table[0, i], table[1, i + 1] - table[1, i]
+            if is_open[i] and width > 0.0 and 0.0 < height < np.inf:
+                distance, rise, guess = _inside(width, height, table[2, i], table[2, i + 1])
+                point = table[0, i] + distance
+                if table[0, i] < point < table[0, i + 1]:
+                    points[n_points], guesses[n_points], pieces[n_points] = point, guess, i
+                    heights[n_points] = table[1, i] + rise
                     n_points += 1
-        room = most_knots - n
-        if n_points == 0 or room <= 0:
-            break
-        scores, slopes = np.empty(n_points), np.empty(n_points)
-        scores_at(mixture, points[:n_points], scores, slopes)
-        losses = np.zeros(n_points)
+            is_open[i] = 0
+        scores_at(mixture, points[:n_points], scores[:n_points], slopes[:n_points])
         for p in range(n_points):
-            i = piece[p]
-            mass = _chance(now[1, i + 1]) - _chance(now[1, i])
+            i = pieces[p]
+            mass = _chance(table[1, i + 1]) - _chance(table[1, i])
             error = abs(math.log(slopes[p] / guesses[p]))
             if mass > 1e-12:
-                error = max(error, 2.0 * abs(_chance(scores[p]) - _chance(heights[p])) / mass)
-            if not np.isfinite(error):
-                losses[p] = max(mass, least_loss)
-            elif error > least_error and error * mass > least_loss:
-                losses[p] = error * mass
-        threshold = 0.0
-        if np.count_nonzero(losses) > room:
-            threshold = np.sort(losses)[n_points - room]
-        more = np.empty((3, n + n_points))
-        is_open_now = np.zeros(n + n_points, np.bool_)
-        k, p = 0, 0
-        for i in range(n):
-            more[:, k] = now[:, i]
-            k += 1
-            while p < n_points and piece[p] == i:
-                if losses[p] > 0.0 and losses[p] >= threshold:
-                    more[0, k], more[1, k], more[2, k] = points[p], scores[p], slopes[p]
-                    is_open_now[k - 1] = is_open_now[k] = True
-                    k += 1
-                p += 1
-        if k == n:
+                wrong = 2.0 * abs(_chance(scores[p]) - _chance(heights[p])) / mass
+                error = wrong if wrong > error else error
+            if not error < np.inf:
+                losses[p] = mass if mass > least_loss else least_loss
+            else:
+                is_wrong = error > least_error and error * mass > least_loss
+                losses[p] = error * mass if is_wrong else 0.0
+        n_more = _keep_worst(losses, n_points, most_knots - n_knots)
+        if n_more == 0:
             break
-        now, is_open, n = more[:, :k], is_open_now[:k], k
-    return now.copy()
+        p, k = n_points - 1, n_knots + n_more - 1
+        for i in range(n_knots - 1, -1, -1):  # from the end on, as knots make room
+            while p >= 0 and pieces[p] == i:
+                if losses[p] > 0.0:
+                    table[0, k], table[1, k], table[2, k] = points[p], scores[p], slopes[p]
+                    is_open[k - 1] = is_open[k] = 1
+                    k -= 1
+                p -= 1
+            table[0, k], table[1, k], table[2, k] = table[0, i], table[1, i], table[2, i]
+            k -= 1
+        n_knots += n_more
+    return n_knots

@@ -181,12 +181,16 @@ def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smoot
     own_share = float(shares[-1])
     if edges is not None:
         knots = _near_bound(sample, _outer(sample, edges, reach))
-        table = splines.refine(mixture, knots, 0, 0, 0.0, 0.0)
+        table = np.stack([knots, knots, knots])
+        splines.scores_at(mixture, knots, table[1], table[2])
         return _finished(table, sample.bound, leak, True)._replace(own_share=own_share)
     least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(sample.weights.sum(), 1.0))
     knots = _first_knots(sample, reach)
-    table = splines.refine(mixture, knots, _N_ROUNDS, _MOST_KNOTS, _LEAST_ERROR, least_loss)
-    return _finished(table, sample.bound, leak, False)._replace(own_share=own_share)
+    table = np.empty((3, _MOST_KNOTS))
+    table[0, : len(knots)] = knots
+    n_knots = splines.refine(mixture, table, len(knots), _N_ROUNDS, _LEAST_ERROR, least_loss)
+    smooth = _finished(table[:, :n_knots], sample.bound, leak, False)
+    return smooth._replace(own_share=own_share)
 
 
 def _better(shapes: list[np.ndarray], weights: np.ndarray) -> int:

@@ -70,19 +70,18 @@ def test_a_mixture_of_kernels_at_points(bound):
 @pytest.mark.parametrize("bound", [-np.inf, 0.5])
 def test_shapes_are_those_of_scipy(shape, law, bound):
     points = np.linspace(0.5, 9.0, 20)
-    out = np.zeros((3, 20))
-    kernels.add_shape(shape, points, 1.2, 0.7, 0.25, bound, out)
+    out = np.array([kernels.reflected_shape(shape, x, 1.2, 0.7, bound) for x in points]).T
     u, start = (points - 1.2) / 0.7, (bound - 1.2) / 0.7
     mirrored = (points - (2 * bound - 1.2)) / 0.7 if bound > -np.inf else np.full(20, np.inf)
     lower = law.cdf(u) - law.cdf(start) + (law.cdf(mirrored) - law.cdf(-start))
     lower = lower if bound > -np.inf else law.cdf(u)
-    assert_allclose(out[0], 0.25 * lower, atol=1e-12)
-    assert_allclose(out[1], 0.25 * (law.sf(u) + law.sf(mirrored)), rtol=1e-8)
-    assert_allclose(out[2], 0.25 / 0.7 * (law.pdf(u) + law.pdf(mirrored)), rtol=1e-10)
+    assert_allclose(out[0], lower, atol=1e-12)
+    assert_allclose(out[1], law.sf(u) + law.sf(mirrored), rtol=1e-8)
+    assert_allclose(out[2], (law.pdf(u) + law.pdf(mirrored)) / 0.7, rtol=1e-10)
     one = np.ones(20)
     given = np.empty(20)
     kernels.shape_out(shape, points, points, points, 1.2 * one, 0.7 * one, bound, given)
-    assert_allclose(given, out[2] / 0.25, rtol=1e-12)
+    assert_allclose(given, out[2], rtol=1e-12)
     kernels.shape_out(shape, points, points, points + 0.1, 1.2 * one, 0.7 * one, bound, given)
     cells = law.cdf(u + 0.1 / 0.7) - law.cdf(u) + law.cdf(mirrored + 0.1 / 0.7) - law.cdf(mirrored)
     assert_allclose(given, cells, rtol=1e-6, atol=1e-12)
@@ -125,8 +124,14 @@ def test_a_spline_is_near_to_its_mixture():
         total += 0.2 * norm.cdf(x / 2) + 0.1 * t(2).cdf((x - 1.0) / 0.5)
         return total + 0.1 * norm.cdf(there - 0.5) + 0.1 * t(2).cdf(there)
 
-    table = splines.refine(mixture, np.linspace(-10.0, 15.0, 12), 8, 300, 0.01, 1e-6)
-    knots, scores, slopes = table
+    table = np.empty((3, 300))
+    table[0, :12] = np.linspace(-10.0, 15.0, 12)
+    coarse, few = table.copy(), table[:, :20].copy()
+    n_knots = splines.refine(mixture, table, 12, 8, 0.01, 1e-6)
+    knots, scores, slopes = table[:, :n_knots]
+    assert splines.refine(mixture, coarse, 12, 1, 0.01, 1e-6) < n_knots
+    assert splines.refine(mixture, few, 12, 8, 0.01, 1e-6) == 20
+    assert (np.diff(few[0]) > 0.0).all() and np.isin(few[0], knots).sum() > 15
     assert_allclose(norm.cdf(scores), [law(x) for x in knots], rtol=1e-9)
     d = 1e-6
     rates = [(law(x + d) - law(x - d)) / (2 * d) for x in knots]
