@@ -436,7 +436,8 @@ import importlib, json, pkgutil
 import skpc._kernels
 
 rng = np.random.default_rng(0)
-mixed = np.hstack([X, X[:, :2] + rng.normal(size=(200, 2))])
+pair = rng.normal(size=(200, 1)) + 0.2 * rng.normal(size=(200, 2))  # so near that it is a group
+mixed = np.hstack([X, pair])
 mixed[rng.random(mixed.shape) < 0.1] = np.nan
 
 def work(rows):
@@ -476,7 +477,7 @@ def test_kernels_are_compiled_once_and_kept():
 
 @pytest.mark.slow
 def test_the_first_fit_compiles_no_more_functions_than_it_needs(tmp_path):
-    """A count, with what Numba compiles for calls of NumPy's; it was 75 before any was saved."""
+    """A count, with what Numba compiles for calls of NumPy's: one np.sort is more than twenty."""
     program = """
 from numba.core import event
 from sklearn.datasets import load_iris
@@ -486,7 +487,7 @@ with event.install_recorder("numba:compile") as recorder:
 print(sum(e.is_start for _, e in recorder.buffer))
 """
     out, _ = run(program, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_OPT="0")
-    assert 10 < int(out) <= 44
+    assert 10 < int(out) <= 66
 
 
 def square(x):

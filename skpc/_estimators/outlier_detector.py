@@ -283,6 +283,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             Which rows may be learnt from at all.
         """
         from skpc._learning.held_out import fold_weights
+        from skpc._tables.margins import with_own_margins
 
         weights = rows.weights
         seeds = check_random_state(template.random_state)
@@ -300,6 +301,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             if not left.any():
                 left = np.where(kept, weights, 0.0)
             learnt, judged = rows.reweighted(left).without_unused(), np.flatnonzero(fold)
+            learnt = with_own_margins(learnt)
             density = clone(template).set_params(verbose=0)
             share_names(self, density)
             random_state = np.random.RandomState(seed_of_fits)

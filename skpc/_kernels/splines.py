@@ -204,8 +204,8 @@ def refine(mixture, table, n_knots, n_rounds, least_error, least_loss):
     scores, slopes, losses = np.empty(most_knots), np.empty(most_knots), np.empty(most_knots)
     pieces, is_open = np.empty(most_knots, np.int64), np.empty(most_knots, np.int64)
     scores_at(mixture, table[0, :n_knots], table[1, :n_knots], table[2, :n_knots])
-    for i in range(n_knots):
-        is_open[i] = 1  # whether the piece after a knot may need another
+    for i in range(most_knots):
+        is_open[i] = i < n_knots - 1  # whether the piece after a knot may need another
     for _ in range(n_rounds):
         n_points = 0
         for i in range(n_knots - 1):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._data.margins import Margin
+from skpc._data.rows import Rows
 from skpc._tables.kernel_stack import Sample, Smooth, learn_smooth
 
 LEAK = 1e-3
@@ -43,28 +44,49 @@ class Lattice(NamedTuple):
 
 
 @np.errstate(under="ignore")  # a share of a subnormal number may be zero
-def learn_margin(values: np.ndarray, weights: np.ndarray) -> Margin:
+def learn_margin(values: np.ndarray, weights: np.ndarray, like: Margin | None = None) -> Margin:
     """Learn the margin of a column.
 
     Parameters
     ----------
     values : (n,) distinct, ascending, finite
     weights : (n,) positive; their sum counts as a number of rows
+    like : Margin or None
+        Of a column with the same levels, or the same values of a mass of their own.
     """
     if values[-1] <= 0.0 and values[0] < 0.0:
-        return _mirrored(learn_margin(-values[::-1], weights[::-1]))
+        like = None if like is None else _mirrored(like)
+        return _mirrored(learn_margin(-values[::-1], weights[::-1], like))
     total = fsum(weights)
     if total > _MOST_ROWS:  # more make no difference any more, and have no square
         weights = np.maximum(weights * ldexp(_MOST_ROWS, -frexp(total)[1]), _LEAST_WEIGHT)
         total = fsum(weights)
-    lattice = find_lattice(values, total)
+    lattice = find_lattice(values, total) if like is None else Lattice(like.step, like.digits)
     if len(values) == 1:
         return _constant(float(values[0]), total, lattice)
     if lattice.step:
         margin = _learn_levels(values, weights, total, lattice)
     else:
-        margin = _learn_continuous(values, weights, total)
+        atoms = None if like is None else like.atoms
+        margin = _learn_continuous(values, weights, total, atoms)
     return replace(margin, widest=_widest(margin, values))
+
+
+def with_own_margins(rows: Rows) -> Rows:
+    """The same rows, with margins that are learnt from them alone.
+
+    What has a mass and what a density stays as it is, so that log-likelihoods can be compared.
+    """
+    scopes = list(rows.scopes)
+    for region, scope in enumerate(scopes):
+        vectors = rows.evidence.values[region]
+        if scope.margin is not None and vectors is not None:
+            weights, values = rows.weights_of(region), vectors[:, 0]
+            seen = (weights > 0.0) & ~np.isnan(values)
+            if seen.any():
+                margin = learn_margin(values[seen], weights[seen], scope.margin)
+                scopes[region] = scope._replace(margin=margin)
+    return replace(rows, scopes=tuple(scopes))
 
 
 def find_lattice(values: np.ndarray, total: float) -> Lattice:
@@ -156,14 +178,16 @@ def _learn_levels(
     return _margin(smooth, values, own, total, (origin, unit), lattice)
 
 
-def _learn_continuous(values: np.ndarray, weights: np.ndarray, total: float) -> Margin:
-    """The margin of a column of measurements.
+def _learn_continuous(
+    values: np.ndarray, weights: np.ndarray, total: float, atoms: np.ndarray | None
+) -> Margin:
+    """The margin of a column of measurements; of its `atoms`, if they are known.
 
     Where all values occur alike, twice or a hundred times, whole rows do: nothing is an atom.
     """
     if len(values) > _MOST_ALIKE and weights.min() == weights.max() > 1.0:
         weights, total = np.ones(len(values)), float(len(values))
-    is_atom = _repeated(weights, total)
+    is_atom = _repeated(weights, total) if atoms is None else np.isin(values, atoms)
     origin, unit = _scale(values, weights, is_atom)
     places = (values - origin) / unit
     keep = ~is_atom if np.count_nonzero(~is_atom) > 1 else np.ones(len(values), bool)

@@ -32,7 +32,7 @@ FURTHER_CONFIGURATIONS = [
     SharpPCDensity(n_latents=3, max_iter=3, init="random"),
     SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2),
     SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2, warm_path=True),
-    SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
+    SharpPCClassifier(SharpPCDensity(n_latents=4, max_iter=5)),  # of three classes, jointly
     SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5), joint=False),
     SharpPCClassifier(
         SharpPCDensity(n_latents=2, max_iter=5),

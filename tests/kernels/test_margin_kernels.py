@@ -131,7 +131,8 @@ def test_a_spline_is_near_to_its_mixture():
     knots, scores, slopes = table[:, :n_knots]
     assert splines.refine(mixture, coarse, 12, 1, 0.01, 1e-6) < n_knots
     assert splines.refine(mixture, few, 12, 8, 0.01, 1e-6) == 20
-    assert (np.diff(few[0]) > 0.0).all() and np.isin(few[0], knots).sum() > 15
+    assert (np.diff(few[0]) > 0.0).all()
+    assert np.isin(few[0], knots).sum() > 15
     assert_allclose(norm.cdf(scores), [law(x) for x in knots], rtol=1e-9)
     d = 1e-6
     rates = [(law(x + d) - law(x - d)) / (2 * d) for x in knots]

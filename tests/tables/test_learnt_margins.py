@@ -1,5 +1,6 @@
 """Margins that are learnt."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,7 +10,9 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from skpc._tables.margins import find_lattice, learn_margin
+from skpc._data.rows import Rows
+from skpc._data.scope import CATEGORICAL, NUMERIC, Scope
+from skpc._tables.margins import find_lattice, learn_margin, with_own_margins
 
 
 def learn(values, weights=None):
@@ -266,3 +269,44 @@ def test_copies_of_all_rows_tell_nothing_new():
     for weight in 1.5, 3.0, 100.0:
         again = learn_margin(values, np.full(60, weight)).to_arrays()
         assert all(np.array_equal(again[name], once[name]) for name in once)
+
+
+def test_margins_of_some_rows_keep_what_is_mass_and_what_is_density():
+    """What occurs less often among fewer rows is an atom still, and halves are levels."""
+    rng = np.random.default_rng(0)
+    spiked, halves = rng.normal(size=400), rng.integers(0, 60, 400) / 2.0
+    spiked[:6] = 0.25
+    X = np.column_stack([spiked, halves, rng.integers(0, 3, 400)])
+    X[5:9, 1] = np.nan
+    margins = [learn(column[~np.isnan(column)]) for column in X.T[:2]]
+    scopes = [Scope(np.array([j]), NUMERIC, None, margin=m) for j, m in enumerate(margins)]
+    scopes.append(Scope(np.array([2]), CATEGORICAL, np.arange(3.0)))
+    some = np.arange(3, 40)
+    rows = Rows.encode(X, scopes, np.ones(400)).take(some).without_unused()
+    own = with_own_margins(rows)
+    assert own.scopes[2] == scopes[2]
+    assert own.evidence is rows.evidence
+    first, second = own.scopes[0].margin, own.scopes[1].margin
+    assert first.step == 0.0
+    assert first.atoms.tolist() == [0.25] == margins[0].atoms.tolist()
+    assert learn(spiked[some]).atoms.size == 0
+    assert_allclose(first.masses, 3 / 37)
+    assert second.step == margins[1].step == 0.5
+    X[40:] = 1e3  # what other rows hold is of no account
+    again = with_own_margins(
+        replace(rows, evidence=Rows.encode(X[some], scopes, np.ones(37)).evidence)
+    )
+    for column in range(2):
+        assert_same(again.scopes[column].margin, own.scopes[column].margin)
+
+
+def test_margins_of_negative_rows_keep_their_atoms():
+    rng = np.random.default_rng(0)
+    values = -np.exp(rng.normal(size=300))
+    values[:40] = -9.0
+    margin = learn(values)
+    scopes = [Scope(np.array([0]), NUMERIC, None, margin=margin)]
+    rows = Rows.encode(values[38:200, None], scopes, np.ones(162))
+    own = with_own_margins(rows).scopes[0].margin
+    assert margin.atoms.tolist() == own.atoms.tolist() == [-9.0]
+    assert_allclose(own.masses, 2 / 162)
