@@ -231,10 +231,12 @@ def _scale(values: np.ndarray, weights: np.ndarray, is_atom: np.ndarray) -> tupl
         values, weights = values[~is_atom], weights[~is_atom]
     shares = np.cumsum(weights) / weights.sum()
     origin = float(values[np.searchsorted(shares, 0.5)])
-    for tail in (0.25, 0.1, 0.02, 0.0):
+    for tail in (0.25, 0.1, 0.02):
         low, high = values[np.searchsorted(shares, [tail, 1.0 - tail]).clip(0, len(values) - 1)]
         if high > low:
             break
+    else:
+        low, high = values[[0, -1]]
     return origin, _power_of_two(max(0.5 * (high - low), 5e-324))
 
 
