@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -212,7 +213,7 @@ class LearningMixin:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learning.capacity import choose_circuit
         from skpc._learning.fit import learn_circuit
-        from skpc._learning.initialisation import Start
+        from skpc._learning.initialisation import Start, with_moments
 
         start = Start(
             self._most_latents(),
@@ -226,7 +227,11 @@ class LearningMixin:
         structure = self._structure(columns, regions)
         with self._threads_for(len(rows) * len(columns.columns)):
             learn = choose_circuit if self._chooses_size() else learn_circuit
-            return learn(rows, structure, start, self._solver(), stopping, random_state)
+            result = learn(rows, structure, start, self._solver(), stopping, random_state)
+        if of_table is None:
+            return result
+        # The prior of a group has changed columns of which no row shows anything: once more.
+        return replace(result, circuit=with_moments(result.circuit, start, rows.is_missing()))
 
     def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
         """The rows of a matrix as they come, if there is memory for what is learnt of them."""
