@@ -483,7 +483,7 @@ from numba.core import event
 from sklearn.datasets import load_iris
 
 with event.install_recorder("numba:compile") as recorder:
-    SharpPCDensity().fit(load_iris().data)
+    SharpPCDensity(max_iter=2).fit(load_iris().data)
 print(sum(e.is_start for _, e in recorder.buffer))
 """
     out, _ = run(program, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_OPT="0")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from skpc._data.rows import Rows
+
 _MAX_TOTAL_BITS = 29  # NumPy draws from at most 10^9 units
 
 
-def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def held_out_weights(
+    weights: np.ndarray, fraction: float, seed: int, is_whole: np.ndarray | None = None
+) -> np.ndarray:
     """How much of each row's weight to hold out: units drawn without replacement.
 
     A weight consists of units of one, and one smaller unit if it is no integer. Of all
@@ -21,6 +25,8 @@ def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndar
         Of distinct rows in canonical order.
     fraction : float
     seed : int
+    is_whole : (n,) bool or None
+        Rows of which all the weight is one unit.
 
     Returns
     -------
@@ -31,7 +37,7 @@ def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndar
     ValueError
         If there is only one unit.
     """
-    n_units, sizes = _units(weights)
+    n_units, sizes = _units(weights, is_whole)
     n_all = int(n_units.sum())
     if n_all < 2:
         raise ValueError(
@@ -47,7 +53,9 @@ def held_out_weights(weights: np.ndarray, fraction: float, seed: int) -> np.ndar
     return whole + part
 
 
-def fold_weights(weights: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+def fold_weights(
+    weights: np.ndarray, n_folds: int, seed: int, is_whole: np.ndarray | None = None
+) -> np.ndarray:
     """Split each row's weight over folds, which have as many units each, or one more.
 
     Units are those of `held_out_weights`: on integers it is a random partition of rows, however
@@ -59,12 +67,14 @@ def fold_weights(weights: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
         Of distinct rows in canonical order.
     n_folds : int
     seed : int
+    is_whole : (n,) bool or None
+        Rows of which all the weight is one unit.
 
     Returns
     -------
     (n_folds, n)
     """
-    left, sizes = _units(weights)
+    left, sizes = _units(weights, is_whole)
     n_all = int(left.sum())
     ends = np.linspace(0, n_all, min(n_folds, n_all) + 1).astype(np.int64)
     generator = np.random.default_rng(seed)
@@ -76,14 +86,30 @@ def fold_weights(weights: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
     return (np.stack([*folds, left]) * sizes).reshape(-1, 2, len(weights)).sum(axis=1)
 
 
-def _units(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def measured(rows: Rows) -> np.ndarray:
+    """Which rows (n,) show a measurement: a number of a continuous column that is no atom.
+
+    No new row repeats such a row: a copy held out would tell nothing that is new.
+    """
+    out = np.zeros(len(rows), bool)
+    for region, scope in enumerate(rows.scopes):
+        if scope.margin is not None and not scope.margin.step:
+            values = rows.evidence.column(region)
+            out |= ~np.isnan(values) & ~np.isin(values, scope.margin.atoms)
+    return out
+
+
+def _units(weights: np.ndarray, is_whole: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """How many units weights consist of, and their sizes, (2 n,) each.
 
-    Whole ones first, then for each row the smaller one that is left, if any.
+    Those of one first, then for each row the smaller one that is left, if any.
     """
     # Powers of two keep sums exact; the unit exceeds one for some 10^8 rows only.
     unit = 2.0 ** max(0, int(np.frexp(weights.sum())[1]) - _MAX_TOTAL_BITS)
-    n_whole = np.floor(weights / unit)
-    rest = weights - n_whole * unit
+    units = np.full(len(weights), unit)
+    if is_whole is not None:
+        units = np.where(is_whole, np.maximum(weights, unit), unit)
+    n_whole = np.floor(weights / units)
+    rest = weights - n_whole * units
     n_units = np.concatenate([n_whole, rest > 0]).astype(np.int64)
-    return n_units, np.concatenate([np.full(len(weights), unit), rest])
+    return n_units, np.concatenate([units, rest])

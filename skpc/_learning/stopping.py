@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skpc._data.rows import Rows
-from skpc._learning.held_out import fold_weights, held_out_weights
+from skpc._learning.held_out import fold_weights, held_out_weights, measured
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class EarlyStopping:
             return rows, self.rows
         assert self.seed is not None
         try:
-            held_out = held_out_weights(rows.weights, self.fraction, self.seed)
+            held_out = held_out_weights(rows.weights, self.fraction, self.seed, measured(rows))
             held_out = _without_last_values(rows, held_out)
             if not held_out.any():
                 raise ValueError(
@@ -74,7 +74,7 @@ class EarlyStopping:
             training, held_out = self.divide(rows)
             return [] if held_out is None else [(training, held_out)]
         assert self.seed is not None
-        drawn = fold_weights(rows.weights, self.n_folds, self.seed)
+        drawn = fold_weights(rows.weights, self.n_folds, self.seed, measured(rows))
         folds = [_without_last_values(rows, held_out) for held_out in drawn]
         return [rows.split(held_out) for held_out in folds if held_out.any()]
 

@@ -94,6 +94,31 @@ def test_folds_are_a_partition_of_rows():
     assert (np.abs(folds.mean(axis=0) - weights / 5) < error).all()
 
 
+def test_rows_that_are_whole_are_held_out_as_a_whole():
+    weights = weights_of_kind("integer")
+    is_whole = np.arange(40) % 2 == 0
+    held_out = held_out_weights(weights, 0.3, 0, is_whole)
+    assert np.isin(held_out[is_whole], [0.0, *weights]).all()
+    assert ((held_out == 0) | (held_out == weights))[is_whole].all()
+    assert not ((held_out == 0) | (held_out == weights))[~is_whole].all()
+    folds = fold_weights(weights, 5, 0, is_whole)
+    assert ((folds == 0) | (folds == weights))[:, is_whole].all()
+    assert np.array_equal(folds.sum(axis=0), weights)
+    ones, none = np.ones(40), np.zeros(40, bool)
+    assert np.array_equal(fold_weights(ones, 5, 0, ~none), fold_weights(ones, 5, 0))
+
+
+def test_copies_of_rows_of_measurements_do_not_judge_each_other():
+    """Five copies of every row tell nothing of how many states there should be."""
+    X = np.random.default_rng(0).normal(size=(120, 2))
+    X[:, 1] += 0.5 * X[:, 0]
+    new = np.random.default_rng(1).normal(size=(400, 2))
+    new[:, 1] += 0.5 * new[:, 0]
+    once = SharpPCDensity(random_state=0).fit(X).score(new)
+    often = SharpPCDensity(random_state=0).fit(np.repeat(X, 5, axis=0)).score(new)
+    assert often > once - 0.1
+
+
 def test_there_are_no_more_folds_than_units():
     assert fold_weights(np.array([2.0, 1.0]), 5, 0).shape == (3, 2)
     assert fold_weights(np.array([0.5]), 5, 0).tolist() == [[0.5]]
