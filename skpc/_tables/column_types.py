@@ -218,7 +218,7 @@ def _total(is_present: np.ndarray, weights: np.ndarray | None) -> float:
     return float(is_present.sum()) if weights is None else fsum(weights[is_present])
 
 
-def _learn_margin(values: np.ndarray, weights: np.ndarray | None) -> Margin:
+def _learn_margin(values: np.ndarray, weights: np.ndarray | None, n_labels: int = 0) -> Margin:
     """The margin of a column of numbers (n,), which depends on the set of weighted rows alone."""
     from skpc._tables.margins import learn_margin  # which imports Numba
 
@@ -228,7 +228,7 @@ def _learn_margin(values: np.ndarray, weights: np.ndarray | None) -> Margin:
     weights = np.ones(len(values)) if weights is None else np.asarray(weights, float)[is_seen]
     order = np.lexsort([weights, values])
     distinct, first = np.unique(values[order], return_index=True)
-    return learn_margin(distinct, np.add.reduceat(weights[order], first))
+    return learn_margin(distinct, np.add.reduceat(weights[order], first), n_labels=n_labels)
 
 
 def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
@@ -265,7 +265,7 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
     if wanted == NUMERIC or (wanted == "auto" and cells.is_ordered and len(different) > 2):
         code_of = {label: code for code, label in enumerate(labels)}
         codes = np.array([code_of.get(value, np.nan) for value in cells.values], np.float64)
-        margin = _learn_margin(codes, weights)
+        margin = _learn_margin(codes, weights, len(labels))
         return Column(NUMERIC, None, labels, None, cells.dtype, margin)
     kind = BINOMIAL if wanted == BINOMIAL else CATEGORICAL
     return Column(kind, np.arange(float(len(labels))), labels, None, cells.dtype)

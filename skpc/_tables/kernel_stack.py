@@ -10,6 +10,9 @@ from scipy.special import ndtri_exp
 from skpc._kernels import margins as kernels
 from skpc._kernels import splines
 
+END = 38.0
+"""The normal score of where nothing is beyond."""
+
 _LEAK_WIDTH = 0.25  # units: half of what leaks over a bound is as near to it
 _COMPONENTS = (
     *((0.0, 0.01), (0.0, 0.02), (0.0, 0.05), (0.0, 0.125), (0.0, 0.3), (0.0, 0.6), (0.0, 1.2)),
@@ -145,8 +148,21 @@ class Estimate(NamedTuple):
     inside: np.ndarray
 
 
-def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smooth:
-    """Learn a smooth distribution; `edges` (k,), if given, are its knots but for the tails."""
+def learn_smooth(
+    sample: Sample, leak: float, edges: np.ndarray | None, are_all: bool = False
+) -> Smooth:
+    """Learn a smooth distribution.
+
+    Parameters
+    ----------
+    sample : Sample
+    leak : float
+        How much of it is below the bound of the sample.
+    edges : (k,) or None
+        Its knots, but for the tails.
+    are_all : bool
+        Whether nothing is beyond the first and the last edge.
+    """
     estimates = [_shapes(sample, scale) for scale in _scales(sample)]
     shapes = [_shapes_left_out(sample, estimate) for estimate in estimates]
     best = _better(shapes, sample.weights)
@@ -180,9 +196,11 @@ def learn_smooth(sample: Sample, leak: float, edges: np.ndarray | None) -> Smoot
     reach = max(e.spreads[0] for e in estimates if e.scale.kind != splines.LOG)
     own_share = float(shares[-1])
     if edges is not None:
-        knots = _near_bound(sample, _outer(sample, edges, reach))
+        knots = edges if are_all else _near_bound(sample, _outer(sample, edges, reach))
         table = np.stack([knots, knots, knots])
         splines.scores_at(mixture, knots, table[1], table[2])
+        if are_all:
+            table[1, [0, -1]] = -END, END
         return _finished(table, sample.bound, leak, True)._replace(own_share=own_share)
     least_loss = max(_LEAST_LOSS[0], _LEAST_LOSS[1] / max(sample.weights.sum(), 1.0))
     knots = _first_knots(sample, reach)

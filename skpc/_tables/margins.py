@@ -7,10 +7,11 @@ from math import frexp, fsum, ldexp
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from skpc._data.margins import Margin
 from skpc._data.rows import Rows
-from skpc._tables.kernel_stack import Sample, Smooth, learn_smooth
+from skpc._tables.kernel_stack import END, Sample, Smooth, learn_smooth
 
 LEAK = 1e-3
 """So much of a row is given to all other numbers, if a few have all rows."""
@@ -44,7 +45,9 @@ class Lattice(NamedTuple):
 
 
 @np.errstate(under="ignore")  # a share of a subnormal number may be zero
-def learn_margin(values: np.ndarray, weights: np.ndarray, like: Margin | None = None) -> Margin:
+def learn_margin(
+    values: np.ndarray, weights: np.ndarray, like: Margin | None = None, n_labels: int = 0
+) -> Margin:
     """Learn the margin of a column.
 
     Parameters
@@ -53,7 +56,11 @@ def learn_margin(values: np.ndarray, weights: np.ndarray, like: Margin | None = 
     weights : (n,) positive; their sum counts as a number of rows
     like : Margin or None
         Of a column with the same levels, or the same values of a mass of their own.
+    n_labels : int
+        If above 0, values are numbers of so many labels: there are no others.
     """
+    if like is not None:
+        n_labels = _n_labels(like)
     if values[-1] <= 0.0 and values[0] < 0.0:
         like = None if like is None else _mirrored(like)
         return _mirrored(learn_margin(-values[::-1], weights[::-1], like))
@@ -63,9 +70,9 @@ def learn_margin(values: np.ndarray, weights: np.ndarray, like: Margin | None = 
         total = fsum(weights)
     lattice = find_lattice(values, total) if like is None else Lattice(like.step, like.digits)
     if len(values) == 1:
-        return _constant(float(values[0]), total, lattice)
+        return _constant(float(values[0]), total, lattice, n_labels)
     if lattice.step:
-        margin = _learn_levels(values, weights, total, lattice)
+        margin = _learn_levels(values, weights, total, lattice, n_labels)
     else:
         atoms = None if like is None else like.atoms
         margin = _learn_continuous(values, weights, total, atoms)
@@ -135,32 +142,44 @@ def _digits(values: np.ndarray) -> int:
     return -1
 
 
-def _constant(value: float, total: float, lattice: Lattice) -> Margin:
-    """One atom, and next to nothing elsewhere."""
+def _n_labels(margin: Margin) -> int:
+    """How many labels the values of a margin are numbers of; 0 if they are none."""
+    if not margin.step or margin.scores[0] > -END or margin.scores[-1] < END:
+        return 0
+    return round(float(margin.knots[-1] - margin.knots[0]) * margin.unit / margin.step)
+
+
+def _constant(value: float, total: float, lattice: Lattice, n_labels: int) -> Margin:
+    """One atom, and next to nothing elsewhere; the same for each other label, if there are some."""
     leak = LEAK / (total + 1.0)
     unit = lattice.step or _power_of_two(abs(value) or 1.0)
+    knots = np.array([-1.0, 1.0])
+    scores = knots
+    if n_labels:
+        knots = np.arange(n_labels + 1.0) - 0.5 - value
+        scores = ndtri(np.linspace(0.0, 1.0, n_labels + 1)).clip(-END, END)
     return Margin(
         origin=value,
         unit=unit,
-        knots=np.array([-1.0, 1.0]),
-        scores=np.array([-1.0, 1.0]),
-        slopes=np.ones(2),
+        knots=knots,
+        scores=scores,
+        slopes=np.ones(len(knots)),
         share=leak,
         atoms=np.array([value]),
         masses=np.array([1.0 - leak]),
         step=lattice.step,
         digits=lattice.digits,
-        low=value,
-        high=value,
+        low=0.0 if n_labels else value,
+        high=n_labels - 1.0 if n_labels else value,
         widest=1.0,
     )
 
 
 def _learn_levels(
-    values: np.ndarray, weights: np.ndarray, total: float, lattice: Lattice
+    values: np.ndarray, weights: np.ndarray, total: float, lattice: Lattice, n_labels: int
 ) -> Margin:
     """The margin of a column on a lattice."""
-    n_levels = (values[-1] - values[0]) / lattice.step + 1.0
+    n_levels = n_labels or (values[-1] - values[0]) / lattice.step + 1.0
     has_all = n_levels <= _MOST_LEVELS
     is_atom = _heaped(values / lattice.step, weights, total)
     if np.count_nonzero(~is_atom) < _LEAST_REST:
@@ -168,14 +187,21 @@ def _learn_levels(
     origin, unit = _scale(values, weights, is_atom)
     levels = np.rint((values - origin) / lattice.step)
     ratio = lattice.step / unit
-    bound = (np.rint(-origin / lattice.step) - 0.5) * ratio if values[0] >= 0.0 else -np.inf
+    has_bound = values[0] >= 0.0 and not n_labels
+    bound = (np.rint(-origin / lattice.step) - 0.5) * ratio if has_bound else -np.inf
     places, half = levels[~is_atom] * ratio, 0.5 * ratio
     sample = Sample(places, places - half, places + half, weights[~is_atom], bound, half)
-    edges = (np.arange(levels[0], levels[-1] + 2.0) - 0.5) * ratio if has_all else None
-    smooth = learn_smooth(sample.compressed(_MOST_VALUES), OVER_BOUND / (total + 1.0), edges)
+    edges = None
+    if n_labels:
+        edges = (np.arange(n_labels + 1.0) - 0.5 - origin) * ratio
+    elif has_all:
+        edges = (np.arange(levels[0], levels[-1] + 2.0) - 0.5) * ratio
+    leak = OVER_BOUND / (total + 1.0)
+    smooth = learn_smooth(sample.compressed(_MOST_VALUES), leak, edges, n_labels > 0)
     own_share = smooth.own_share if smooth.own_share > _LEAST_OWN else 0.0
     own = np.where(is_atom, weights, weights * own_share) / total
-    return _margin(smooth, values, own, total, (origin, unit), lattice)
+    margin = _margin(smooth, values, own, total, (origin, unit), lattice)
+    return replace(margin, low=0.0, high=n_labels - 1.0) if n_labels else margin
 
 
 def _learn_continuous(
@@ -279,8 +305,6 @@ def _margin(
 
 def _widest(margin: Margin, values: np.ndarray) -> float:
     """The largest mass of a value among distinct ones (n,)."""
-    from scipy.special import ndtr
-
     if not margin.step:
         return float(margin.masses.max(initial=0.0))
     cells = margin.cells(values)
