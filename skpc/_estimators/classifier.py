@@ -1,4 +1,4 @@
-"""SharpPCClassifier: a density of columns and class, or one per class, and Bayes' rule."""
+"""SharpPCClassifier: a density of columns and class, one per class, or both, and Bayes' rule."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.utils import assert_all_finite, check_consistent_length, check_rand
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from skpc._checks import checked_array, is_fitted, shown
+from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import ComposedMixin, drawn_seed
 from skpc._estimators.density import SharpPCDensity
@@ -30,23 +30,27 @@ from skpc._tables.validation import check_weights, named, validate_table, warn_o
 
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
+    from skpc._estimators.class_pool import LabelledRows
 
 
 class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
-    """Classifier by Bayes' rule from a :class:`SharpPCDensity` of columns and class together.
+    """Classifier by Bayes' rule from :class:`SharpPCDensity`: of columns and class, and per class.
 
-    The probability of a class given a row is in proportion to the density of both, all of it
+    The probability of a class given a row is in proportion to a density of both, all of it
     exact. So NaN needs no imputation: a missing value is summed out, in training and in
-    prediction, and of a row that shows nothing the prior remains. A class is one more column to
-    the density: classes share what they have in common, may be of any size, down to a single row,
-    and are as far from certain as rows that were held out suggest, which decide how many
-    states there are (`n_latents` of the density).
+    prediction, and of a row that shows nothing the prior remains.
 
-    With ``joint=False`` there is one density per class, learnt from its rows alone. What these
-    share makes them comparable: the types and margins of the columns and their categories are
-    those of all classes together, and a category that a class never saw keeps a mass there
-    (see `pseudocount` of the density). A column that is missing throughout a class has, there,
-    its distribution among the rows of all classes, or evenly spread categories.
+    There are two such densities. One takes the class for one more column: classes share what they
+    have in common, and may be of any size, down to a single row. It is careful, but where columns
+    are many and depend on each other more than on the class, it has little to say of the class.
+    The others are one per class, learnt from its rows alone: they tell classes apart, and are too
+    certain. By default the probabilities are in proportion to a product of powers of both, whose
+    exponents make the classes of rows that were held out most probable; so they are calibrated.
+
+    What the densities per class share makes them comparable: the types and margins of the columns
+    and their categories are those of all classes together, and a category that a class never saw
+    keeps a mass there (see `pseudocount` of the density). A column that is missing throughout a
+    class has, there, its distribution among the rows of all classes, or evenly spread categories.
 
     Parameters
     ----------
@@ -54,10 +58,12 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         The density, cloned and not fitted itself; None is ``SharpPCDensity()``. Its parameters
         are set as ``estimator__mu`` in searches.
 
-    joint : bool, default=True
-        Whether one density of the columns and the class is learnt, rather than one of the
-        columns for each class. On real tables it tells classes better on the whole; one per class
-        may be better where rows are few and columns are nearly independent within every class.
+    joint : bool or "auto", default="auto"
+        Whether one density of the columns and the class is learnt (True), one of the columns for
+        each class (False), or both ("auto"). Then densities per class have four latent states if
+        `n_latents` of `estimator` is "auto", and there are none of more than twenty classes.
+        Five more fits with fixed numbers of states, of four fifths of the rows each, learn the
+        exponents; one of nine tenths from 1,500 rows on.
 
     priors : array-like of shape (n_classes,), "uniform" or None, default=None
         Probabilities of the classes in the order of `classes_`, which sum to one; all alike;
@@ -82,11 +88,15 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
 
     density_ : SharpPCDensity
         The fitted density of the columns and, last, the class: its position in `classes_`, in a
-        column that a frame names "class". Only with ``joint=True``.
+        column that a frame names "class". Not with ``joint=False``.
 
     estimators_ : list of n_classes SharpPCDensity
-        The fitted densities, which score and sample rows of their class. Only with
-        ``joint=False``.
+        The fitted densities, which score and sample rows of their class. Not with
+        ``joint=True``.
+
+    exponents_ : ndarray of shape (2,)
+        To which powers the probabilities of `density_` and of `estimators_` are multiplied. Only
+        with ``joint="auto"``.
 
     n_features_in_ : int
         Number of columns seen in fit.
@@ -122,7 +132,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
-        "joint": ["boolean"],
+        "joint": ["boolean", StrOptions({"auto"})],
         "priors": ["array-like", StrOptions({"uniform"}), None],
         "share_structure": ["boolean"],
         "random_state": ["random_state"],
@@ -132,7 +142,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         self,
         estimator: SharpPCDensity | None = None,
         *,
-        joint: bool = True,
+        joint: bool | str = "auto",
         priors: Any = None,
         share_structure: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -200,10 +210,10 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             self._refuse_structure()
             columns = Columns.learn(table, template.feature_types, weights)
             matrix = columns.to_matrix(table)
-            self.__dict__.pop("density_", None)
-            self.__dict__.pop("estimators_", None)
+            for name in "density_", "estimators_", "exponents_":
+                self.__dict__.pop(name, None)
             if self.joint:
-                self.density_ = self._learn_joint(columns, matrix, weights, codes)
+                self._learn_jointly(columns, matrix, weights, codes, classes)
             else:
                 rows = template._encode(matrix, weights, columns)
                 self.estimators_ = self._learn(template, columns, rows, classes, codes)
@@ -238,16 +248,69 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
                 "one of all. Set joint=False, or leave share_structure at False."
             )
 
-    def _learn_joint(
-        self, columns: Columns, matrix: Any, weights: np.ndarray, codes: np.ndarray
-    ) -> SharpPCDensity:
-        """A density of the columns and the class."""
-        density = self._new_density(check_random_state(self.random_state))
-        whole = with_class(columns, int(codes.max()) + 1)
+    def _learn_jointly(
+        self,
+        columns: Columns,
+        matrix: Any,
+        weights: np.ndarray,
+        codes: np.ndarray,
+        classes: np.ndarray,
+    ) -> None:
+        """Learn a density of the columns and the class; and one per class, if both are wanted."""
+        from skpc._estimators.class_pool import MOST_CLASSES, OF_EACH_CLASS, LabelledRows
+
+        seeds = check_random_state(self.random_state)
+        density = self._new_density(seeds)
+        whole = with_class(columns, len(classes))
         prepare(density, columns, whole)
-        rows = density._encode(joined(matrix, codes), weights, whole).distinct()
-        density._learn(rows, whole)
-        return density
+        distinct, first = density._encode(
+            joined(matrix, codes), weights, whole
+        ).distinct_and_first()
+        density._learn(distinct, whole)
+        self.density_ = density
+        if self.joint != "auto" or not 1 < len(classes) <= MOST_CLASSES:
+            return
+        template = self._new_density()
+        if template.n_latents == "auto":
+            template.n_latents = OF_EACH_CLASS
+        of_columns = template._encode(matrix, weights, columns).take(first)
+        rows = LabelledRows(first, codes[first], of_columns.weighted_as(distinct.weights), distinct)
+        self.estimators_ = self._learn(template, columns, rows.of_columns, classes, rows.codes)
+        self.exponents_ = self._learn_exponents(template, columns, rows, matrix, classes)
+
+    def _learn_exponents(
+        self,
+        template: SharpPCDensity,
+        columns: Columns,
+        rows: LabelledRows,
+        matrix: Any,
+        classes: np.ndarray,
+    ) -> np.ndarray:
+        """How much to believe the density of both, and those per class: by rows held out."""
+        from skpc._estimators.class_pool import learn_exponents, ratios
+
+        log_prior = log_shares(self.density_, len(classes))
+        seeds = check_random_state(self.random_state)
+        whole = self.density_._columns
+        found, codes, weights = [], [], []
+        for held_out in rows.divisions(drawn_seed(seeds)):
+            learnt, judged = rows.without(held_out), np.flatnonzero(held_out)
+            part = matrix[rows.first[judged]]
+            density = self._new_density().set_params(
+                n_latents=_main_size(self.density_), random_state=self.density_.random_state
+            )
+            prepare(density, columns, whole)
+            density._learn_quietly(learnt.of_both, whole)
+            own = self._learn(
+                template, columns, learnt.of_columns, classes, learnt.codes, quietly=True
+            )
+            both = log_joint(density, part, len(classes)), _log_of_classes(own, part) + log_prior
+            found.append(np.stack([ratios(logs, log_prior) for logs in both]))
+            codes.append(rows.codes[judged])
+            weights.append(held_out[judged])
+        return learn_exponents(
+            np.concatenate(found, axis=1), log_prior, np.concatenate(codes), np.concatenate(weights)
+        )
 
     def _learn(
         self,
@@ -256,6 +319,7 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         rows: Rows,
         classes: np.ndarray,
         codes: np.ndarray,
+        quietly: bool = False,
     ) -> list[SharpPCDensity]:
         """A density for each class, from its rows."""
         seeds = check_random_state(self.random_state)
@@ -263,9 +327,12 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         estimators = []
         for code, label in enumerate(classes):
             own = rows.take(np.flatnonzero(codes == code)).distinct().without_unused()
-            density = self._new_density(seeds)
+            density = self._new_density(seeds).set_params(n_latents=template.n_latents)
             with named(f"the rows of class {shown(label)}"):
-                density._learn(own, columns, **shared)
+                if not quietly:
+                    density._learn(own, columns, **shared)
+                elif len(own):
+                    density._learn_quietly(own, columns, **shared)
             estimators.append(density)
         return estimators
 
@@ -315,7 +382,12 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             raise ValueError(f"class_prior_ must be probabilities that sum to one; got {prior}.")
         if held == "density_":
             check_joint(self.density_, self._columns, n_classes)
-            return
+            if "exponents_" not in vars(self):
+                return
+            self.exponents_ = checked_array(self.exponents_, "exponents_", float, (2,))
+            check_finite(self.exponents_, "exponents_")
+            if (self.exponents_ < 0).any():
+                raise ValueError(f"exponents_ must not be below zero; got {self.exponents_}.")
         if not isinstance(self.estimators_, list) or len(self.estimators_) != n_classes:
             raise ValueError(f"estimators_ must be a list of {n_classes} densities.")
         for density in self.estimators_:
@@ -357,9 +429,20 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
     def _log_densities(self, matrix: Any) -> np.ndarray:
         """Log p(x | y) (n, n_classes) of the rows of a matrix."""
         if "density_" not in vars(self):
-            return np.stack([own._score_samples(matrix) for own in self.estimators_], axis=1)
+            return _log_of_classes(self.estimators_, matrix)
         n_classes = len(self.classes_)
-        return log_joint(self.density_, matrix, n_classes) - log_shares(self.density_, n_classes)
+        both, log_prior = (
+            log_joint(self.density_, matrix, n_classes),
+            log_shares(self.density_, n_classes),
+        )
+        if "exponents_" not in vars(self):
+            return both - log_prior
+        from skpc._estimators.class_pool import pooled, ratios
+
+        own = _log_of_classes(self.estimators_, matrix) + log_prior
+        log_ratios = np.stack([ratios(both, log_prior), ratios(own, log_prior)])
+        log_proba = pooled(log_ratios, self.exponents_, log_prior)
+        return log_proba + logsumexp(both, axis=1, keepdims=True) - log_prior
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Log of the probability of each class given what a row shows.
@@ -457,3 +540,19 @@ def _check_labels(y: Any, table: Any) -> np.ndarray:
     check_classification_targets(labels)
     check_consistent_length(table, labels)
     return labels
+
+
+def _log_of_classes(estimators: list[SharpPCDensity], matrix: Any) -> np.ndarray:
+    """Log densities (n, n_classes) of rows, -inf by one that had nothing to learn from."""
+    nothing = np.full(matrix.shape[0], -np.inf)
+    return np.stack(
+        [own._score_samples(matrix) if hasattr(own, "circuit_") else nothing for own in estimators],
+        axis=1,
+    )
+
+
+def _main_size(density: SharpPCDensity) -> int:
+    """How many states the heaviest of the circuits has that a density mixes."""
+    report = density.fit_report_
+    assert report is not None
+    return int(report["n_latents"][np.argmax(report["weight"])])

@@ -106,6 +106,22 @@ class LearningMixin:
         self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
         self._columns = columns
 
+    def _learn_quietly(
+        self,
+        rows: Rows,
+        columns: Columns,
+        validation: tuple[Any, Any] = (None, None),
+        **prior: Any,
+    ) -> None:
+        """Learn from some of the rows, to score others: nothing is told nor kept but `circuit_`."""
+        self.verbose = 0
+        random_state = check_random_state(self.random_state)
+        stopping = self._stopping(rows, columns, validation, random_state)
+        if stopping is not None:
+            stopping = replace(stopping, is_optional=True)
+        result = self._learn_circuit(rows, columns, stopping, random_state, **prior)
+        self.circuit_ = result.circuit
+
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
 

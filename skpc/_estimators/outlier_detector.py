@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -302,15 +301,9 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
                 left = np.where(kept, weights, 0.0)
             learnt, judged = rows.reweighted(left).without_unused(), np.flatnonzero(fold)
             learnt = with_own_margins(learnt)
-            density = clone(template).set_params(verbose=0)
+            density = clone(template).set_params(random_state=seed_of_fits)
             share_names(self, density)
-            random_state = np.random.RandomState(seed_of_fits)
-            stopping = density._stopping(learnt, columns, validation, random_state)
-            if stopping is not None:
-                stopping = replace(stopping, is_optional=True)
-            density.circuit_ = density._learn_circuit(
-                learnt, columns, stopping, random_state, of_table=of_table
-            ).circuit
+            density._learn_quietly(learnt, columns, validation, of_table=of_table)
             share = fold[judged] / weights[judged]
             scores[judged] += share * self._judged_by(density, matrix[judged])
         return scores
