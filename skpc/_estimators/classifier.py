@@ -2,38 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, check_consistent_length, check_random_state
+from sklearn.utils import assert_all_finite, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
-from skpc._estimators.composed import ComposedMixin, drawn_seed
+from skpc._estimators.class_learning import ClassLearningMixin
+from skpc._estimators.composed import ComposedMixin
 from skpc._estimators.density import SharpPCDensity
-from skpc._estimators.joint_class import (
-    check_joint,
-    joined,
-    log_joint,
-    log_shares,
-    prepare,
-    with_class,
-)
-from skpc._estimators.settings import same_setting
+from skpc._estimators.joint_class import check_joint, log_joint, log_of_classes, log_shares
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import StrOptions, fit_context
-from skpc._tables.validation import check_weights, named, validate_table, warn_of_light
-
-if TYPE_CHECKING:
-    from skpc._data.rows import Rows
-    from skpc._estimators.class_pool import LabelledRows
+from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 
-class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
+class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, BaseEstimator):
     """Classifier by Bayes' rule from :class:`SharpPCDensity`: of columns and class, and per class.
 
     The probability of a class given a row is in proportion to a density of both, all of it
@@ -240,131 +229,6 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
             )
         return priors / priors.sum()
 
-    def _refuse_structure(self) -> None:
-        """Refuse one structure for densities of which there is one only."""
-        if self.joint and self.share_structure:
-            raise ValueError(
-                "share_structure=True is for one density per class, but with joint=True there is "
-                "one of all. Set joint=False, or leave share_structure at False."
-            )
-
-    def _learn_jointly(
-        self,
-        columns: Columns,
-        matrix: Any,
-        weights: np.ndarray,
-        codes: np.ndarray,
-        classes: np.ndarray,
-    ) -> None:
-        """Learn a density of the columns and the class; and one per class, if both are wanted."""
-        from skpc._estimators.class_pool import MOST_CLASSES, OF_EACH_CLASS, LabelledRows
-
-        seeds = check_random_state(self.random_state)
-        density = self._new_density(seeds)
-        whole = with_class(columns, len(classes))
-        prepare(density, columns, whole)
-        distinct, first = density._encode(
-            joined(matrix, codes), weights, whole
-        ).distinct_and_first()
-        density._learn(distinct, whole)
-        self.density_ = density
-        if self.joint != "auto" or not 1 < len(classes) <= MOST_CLASSES:
-            return
-        template = self._new_density()
-        if template.n_latents == "auto":
-            template.n_latents = OF_EACH_CLASS
-        of_columns = template._encode(matrix, weights, columns).take(first)
-        rows = LabelledRows(first, codes[first], of_columns.weighted_as(distinct.weights), distinct)
-        self.estimators_ = self._learn(template, columns, rows.of_columns, classes, rows.codes)
-        self.exponents_ = self._learn_exponents(template, columns, rows, matrix, classes)
-
-    def _learn_exponents(
-        self,
-        template: SharpPCDensity,
-        columns: Columns,
-        rows: LabelledRows,
-        matrix: Any,
-        classes: np.ndarray,
-    ) -> np.ndarray:
-        """How much to believe the density of both, and those per class: by rows held out."""
-        from skpc._estimators.class_pool import learn_exponents, ratios
-
-        log_prior = log_shares(self.density_, len(classes))
-        seeds = check_random_state(self.random_state)
-        whole = self.density_._columns
-        found, codes, weights = [], [], []
-        for held_out in rows.divisions(drawn_seed(seeds)):
-            learnt, judged = rows.without(held_out), np.flatnonzero(held_out)
-            part = matrix[rows.first[judged]]
-            density = self._new_density().set_params(
-                n_latents=_main_size(self.density_), random_state=self.density_.random_state
-            )
-            prepare(density, columns, whole)
-            density._learn_quietly(learnt.of_both, whole)
-            own = self._learn(
-                template, columns, learnt.of_columns, classes, learnt.codes, quietly=True
-            )
-            both = log_joint(density, part, len(classes)), _log_of_classes(own, part) + log_prior
-            found.append(np.stack([ratios(logs, log_prior) for logs in both]))
-            codes.append(rows.codes[judged])
-            weights.append(held_out[judged])
-        return learn_exponents(
-            np.concatenate(found, axis=1), log_prior, np.concatenate(codes), np.concatenate(weights)
-        )
-
-    def _learn(
-        self,
-        template: SharpPCDensity,
-        columns: Columns,
-        rows: Rows,
-        classes: np.ndarray,
-        codes: np.ndarray,
-        quietly: bool = False,
-    ) -> list[SharpPCDensity]:
-        """A density for each class, from its rows."""
-        seeds = check_random_state(self.random_state)
-        shared = self._learn_shared(template, columns, rows.distinct(), seeds)
-        estimators = []
-        for code, label in enumerate(classes):
-            own = rows.take(np.flatnonzero(codes == code)).distinct().without_unused()
-            density = self._new_density(seeds).set_params(n_latents=template.n_latents)
-            with named(f"the rows of class {shown(label)}"):
-                if not quietly:
-                    density._learn(own, columns, **shared)
-                elif len(own):
-                    density._learn_quietly(own, columns, **shared)
-            estimators.append(density)
-        return estimators
-
-    def _learn_shared(
-        self,
-        template: SharpPCDensity,
-        columns: Columns,
-        rows: Rows,
-        seeds: np.random.RandomState,
-    ) -> dict[str, Any]:
-        """What all densities are told of the distinct rows of all classes."""
-        from skpc._learning.initialisation import column_moments
-        from skpc._learning.structure import learn_structure
-
-        with template._threads_for(len(rows) * len(columns.columns)):
-            shared: dict[str, Any] = {"of_table": column_moments(rows), "share_scales": True}
-            if self.share_structure:
-                if same_setting(template.structure, "chow-liu") and template._n_trees() > 1:
-                    raise ValueError(
-                        f"share_structure=True learns one structure, but the estimator has "
-                        f"n_components={template.n_components}. Set one of them otherwise."
-                    )
-                seed = template.random_state
-                shared["regions"] = learn_structure(
-                    rows,
-                    template._structure(columns),
-                    template._most_latents(),
-                    template._solver().m_step.pseudocount,
-                    check_random_state(drawn_seed(seeds) if seed is None else seed),
-                )
-        return shared
-
     def _check_state(self) -> None:
         held = "density_" if "density_" in vars(self) else "estimators_"
         names = "classes_", "class_prior_", held, "_columns", "n_features_in_"
@@ -408,7 +272,8 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
         -------
         ndarray of shape (n_samples, n_classes)
             In nats, in the order of `classes_`. Their logsumexp over classes is the log density
-            of the row.
+            of the row, if `class_prior_` is what `density_` has for the class: `priors` is None,
+            and the pseudocount next to nothing.
 
         Examples
         --------
@@ -429,17 +294,15 @@ class SharpPCClassifier(ComposedMixin, ClassifierMixin, BaseEstimator):
     def _log_densities(self, matrix: Any) -> np.ndarray:
         """Log p(x | y) (n, n_classes) of the rows of a matrix."""
         if "density_" not in vars(self):
-            return _log_of_classes(self.estimators_, matrix)
+            return log_of_classes(self.estimators_, matrix)
         n_classes = len(self.classes_)
-        both, log_prior = (
-            log_joint(self.density_, matrix, n_classes),
-            log_shares(self.density_, n_classes),
-        )
+        both = log_joint(self.density_, matrix, n_classes)
+        log_prior = log_shares(self.density_, n_classes)
         if "exponents_" not in vars(self):
             return both - log_prior
         from skpc._estimators.class_pool import pooled, ratios
 
-        own = _log_of_classes(self.estimators_, matrix) + log_prior
+        own = log_of_classes(self.estimators_, matrix) + log_prior
         log_ratios = np.stack([ratios(both, log_prior), ratios(own, log_prior)])
         log_proba = pooled(log_ratios, self.exponents_, log_prior)
         return log_proba + logsumexp(both, axis=1, keepdims=True) - log_prior
@@ -540,19 +403,3 @@ def _check_labels(y: Any, table: Any) -> np.ndarray:
     check_classification_targets(labels)
     check_consistent_length(table, labels)
     return labels
-
-
-def _log_of_classes(estimators: list[SharpPCDensity], matrix: Any) -> np.ndarray:
-    """Log densities (n, n_classes) of rows, -inf by one that had nothing to learn from."""
-    nothing = np.full(matrix.shape[0], -np.inf)
-    return np.stack(
-        [own._score_samples(matrix) if hasattr(own, "circuit_") else nothing for own in estimators],
-        axis=1,
-    )
-
-
-def _main_size(density: SharpPCDensity) -> int:
-    """How many states the heaviest of the circuits has that a density mixes."""
-    report = density.fit_report_
-    assert report is not None
-    return int(report["n_latents"][np.argmax(report["weight"])])

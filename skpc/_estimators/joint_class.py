@@ -62,6 +62,15 @@ def log_joint(density: SharpPCDensity, matrix: Any, n_classes: int) -> np.ndarra
     return np.stack([*parts], axis=1)
 
 
+def log_of_classes(estimators: list[SharpPCDensity], matrix: Any) -> np.ndarray:
+    """Log densities (n, n_classes) of rows, -inf by one that had nothing to learn from."""
+    nothing = np.full(matrix.shape[0], -np.inf)
+    return np.stack(
+        [own._score_samples(matrix) if hasattr(own, "circuit_") else nothing for own in estimators],
+        axis=1,
+    )
+
+
 def log_shares(density: SharpPCDensity, n_classes: int) -> np.ndarray:
     """Log p(y) (n_classes,) by a density of columns and class."""
     nothing = np.full((1, density.n_features_in_ - 1), np.nan)

@@ -9,9 +9,11 @@ import polars
 import pytest
 from scipy.sparse import csr_array
 from scipy.special import logsumexp
+from sklearn.datasets import load_wine
 from sklearn.metrics import log_loss
 
 from skpc import SharpPCClassifier, SharpPCDensity
+from skpc._estimators.class_pool import learn_exponents, pooled
 
 
 def classifier(joint=True, priors=None, **parameters):
@@ -35,8 +37,8 @@ def fitted():
     return classifier().fit(*table())
 
 
-def test_the_default_is_joint():
-    assert SharpPCClassifier().joint
+def test_the_default_asks_both():
+    assert SharpPCClassifier().joint == "auto"
 
 
 def test_probabilities_by_enumeration():
@@ -256,3 +258,112 @@ def test_one_structure_is_for_several_densities():
     with pytest.raises(ValueError, match="Set joint=False"):
         model.fit(X, y)
     assert not hasattr(model, "classes_")
+
+
+# --- a density of both, and one per class ---------------------------------------------------
+
+
+def test_exponents_are_the_most_probable():
+    """Found back where odds are what they claim to a power, and no better near by."""
+    rng = np.random.default_rng(0)
+    log_prior = np.log([0.5, 0.3, 0.2])
+    log_ratios = rng.normal(size=(2, 4000, 3)) * np.array([2.0, 5.0])[:, None, None]
+    weights = rng.integers(1, 4, 4000).astype(float)
+    logs = pooled(log_ratios, np.array([0.6, 0.25]), log_prior)
+    np.testing.assert_allclose(np.exp(logs).sum(axis=1), 1.0)
+    codes = (rng.random((4000, 1)) > np.exp(logs).cumsum(axis=1)).sum(axis=1)
+    found = learn_exponents(log_ratios, log_prior, codes, weights)
+    np.testing.assert_allclose(found, [0.6, 0.25], atol=0.05)
+
+    def loss(exponents):
+        logs = pooled(log_ratios, np.array(exponents), log_prior)
+        off = np.array(exponents) - [1.0, 0.0]
+        return 5.0 * off @ off - weights @ logs[np.arange(4000), codes]
+
+    best = loss(found)
+    for step in (0.02, -0.02):
+        assert loss(found + np.array([step, 0.0])) > best
+        assert loss(found + np.array([0.0, step])) > best
+    useless = np.stack([log_ratios[0], -log_ratios[1]])
+    assert learn_exponents(useless, log_prior, codes, weights)[1] == 0.0
+    few = learn_exponents(log_ratios[:, :2], log_prior, codes[:2], np.full(2, 1e-6))
+    np.testing.assert_allclose(few, [1.0, 0.0], atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def both():
+    return classifier("auto").fit(*table())
+
+
+def test_both_densities_are_asked(both):
+    X = table(40, seed=1)[0]
+    of_class = np.stack([density.score_samples(X) for density in both.estimators_], axis=1)
+    coded = [np.column_stack([X, np.full(40, code)]) for code in range(3)]
+    joint = np.stack([both.density_.score_samples(rows) for rows in coded], axis=1)
+    prior = np.exp([both.density_.score_samples([[np.nan] * 3 + [code]])[0] for code in range(3)])
+    posterior = np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
+    own = prior * np.exp(of_class)
+    own /= own.sum(axis=1, keepdims=True)
+    first, second = both.exponents_
+    assert first > 0
+    assert second > 0
+    expected = both.class_prior_ * (posterior / prior) ** first * (own / prior) ** second
+    expected /= expected.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(both.predict_proba(X), expected, rtol=1e-9)
+
+
+def test_the_prior_is_left_of_a_row_that_shows_nothing(both):
+    nothing = np.full((1, 3), np.nan)
+    np.testing.assert_allclose(both.predict_proba(nothing)[0], both.class_prior_, rtol=1e-9)
+
+
+def test_weights_and_the_order_of_rows_leave_the_exponents(both):
+    X, y = table()
+    order = np.random.default_rng(0).permutation(len(y))
+    again = classifier("auto").fit(X[order], y[order])
+    assert np.array_equal(again.exponents_, both.exponents_)
+    weights = np.random.default_rng(1).integers(0, 3, len(y))
+    weighted = classifier("auto").fit(X, y, sample_weight=weights)
+    repeated = classifier("auto").fit(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    assert np.array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
+
+
+def test_no_other_way_is_kept_from_a_fit_before(both):
+    model = classifier("auto").fit(*table(60))
+    model.set_params(joint=False).fit(*table(60))
+    assert not hasattr(model, "density_")
+    assert not hasattr(model, "exponents_")
+    model.set_params(joint=True).fit(*table(60))
+    assert not hasattr(model, "estimators_")
+
+
+def test_many_classes_and_rare_ones():
+    X, y = table(120)
+    y = y.astype(object)
+    y[:2] = "d", "e"  # a row each, which some fold does not learn from
+    model = classifier("auto", max_iter=3).fit(X, y)
+    assert np.isfinite(model.predict_log_proba(X)).all()
+    many = classifier("auto", max_iter=3).fit(X, np.arange(120) % 30)
+    assert not hasattr(many, "estimators_")
+    assert not hasattr(classifier("auto", max_iter=3).fit(X, np.zeros(120)), "exponents_")
+
+
+def test_columns_that_depend_on_each_other_do_not_drown_the_class():
+    """One density of both sees the class as one column of many; see the pool's docstring."""
+    X, y = load_wine(return_X_y=True)
+    train, test = np.arange(178) % 2 == 0, np.arange(178) % 2 == 1
+    losses = {
+        joint: log_loss(
+            y[test], classifier(joint, max_iter=10).fit(X[train], y[train]).predict_proba(X[test])
+        )
+        for joint in (True, "auto")
+    }
+    assert losses["auto"] < 0.7 * losses[True]
+
+
+@pytest.mark.parametrize("exponents", [[1.0], [-1.0, 0.5], [np.nan, 0.0], "both"])
+def test_exponents_of_a_file_are_checked(both, exponents):
+    state = both.__getstate__()
+    state["exponents_"] = exponents if isinstance(exponents, str) else np.array(exponents)
+    with pytest.raises(ValueError, match="exponents_"):
+        object.__new__(SharpPCClassifier).__setstate__(state)
