@@ -197,6 +197,24 @@ def test_no_rows_are_sorted_as_records():
                 assert not (is_unique and by_rows), f"{path}, line {node.lineno}"
 
 
+def test_helpers_with_sums_in_any_order_are_part_of_their_callers():
+    """Else their bits are others in the process that compiles them; see `skpc._kernels.njit`."""
+    found = []
+    for path in sorted((PACKAGE / "_kernels").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("_"):
+                options = {
+                    k.arg
+                    for d in node.decorator_list
+                    if isinstance(d, ast.Call)
+                    for k in d.keywords
+                }
+                if "fastmath" in options:
+                    found.append(node.name)
+                    assert options & {"forceinline", "inline"}, f"{path.name}: {node.name}"
+    assert len(found) >= 5
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_functions_and_files_stay_small(path):
     """Public modules are long by their docstrings; kernels take some scalars besides."""

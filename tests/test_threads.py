@@ -477,17 +477,28 @@ def test_kernels_are_compiled_once_and_kept():
 
 @pytest.mark.slow
 def test_the_first_fit_compiles_no_more_functions_than_it_needs(tmp_path):
-    """A count, with what Numba compiles for calls of NumPy's: one np.sort is more than twenty."""
+    """A count, with what Numba compiles for calls of NumPy's: one np.sort is more than twenty.
+
+    And the bits are those of a process that loads what this one compiled.
+    """
     program = """
+import joblib
 from numba.core import event
 from sklearn.datasets import load_iris
 
+iris = load_iris().data
 with event.install_recorder("numba:compile") as recorder:
-    SharpPCDensity(max_iter=2).fit(load_iris().data)
+    SharpPCDensity(max_iter=2).fit(iris)
 print(sum(e.is_start for _, e in recorder.buffer))
+model = estimator(32).fit(iris)
+print(joblib.hash([model.circuit_, model.feature_contributions(iris)]))
 """
-    out, _ = run(program, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_OPT="0")
-    assert 10 < int(out) <= 66
+    (first, bits), (second, again) = (
+        run(program, NUMBA_CACHE_DIR=str(tmp_path))[0].split() for _ in range(2)
+    )
+    assert 10 < int(first) <= 66
+    assert int(second) == 0
+    assert bits == again
 
 
 def square(x):

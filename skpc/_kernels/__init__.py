@@ -14,6 +14,9 @@ def njit(*, cache=False, **options):
     All kernels have the same error model, so that they share what Numba compiles for a call of
     NumPy's, and none has a wrapper for callers in C: the first fit waits for all of that.
     Helpers of one or two kernels say ``inline="always"``, and are compiled with them, once.
+    Those whose sums may be taken in another order (`fastmath`) must say ``forceinline=True``: of a
+    helper that is compiled for itself and with its caller, the process that compiles both uses
+    the one, processes that load the caller alone the other, and their bits differ.
 
     Numba refuses even to define a cached function where no directory can be written: in a
     read-only installation of a user without a home directory nothing could be imported.

@@ -109,7 +109,7 @@ _REASSOCIATE = {"reassoc", "contract", "nsz"}  # sums in vectors, always of the 
 # Loops over rows, not functions of a row: a view of an array costs more than a sum over it.
 
 
-@njit(cache=True, nogil=True, fastmath=_REASSOCIATE)
+@njit(cache=True, nogil=True, fastmath=_REASSOCIATE, forceinline=True)
 def _sums_of_products(a, b, rows, n_rows, n, out):
     """Write sum_k a[i, k] b[rows[i], k] to `out`."""
     for i in range(n_rows):
@@ -120,7 +120,7 @@ def _sums_of_products(a, b, rows, n_rows, n, out):
         out[i] = total
 
 
-@njit(cache=True, nogil=True, fastmath=_REASSOCIATE)
+@njit(cache=True, nogil=True, fastmath=_REASSOCIATE, forceinline=True)
 def _sums_of_ratios(a, b, rows, n_rows, n, out):
     """Write sum_k a[i, k] / b[rows[i], k] to `out`."""
     for i in range(n_rows):

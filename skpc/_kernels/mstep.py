@@ -110,7 +110,7 @@ def _cubic_exact(counts, moments, strength, weights):
         multiplier = new
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@njit(cache=True, nogil=True, fastmath=_SUMS, forceinline=True)
 def _overall(counts, pseudocount, shares):
     """Write the pseudocounts of each child to `shares`; return what is even, per count of a node.
 
@@ -134,7 +134,7 @@ def _overall(counts, pseudocount, shares):
     return even / total
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@njit(cache=True, nogil=True, fastmath=_SUMS, forceinline=True)
 def _smooth(counts, shares, even, smoothed):
     """Write what a node counted, with its pseudocounts, to `smoothed` if anything flowed."""
     total = 0.0
@@ -147,7 +147,7 @@ def _smooth(counts, shares, even, smoothed):
     return True
 
 
-@njit(cache=True, nogil=True, fastmath=_SUMS)
+@njit(cache=True, nogil=True, fastmath=_SUMS, forceinline=True)
 def _normalise(weights):
     total = 0.0
     for c in range(weights.shape[0]):
