@@ -97,37 +97,85 @@ class Judge:
         return np.concatenate([mean.of_rows(circuit) for mean, circuit in pairs])
 
 
-def learn_in_step(
-    starts: Sequence[Circuit],
-    rows: Sequence[Rows],
-    judge: Judge,
-    solver: Solver,
-    stopping: EarlyStopping,
-    random_states: Sequence[np.random.RandomState],
-) -> FitResult:
-    """Learn a circuit from the rows of each fold, all with as many iterations.
+class Course:
+    """Learning a circuit from the rows of each fold, all in step; it may pause, and go on.
 
-    The result's `circuit` is a tuple of these circuits, and its log-likelihoods are means.
+    Parameters
+    ----------
+    starts : sequence of Circuit
+    rows : sequence of Rows
+        What each is learnt from.
+    judge : Judge
+    solver : Solver
+        `resolved`.
+    stopping : EarlyStopping
+    random_states : sequence of RandomState
+
+    Attributes
+    ----------
+    n_iter : int
+        How many iterations there were.
+    is_over : bool
+        Whether there is nothing to go on with.
     """
-    progress = Progress(
-        tuple(starts),  # type: ignore[arg-type]
-        tol=solver.tol,
-        validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
-        n_iter_no_change=stopping.n_iter_no_change,
-        keeps_start=False,
-        on_iteration=solver.on_iteration,
-    )
-    runs = [
-        solver.updates(circuit, of_fold, random_state)
-        for circuit, of_fold, random_state in zip(starts, rows, random_states, strict=True)
-    ]
-    weights = np.array([of_fold.total_weight for of_fold in rows])
-    assert solver.max_iter is not None
-    result = follow(progress, _in_step(runs, weights / weights.sum()), solver.max_iter)
-    is_adam = solver.kind == "adam"
-    return replace(
-        result, mu=solver.m_step.mu, is_stepwise=not solver.is_full, has_schedule=is_adam
-    )
+
+    def __init__(
+        self,
+        starts: Sequence[Circuit],
+        rows: Sequence[Rows],
+        judge: Judge,
+        solver: Solver,
+        stopping: EarlyStopping,
+        random_states: Sequence[np.random.RandomState],
+    ) -> None:
+        self._rows, self._solver, self._random_states = rows, solver, random_states
+        self._progress = Progress(
+            tuple(starts),  # type: ignore[arg-type]
+            tol=solver.tol,
+            validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
+            n_iter_no_change=stopping.n_iter_no_change,
+            keeps_start=False,
+            on_iteration=solver.on_iteration,
+        )
+        self._pauses: list[tuple[int, Circuit]] = []
+        self.n_iter, self.is_over = 0, False
+
+    def go_on(self, n_iter: int) -> FitResult:
+        """Learn for so many iterations more, as far as the solver and the judge allow.
+
+        Between calls only circuits are kept, not what an E-step needs: so mini-batches, which
+        have a past, are learnt from to the end at once. The result's `circuit` is a tuple, and
+        its log-likelihoods are means.
+        """
+        solver = self._solver
+        assert solver.max_iter is not None
+        if self.n_iter:
+            self._pauses.append((self.n_iter, self._progress.last[0]))  # type: ignore[index]
+        n_iter = min(n_iter, solver.max_iter - self.n_iter) if solver.is_full else solver.max_iter
+        runs = [
+            solver.updates(circuit, of_fold, random_state)
+            for circuit, of_fold, random_state in zip(
+                self._progress.last,  # type: ignore[call-overload]
+                self._rows,
+                self._random_states,
+                strict=True,
+            )
+        ]
+        weights = np.array([of_fold.total_weight for of_fold in self._rows])
+        result = follow(self._progress, _in_step(runs, weights / weights.sum()), n_iter)
+        self.n_iter = len(result.stopped_run)
+        self.is_over = result.converged or self.n_iter == solver.max_iter
+        return replace(
+            result,
+            mu=solver.m_step.mu,
+            is_stepwise=not solver.is_full,
+            has_schedule=solver.kind == "adam",
+        )
+
+    def pause_before(self, n_iter: int) -> tuple[int, Circuit] | None:
+        """The last pause that was not after so many iterations, and the first fold's circuit."""
+        return max((pause for pause in self._pauses if pause[0] <= n_iter), default=None,
+                   key=lambda pause: pause[0])  # fmt: skip
 
 
 def _in_step(runs: Sequence[Iterator[Update]], shares: np.ndarray) -> Iterator[Update]:
