@@ -23,6 +23,7 @@ from skpc._learning.structure import Structure
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 LARGEST = 32  # without a reason to go on
 
+_LEAST_ROWS_PER_STATE = 2
 _ROWS_PER_STATE = 4  # at least, of more states than `LARGEST`
 _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
@@ -30,7 +31,7 @@ _PATIENCE = 2
 _LOW_PRICE = 0.1
 _PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
-_FIRST_ITER = 10  # tell which candidates are worth more
+_FIRST_ITER = 15  # tell which candidates are worth more
 _REACH = 0.1  # nats a row below the best: worth it in a mixture
 _GAINS_TO_COME = 2.0  # of what the last half of the iterations brought
 _LEAST_REFIT = 5  # iterations
@@ -128,6 +129,8 @@ class Chooser:
         self._stopping_at_once = replace(stopping, n_iter_no_change=1)  # one state does not creep
         self._folds = folds
         self._whole = Fold(rows, None, None if start.of_table is None else rows.is_missing(), seed)
+        # So many states could learn all rows by heart.
+        self._most_states = max(1.0, min(len(rows), rows.total_weight / _LEAST_ROWS_PER_STATE))
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
         self._weights = np.concatenate([rows.weights for rows in held_out])
         self.tried: list[Candidate] = []
@@ -152,6 +155,8 @@ class Chooser:
         for n_latents in sizes:
             if n_latents == 1 and not self._has_dependence(structure):
                 continue
+            if n_latents > self._most_states:
+                break
             if n_latents > LARGEST:
                 self._finish(found)
                 if not self._is_worth_more(found, n_latents):
@@ -235,11 +240,13 @@ class Chooser:
         """Whether one state is not the same as independent columns."""
         if structure.n_components > 1:
             return True
-        start = replace(self._start, n_latents=1)
-        forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
-        given = structure.groups or []
-        n_regions = len(self._rows.scopes) - sum(len(group) - 1 for group in given)
-        return any(len(forest.rows.scopes) != n_regions for forest in forests)
+        given = structure.groups
+        if structure.regions is not None:
+            groups = [columns for columns in structure.regions[0] if len(columns) > 1]
+            return len(groups) > len(given or [])
+        return given is None and any(
+            structure.found_groups(fold.training, 1) for fold in self._folds
+        )
 
     def _best_of(self, name: str, structure: Structure, n_latents: int, which: slice) -> Candidate:
         """The best of candidates that differ in start, and in which of the solvers, alone."""

@@ -17,6 +17,8 @@ from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 from skpc._passes.likelihood import MeanLogLikelihood
 
+_PAUSE_EVERY = 10  # iterations
+
 
 class Forest(NamedTuple):
     """The trees of a circuit, and the rows of a fold as its regions see them."""
@@ -149,8 +151,6 @@ class Course:
         """
         solver = self._solver
         assert solver.max_iter is not None
-        if self.n_iter:
-            self._pauses.append((self.n_iter, self._progress.last[0]))  # type: ignore[index]
         n_iter = min(n_iter, solver.max_iter - self.n_iter) if solver.is_full else solver.max_iter
         runs = [
             solver.updates(circuit, of_fold, random_state)
@@ -162,8 +162,15 @@ class Course:
             )
         ]
         weights = np.array([of_fold.total_weight for of_fold in self._rows])
-        result = follow(self._progress, _in_step(runs, weights / weights.sum()), n_iter)
-        self.n_iter = len(result.stopped_run)
+        updates = _in_step(runs, weights / weights.sum())
+        end = self.n_iter + n_iter
+        while True:
+            result = follow(self._progress, updates, min(_PAUSE_EVERY, end - self.n_iter))
+            self.n_iter = len(result.stopped_run)
+            if result.converged or self.n_iter == end:
+                break
+            self._keep_pause()
+        self._keep_pause()
         self.is_over = result.converged or self.n_iter == solver.max_iter
         return replace(
             result,
@@ -172,8 +179,12 @@ class Course:
             has_schedule=solver.kind == "adam",
         )
 
+    def _keep_pause(self) -> None:
+        if self._solver.is_full:
+            self._pauses.append((self.n_iter, self._progress.last[0]))  # type: ignore[index]
+
     def pause_before(self, n_iter: int) -> tuple[int, Circuit] | None:
-        """The last pause that was not after so many iterations, and the first fold's circuit."""
+        """After how many iterations, at most `n_iter`, a circuit was kept; the first fold's."""
         return max((pause for pause in self._pauses if pause[0] <= n_iter), default=None,
                    key=lambda pause: pause[0])  # fmt: skip
 
