@@ -23,7 +23,6 @@ from skpc._learning.structure import Structure
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 LARGEST = 32  # without a reason to go on
 
-_LEAST_ROWS_PER_STATE = 2
 _ROWS_PER_STATE = 4  # at least, of more states than `LARGEST`
 _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
@@ -129,8 +128,7 @@ class Chooser:
         self._stopping_at_once = replace(stopping, n_iter_no_change=1)  # one state does not creep
         self._folds = folds
         self._whole = Fold(rows, None, None if start.of_table is None else rows.is_missing(), seed)
-        # So many states could learn all rows by heart.
-        self._most_states = max(1.0, min(len(rows), rows.total_weight / _LEAST_ROWS_PER_STATE))
+        self._most_states = min(len(rows), rows.total_weight)  # more could tell all rows apart
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
         self._weights = np.concatenate([rows.weights for rows in held_out])
         self.tried: list[Candidate] = []
@@ -155,7 +153,7 @@ class Chooser:
         for n_latents in sizes:
             if n_latents == 1 and not self._has_dependence(structure):
                 continue
-            if n_latents > self._most_states:
+            if n_latents > max(1, self._most_states):
                 break
             if n_latents > LARGEST:
                 self._finish(found)
