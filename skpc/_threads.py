@@ -186,8 +186,38 @@ def _controller() -> Any:
     return ThreadpoolController()
 
 
+class _BlasLimit:
+    """The limit of `one_blas_thread`, and by how many it is held at the moment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_holders = 0
+        self._limit: Any = None
+
+    def hold(self) -> None:
+        with self._lock:
+            if not self._n_holders:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._n_holders += 1
+
+    def let_go(self) -> None:
+        with self._lock:
+            self._n_holders -= 1
+            if not self._n_holders:
+                self._limit.restore_original_limits()
+
+
+_blas_limit = _BlasLimit()
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread: its results then have the same bits on every machine load."""
-    with _controller().limit(limits=1, user_api="blas"):
+    """Limit BLAS to one thread: its results then have the same bits on every machine load.
+
+    The limit is the whole process's: the last of several Python threads to leave lifts it.
+    """
+    _blas_limit.hold()
+    try:
         yield
+    finally:
+        _blas_limit.let_go()

@@ -20,6 +20,7 @@ from helpers import chain, random_circuit, random_rows, same_bits, star
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Binarizer
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skpc
 from skpc import SharpPCDensity, _threads
@@ -143,6 +144,23 @@ threads = [threading.Thread(target=fit, args=(name,)) for name in range(4)]
 assert len(scores) == 4 and set(scores.values()) == {estimator(n_jobs=1).fit(X).score(X)}, scores
 """
     run(program, NUMBA_NUM_THREADS="2")
+
+
+def test_the_last_of_several_lifts_the_limit_of_blas():
+    def counts():
+        libraries = threadpool_info()
+        return [one["num_threads"] for one in libraries if one["user_api"] == "blas"]
+
+    _threads._controller()  # finds the libraries that are loaded
+    with threadpool_limits(2, user_api="blas"):
+        before = counts()
+        first, second = _threads.one_blas_thread(), _threads.one_blas_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert set(counts()) == {1}
+        second.__exit__(None, None, None)
+        assert counts() == before
 
 
 def test_no_kernel_uses_a_threading_layer():

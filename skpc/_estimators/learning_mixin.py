@@ -230,6 +230,7 @@ class LearningMixin:
         from skpc._learning.capacity import choose_circuit
         from skpc._learning.fit import learn_circuit
         from skpc._learning.initialisation import Start, with_moments
+        from skpc._threads import one_blas_thread
 
         start = Start(
             self._most_latents(),
@@ -241,7 +242,8 @@ class LearningMixin:
             share_scales,
         )
         structure = self._structure(columns, regions)
-        with self._threads_for(len(rows) * len(columns.columns)):
+        # Small covariances: several threads of BLAS wait for each other longer than they work.
+        with self._threads_for(len(rows) * len(columns.columns)), one_blas_thread():
             learn = choose_circuit if self._chooses_size() else learn_circuit
             result = learn(rows, structure, start, self._solver(), stopping, random_state)
         if of_table is None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from skpc._circuit.stack import stacked
 from skpc._data.rows import Rows
 from skpc._learning.fit import learn_circuit, learn_parameters
-from skpc._learning.folds import Fold, Judge, learn_in_step
+from skpc._learning.folds import Course, Fold, Judge
 from skpc._learning.initialisation import Start, has_edges
 from skpc._learning.progress import FitResult
 from skpc._learning.report import Entry, as_arrays, name_of
@@ -30,12 +30,16 @@ _PATIENCE = 2
 _LOW_PRICE = 0.1
 _PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
+_FIRST_ITER = 15  # tell which candidates are worth more
+_REACH = 0.1  # nats a row below the best: worth it in a mixture
+_GAINS_TO_COME = 2.0  # of what the last half of the iterations brought
+_LEAST_REFIT = 5  # iterations
 _MAX_SEED = 2**31 - 1
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Candidate:
-    """A circuit that was tried: one for each fold.
+    """A circuit that is tried: one for each fold.
 
     Attributes
     ----------
@@ -45,8 +49,11 @@ class Candidate:
     solver : Solver
     draw : int
         Which of the circuits to start from.
+    course : Course
+        Of its learning.
+    judge : Judge
     result : FitResult
-        Of all folds; see `learn_in_step`.
+        Of all folds, so far; see `Course`.
     log_probs : (n,)
         Of the held-out rows.
     seconds : float
@@ -57,15 +64,34 @@ class Candidate:
     start: Start
     solver: Solver
     draw: int
-    result: FitResult
-    log_probs: np.ndarray
-    seconds: float
+    course: Course
+    judge: Judge
+    result: FitResult = field(init=False)
+    log_probs: np.ndarray = field(init=False)
+    seconds: float = 0.0
 
     @property
     def n_iter(self) -> int:
-        """How many iterations it has had."""
+        """How many iterations were best."""
         best = self.result.best_iteration
         return len(self.result.log_likelihoods) if best is None else best
+
+    @property
+    def gain_to_come(self) -> float:
+        """What more iterations may bring, in nats a row, to judge by the last of them."""
+        scores = self.result.validation_log_likelihoods
+        if self.course.is_over or scores is None:
+            return 0.0
+        return _GAINS_TO_COME * float(scores[-1] - scores[len(scores) // 2])
+
+    def go_on(self, n_iter: int) -> None:
+        """Learn for so many iterations more."""
+        began = time.perf_counter()
+        self.result = self.course.go_on(n_iter)
+        if len(self.result.stopped_run) == _MAX_ITER:  # not the user's bound
+            self.result = replace(self.result, converged=True)
+        self.log_probs = self.judge.of_rows(self.result.circuit)  # type: ignore[arg-type]
+        self.seconds += time.perf_counter() - began
 
 
 class Chooser:
@@ -99,8 +125,10 @@ class Chooser:
         self._ends_learning = stopping.ends_learning
         patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
         self._stopping = replace(stopping, n_iter_no_change=patience)
+        self._stopping_at_once = replace(stopping, n_iter_no_change=1)  # one state does not creep
         self._folds = folds
         self._whole = Fold(rows, None, None if start.of_table is None else rows.is_missing(), seed)
+        self._most_states = min(len(rows), rows.total_weight)  # more could tell all rows apart
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
         self._weights = np.concatenate([rows.weights for rows in held_out])
         self.tried: list[Candidate] = []
@@ -125,22 +153,55 @@ class Chooser:
         for n_latents in sizes:
             if n_latents == 1 and not self._has_dependence(structure):
                 continue
-            if n_latents > LARGEST and not self._is_worth_more(best, found, gain):
+            if n_latents > max(1, self._most_states):
                 break
+            if n_latents > LARGEST:
+                self._finish(found)
+                if not self._is_worth_more(found, n_latents):
+                    break
             found.append(self._best_of(name_of(n_latents), structure, n_latents, first))
             gain = self._gain(found[-1], best)
             if gain[0] > _LEAST_GAIN:
                 best, n_in_vain = found[-1], 0
                 continue
             n_in_vain += 1
-            if n_in_vain == _PATIENCE or gain[0] < -max(_CLEAR, 2.0 * gain[1]):
+            is_far = gain[0] + found[-1].gain_to_come < -max(_CLEAR, 2.0 * gain[1])
+            if n_in_vain == _PATIENCE or is_far:
                 break
+        self._finish(found)
+        best = max(found, key=self._mean)
         n_latents = best.start.n_latents
         for name, variant in self._variants(best):
             found.append(self._best_of(name, variant, n_latents, first))
+        self._finish(found)
         if n_latents > 1 and self._solvers(True)[others]:  # one state has no sum nodes to speak of
-            found.append(self._best_of(best.name, structure, n_latents, others))
+            found.append(self._best_of(best.name, best.structure, n_latents, others))
+            if self._is_ahead(found[-1], best):
+                self._finish(found)
         return found
+
+    @staticmethod
+    def _is_ahead(candidate: Candidate, other: Candidate) -> bool:
+        """Whether it is better than another was with as many iterations."""
+        own, others = (one.result.validation_log_likelihoods for one in (candidate, other))
+        if own is None or others is None:
+            return False
+        return bool(own.max() > others[: len(own)].max() + _LEAST_GAIN)
+
+    def _finish(self, found: Sequence[Candidate]) -> None:
+        """Go on with those candidates that may come near the best, the better ones first."""
+        while True:
+            least = max(map(self._mean, found)) - _REACH
+            promising = [
+                candidate
+                for candidate in found
+                if not candidate.course.is_over
+                and self._mean(candidate) + candidate.gain_to_come > least
+            ]
+            if not promising:
+                break
+            candidate = max(promising, key=self._mean)
+            candidate.go_on(candidate.course.n_iter)
 
     def _variants(self, best: Candidate) -> list[tuple[str, Structure]]:
         """What the best candidate would be with more or fewer groups of columns."""
@@ -166,23 +227,24 @@ class Chooser:
         """By how much it is better on held-out rows, in nats a row, and its standard error."""
         return mean_and_error(candidate.log_probs - other.log_probs, self._weights)
 
-    def _is_worth_more(
-        self, best: Candidate, found: list[Candidate], gain: tuple[float, float]
-    ) -> bool:
-        """Whether the last size was clearly better than the best before, and rows are enough."""
-        is_clear = best is found[-1] and gain[0] > max(_CLEAR, 2.0 * gain[1])
-        n_latents = 2 * best.start.n_latents
+    def _is_worth_more(self, found: Sequence[Candidate], n_latents: int) -> bool:
+        """Whether the last size was clearly better than all before, and rows are enough."""
+        *others, last = found
+        gain, error = self._gain(last, max(others, key=self._mean))
+        is_clear = gain > max(_CLEAR, 2.0 * error)
         return is_clear and self._rows.total_weight >= _ROWS_PER_STATE * n_latents
 
     def _has_dependence(self, structure: Structure) -> bool:
         """Whether one state is not the same as independent columns."""
         if structure.n_components > 1:
             return True
-        start = replace(self._start, n_latents=1)
-        forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
-        given = structure.groups or []
-        n_regions = len(self._rows.scopes) - sum(len(group) - 1 for group in given)
-        return any(len(forest.rows.scopes) != n_regions for forest in forests)
+        given = structure.groups
+        if structure.regions is not None:
+            groups = [columns for columns in structure.regions[0] if len(columns) > 1]
+            return len(groups) > len(given or [])
+        return given is None and any(
+            structure.found_groups(fold.training, 1) for fold in self._folds
+        )
 
     def _best_of(self, name: str, structure: Structure, n_latents: int, which: slice) -> Candidate:
         """The best of candidates that differ in start, and in which of the solvers, alone."""
@@ -199,27 +261,28 @@ class Chooser:
                 strict=True,
             )
             for draw, circuits in enumerate(draws):
-                began = time.perf_counter()
                 if judge is None:
                     held_out = [forest.held_out for forest in forests]
                     judge = Judge(circuits, held_out, solver.max_bytes)  # type: ignore[arg-type]
-                result = learn_in_step(
+                course = Course(
                     circuits,
                     [forest.rows for forest in forests],
                     judge,
                     solver,
-                    self._stopping,
+                    self._stopping if n_latents > 1 else self._stopping_at_once,
                     [fold.new_random_state() for fold in self._folds],
                 )
-                if len(result.stopped_run) == _MAX_ITER:  # not the user's bound
-                    result = replace(result, converged=True)
-                log_probs = judge.of_rows(result.circuit)  # type: ignore[arg-type]
-                seconds = time.perf_counter() - began
-                own.append(
-                    Candidate(name, structure, start, solver, draw, result, log_probs, seconds)
-                )
+                candidate = Candidate(name, structure, start, solver, draw, course, judge)
+                candidate.go_on(self._first_iter(solver, start))
+                own.append(candidate)
         self.tried.extend(own)
         return max(own, key=self._mean)
+
+    def _first_iter(self, solver: Solver, start: Start) -> int:
+        """How many iterations to begin with: all where few do not tell."""
+        assert solver.max_iter is not None
+        tells = self._ends_learning and start.init == "cluster" and start.n_latents > 1
+        return min(_FIRST_ITER, solver.max_iter) if tells else solver.max_iter
 
     def _mean(self, candidate: Candidate) -> float:
         return float(self._weights @ candidate.log_probs / self._weights.sum())
@@ -235,16 +298,25 @@ class Chooser:
         # The tree of most of the rows will do; those of folds are of fewer, and differ.
         source = self._folds[0] if len(self._folds) == 1 else self._whole
         forest = source.forest(candidate.structure, candidate.start, self._solver)
-        circuit = source.starts(forest, candidate.start, candidate.solver)[candidate.draw]
         rows = forest.rows
         if source is not self._whole:
-            rows = self._rows.grouped(circuit.features)
+            rows = self._rows.grouped([scope.columns for scope in rows.scopes])
+        before = None
+        if source is not self._whole and self._stopping.ends_learning:
+            before = candidate.course.pause_before(candidate.n_iter - _LEAST_REFIT)
+        if before is None:
+            n_before = 0
+            circuit = source.starts(forest, candidate.start, candidate.solver)[candidate.draw]
+        else:  # from there all rows tell what most of them told before
+            n_before, circuit = before
+            solver = replace(solver, max_iter=candidate.n_iter - n_before)
         again, _ = learn_parameters(
             [circuit], solver, rows, None, None, self._whole.new_random_state()
         )
         if not self._stopping.ends_learning:
             return again
-        return replace(result, circuit=again.circuit, log_likelihoods=again.log_likelihoods)
+        history = np.append(result.stopped_run[:n_before], again.log_likelihoods)
+        return replace(result, circuit=again.circuit, log_likelihoods=history)
 
     def mixed(self, found: Sequence[Candidate]) -> FitResult:
         """One circuit of those candidates that are worth it together; the heaviest's history."""

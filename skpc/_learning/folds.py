@@ -17,6 +17,8 @@ from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 from skpc._passes.likelihood import MeanLogLikelihood
 
+_PAUSE_EVERY = 10  # iterations
+
 
 class Forest(NamedTuple):
     """The trees of a circuit, and the rows of a fold as its regions see them."""
@@ -97,37 +99,94 @@ class Judge:
         return np.concatenate([mean.of_rows(circuit) for mean, circuit in pairs])
 
 
-def learn_in_step(
-    starts: Sequence[Circuit],
-    rows: Sequence[Rows],
-    judge: Judge,
-    solver: Solver,
-    stopping: EarlyStopping,
-    random_states: Sequence[np.random.RandomState],
-) -> FitResult:
-    """Learn a circuit from the rows of each fold, all with as many iterations.
+class Course:
+    """Learning a circuit from the rows of each fold, all in step; it may pause, and go on.
 
-    The result's `circuit` is a tuple of these circuits, and its log-likelihoods are means.
+    Parameters
+    ----------
+    starts : sequence of Circuit
+    rows : sequence of Rows
+        What each is learnt from.
+    judge : Judge
+    solver : Solver
+        `resolved`.
+    stopping : EarlyStopping
+    random_states : sequence of RandomState
+
+    Attributes
+    ----------
+    n_iter : int
+        How many iterations there were.
+    is_over : bool
+        Whether there is nothing to go on with.
     """
-    progress = Progress(
-        tuple(starts),  # type: ignore[arg-type]
-        tol=solver.tol,
-        validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
-        n_iter_no_change=stopping.n_iter_no_change,
-        keeps_start=False,
-        on_iteration=solver.on_iteration,
-    )
-    runs = [
-        solver.updates(circuit, of_fold, random_state)
-        for circuit, of_fold, random_state in zip(starts, rows, random_states, strict=True)
-    ]
-    weights = np.array([of_fold.total_weight for of_fold in rows])
-    assert solver.max_iter is not None
-    result = follow(progress, _in_step(runs, weights / weights.sum()), solver.max_iter)
-    is_adam = solver.kind == "adam"
-    return replace(
-        result, mu=solver.m_step.mu, is_stepwise=not solver.is_full, has_schedule=is_adam
-    )
+
+    def __init__(
+        self,
+        starts: Sequence[Circuit],
+        rows: Sequence[Rows],
+        judge: Judge,
+        solver: Solver,
+        stopping: EarlyStopping,
+        random_states: Sequence[np.random.RandomState],
+    ) -> None:
+        self._rows, self._solver, self._random_states = rows, solver, random_states
+        self._progress = Progress(
+            tuple(starts),  # type: ignore[arg-type]
+            tol=solver.tol,
+            validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
+            n_iter_no_change=stopping.n_iter_no_change,
+            keeps_start=False,
+            on_iteration=solver.on_iteration,
+        )
+        self._pauses: list[tuple[int, Circuit]] = []
+        self.n_iter, self.is_over = 0, False
+
+    def go_on(self, n_iter: int) -> FitResult:
+        """Learn for so many iterations more, as far as the solver and the judge allow.
+
+        Between calls only circuits are kept, not what an E-step needs: so mini-batches, which
+        have a past, are learnt from to the end at once. The result's `circuit` is a tuple, and
+        its log-likelihoods are means.
+        """
+        solver = self._solver
+        assert solver.max_iter is not None
+        n_iter = min(n_iter, solver.max_iter - self.n_iter) if solver.is_full else solver.max_iter
+        runs = [
+            solver.updates(circuit, of_fold, random_state)
+            for circuit, of_fold, random_state in zip(
+                self._progress.last,  # type: ignore[call-overload]
+                self._rows,
+                self._random_states,
+                strict=True,
+            )
+        ]
+        weights = np.array([of_fold.total_weight for of_fold in self._rows])
+        updates = _in_step(runs, weights / weights.sum())
+        end = self.n_iter + n_iter
+        while True:
+            result = follow(self._progress, updates, min(_PAUSE_EVERY, end - self.n_iter))
+            self.n_iter = len(result.stopped_run)
+            if result.converged or self.n_iter == end:
+                break
+            self._keep_pause()
+        self._keep_pause()
+        self.is_over = result.converged or self.n_iter == solver.max_iter
+        return replace(
+            result,
+            mu=solver.m_step.mu,
+            is_stepwise=not solver.is_full,
+            has_schedule=solver.kind == "adam",
+        )
+
+    def _keep_pause(self) -> None:
+        if self._solver.is_full:
+            self._pauses.append((self.n_iter, self._progress.last[0]))  # type: ignore[index]
+
+    def pause_before(self, n_iter: int) -> tuple[int, Circuit] | None:
+        """After how many iterations, at most `n_iter`, a circuit was kept; the first fold's."""
+        return max((pause for pause in self._pauses if pause[0] <= n_iter), default=None,
+                   key=lambda pause: pause[0])  # fmt: skip
 
 
 def _in_step(runs: Sequence[Iterator[Update]], shares: np.ndarray) -> Iterator[Update]:

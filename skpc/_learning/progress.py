@@ -100,6 +100,11 @@ class Progress:
     on_iteration : callable, optional
         Called after each update with its number, from 1, and the training and validation
         log-likelihoods (or None) before it.
+
+    Attributes
+    ----------
+    last : Circuit
+        After all updates so far.
     """
 
     def __init__(
@@ -112,7 +117,7 @@ class Progress:
         keeps_start: bool = True,
         on_iteration: Callable[[int, float, float | None], None] | None = None,
     ) -> None:
-        self._circuit = circuit
+        self._circuit = self.last = circuit
         self._tol = tol
         self._validation = validation
         self._n_iter_no_change = n_iter_no_change
@@ -133,6 +138,7 @@ class Progress:
         log_likelihood : float
             Mean training log-likelihood before the update.
         """
+        self.last = circuit
         self._log_likelihoods.append(log_likelihood)
         n_iter, before = len(self._log_likelihoods), None
         if self._validation is None:

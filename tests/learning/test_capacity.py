@@ -1,12 +1,17 @@
 """How many states: judged on held-out rows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from skpc import SharpPCDensity
+from skpc._circuit.circuit import random_circuit
 from skpc._data.rows import Rows
 from skpc._data.scope import CATEGORICAL, GAUSSIAN, Scope
 from skpc._learning.capacity import choose_circuit
+from skpc._learning.em import EStep
+from skpc._learning.folds import Course, Judge
 from skpc._learning.initialisation import Start
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -15,6 +20,9 @@ from skpc._learning.structure import Structure
 from skpc._passes.likelihood import log_likelihood
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+M_STEP = MStep(0.01, pseudocount=0.01)
 
 
 def clustered(n, seed=0, d=5):
@@ -32,7 +40,7 @@ def as_rows(X, weights=None, kind=CATEGORICAL):
 
 def chosen(rows, sizes=(1, 2, 4), n_folds=5, seed=3, structure=None, **stopping):
     stopping = EarlyStopping(None, 0.2, seed, 10, refit=True, n_folds=n_folds, **stopping)
-    solver = Solver(MStep(0.01, pseudocount=0.01), None, 1e-4)
+    solver = Solver(M_STEP, None, 1e-4)
     random_state = np.random.RandomState(0)
     return choose_circuit(
         rows, structure or Structure(), Start(7), solver, stopping, random_state, sizes
@@ -113,3 +121,84 @@ def test_without_early_stopping_rows_only_choose():
     assert result.best_iteration is None
     assert np.isfinite(result.report["validation_log_likelihood"]).all()
     assert abs(np.diff(result.log_likelihoods)[-1]) < 1e-4  # run to its end
+
+
+def test_no_more_states_than_distinct_rows_are_tried():
+    X = clustered(40, d=3)
+    report = chosen(as_rows(X), sizes=(1, 2, 4, 8, 16, 32)).report
+    assert report["n_latents"].max() <= len(np.unique(X, axis=0))
+
+
+def test_a_size_far_below_the_best_is_left_after_few_iterations():
+    rng = np.random.default_rng(0)
+    kinds = rng.integers(0, 8, 1000)
+    X = (rng.random((1000, 12)) < rng.random((8, 12))[kinds].round() * 0.9 + 0.05).astype(float)
+    report = chosen(as_rows(X), sizes=(2, 4, 8), n_folds=1).report
+    two, eight = (report["n_latents"].tolist().index(n) for n in (2, 8))
+    scores = report["validation_log_likelihood"]
+    assert scores[eight] > scores[two] + 1.0
+    assert report["n_iter"][two] <= 15
+
+
+def test_a_refit_has_as_many_iterations_as_were_best():
+    result = chosen(as_rows(clustered(300)), n_folds=1)
+    assert len(result.log_likelihoods) == result.best_iteration
+
+
+@pytest.fixture
+def parts():
+    rows = as_rows(clustered(200))
+    return rows.split(np.where(np.arange(len(rows)) % 4 == 0, rows.weights, 0.0))
+
+
+@pytest.fixture
+def circuit(parts):
+    parents = np.array([-1, 0, 1, 1, 3])
+    return random_circuit(parents, parts[0], 3, np.random.RandomState(0), shrinkage=0.0)
+
+
+@pytest.fixture
+def course_of(parts, circuit):
+    training, held_out = parts
+    solver = Solver(M_STEP, 40, 1e-9)
+    stopping = EarlyStopping(None, 0.2, 0, 30, refit=True)
+
+    def start(**changed):
+        judge = Judge([circuit], [held_out], solver.max_bytes)
+        return Course(
+            [circuit], [training], judge, replace(solver, **changed), stopping,
+            [np.random.RandomState(0)],
+        )  # fmt: skip
+
+    return start
+
+
+def test_a_course_with_pauses_is_the_same_as_without(course_of):
+    once, again = course_of(), course_of()
+    whole = once.go_on(40)
+    for n_iter in (7, 15, 100):
+        assert not again.is_over
+        part = again.go_on(n_iter)
+    assert again.n_iter == once.n_iter > 22
+    assert again.is_over
+    np.testing.assert_array_equal(part.stopped_run, whole.stopped_run)
+    np.testing.assert_array_equal(part.circuit[0].sum_weights, whole.circuit[0].sum_weights)
+
+
+def test_a_pause_keeps_the_circuit_after_so_many_iterations(course_of, circuit, parts):
+    course = course_of()
+    course.go_on(25)
+    n_iter, kept = course.pause_before(19)
+    assert n_iter == 10
+    for _ in range(10):
+        circuit = M_STEP(circuit, EStep(circuit, parts[0].evidence, parts[0].weights)(circuit))
+    np.testing.assert_array_equal(kept.sum_weights, circuit.sum_weights)
+    assert course.pause_before(9) is None
+
+
+def test_mini_batches_are_learnt_from_to_the_end(course_of):
+    course = course_of(batch_size=30.0, max_iter=4)
+    course.go_on(1)
+    assert course.is_over
+    assert course.n_iter == 4
+    assert course.pause_before(4) is None
