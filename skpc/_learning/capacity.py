@@ -30,6 +30,7 @@ _PATIENCE = 2
 _LOW_PRICE = 0.1
 _PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
+_BATCH_SIZE_OF_NUMBERS = 400.0  # each row is a pattern of its own: little is shared in a batch
 _MAX_SEED = 2**31 - 1
 
 
@@ -95,6 +96,8 @@ class Chooser:
     ) -> None:
         self._rows = rows
         self._start = start
+        if all(vectors is not None for vectors in rows.evidence.values):
+            solver = replace(solver, least_batch_size=_BATCH_SIZE_OF_NUMBERS)
         self._solver = solver
         self._ends_learning = stopping.ends_learning
         patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
