@@ -269,6 +269,8 @@ class Inputs(Sequence["InputDistribution | None"]):
         table[ends[discrete] - 1] = self.unseen[discrete]
         if len(self.numeric):
             self.numeric.likelihoods(evidence, table, exponents, least)
+            if len(self.numeric) == len(self):  # which are scaled as they are made
+                return table, exponents
         for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
             prepared = prepared_vectors(evidence, region, distribution)
