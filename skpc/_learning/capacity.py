@@ -28,6 +28,7 @@ _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
 _LOW_PRICE = 0.1
+_WORTH_STACKING = 0.2  # nats a row: what is so much worse than the best hardly helps it
 _PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _BATCH_SIZE_OF_NUMBERS = 400.0  # each row is a pattern of its own: little is shared in a batch
@@ -139,8 +140,9 @@ class Chooser:
             if n_in_vain == _PATIENCE or gain[0] < -max(_CLEAR, 2.0 * gain[1]):
                 break
         n_latents = best.start.n_latents
+        target = self._mean(best) - _WORTH_STACKING
         for name, variant in self._variants(best):
-            found.append(self._best_of(name, variant, n_latents, first))
+            found.append(self._best_of(name, variant, n_latents, first, target))
         if n_latents > 1 and self._solvers(True)[others]:  # one state has no sum nodes to speak of
             found.append(self._best_of(best.name, structure, n_latents, others))
         return found
@@ -187,8 +189,18 @@ class Chooser:
         n_regions = len(self._rows.scopes) - sum(len(group) - 1 for group in given)
         return any(len(forest.rows.scopes) != n_regions for forest in forests)
 
-    def _best_of(self, name: str, structure: Structure, n_latents: int, which: slice) -> Candidate:
-        """The best of candidates that differ in start, and in which of the solvers, alone."""
+    def _best_of(
+        self,
+        name: str,
+        structure: Structure,
+        n_latents: int,
+        which: slice,
+        target: float = -np.inf,
+    ) -> Candidate:
+        """The best of candidates that differ in start, and in which of the solvers, alone.
+
+        They are left as they are once they have no prospect of a mean log-likelihood of `target`.
+        """
         start = replace(self._start, n_latents=n_latents)
         forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
         judge, own = None, []
@@ -213,6 +225,7 @@ class Chooser:
                     solver,
                     self._stopping,
                     [fold.new_random_state() for fold in self._folds],
+                    target,
                 )
                 if len(result.stopped_run) == _MAX_ITER:  # not the user's bound
                     result = replace(result, converged=True)

@@ -104,10 +104,12 @@ def learn_in_step(
     solver: Solver,
     stopping: EarlyStopping,
     random_states: Sequence[np.random.RandomState],
+    target: float = -np.inf,
 ) -> FitResult:
     """Learn a circuit from the rows of each fold, all with as many iterations.
 
-    The result's `circuit` is a tuple of these circuits, and its log-likelihoods are means.
+    The result's `circuit` is a tuple of these circuits, and its log-likelihoods are means. For
+    `target` see `skpc._learning.progress.Progress`.
     """
     progress = Progress(
         tuple(starts),  # type: ignore[arg-type]
@@ -115,6 +117,7 @@ def learn_in_step(
         validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
         n_iter_no_change=stopping.n_iter_no_change,
         keeps_start=False,
+        target=target,
         on_iteration=solver.on_iteration,
     )
     runs = [
