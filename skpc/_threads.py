@@ -151,23 +151,25 @@ def launch(
     if isinstance(levels, int):
         levels = np.array([0, levels])
     queue = np.zeros(QUEUE_SIZE, np.int64)
-    n_threads = _worth_while(np.diff(levels), work)
+    n_threads = _worth_while(levels, work)
     if n_threads == 1:
         kernel(queue, levels, *args)
     else:
         _Team(kernel, queue, levels, *args).run(n_threads - 1)
 
 
-def _worth_while(n_tasks: np.ndarray, work: float) -> int:
-    """How many threads to use for levels of so many tasks.
+def _worth_while(levels: np.ndarray, work: float) -> int:
+    """How many threads to use for levels of tasks.
 
     Every level ends with a wait for whoever is last, which on a busy machine may be one that
     does not run at all: what threads save must be as much in each level, on average, as in
     the smallest work that is shared.
     """
-    n_threads = min(
-        getattr(_context, "n_threads", None) or available_threads(), n_tasks.max(initial=0)
-    )
+    n_threads = getattr(_context, "n_threads", None) or available_threads()
+    if n_threads <= 1:
+        return 1
+    n_tasks = np.diff(levels)
+    n_threads = min(n_threads, n_tasks.max(initial=0))
     if n_threads <= 1:
         return 1
     share_saved = 1.0 - float((-(-n_tasks // n_threads)).sum() / n_tasks.sum())

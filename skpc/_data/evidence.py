@@ -152,16 +152,29 @@ class Evidence:
     def take(self, rows: slice) -> Evidence:
         """The evidence of some of the rows, dense, with no more symbols than they need."""
         symbols = dense_rows(self.symbols, rows)
-        n_symbols = self.n_symbols.copy()
-        values = list(self.values)
-        if any(vectors is not None for vectors in values):
-            symbols = symbols.copy()  # renumbered below, and may be a view of ours
-        for region, vectors in enumerate(self.values):
-            if vectors is not None:
-                used, inverse = np.unique(symbols[region], return_inverse=True)
-                symbols[region] = inverse
-                n_symbols[region] = len(used)
-                values[region] = vectors[used]
+        has_values = np.array([vectors is not None for vectors in self.values], bool)
+        if not has_values.any():
+            return Evidence(symbols, self.n_symbols.copy(), self.values)
+        # All regions at once: a wide table has thousands.
+        regions = np.flatnonzero(has_values)
+        shown = symbols[regions]
+        order = np.argsort(shown, axis=1, kind="stable")
+        ascending = np.take_along_axis(shown, order, axis=1)
+        is_new = np.ones(shown.shape, bool)
+        is_new[:, 1:] = ascending[:, 1:] != ascending[:, :-1]
+        n_symbols, values = self.n_symbols.copy(), list(self.values)
+        n_symbols[regions] = is_new.sum(axis=1)
+        unused = np.flatnonzero(n_symbols[regions] < self.n_symbols[regions])
+        if not len(unused):
+            return Evidence(symbols, n_symbols, self.values)
+        ranks = np.cumsum(is_new, axis=1, dtype=np.int32) - np.int32(1)
+        np.put_along_axis(shown, order, ranks, axis=1)
+        symbols = symbols.copy()  # may be a view of ours
+        symbols[regions] = shown
+        for i in unused.tolist():
+            vectors = self.values[regions[i]]
+            assert vectors is not None
+            values[regions[i]] = vectors[ascending[i, is_new[i]]]
         return Evidence(symbols, n_symbols, tuple(values))
 
 

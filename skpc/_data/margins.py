@@ -150,13 +150,7 @@ class Margin:
 
         To a cell a normal density gives its value in the middle, times the width. NaN is missing.
         """
-        lower, upper, log_scale = self.cells(values)
-        is_cell = (lower < upper) & np.isfinite(lower)
-        scores = np.where(
-            np.isfinite(lower), 0.5 * (lower + np.where(is_cell, upper, lower)), np.nan
-        )
-        widths = np.where(is_cell, upper - lower, 1.0)
-        return scores, log_scale + np.log(widths)
+        return middles(self.cells(values))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """All that it is, as arrays."""
@@ -360,6 +354,15 @@ def _between_atoms(values: np.ndarray, atoms: np.ndarray, below: np.ndarray) -> 
     """Values kept between the last atom that is below and the next."""
     bounds = np.concatenate([[-np.inf], atoms, [np.inf]])
     return np.clip(values, bounds[below], bounds[below + 1])
+
+
+def middles(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
+    """What `Margin.points` makes of the cells of values (n,)."""
+    lower, upper, log_scale = cells
+    is_cell = (lower < upper) & np.isfinite(lower)
+    scores = np.where(np.isfinite(lower), 0.5 * (lower + np.where(is_cell, upper, lower)), np.nan)
+    widths = np.where(is_cell, upper - lower, 1.0)
+    return scores, log_scale + np.log(widths)
 
 
 def cells_of_columns(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> Cells:

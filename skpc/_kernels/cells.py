@@ -109,11 +109,11 @@ def _limited(x):
 
 
 @njit(cache=True, nogil=True)
-def _log_likelihood(lower, upper, log_scale, mean, deviation):
+def _log_likelihood(lower, upper, log_scale, mean, deviation, log_deviation):
     """Log mass of a cell, or log density of a point."""
     if lower == upper:
         distance = min(abs(lower - mean) / deviation, _FARTHEST)
-        log = log_scale - 0.5 * distance * distance - math.log(deviation) - _LOG_ROOT_TWO_PI
+        log = log_scale - 0.5 * distance * distance - log_deviation - _LOG_ROOT_TWO_PI
         return max(log, LEAST_LOG)
     a = _limited((lower - mean) / deviation)
     b = _limited((upper - mean) / deviation)
@@ -145,13 +145,17 @@ def _cell_moments(lower, upper, mean, deviation):
 def likelihoods(queue, levels, cells, means, deviations, least, table, exponents):
     """Write the likelihoods of cells, times two to `exponents`, to their rows of `table`.
 
-    means, deviations (n_columns, K); table (., K); exponents (.,) none below `least`, or of
-    length zero: then logarithms are written, in nats. Tasks: those of `cells`. O(n_cells K).
+    The largest of a row is in [0.5, 1). means, deviations (n_columns, K); table (., K); exponents
+    (.,) none below `least` but for that, or of length zero: then logarithms are written, in nats.
+    Tasks: those of `cells`. O(n_cells K).
     """
     n_latents = means.shape[1]
+    log_deviations = np.empty(n_latents)
     task, _ = take(queue, levels)
     while task < levels[-1]:
         column = cells.tasks[task, 0]
+        for k in range(n_latents):
+            log_deviations[k] = math.log(deviations[column, k])
         for cell in range(cells.tasks[task, 1], cells.tasks[task, 2]):
             row = table[cell + cells.shifts[column]]
             lower = cells.lower[cell]
@@ -161,7 +165,12 @@ def likelihoods(queue, levels, cells, means, deviations, least, table, exponents
                 log = 0.0
                 if lower > -np.inf or upper < np.inf:
                     log = _log_likelihood(
-                        lower, upper, cells.log_scale[cell], means[column, k], deviations[column, k]
+                        lower,
+                        upper,
+                        cells.log_scale[cell],
+                        means[column, k],
+                        deviations[column, k],
+                        log_deviations[k],
                     )
                 row[k] = log
                 largest = max(largest, log)
@@ -169,7 +178,14 @@ def likelihoods(queue, levels, cells, means, deviations, least, table, exponents
                 exponent = math.floor(largest / math.log(2.0))
                 for k in range(n_latents):
                     row[k] = math.exp(row[k] - exponent * math.log(2.0))
-                exponents[cell + cells.shifts[column]] = max(np.int64(exponent), least)
+                largest = math.exp(largest - exponent * math.log(2.0))
+                shift = 1
+                if not 1.0 <= largest < 2.0:  # by rounding
+                    _, shift = math.frexp(largest)
+                factor = 0.5 if shift == 1 else math.ldexp(1.0, -shift)
+                for k in range(n_latents):
+                    row[k] *= factor
+                exponents[cell + cells.shifts[column]] = max(np.int64(exponent), least) + shift
         task, _ = take_next(queue, levels)
 
 

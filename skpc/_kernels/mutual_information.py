@@ -21,25 +21,33 @@ def _popcount(typingctx, word):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _count_bits(row, bits, planes, first, out):
+def _count_bits(row, bits, planes, first, n_shared, out):
     """Write the weight of the rows that columns `row` and c share to ``out[c]``, c >= first.
 
-    The weight of a row is the sum of 2^p over the `planes` p in which its bit is set.
+    And to ``out[0]``, as column 0 is the mask of many. The weight of a row is the sum of 2^p over
+    the `planes` p in which its bit is set. n_shared (n_columns,) is room for what is counted.
     """
-    n_words = bits.shape[1]
-    masked = np.empty(n_words, np.uint64)
-    for column in range(first, bits.shape[0]):
-        out[column] = 0.0
+    n_words, n_columns = bits.shape
+    n_others = n_columns - first
+    others, n_of_others = out[first:], n_shared[first:]
+    for c in range(n_others):
+        others[c] = 0.0
     out[0] = 0.0
+    scale = 1.0
     for p in range(planes.shape[0]):
+        n_of_mask = 0
+        for c in range(n_others):
+            n_of_others[c] = 0
         for w in range(n_words):
-            masked[w] = bits[row, w] & planes[p, w]
-        for column in range(first - 1, bits.shape[0]):
-            other = column if column >= first else 0  # column 0 is the mask of many
-            total = np.uint64(0)
-            for w in range(n_words):
-                total += _popcount(masked[w] & bits[other, w])
-            out[other] += math.ldexp(np.float64(total), p)
+            word = bits[w, row] & planes[p, w]
+            n_of_mask += np.int64(_popcount(word & bits[w, 0]))
+            words = bits[w, first:]
+            for c in range(n_others):  # on vectors: the words of all columns are side by side
+                n_of_others[c] += np.int64(_popcount(word & words[c]))
+        out[0] += scale * n_of_mask
+        for c in range(n_others):
+            others[c] += scale * n_of_others[c]
+        scale *= 2.0
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -49,38 +57,39 @@ def _pair_information(counts, column_start, column_stop, mask, i, j, pseudocount
     n_j = column_stop[j] - column_start[j] + 1
     last_i = n_i - 1
     last_j = n_j - 1
-    both = counts[last_i, mask[j]]
     # The last category has no column: it is what the others leave of the mask.
-    for b in range(n_j):
-        table[last_i, b] = both if b == last_j else counts[last_i, column_start[j] + b]
+    corner = counts[last_i, mask[j]]
+    for b in range(last_j):
+        table[last_i, b] = counts[last_i, column_start[j] + b]
     for a in range(last_i):
         rest = counts[a, mask[j]]
         for b in range(last_j):
-            table[a, b] = counts[a, column_start[j] + b]
-            rest -= table[a, b]
-            table[last_i, b] -= table[a, b]
+            count = counts[a, column_start[j] + b]
+            table[a, b] = count
+            rest -= count
+            table[last_i, b] -= count
         table[a, last_j] = rest
     for b in range(last_j):
-        table[last_i, last_j] -= table[last_i, b]
+        corner -= table[last_i, b]
     for a in range(last_i):
-        table[last_i, last_j] -= counts[a, mask[j]]
+        corner -= counts[a, mask[j]]
+    table[last_i, last_j] = corner
     cell = pseudocount / (n_i * n_j)
-    total = 0.0
-    for a in range(n_i):
-        for b in range(n_j):
-            # Subtraction leaves rounding below zero where weights are not integers.
-            table[a, b] = max(table[a, b], 0.0) + cell
-            total += table[a, b]
-    if total <= 0.0:
-        return 0.0
-    for a in range(n_i):
-        table[a, n_j] = 0.0
     for b in range(n_j):
         table[n_i, b] = 0.0
+    total = 0.0
     for a in range(n_i):
+        of_row = 0.0
         for b in range(n_j):
-            table[a, n_j] += table[a, b]
-            table[n_i, b] += table[a, b]
+            # Subtraction leaves rounding below zero where weights are not integers.
+            count = (table[a, b] if table[a, b] > 0.0 else 0.0) + cell
+            table[a, b] = count
+            table[n_i, b] += count
+            total += count
+            of_row += count
+        table[a, n_j] = of_row
+    if total <= 0.0:
+        return 0.0
     information = 0.0
     for a in range(n_i):
         for b in range(n_j):
@@ -98,16 +107,17 @@ def mutual_information(
 
     Feature i has the indicator columns ``column_start[i]`` to ``column_stop[i]``, one per
     category but the last, and ``mask[i]``, "is observed". Either counts (m, m) has their
-    weighted co-occurrences; or it is empty, bits (m, n_words) has the columns themselves
+    weighted co-occurrences; or it is empty, bits (n_words, m) has the columns themselves
     and planes (n_planes, n_words) the binary digits of the rows' weights. Tasks: features.
     O(sum of the sizes of all pair tables), and m^2 n_words n_planes for counting bits.
     """
-    n_columns = bits.shape[0] if counts.shape[0] == 0 else counts.shape[0]
+    n_columns = bits.shape[1] if counts.shape[0] == 0 else counts.shape[0]
     n_features = out.shape[0]
     largest = 0
     for i in range(n_features):
         largest = max(largest, column_stop[i] - column_start[i] + 2)
     own = np.empty((largest, n_columns))
+    n_shared = np.empty(n_columns, np.int64)
     table = np.empty((largest, largest))
     i, _ = take(queue, levels)
     while i < levels[-1]:
@@ -115,7 +125,7 @@ def mutual_information(
         for a in range(n_own + 1):
             row = column_start[i] + a if a < n_own else mask[i]
             if counts.shape[0] == 0:
-                _count_bits(row, bits, planes, column_stop[i], own[a])
+                _count_bits(row, bits, planes, column_stop[i], n_shared, own[a])
             else:
                 for column in range(n_columns):
                     own[a, column] = counts[row, column]

@@ -28,12 +28,14 @@ _LEAST_GAIN = 0.002  # nats a row: less is none
 _CLEAR = 0.02
 _PATIENCE = 2
 _LOW_PRICE = 0.1
+_WORTH_STACKING = 0.2  # nats a row: what is so much worse than the best hardly helps it
 _PATIENCE_OF_RUNS = 5
 _MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _FIRST_ITER = 15  # tell which candidates are worth more
 _REACH = 0.1  # nats a row below the best: worth it in a mixture
 _GAINS_TO_COME = 2.0  # of what the last half of the iterations brought
 _LEAST_REFIT = 5  # iterations
+_BATCH_SIZE_OF_NUMBERS = 400.0  # each row is a pattern of its own: little is shared in a batch
 _MAX_SEED = 2**31 - 1
 
 
@@ -121,6 +123,8 @@ class Chooser:
     ) -> None:
         self._rows = rows
         self._start = start
+        if all(vectors is not None for vectors in rows.evidence.values):
+            solver = replace(solver, least_batch_size=_BATCH_SIZE_OF_NUMBERS)
         self._solver = solver
         self._ends_learning = stopping.ends_learning
         patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
@@ -171,8 +175,9 @@ class Chooser:
         self._finish(found)
         best = max(found, key=self._mean)
         n_latents = best.start.n_latents
+        target = self._mean(best) - _WORTH_STACKING
         for name, variant in self._variants(best):
-            found.append(self._best_of(name, variant, n_latents, first))
+            found.append(self._best_of(name, variant, n_latents, first, target))
         self._finish(found)
         if n_latents > 1 and self._solvers(True)[others]:  # one state has no sum nodes to speak of
             found.append(self._best_of(best.name, best.structure, n_latents, others))
@@ -246,8 +251,18 @@ class Chooser:
             structure.found_groups(fold.training, 1) for fold in self._folds
         )
 
-    def _best_of(self, name: str, structure: Structure, n_latents: int, which: slice) -> Candidate:
-        """The best of candidates that differ in start, and in which of the solvers, alone."""
+    def _best_of(
+        self,
+        name: str,
+        structure: Structure,
+        n_latents: int,
+        which: slice,
+        target: float = -np.inf,
+    ) -> Candidate:
+        """The best of candidates that differ in start, and in which of the solvers, alone.
+
+        They are left as they are once they have no prospect of a mean log-likelihood of `target`.
+        """
         start = replace(self._start, n_latents=n_latents)
         forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
         judge, own = None, []
@@ -271,6 +286,7 @@ class Chooser:
                     solver,
                     self._stopping if n_latents > 1 else self._stopping_at_once,
                     [fold.new_random_state() for fold in self._folds],
+                    target,
                 )
                 candidate = Candidate(name, structure, start, solver, draw, course, judge)
                 candidate.go_on(self._first_iter(solver, start))

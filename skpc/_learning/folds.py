@@ -112,6 +112,8 @@ class Course:
         `resolved`.
     stopping : EarlyStopping
     random_states : sequence of RandomState
+    target : float
+        See `skpc._learning.progress.Progress`.
 
     Attributes
     ----------
@@ -129,6 +131,7 @@ class Course:
         solver: Solver,
         stopping: EarlyStopping,
         random_states: Sequence[np.random.RandomState],
+        target: float = -np.inf,
     ) -> None:
         self._rows, self._solver, self._random_states = rows, solver, random_states
         self._progress = Progress(
@@ -137,6 +140,7 @@ class Course:
             validation=judge if stopping.ends_learning else None,  # type: ignore[arg-type]
             n_iter_no_change=stopping.n_iter_no_change,
             keeps_start=False,
+            target=target,
             on_iteration=solver.on_iteration,
         )
         self._pauses: list[tuple[int, Circuit]] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from skpc._data.margins import Margin, cells_of_columns, middles
 from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
 from skpc._data.scope import GAUSSIAN, NUMERIC
@@ -13,6 +14,7 @@ _MAX_GROUP = 40
 _PRIOR_ROWS = 10.0
 _CORRELATIONS_PER_ROW = 4.0
 _LEAST_EIGENVALUE = 1e-6
+_BLOCK_CELLS = 2**18
 
 
 def correlated_groups(rows: Rows, n_latents: int, price: float = 1.0) -> list[list[int]]:
@@ -22,25 +24,37 @@ def correlated_groups(rows: Rows, n_latents: int, price: float = 1.0) -> list[li
     on their normal scale. `price` is that of a correlation, where 1 is the Bayesian information
     criterion's.
     """
-    of_gaussian, of_numeric = [], []
+    of_gaussian: list[int] = []
+    of_numeric: list[int] = []
+    margins: list[Margin] = []
     for j, scope in enumerate(rows.scopes):
         if scope.kind == GAUSSIAN:
             of_gaussian.append(j)
         elif scope.kind == NUMERIC and scope.margin is not None and scope.margin.is_point():
             of_numeric.append(j)
+            margins.append(scope.margin)
     groups = []
-    for columns in of_gaussian, of_numeric:
+    for columns, numbers in (
+        (of_gaussian, [rows.evidence.column(j) for j in of_gaussian]),
+        (of_numeric, _scores(rows, of_numeric, margins)),
+    ):
         if len(columns) > 1:
-            X = np.stack([_numbers(rows, j) for j in columns], axis=1)
+            X = np.stack(numbers, axis=1)
             found = joined(*correlations(X, rows.weights), price * n_latents)
             groups += [[columns[i] for i in group] for group in found]
     return sorted(groups)
 
 
-def _numbers(rows: Rows, j: int) -> np.ndarray:
-    """A column (n,) of numbers, on the normal scale if it has a margin."""
-    margin, values = rows.scopes[j].margin, rows.evidence.column(j)
-    return values if margin is None else margin.points(values)[0]
+def _scores(rows: Rows, columns: list[int], margins: list[Margin]) -> list[np.ndarray]:
+    """Columns (n,) of numbers on the normal scale."""
+    n_block = max(1, _BLOCK_CELLS // max(1, len(rows)))
+    scores: list[np.ndarray] = []
+    for start in range(0, len(columns), n_block):
+        block = slice(start, start + n_block)
+        values = [rows.evidence.column(j) for j in columns[block]]
+        of_block, _ = middles(cells_of_columns(margins[block], values))
+        scores.extend(of_block.reshape(len(values), -1))
+    return scores
 
 
 def joined(correlation: np.ndarray, totals: np.ndarray, n_latents: float) -> list[list[int]]:

@@ -78,7 +78,7 @@ def pairwise_mutual_information(
     counts = np.zeros((0, 0))
     bits = planes = np.zeros((0, 0), np.uint64)
     if is_integer:
-        bits = np.zeros((n_columns, -(-n_rows // 64)), np.uint64)
+        bits = np.zeros((-(-n_rows // 64), n_columns), np.uint64)
         planes = _packed(_binary_digits(weights))
     else:
         counts = np.zeros((n_columns, n_columns))
@@ -88,7 +88,7 @@ def pairwise_mutual_information(
         indicators = _indicators(dense_rows(symbols, rows), n_categories, mask, n_columns)
         if is_integer:
             words = _packed(indicators)
-            bits[:, start // 64 : start // 64 + words.shape[1]] = words
+            bits[start // 64 : start // 64 + words.shape[1]] = words.T
         else:
             shown = indicators.astype(np.float64)
             with one_blas_thread():  # the bits of a product depend on how threads share it
@@ -113,7 +113,7 @@ def pair_bytes(n_categories: np.ndarray, weights: np.ndarray) -> int:
     n_threads = min(len(n_categories), available_threads())
     n_words = -(-len(weights) // 64)
     counts = n_columns * (n_words if _counts_rows(weights) else n_columns)
-    return 8 * (counts + n_threads * largest * (n_columns + largest))
+    return 8 * (counts + n_threads * (largest + 1) * (n_columns + largest))
 
 
 def _counts_rows(weights: np.ndarray) -> bool:

@@ -11,6 +11,8 @@ import numpy as np
 
 from skpc._circuit.circuit import Circuit
 
+_FORESIGHT = 10.0
+
 Update = tuple[Any, float]
 """A circuit (or those of several folds), and the mean training log-likelihood before it."""
 
@@ -97,6 +99,9 @@ class Progress:
     n_iter_no_change : int
     keeps_start : bool
         Whether the best circuit may be the one before any update.
+    target : float
+        Learning also stops where the best validation log-likelihood would not get there in ten
+        times `n_iter_no_change` updates more, if it rose as it did in the last so many.
     on_iteration : callable, optional
         Called after each update with its number, from 1, and the training and validation
         log-likelihoods (or None) before it.
@@ -115,6 +120,7 @@ class Progress:
         validation: Callable[[Circuit], float] | None = None,
         n_iter_no_change: int = 10,
         keeps_start: bool = True,
+        target: float = -np.inf,
         on_iteration: Callable[[int, float, float | None], None] | None = None,
     ) -> None:
         self._circuit = self.last = circuit
@@ -122,6 +128,7 @@ class Progress:
         self._validation = validation
         self._n_iter_no_change = n_iter_no_change
         self._first = 0 if keeps_start else 1
+        self._target = target
         self._on_iteration = on_iteration
         self._converged = False
         self._log_likelihoods: list[float] = []
@@ -152,7 +159,9 @@ class Progress:
                 self._circuit, self._best_iteration = circuit, n_iter
             if n_iter >= self._n_iter_no_change:
                 earlier = max(self._scores[: -self._n_iter_no_change])
-                self._converged = self._scores[self._best_iteration] <= earlier + self._tol
+                best = self._scores[self._best_iteration]
+                is_hopeless = best + _FORESIGHT * (best - earlier) < self._target
+                self._converged = bool(best <= earlier + self._tol or is_hopeless)
         if self._on_iteration is not None:
             self._on_iteration(n_iter, log_likelihood, before)
         return self._converged

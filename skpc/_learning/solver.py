@@ -21,7 +21,7 @@ from skpc._passes.blocks import DEFAULT_MAX_BYTES
 
 _MANY_ROWS = 5000
 _MANY_DISTINCT_ROWS = 500
-_EM_BATCH_SIZE = 100
+_EM_BATCH_SIZE = 100.0
 _MAX_BATCHES = 250
 _ADAM_BATCH_SIZE = 256
 _MAX_VISITS = 10
@@ -46,6 +46,8 @@ class Solver:
     kind : "em" or "adam"
     batch_size : float, "auto" or None
         Weight of a mini-batch; None takes all rows at once; "auto": see `resolved`.
+    least_batch_size : float
+        What "auto" takes for EM on many rows.
     step_size : float
         Of mini-batches; see `fit_stepwise_em` and `fit_adam`.
     max_bytes : int
@@ -63,6 +65,7 @@ class Solver:
     tol: float
     kind: str = "em"
     batch_size: float | str | None = None
+    least_batch_size: float = _EM_BATCH_SIZE
     step_size: float = 0.5
     max_bytes: int = DEFAULT_MAX_BYTES
     dtype: DTypeLike = np.float64
@@ -111,7 +114,7 @@ class Solver:
                 and not self.m_step.needs_moments
             ):
                 n_batches = min(_MAX_BATCHES, _most_batches(weights))
-                batch_size = max(_EM_BATCH_SIZE, total / n_batches)
+                batch_size = max(self.least_batch_size, total / n_batches)
         is_full = self.kind == "em" and batch_size is None
         max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
         return replace(self, batch_size=batch_size, max_iter=max_iter)

@@ -138,3 +138,21 @@ def test_starts_depend_on_the_rows_alone():
     parents = np.array([-1, 0, 0, 2])
     starts = [random_circuit(parents, r, 3, np.random.RandomState(0)) for r in (part, alone)]
     assert same_bits(*starts)
+
+
+@pytest.mark.parametrize("rows", [slice(0, 1), slice(7, 19), slice(None), slice(3, 3)])
+def test_evidence_that_is_taken_has_the_symbols_that_it_shows(rows):
+    X, weights = table(4)
+    evidence = Rows.encode(X, SCOPES, weights).evidence
+    taken = evidence.take(rows)
+    for region, vectors in enumerate(evidence.values):
+        symbols = evidence.symbols[region, rows]
+        if vectors is None:
+            assert taken.values[region] is None
+            assert taken.n_symbols[region] == evidence.n_symbols[region]
+        else:
+            used, symbols = np.unique(symbols, return_inverse=True)
+            assert taken.n_symbols[region] == len(used)
+            np.testing.assert_array_equal(taken.values[region], vectors[used])
+        np.testing.assert_array_equal(taken.symbols[region], symbols)
+    np.testing.assert_array_equal(evidence.column(2), X[:, 2])  # which is left as it was

@@ -144,11 +144,9 @@ def test_neither_part_is_ever_empty(weights, fraction):
 # --- when ------------------------------------------------------------------------------
 
 
-def scripted(scores, *, n_iter_no_change, tol=0.0):
+def scripted(scores, **options):
     """Updates until told to stop, the circuits being numbers from 0."""
-    progress = Progress(
-        0, tol=tol, validation=lambda i: scores[i], n_iter_no_change=n_iter_no_change
-    )
+    progress = Progress(0, validation=lambda i: scores[i], **{"tol": 0.0, **options})
     for i in range(1, len(scores)):
         if progress.update(i, -1.0):
             break
@@ -177,6 +175,15 @@ def test_a_gain_of_no_more_than_tol_is_none_but_is_kept():
     assert len(result.log_likelihoods) == 2
     assert result.best_iteration == 2
     assert len(scripted(scores, n_iter_no_change=2, tol=0.4375).log_likelihoods) == 3
+
+
+def test_what_creeps_far_below_its_target_is_left():
+    scores = [-9.0, -6.0, -4.0, *(-3.0 + 0.03125 * np.arange(40.0))]
+    assert not scripted(scores, n_iter_no_change=2).converged
+    result = scripted(scores, n_iter_no_change=2, target=-1.0)
+    assert len(result.log_likelihoods) == 5  # -2.9375, by 0.0625 in two: ten times more is too few
+    assert result.best_iteration == 5
+    assert not scripted(scores, n_iter_no_change=2, target=-2.375).converged
 
 
 def test_small_gains_that_add_up_beyond_tol_go_on():

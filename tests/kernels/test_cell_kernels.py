@@ -10,7 +10,7 @@ NODES, MASSES = np.polynomial.legendre.leggauss(80)
 
 
 def log_likelihood(lower, upper, mean=0.0, deviation=1.0, log_scale=0.0):
-    return kernels._log_likelihood(lower, upper, log_scale, mean, deviation)
+    return kernels._log_likelihood(lower, upper, log_scale, mean, deviation, np.log(deviation))
 
 
 def by_quadrature(lower, upper):
@@ -113,20 +113,42 @@ def test_kernels_are_their_plain_twins():
     np.testing.assert_allclose(
         np.log(table[rows]) + exponents[rows, None] * np.log(2.0), logs[rows], atol=1e-12
     )
-    assert (table[rows].max(axis=1) >= 1 - 1e-12).all()
-    assert (table[rows].max(axis=1) < 2 + 1e-12).all()
+    assert (table[rows].max(axis=1) >= 0.5).all()
+    assert (table[rows].max(axis=1) < 1.0).all()
     assert not np.delete(table, rows, axis=0).any()
     for cell in range(40):
         column = int(cell >= 18)
         for k in range(4):
             own = 0.0
             if np.isfinite(lower[cell]):
-                own = kernels._log_likelihood(
-                    lower[cell], upper[cell], cells.log_scale[cell], means[column, k],
-                    deviations[column, k],
+                own = log_likelihood(
+                    lower[cell], upper[cell], means[column, k], deviations[column, k],
+                    cells.log_scale[cell],
                 )  # fmt: skip
             assert logs[cell + cells.shifts[column], k] == pytest.approx(own, rel=1e-13)
     counts, out = rng.normal(size=(50, 4)), np.zeros((3, 4, 3))
     queue[:] = 0
     kernels.moments(queue, levels, cells, counts, means, deviations, out)
     np.testing.assert_allclose(out, plain_moments(cells, counts, means, deviations), rtol=1e-12)
+
+
+@pytest.mark.parametrize("log_scale", [0.0, 1e-9, 700.0, -3e5, -1e16])
+def test_the_largest_likelihood_of_a_cell_is_scaled_exactly(log_scale):
+    """As numpy.frexp does it, also where the exponent is so large that rounding leads far off."""
+    lower = np.linspace(-3.0, 3.0, 200)
+    tasks = np.array([[0, 0, 200]])
+    cells = kernels.CellTable(lower, lower, np.full(200, log_scale), tasks, np.zeros(1, np.int64))
+    table, exponents, logs = np.zeros((200, 3)), np.zeros(200, np.int64), np.zeros((200, 3))
+    means, deviations = np.array([[-1.0, 0.0, 2.0]]), np.array([[0.5, 1.0, 0.3]])
+    queue, levels = np.zeros(32, np.int64), np.array([0, 1])
+    kernels.likelihoods(queue, levels, cells, means, deviations, -(2**60), table, exponents)
+    queue[:] = 0
+    nothing = np.zeros(0, np.int64)
+    kernels.likelihoods(queue, levels, cells, means, deviations, 0, logs, nothing)
+    powers = np.floor(logs.max(axis=1) / np.log(2.0))
+    plain = np.exp(logs - (powers * np.log(2.0))[:, None])
+    _, shifts = np.frexp(plain.max(axis=1))
+    np.testing.assert_array_equal(exponents, powers.astype(np.int64) + shifts)
+    np.testing.assert_allclose(table, np.ldexp(plain, -shifts[:, None]), rtol=1e-14)
+    assert (table.max(axis=1) >= 0.5).all()
+    assert (table.max(axis=1) < 1.0).all()

@@ -9,9 +9,9 @@ from skpc import SharpPCDensity
 from skpc._circuit.circuit import random_circuit
 from skpc._data.rows import Rows
 from skpc._data.scope import CATEGORICAL, GAUSSIAN, Scope
-from skpc._learning.capacity import choose_circuit
+from skpc._learning.capacity import Chooser, choose_circuit
 from skpc._learning.em import EStep
-from skpc._learning.folds import Course, Judge
+from skpc._learning.folds import Course, Fold, Judge
 from skpc._learning.initialisation import Start
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -202,3 +202,19 @@ def test_mini_batches_are_learnt_from_to_the_end(course_of):
     assert course.is_over
     assert course.n_iter == 4
     assert course.pause_before(4) is None
+
+
+@pytest.mark.parametrize("has_categories", [False, True])
+def test_numbers_are_learnt_from_in_larger_batches(has_categories):
+    """Where the size is chosen: a fit of one size keeps its batches."""
+    X = np.random.default_rng(0).standard_normal((6_000, 3))
+    X[:, 2] = np.round(X[:, 2] > 0) if has_categories else X[:, 2]
+    scopes = [Scope(np.array([j]), GAUSSIAN, None) for j in range(3)]
+    if has_categories:
+        scopes[2] = Scope(np.array([2]), CATEGORICAL, np.arange(2.0))
+    rows = Rows.encode(X, scopes, np.ones(len(X))).distinct()
+    solver = Solver(MStep(), max_iter=None, tol=1e-4, batch_size="auto")
+    stopping = EarlyStopping(None, 0.1, 0, 5, refit=True)
+    chooser = Chooser(rows, Start(1), solver, stopping, [Fold(*stopping.divide(rows), None, 0)], 0)
+    batches = [one.batch_size for one in chooser._solvers(True)]
+    assert batches == ([100.0] if has_categories else [400.0])

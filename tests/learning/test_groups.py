@@ -6,7 +6,7 @@ import pytest
 from skpc import SharpPCDensity
 from skpc._data.rows import Rows
 from skpc._data.scope import Scope
-from skpc._learning.groups import _gain, correlated_groups, correlations, joined
+from skpc._learning.groups import _gain, _scores, correlated_groups, correlations, joined
 from skpc._tables.margins import learn_margin
 
 
@@ -82,3 +82,18 @@ def test_independent_columns_are_hardly_worse_with_groups_allowed():
         for groups in ("auto", None)
     ]
     assert scores[0] > scores[1] - 1e-9
+
+
+@pytest.mark.parametrize("n_cells", [1, 100, 2**18])
+def test_columns_are_scored_by_their_margins_whatever_the_block(monkeypatch, n_cells):
+    monkeypatch.setattr("skpc._learning.groups._BLOCK_CELLS", n_cells)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((40, 4))
+    X[:, 2] = np.round(4.0 * X[:, 2])
+    X[rng.random(X.shape) < 0.1] = np.nan
+    rows = numeric_rows(X)
+    margins = [scope.margin for scope in rows.scopes]
+    scores = _scores(rows, [0, 2, 3], [margins[j] for j in (0, 2, 3)])
+    for j, own in zip((0, 2, 3), scores, strict=True):
+        expected, _ = margins[j].points(rows.evidence.column(j))
+        np.testing.assert_allclose(own, expected, rtol=1e-12)

@@ -265,16 +265,17 @@ class Inputs(Sequence["InputDistribution | None"]):
         table[self.category_rows(evidence)] = self.probs
         ends = np.cumsum(evidence.n_symbols)
         discrete = np.array([vectors is None for vectors in evidence.values])
-        least = self._least_exponent
         table[ends[discrete] - 1] = self.unseen[discrete]
         if len(self.numeric):
-            self.numeric.likelihoods(evidence, table, exponents, least)
+            self.numeric.likelihoods(evidence, table, exponents, self._least_exponent)
+            if len(self.numeric) == len(self):  # which are scaled as they are made
+                return table, exponents
         for region, distribution, vectors in self._with_vectors(evidence):
             rows = slice(ends[region] - evidence.n_symbols[region], ends[region])
             prepared = prepared_vectors(evidence, region, distribution)
             table[rows], exponents[rows] = scaled(distribution.log_prob_prepared(prepared))
-            n_seen = (~np.isnan(vectors)).sum(axis=1)
-            np.maximum(exponents[rows], least * np.maximum(n_seen, 1), out=exponents[rows])
+            n_seen = np.maximum((~np.isnan(vectors)).sum(axis=1), 1)
+            np.maximum(exponents[rows], self._least_exponent * n_seen, out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
         return np.ldexp(table, -shifts[:, None]), exponents + shifts
 
