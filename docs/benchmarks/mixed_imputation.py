@@ -26,10 +26,9 @@ import numpy as np
 import pandas
 from joblib import Parallel, delayed
 from markdown import print_header, print_row, write_table
-from real_data import add_options, codes, split, table_names
+from real_data import Split, add_options, codes, split, table_names
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
-from sklearn.frozen import FrozenEstimator
 from sklearn.impute import IterativeImputer
 from sklearn.linear_model import BayesianRidge
 
@@ -42,12 +41,36 @@ N_DRAWS = 20
 
 
 class Task(NamedTuple):
-    """Rows to learn from and to fill, with holes; what was there; which columns have masses."""
+    """Rows to learn from and to fill, with holes; what was there; which columns have masses.
+
+    As numbers, masses by position and densities standardised, and as frames of what the table has.
+    """
 
     train: np.ndarray
     test: np.ndarray
     truth: np.ndarray
-    is_mass: np.ndarray
+    part: Split
+    values: list[np.ndarray | None]
+    shift: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def is_mass(self) -> np.ndarray:
+        """Which columns have masses."""
+        return self.part.is_mass
+
+    def coded(self, filled: pandas.DataFrame) -> np.ndarray:
+        """The numbers that a filled frame of test rows stands for."""
+        out = np.empty(filled.shape)
+        for j, (name, known) in enumerate(zip(filled.columns, self.values, strict=True)):
+            if known is None:
+                out[:, j] = (filled[name].to_numpy(float) - self.shift[j]) / self.scale[j]
+            elif known.dtype == object:
+                out[:, j] = pandas.Index(known).get_indexer(filled[name])
+            else:
+                numbers = filled[name].to_numpy(float)
+                out[:, j] = np.abs(numbers[:, None] - known.astype(float)).argmin(axis=1)
+        return out
 
 
 def removed(X: np.ndarray, rate: float, mechanism: str, seed: int) -> np.ndarray:
@@ -65,19 +88,29 @@ def removed(X: np.ndarray, rate: float, mechanism: str, seed: int) -> np.ndarray
 
 
 def make_task(table: str, rate: float, mechanism: str, seed: int) -> Task:
-    """Split a table, scale densities and remove cells; columns with nothing left are left out."""
-    part = split(table, seed)
-    train, truth, _ = codes(part)
+    """Split a table and remove cells; columns with fewer than two values left are left out."""
+    part = split(table, seed, is_spread=False)
+    train, truth, values = codes(part)
+    rows = np.vstack([train, truth])
+    holes = np.where(removed(rows, rate, mechanism, seed), np.nan, rows)
+    test = holes[len(train) :]
+    train = holes[: len(train)]
+    for j in np.flatnonzero(part.is_mass):
+        test[~np.isin(test[:, j], train[:, j]), j] = np.nan
+    kept = np.array([len(np.unique(column[~np.isnan(column)])) >= 2 for column in train.T])
+    shown = [
+        frame.loc[:, kept].mask(np.isnan(matrix[:, kept]))
+        for frame, matrix in ((part.train, train), (part.test, test))
+    ]
     shift = np.where(part.is_mass, 0.0, np.nanmean(train, axis=0))
     scale = np.where(part.is_mass, 1.0, np.nanstd(train, axis=0))
-    rows = (np.vstack([train, truth]) - shift) / scale
-    holes = np.where(removed(rows, rate, mechanism, seed), np.nan, rows)
-    train, test, truth = holes[: len(train)], holes[len(train) :], rows[len(train) :]
-    kept = [len(np.unique(column[~np.isnan(column)])) >= 2 for column in train.T]
-    for j in np.flatnonzero(part.is_mass):
-        unknown = ~np.isin(test[:, j], train[:, j])
-        test[unknown, j] = np.nan
-    return Task(train[:, kept], test[:, kept], truth[:, kept], part.is_mass[kept])
+    return Task(
+        *(((matrix - shift) / scale)[:, kept] for matrix in (train, test, truth)),
+        Split(*shown, part.is_mass[kept]),
+        [known for known, is_kept in zip(values, kept, strict=True) if is_kept],
+        shift[kept],
+        scale[kept],
+    )
 
 
 def rounded(task: Task, filled: np.ndarray) -> np.ndarray:
@@ -105,17 +138,19 @@ def rounds(task: Task, name: str, seed: int) -> tuple[np.ndarray, list[np.ndarra
 def ours(
     task: Task, parameters: dict[str, Any], numeric: str, seed: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Filled rows and draws of SharpPCImputer."""
-    kinds = [str(kind) for kind in np.where(task.is_mass, "categorical", numeric)]
-    settings = {"feature_types": kinds, "random_state": seed, **parameters}
-    imputer = SharpPCImputer(SharpPCDensity(**settings)).fit(task.train)
-    frozen = FrozenEstimator(imputer.density_)
+    """Filled rows and draws of SharpPCImputer, by default as a user has it: from frames."""
+    estimator = None
+    if parameters or numeric != "auto":
+        types = task.part.feature_types(numeric)
+        estimator = SharpPCDensity(**{"feature_types": types, **parameters})
+    imputer = SharpPCImputer(estimator, random_state=seed).fit(task.part.train)
+    filled = task.coded(imputer.transform(task.part.test))
+    imputer.set_params(strategy="sample")
     draws = [
-        SharpPCImputer(frozen, strategy="sample", random_state=i).fit(task.train)
+        task.coded(imputer.set_params(random_state=i).transform(task.part.test))
         for i in range(N_DRAWS)
     ]
-    filled = [each.transform(task.test) for each in (imputer, *draws)]
-    return rounded(task, filled[0]), [rounded(task, rows) for rows in filled[1:]]
+    return filled, draws
 
 
 def scores(task: Task, filled: np.ndarray, draws: list[np.ndarray]) -> list[float]:
@@ -157,7 +192,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_options(parser)
-    parser.set_defaults(numeric_type="gaussian", variant=[("SharpPCImputer", {})])
+    parser.set_defaults(variant=[("SharpPCImputer", {})])
     parser.add_argument("--rates", type=float, nargs="+", default=[0.3])
     parser.add_argument("--mechanisms", nargs="+", default=MECHANISMS)
     parser.add_argument("--peers", nargs="*", default=PEERS)

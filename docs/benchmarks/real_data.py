@@ -21,13 +21,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas
+from sklearn import datasets
 
 LOOK = ["Boston", "PSID", "Mroz", "OFP", "HI", "Star", "penguins", "birthwt", "pbc", "Forbes2000"]
 CONFIRM = ["Wages1", "Housing", "DoctorAUS", "Hdma", "BudgetFood", "anes96", "airquality", "SLID"]
 CONFIRM += ["Baseball", "flchain"]
 MORE = ["Fair", "Males", "Computers", "Schooling", "MCAS", "Clothing", "lung", "colon", "Melanoma"]
 MORE += ["Workinghours"]
+MEASURED = ["iris", "wine", "breast_cancer", "diabetes"]
 GROUPS = {"look": LOOK, "confirm": CONFIRM, "all": LOOK + CONFIRM, "more": MORE}
+GROUPS["measured"] = MEASURED  # scikit-learn's: numbers and a class
 LEFT_OUT = {
     "PSID": ["intnum", "persnum"],
     "pbc": ["id"],
@@ -60,6 +63,8 @@ class Split(NamedTuple):
 
 def read(name: str) -> pandas.DataFrame:
     """The table as its package has it."""
+    if name in MEASURED:
+        return getattr(datasets, f"load_{name}")(as_frame=True).frame
     if name == "anes96":
         from statsmodels.datasets import anes96
 
