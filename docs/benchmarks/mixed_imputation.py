@@ -7,6 +7,8 @@ Cells of all rows of tables of real_data.py are removed, imputers learn from 70 
 fill the others. MCAR: every cell alike. MAR: of every other column, cells whose left neighbour
 (kept whole) is large are removed three times as often as where it is small. MNAR: large cells of
 any column are removed three times as often as small ones. Cells that a table lacks are not judged.
+SharpPCImputer gets the frames as they are, the others numbers: labels and integers by position, the
+rest standardised.
 
 RMSE and MAE: of columns with a density, divided by their standard deviation in training rows.
 wrong: share of cells of columns with masses. CRPS, of the former, and Brier score, of the latter,

@@ -35,9 +35,10 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
     strategy : {"mean_mode", "sample", "max_product"}, default="mean_mode"
         What to fill in.
 
-        - "mean_mode": the conditional mean of a continuous column, the conditionally most
-          probable category of another. Each cell has the least expected squared error, or
-          the least probability of an error, but the cells of a row need not go together.
+        - "mean_mode": the conditional mean of a numeric or Gaussian column, of counts the nearest
+          to it; the conditionally most probable category or level of another. Each cell has the
+          least expected squared error, or the least probability of an error, but the cells of a
+          row need not go together.
         - "sample": a draw of all missing cells of a row from their joint conditional distribution.
           Several seeds make a proper multiple imputation of the values, given the density.
         - "max_product": cells that go together: the most probable values of all missing cells
@@ -70,7 +71,10 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
     Notes
     -----
     Latent states are summed out by one pass up and one pass down the circuit. Among several
-    columns that share a Gaussian, missing ones are regressed on observed ones given each state.
+    columns that share a Gaussian, on their normal scales if they are numeric, missing ones are
+    regressed on observed ones given each state. Numeric columns with a value that a twentieth of
+    the rows have share none: where many repeat values and depend on each other linearly, rounds of
+    regressions may fill them better.
 
     Examples
     --------
