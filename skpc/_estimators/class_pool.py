@@ -71,7 +71,8 @@ class LabelledRows(NamedTuple):
 
 def ratios(log_joint: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
     """Log of p(y | x) over p(y) (n, n_classes), of which a row that shows nothing has zeros."""
-    return np.maximum(log_softmax(log_joint, axis=1) - log_prior, FLOOR)
+    with np.errstate(under="ignore"):
+        return np.maximum(log_softmax(log_joint, axis=1) - log_prior, FLOOR)
 
 
 def pooled(log_ratios: np.ndarray, exponents: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
@@ -85,9 +86,11 @@ def pooled(log_ratios: np.ndarray, exponents: np.ndarray, log_prior: np.ndarray)
         How often each counts: 1 and 0 leave the first way as it is.
     log_prior : (n_classes,)
     """
-    return log_softmax(np.tensordot(exponents, log_ratios, 1) + log_prior, axis=1)
+    with np.errstate(under="ignore"):
+        return log_softmax(np.tensordot(exponents, log_ratios, 1) + log_prior, axis=1)
 
 
+@np.errstate(under="ignore")
 def learn_exponents(
     log_ratios: np.ndarray, log_prior: np.ndarray, codes: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:

@@ -21,6 +21,8 @@ from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
+_BLOCK_ROWS = 2**12
+
 
 class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, BaseEstimator):
     """Classifier by Bayes' rule from :class:`SharpPCDensity`: of columns and class, and per class.
@@ -295,17 +297,25 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         """Log p(x | y) (n, n_classes) of the rows of a matrix."""
         if "density_" not in vars(self):
             return log_of_classes(self.estimators_, matrix)
-        n_classes = len(self.classes_)
-        both = log_joint(self.density_, matrix, n_classes)
-        log_prior = log_shares(self.density_, n_classes)
+        log_prior = log_shares(self.density_, len(self.classes_))
         if "exponents_" not in vars(self):
-            return both - log_prior
+            return log_joint(self.density_, matrix, len(self.classes_)) - log_prior
+        out = np.empty((matrix.shape[0], len(log_prior)))
+        for start in range(0, len(out), _BLOCK_ROWS):
+            rows = slice(start, start + _BLOCK_ROWS)
+            out[rows] = self._log_pooled(matrix[rows], log_prior)
+        return out
+
+    def _log_pooled(self, matrix: Any, log_prior: np.ndarray) -> np.ndarray:
+        """The same, of both ways; log_prior (n_classes,) is what the density of both has."""
         from skpc._estimators.class_pool import pooled, ratios
 
+        both = log_joint(self.density_, matrix, len(log_prior))
         own = log_of_classes(self.estimators_, matrix) + log_prior
         log_ratios = np.stack([ratios(both, log_prior), ratios(own, log_prior)])
         log_proba = pooled(log_ratios, self.exponents_, log_prior)
-        return log_proba + logsumexp(both, axis=1, keepdims=True) - log_prior
+        with np.errstate(under="ignore"):
+            return log_proba + logsumexp(both, axis=1, keepdims=True) - log_prior
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Log of the probability of each class given what a row shows.
