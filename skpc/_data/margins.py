@@ -76,7 +76,7 @@ class Margin:
     digits : int
         Decimals of the levels, to which draws are rounded; -1 if they are not decimals.
     low, high : float
-        Draws stay between them.
+        Draws stay between them, but for atoms.
     widest : float
         The largest mass of a value that was learnt from.
     """
@@ -126,11 +126,11 @@ class Margin:
         else:
             below, within = self._place(scores)
             units = self._inverse_smooth(self._unmixed(scores, below))
-            values = self.origin + units * self.unit
+            values = np.clip(self.origin + units * self.unit, self.low, self.high)
             if len(self.atoms):
                 values = _between_atoms(values, self.atoms, below)
                 values[within] = self.atoms[below[within]]
-        return np.where(np.isnan(scores), np.nan, np.clip(values, self.low, self.high))
+        return np.where(np.isnan(scores), np.nan, values)
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
         """The values of the column that are next to these (n,), and within its range."""
@@ -139,7 +139,12 @@ class Margin:
         elif self.share <= _NOTHING:
             middles = 0.5 * (self.atoms[1:] + self.atoms[:-1])
             values = self.atoms[np.searchsorted(middles, values)]
-        return np.clip(values, self.low, self.high)
+        return np.clip(values, *self.range)
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The lowest and the highest value that is drawn."""
+        return min((self.low, *self.atoms[:1])), max((self.high, *self.atoms[-1:]))
 
     def is_point(self) -> bool:
         """Whether no value has so much mass that it could not count as a point."""
@@ -339,9 +344,10 @@ class Margin:
         # Rounding may have led to a neighbour.
         levels = np.where(self._edges(levels) > scores, levels - 1.0, levels)
         levels = np.where(self._edges(levels + 1.0) < scores, levels + 1.0, levels)
+        values = np.clip(self._of_levels(levels), self.low, self.high)
         if len(self.atoms):
-            levels[within] = self._levels(self.atoms)[below[within]]
-        return self._of_levels(levels)
+            values[within] = self.atoms[below[within]]
+        return values
 
     def _of_levels(self, levels: np.ndarray) -> np.ndarray:
         """The values of levels, by number."""

@@ -187,7 +187,8 @@ def _learn_levels(
     origin, unit = _scale(values, weights, is_atom)
     levels = np.rint((values - origin) / lattice.step)
     ratio = lattice.step / unit
-    has_bound = values[0] >= 0.0 and not n_labels
+    rest = values[~is_atom]
+    has_bound = rest[0] >= 0.0 and not n_labels
     bound = (np.rint(-origin / lattice.step) - 0.5) * ratio if has_bound else -np.inf
     places, half = levels[~is_atom] * ratio, 0.5 * ratio
     sample = Sample(places, places - half, places + half, weights[~is_atom], bound, half)
@@ -201,7 +202,8 @@ def _learn_levels(
     own_share = smooth.own_share if smooth.own_share > _LEAST_OWN else 0.0
     own = np.where(is_atom, weights, weights * own_share) / total
     margin = _margin(smooth, values, own, total, (origin, unit), lattice)
-    return replace(margin, low=0.0, high=n_labels - 1.0) if n_labels else margin
+    low, high = (0.0, n_labels - 1.0) if n_labels else rest[[0, -1]].tolist()
+    return replace(margin, low=low, high=high)
 
 
 def _learn_continuous(
@@ -217,12 +219,14 @@ def _learn_continuous(
     origin, unit = _scale(values, weights, is_atom)
     places = (values - origin) / unit
     keep = ~is_atom if np.count_nonzero(~is_atom) > 1 else np.ones(len(values), bool)
-    bound = -origin / unit if values[0] >= 0.0 else -np.inf
+    low, high = values[keep][[0, -1]].tolist()
+    bound = -origin / unit if low >= 0.0 else -np.inf
     rest = places[keep]
     sample = Sample(rest, rest, rest, weights[keep], bound, 0.0)
     smooth = learn_smooth(sample.compressed(_MOST_VALUES), OVER_BOUND / (total + 1.0), None)
     own = np.where(is_atom, weights, 0.0) / total
-    return _margin(smooth, values, own, total, (origin, unit), Lattice(0.0, -1))
+    margin = _margin(smooth, values, own, total, (origin, unit), Lattice(0.0, -1))
+    return replace(margin, low=low, high=high)
 
 
 def _repeated(weights: np.ndarray, total: float) -> np.ndarray:
@@ -297,8 +301,8 @@ def _margin(
         masses=masses,
         step=lattice.step,
         digits=lattice.digits,
-        low=float(values[0]),
-        high=float(values[-1]),
+        low=-np.inf,
+        high=np.inf,
         widest=0.0,
     )
 

@@ -170,6 +170,25 @@ def test_a_sentinel_is_an_atom():
     assert scores(margin, test).mean() > np.log(1 - share) + norm.logpdf(test).mean() - 0.05
 
 
+@pytest.mark.parametrize("sentinel", [-999.0, 9999.0])
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_a_sentinel_is_no_end_of_the_other_values(sentinel, is_whole):
+    """Nothing is drawn between it and them, and money is as far from negative as without it."""
+    values = np.random.default_rng(0).lognormal(3.0, 1.0, 400)
+    values = np.round(values) if is_whole else values
+    alone = learn(values)
+    margin = learn(np.append(values, np.full(60, sentinel)))
+    drawn = margin.inverse(norm.ppf((np.arange(20_000) + 0.5) / 20_000))
+    rest = drawn[drawn != sentinel]
+    assert abs(1.0 - len(rest) / 20_000 - 60 / 460) < 2e-3
+    assert rest.min() >= values.min()
+    assert rest.max() <= values.max()
+    below_zero = [ndtr(m.cells(np.array([-1.0])).upper[0]) for m in (alone, margin)]
+    if sentinel < 0:
+        assert below_zero[1] - 60 / 460 < 1e-3
+    assert below_zero[0] < 1e-3
+
+
 def test_nothing_to_speak_of_is_below_zero_where_nothing_was():
     for name in ("lognormal", "counts", "zeros"):
         margin = learn(COLUMNS[name])

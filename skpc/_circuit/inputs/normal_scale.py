@@ -136,7 +136,7 @@ def moments_in_units(
         values = margin.inverse(scores.ravel()).reshape(scores.shape) - centre[:, None]
         # Sums of rows, whose bits do not depend on how many there are: those of products would.
         shift = (values * masses).sum(axis=1)
-        found[0, some] = np.clip(centre + shift, margin.low, margin.high)
+        found[0, some] = np.clip(centre + shift, *margin.range)
         found[1, some] = (np.square(values - shift[:, None]) * masses).sum(axis=1)
     return Moments(found[0].reshape(means.shape), found[1].reshape(means.shape))
 
