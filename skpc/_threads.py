@@ -192,6 +192,13 @@ class _BlasLimit:
     """The limit of `one_blas_thread`, and by how many it is held at the moment."""
 
     def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """In a forked child, where the parent's other threads, which may have held it, are not.
+
+        BLAS stays limited there: it is no time to start threads.
+        """
         self._lock = threading.Lock()
         self._n_holders = 0
         self._limit: Any = None
@@ -204,12 +211,15 @@ class _BlasLimit:
 
     def let_go(self) -> None:
         with self._lock:
-            self._n_holders -= 1
-            if not self._n_holders:
+            self._n_holders = max(self._n_holders - 1, 0)  # held before a fork
+            if not self._n_holders and self._limit is not None:
                 self._limit.restore_original_limits()
+                self._limit = None
 
 
 _blas_limit = _BlasLimit()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_blas_limit.forget)
 
 
 @contextmanager

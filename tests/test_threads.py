@@ -146,6 +146,17 @@ assert len(scores) == 4 and set(scores.values()) == {estimator(n_jobs=1).fit(X).
     run(program, NUMBA_NUM_THREADS="2")
 
 
+def test_a_child_of_a_fork_does_not_wait_for_who_limited_blas():
+    limit = _threads._BlasLimit()
+    limit.hold()
+    limit._lock.acquire()  # by a thread that the child does not have
+    limit.forget()
+    limit.let_go()
+    limit.hold()
+    limit.let_go()
+    assert limit._n_holders == 0
+
+
 def test_the_last_of_several_lifts_the_limit_of_blas():
     def counts():
         libraries = threadpool_info()
