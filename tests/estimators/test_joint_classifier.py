@@ -367,3 +367,13 @@ def test_exponents_of_a_file_are_checked(both, exponents):
     state["exponents_"] = exponents if isinstance(exponents, str) else np.array(exponents)
     with pytest.raises(ValueError, match="exponents_"):
         object.__new__(SharpPCClassifier).__setstate__(state)
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 12])
+@pytest.mark.parametrize("kind", ["auto", "gaussian"])
+def test_a_column_with_one_value_and_few_rows_have_exponents(n_rows, kind):
+    X = np.random.default_rng(0).normal(size=(n_rows, 3))
+    X[1:, 1] = np.nan
+    model = classifier("auto", feature_types=kind, max_iter=5).fit(X, np.arange(n_rows) % 2)
+    assert np.isfinite(model.exponents_).all()
+    assert np.isfinite(model.predict_log_proba(X)).all()
