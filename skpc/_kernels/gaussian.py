@@ -1,28 +1,97 @@
 """Kernels for full-covariance Gaussian inputs."""
 
+import math
+
 import numpy as np
 
 from skpc._kernels import njit
 from skpc._kernels.tasks import take, take_next
 
 BLOCK_ROWS = 256
-"""Rows of a task of the first two."""
+"""Rows of a task that is a block of rows."""
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _centre(row, means, centred):
-    """Write a row (m,) less each state's means (m, K) to `centred` (m, K)."""
+    """Write a row (m,) less each state's means (m, K) to `centred` (m, K), 0 where it is NaN."""
     for a in range(means.shape[0]):
+        is_missing = math.isnan(row[a])
         for k in range(means.shape[1]):
-            centred[a, k] = row[a] - means[a, k]
+            centred[a, k] = 0.0 if is_missing else row[a] - means[a, k]
 
 
 @njit(cache=True, nogil=True)
-def log_density(queue, levels, values, means, whitening, log_norms, out):
-    """Write log N(values[i]; state k), in nats, to `out` (n, K).
+def whiten(queue, levels, patterns, covariances, whitening, log_norms):
+    """Write inverse Cholesky factors of what patterns show of covariances, and log determinants.
 
-    values (n, m) complete; means (m, K); whitening (m, m, K), inverse Cholesky factors;
-    log_norms (K,). Tasks: blocks of rows. O(n m^2 K); each row's arithmetic is its own.
+    patterns (p, m) bool; covariances (m, m, K); whitening (p, m, m, K): zero, also on the diagonal,
+    where an entry is not shown; log_norms (p, K): the logs of the factors' determinants. Tasks:
+    patterns. O(p m^3 K).
+    """
+    n_columns, n_latents = covariances.shape[0], covariances.shape[2]
+    factor = np.empty(covariances.shape)
+    total = np.empty(n_latents)
+    p, _ = take(queue, levels)
+    while p < levels[-1]:
+        for k in range(n_latents):
+            log_norms[p, k] = 0.0
+        for a in range(n_columns):
+            for b in range(n_columns):
+                for k in range(n_latents):
+                    whitening[p, a, b, k] = 0.0
+            for b in range(a + 1 if patterns[p, a] else 0):
+                if patterns[p, b]:
+                    for k in range(n_latents):
+                        total[k] = covariances[a, b, k]
+                    for c in range(b):
+                        if patterns[p, c]:
+                            for k in range(n_latents):
+                                total[k] -= factor[a, c, k] * factor[b, c, k]
+                    for k in range(n_latents):
+                        if b < a:
+                            factor[a, b, k] = total[k] / factor[b, b, k]
+                        else:
+                            factor[a, a, k] = math.sqrt(total[k])
+                            log_norms[p, k] -= math.log(factor[a, a, k])
+                            whitening[p, a, a, k] = 1.0 / factor[a, a, k]
+            for b in range(a if patterns[p, a] else 0):
+                if patterns[p, b]:
+                    for k in range(n_latents):
+                        total[k] = 0.0
+                    for c in range(b, a):
+                        if patterns[p, c]:
+                            for k in range(n_latents):
+                                total[k] -= factor[a, c, k] * whitening[p, c, b, k]
+                    for k in range(n_latents):
+                        whitening[p, a, b, k] = total[k] * whitening[p, a, a, k]
+        p, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True)
+def add_precisions(queue, levels, whitening, counts, out):
+    """Add inverse covariances of patterns, times their counts (p, K), to `out` (m, m, K).
+
+    whitening (p, m, m, K): see `whiten`. Tasks: rows of `out`. O(p m^3 K), patterns in order.
+    """
+    n_patterns, n_columns, _, n_latents = whitening.shape
+    a, _ = take(queue, levels)
+    while a < levels[-1]:
+        for p in range(n_patterns):
+            for c in range(a, n_columns):
+                for b in range(c + 1):
+                    for k in range(n_latents):
+                        product = whitening[p, c, a, k] * whitening[p, c, b, k]
+                        out[a, b, k] += counts[p, k] * product
+        a, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True)
+def log_density(queue, levels, values, patterns, means, whitening, log_norms, out):
+    """Write log N(what values[i] shows; state k), in nats, to `out` (n, K).
+
+    values (n, m), NaN missing; patterns (n,): which of n_patterns each misses; means (m, K);
+    whitening (n_patterns, m, m, K): see `whiten`; log_norms (n_patterns, K). Tasks: blocks of rows.
+    O(n m^2 K); each row's arithmetic is its own.
     """
     n_columns, n_latents = means.shape
     centred = np.empty((n_columns, n_latents))
@@ -30,6 +99,7 @@ def log_density(queue, levels, values, means, whitening, log_norms, out):
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, values.shape[0])):
+            p = patterns[i]
             _centre(values[i], means, centred)
             for k in range(n_latents):
                 out[i, k] = 0.0
@@ -38,11 +108,46 @@ def log_density(queue, levels, values, means, whitening, log_norms, out):
                     whitened[k] = 0.0
                 for b in range(a + 1):
                     for k in range(n_latents):
-                        whitened[k] += whitening[a, b, k] * centred[b, k]
+                        whitened[k] += whitening[p, a, b, k] * centred[b, k]
                 for k in range(n_latents):
                     out[i, k] += whitened[k] * whitened[k]
             for k in range(n_latents):
-                out[i, k] = log_norms[k] - 0.5 * out[i, k]
+                out[i, k] = log_norms[p, k] - 0.5 * out[i, k]
+        block, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True)
+def expect(queue, levels, values, patterns, means, covariances, whitening, out):
+    """Write rows less each state's means to `out` (n, m, K), what they miss as it is expected.
+
+    values (n, m), NaN missing; patterns (n,): which of n_patterns each misses; means (m, K);
+    covariances (m, m, K); whitening (n_patterns, m, m, K): see `whiten`. Tasks: blocks of rows.
+    O(n m^2 K); each row's arithmetic is its own.
+    """
+    n_columns, n_latents = means.shape
+    solved, whitened = np.empty((n_columns, n_latents)), np.empty(n_latents)
+    block, _ = take(queue, levels)
+    while block < levels[-1]:
+        for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, values.shape[0])):
+            p = patterns[i]
+            _centre(values[i], means, out[i])
+            for a in range(n_columns):
+                for k in range(n_latents):
+                    solved[a, k] = 0.0
+            for a in range(n_columns):
+                for k in range(n_latents):
+                    whitened[k] = 0.0
+                for b in range(a + 1):
+                    for k in range(n_latents):
+                        whitened[k] += whitening[p, a, b, k] * out[i, b, k]
+                for b in range(a + 1):
+                    for k in range(n_latents):
+                        solved[b, k] += whitening[p, a, b, k] * whitened[k]
+            for a in range(n_columns):
+                if math.isnan(values[i, a]):
+                    for b in range(n_columns):
+                        for k in range(n_latents):
+                            out[i, a, k] += covariances[a, b, k] * solved[b, k]
         block, _ = take_next(queue, levels)
 
 

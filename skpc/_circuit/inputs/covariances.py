@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from skpc._data.distinct import distinct_columns
+from skpc._kernels import gaussian as kernels
+from skpc._threads import launch
 
 VARIANCE_FLOOR = 1e-6
 """Smallest variance of a state along any direction, relative to the columns' variances."""
@@ -44,37 +46,97 @@ def regression_on(covariances: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray
     return regression, conditional
 
 
+def patterns_of(
+    values: np.ndarray, n_latents: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows, some patterns of entries that are shown (p, m), and which of them each row has.
+
+    So many patterns at once as there is room for a matrix for each of them and each state.
+    """
+    seen = ~np.isnan(values)
+    m = values.shape[1]
+    if seen.all():
+        yield np.arange(len(values)), np.ones((1, m), bool), np.zeros(len(values), np.int64)
+        return
+    patterns, inverse = distinct_columns(seen.T)
+    step = max(1, _BLOCK_CELLS // (n_latents * m * m))
+    for start in range(0, patterns.shape[1], step):
+        stop = start + step
+        rows = np.flatnonzero((inverse >= start) & (inverse < stop))
+        yield rows, patterns.T[start:stop], inverse[rows] - start
+
+
+def whitenings(covariances: np.ndarray, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse Cholesky factors (p, m, m, K) of what patterns (p, m) show; log determinants (p, K).
+
+    Parameters
+    ----------
+    covariances : (m, m, K)
+    patterns : (p, m) bool
+    """
+    m, _, n_latents = covariances.shape
+    whitening = np.empty((len(patterns), m, m, n_latents))
+    log_determinants = np.empty((len(patterns), n_latents))
+    launch(
+        kernels.whiten, len(patterns), np.ascontiguousarray(patterns), covariances, whitening,
+        log_determinants, work=len(patterns) * m**3 * n_latents / 3,
+    )  # fmt: skip
+    return whitening, log_determinants
+
+
+def states_last(matrices: np.ndarray) -> np.ndarray:
+    """Matrices (K, m, m) as kernels take them, (m, m, K)."""
+    return np.ascontiguousarray(matrices.transpose(1, 2, 0))
+
+
 def add_incomplete(
-    means: np.ndarray,
-    covariances: np.ndarray,
-    values: np.ndarray,
-    counts: np.ndarray,
-    seen: np.ndarray,
+    means: np.ndarray, covariances: np.ndarray, values: np.ndarray, counts: np.ndarray,
     out: np.ndarray,
-) -> None:
-    """Add the expected moments of rows that all miss the same entries to `out`.
+) -> None:  # fmt: skip
+    """Add the expected moments of rows that miss entries to `out`.
+
+    Patterns share what rows have in common: with P the inverse of what a pattern shows of a
+    covariance S, and zero elsewhere, what it misses is expected at S P (x - mean), and
+    S - S P S is left.
 
     Parameters
     ----------
     means, covariances : (K, m) and (K, m, m)
-    values : (n, n_seen)
+    values : (n, m), NaN missing
     counts : (n, K)
-    seen : (m,) bool
     out : (K, 1 + m + m^2)
         Moments about the means.
     """
-    m = seen.shape[0]
-    regression, conditional = regression_on(covariances, seen)
-    step = max(1, _BLOCK_CELLS // (m * m * len(out)))
-    for start in range(0, len(values), step):
-        part = counts[start : start + step]
-        shown = values[start : start + step, None, :] - means[:, seen]
-        centred = np.einsum("kab,ikb->ika", regression, shown)
-        out[:, 0] += part.sum(axis=0)
-        out[:, 1 : 1 + m] += np.einsum("ik,ika->ka", part, centred)
-        outer = np.einsum("ik,ika,ikb->kab", part, centred, centred)
-        outer += part.sum(axis=0)[:, None, None] * conditional
-        out[:, 1 + m :] += outer.reshape(len(out), m * m)
+    n_latents, m = means.shape
+    of_states = np.ascontiguousarray(means.T), states_last(covariances)
+    precisions = np.zeros((m, m, n_latents))
+    step = max(1, _BLOCK_CELLS // (n_latents * m))
+    for rows, patterns, own in patterns_of(values, n_latents):
+        whitening, _ = whitenings(of_states[1], patterns)
+        totals = np.zeros((len(patterns), n_latents))
+        np.add.at(totals, own, counts[rows])
+        launch(
+            kernels.add_precisions, m, whitening, totals, precisions,
+            work=len(patterns) * m**3 * n_latents / 3,
+        )  # fmt: skip
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step]
+            centred = np.empty((len(part), m, n_latents))
+            launch(
+                kernels.expect, -(-len(part) // kernels.BLOCK_ROWS),
+                np.ascontiguousarray(values[part]), own[start : start + step], *of_states,
+                whitening, centred,
+            )  # fmt: skip
+            by_state = np.ascontiguousarray(centred.transpose(2, 0, 1))
+            weighted = counts[part].T[:, :, None] * by_state
+            out[:, 1 : 1 + m] += weighted.sum(axis=1)
+            second = weighted.transpose(0, 2, 1) @ by_state
+            out[:, 1 + m :] += second.reshape(n_latents, m * m)
+    total = counts.sum(axis=0)
+    out[:, 0] += total
+    left = covariances @ np.moveaxis(precisions, -1, 0) @ covariances
+    left = total[:, None, None] * covariances - left
+    out[:, 1 + m :] += left.reshape(n_latents, m * m)
 
 
 def floored(covariances: np.ndarray, scales: np.ndarray) -> np.ndarray:

@@ -15,8 +15,11 @@ from skpc._circuit.inputs.covariances import (
     check_covariances,
     floored,
     missingness,
+    patterns_of,
     recentred_moments,
     regression_on,
+    states_last,
+    whitenings,
 )
 from skpc._data.powers_of_two import units_of
 from skpc._data.scales import centre_and_scales
@@ -182,25 +185,21 @@ class Gaussian(InputDistribution):
         """
         values = self._in_units(np.asarray(X, dtype=np.float64).reshape(len(X), -1))
         log_units = np.log(self._units)
-        out = np.zeros((len(values), self.means.shape[0]))
-        for rows, seen in missingness(values):
-            if not seen.any():
-                continue
-            covariances = self.covariances[:, seen][:, :, seen]
-            factors = np.linalg.cholesky(covariances)
-            whitening = np.linalg.inv(factors)
-            log_norms = -np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
-            log_norms -= 0.5 * seen.sum() * np.log(2 * np.pi)
-            part = np.empty((len(rows), out.shape[1]))
+        out = np.empty((len(values), self.n_latents))
+        means, covariances = np.ascontiguousarray(self.means.T), states_last(self.covariances)
+        for rows, patterns, own in patterns_of(values, self.n_latents):
+            whitening, log_norms = whitenings(covariances, patterns)
+            n_seen = patterns.sum(axis=1, keepdims=True)
+            part = np.empty((len(rows), self.n_latents))
             launch(
                 kernels.log_density, -(-len(rows) // kernels.BLOCK_ROWS),
-                np.ascontiguousarray(values[rows][:, seen]),
-                np.ascontiguousarray(self.means[:, seen].T),
-                np.ascontiguousarray(whitening.transpose(1, 2, 0)), log_norms, part,
+                np.ascontiguousarray(values[rows]), own, means, whitening,
+                log_norms - 0.5 * n_seen * np.log(2 * np.pi), part,
             )  # fmt: skip
             # Of several columns so much less, as if they were independent: what is too far to tell
             # says nothing of how they go together.
-            out[rows] = np.maximum(part, _LEAST_LOG_DENSITY * seen.sum()) - log_units[seen].sum()
+            least = _LEAST_LOG_DENSITY * n_seen[own]
+            out[rows] = np.maximum(part, least) - (patterns * log_units).sum(axis=1)[own, None]
         return out
 
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
@@ -258,16 +257,15 @@ class Gaussian(InputDistribution):
         n_latents, m = self.means.shape
         out = np.zeros((n_latents, 1 + m + m * m))
         values = self._in_units(values)
-        for rows, seen in missingness(values):
-            if seen.all():
-                launch(
-                    kernels.moments, n_latents, np.ascontiguousarray(values[rows]),
-                    np.ascontiguousarray(counts[rows]), self.means, out,
-                )  # fmt: skip
-            elif seen.any():
-                add_incomplete(
-                    self.means, self.covariances, values[rows][:, seen], counts[rows], seen, out
-                )
+        is_complete = ~np.isnan(values).any(axis=1)
+        if is_complete.any():
+            launch(
+                kernels.moments, n_latents, np.ascontiguousarray(values[is_complete]),
+                np.ascontiguousarray(counts[is_complete]), self.means, out,
+            )  # fmt: skip
+        if not is_complete.all():
+            rest = ~is_complete & ~np.isnan(values).all(axis=1)
+            add_incomplete(self.means, self.covariances, values[rest], counts[rest], out)
         return out
 
     def recentred(self, summary: np.ndarray, former: Self) -> np.ndarray:
