@@ -10,12 +10,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from skpc._data.rows import Rows
+from skpc._estimators.settings import FEW_ROWS, HELD_OUT, N_FOLDS
 from skpc._learning.held_out import fold_weights, held_out_weights, measured
 from skpc._tables.margins import with_own_margins
-
-FEW_ROWS = 1_500
-N_FOLDS = 5
-SHARE_OF_MANY = 0.1
 
 OF_EACH_CLASS = 4
 """Latent states of a density per class: a class has fewer rows, and must not be learnt by heart."""
@@ -66,7 +63,7 @@ class LabelledRows(NamedTuple):
         is_whole = measured(self.of_both)
         if self.of_both.total_weight < FEW_ROWS:
             return fold_weights(self.weights, N_FOLDS, seed, is_whole)
-        return held_out_weights(self.weights, SHARE_OF_MANY, seed, is_whole)[None]
+        return held_out_weights(self.weights, HELD_OUT, seed, is_whole)[None]
 
 
 def ratios(log_joint: np.ndarray, log_prior: np.ndarray) -> np.ndarray:

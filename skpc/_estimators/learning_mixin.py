@@ -13,7 +13,14 @@ from sklearn.utils import check_random_state
 from skpc._checks import shown
 from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.reports import reporter, warn_of_end
-from skpc._estimators.settings import OF_THE_START, held_out_share, is_share, same_setting
+from skpc._estimators.settings import (
+    FEW_ROWS,
+    N_FOLDS,
+    OF_THE_START,
+    held_out_share,
+    is_share,
+    same_setting,
+)
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.validation import check_weights, named, validate_table
@@ -28,8 +35,6 @@ if TYPE_CHECKING:
     from skpc._learning.structure import Regions, Structure
 
 _LEAST_ROWS_TO_SPLIT = 10
-_FEW_ROWS = 1500  # by weight: cross-validated where capacity is chosen
-_N_FOLDS = 5
 _MAX_BYTES = 2**34  # what the tables of a column's categories may take
 _PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages
 _MANY_CATEGORIES = 1_000
@@ -191,7 +196,7 @@ class LearningMixin:
             if seed is None:
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
         refit = not (self.warm_start and ends_learning)
-        is_few = rows.total_weight < _FEW_ROWS and not is_share(self.early_stopping)
+        is_few = rows.total_weight < FEW_ROWS and not is_share(self.early_stopping)
         return EarlyStopping(
             held_out,
             held_out_share(self.early_stopping),
@@ -199,7 +204,7 @@ class LearningMixin:
             self.n_iter_no_change,
             refit=refit,
             is_optional=is_auto or not ends_learning,
-            n_folds=_N_FOLDS if chooses and is_few and refit and held_out is None else 1,
+            n_folds=N_FOLDS if chooses and is_few and refit and held_out is None else 1,
             ends_learning=bool(ends_learning),
         )
 

@@ -16,6 +16,7 @@ from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.settings import N_FOLDS
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from skpc._learning.initialisation import ColumnMoments
 
 _AUTO_CONTAMINATION = 0.1
-_N_FOLDS = 5
 _BLOCK_CELLS = 2**20
 _KEY_DTYPE = np.dtype("S16")
 
@@ -289,10 +289,10 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
         if any(column.categories is None for column in columns.columns):
             # No new row repeats a row of numbers: a copy in another fold would give it away.
-            folds = weights * fold_weights(np.ones(len(weights)), _N_FOLDS, seed)
+            folds = weights * fold_weights(np.ones(len(weights)), N_FOLDS, seed)
         else:
-            folds = fold_weights(weights, _N_FOLDS, seed)
-        if len(folds) < _N_FOLDS:
+            folds = fold_weights(weights, N_FOLDS, seed)
+        if len(folds) < N_FOLDS:
             return None
         scores = np.zeros(len(weights))
         for fold in folds:

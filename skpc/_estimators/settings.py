@@ -11,7 +11,13 @@ import numpy as np
 
 from skpc._checks import shown
 
-_HELD_OUT = 0.1
+HELD_OUT = 0.1
+"""The share of rows that are held out, if nothing else is said."""
+
+FEW_ROWS = 1500
+"""By weight: each fold of fewer is held out in turn, to choose or to judge what is learnt."""
+
+N_FOLDS = 5
 
 Settings = Mapping[str, Any]
 """All parameters of a `SharpPCDensity`, and `X_val`, whether such rows are given."""
@@ -51,7 +57,7 @@ def is_share(early_stopping: Any) -> bool:
 
 def held_out_share(early_stopping: Any) -> float:
     """The share of rows that early stopping holds out."""
-    return float(early_stopping) if is_share(early_stopping) else _HELD_OUT
+    return float(early_stopping) if is_share(early_stopping) else HELD_OUT
 
 
 def _is_adam(settings: Settings) -> bool:

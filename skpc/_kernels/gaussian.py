@@ -20,6 +20,16 @@ def _centre(row, means, centred):
             centred[a, k] = 0.0 if is_missing else row[a] - means[a, k]
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _combine(factors, n_terms, centred, out):
+    """Write the sums over the first `n_terms` of factors times centred (m, K) to `out` (K,)."""
+    for k in range(out.shape[0]):
+        out[k] = 0.0
+    for b in range(n_terms):
+        for k in range(out.shape[0]):
+            out[k] += factors[b, k] * centred[b, k]
+
+
 @njit(cache=True, nogil=True)
 def whiten(queue, levels, patterns, covariances, whitening, log_norms):
     """Write inverse Cholesky factors of what patterns show of covariances, and log determinants.
@@ -104,11 +114,7 @@ def log_density(queue, levels, values, patterns, means, whitening, log_norms, ou
             for k in range(n_latents):
                 out[i, k] = 0.0
             for a in range(n_columns):
-                for k in range(n_latents):
-                    whitened[k] = 0.0
-                for b in range(a + 1):
-                    for k in range(n_latents):
-                        whitened[k] += whitening[p, a, b, k] * centred[b, k]
+                _combine(whitening[p, a], a + 1, centred, whitened)
                 for k in range(n_latents):
                     out[i, k] += whitened[k] * whitened[k]
             for k in range(n_latents):
@@ -135,11 +141,7 @@ def expect(queue, levels, values, patterns, means, covariances, whitening, out):
                 for k in range(n_latents):
                     solved[a, k] = 0.0
             for a in range(n_columns):
-                for k in range(n_latents):
-                    whitened[k] = 0.0
-                for b in range(a + 1):
-                    for k in range(n_latents):
-                        whitened[k] += whitening[p, a, b, k] * out[i, b, k]
+                _combine(whitening[p, a], a + 1, out[i], whitened)
                 for b in range(a + 1):
                     for k in range(n_latents):
                         solved[b, k] += whitening[p, a, b, k] * whitened[k]
@@ -166,11 +168,7 @@ def subtract_conditionals(queue, levels, values, means, precision, log_norms, ou
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, values.shape[0])):
             _centre(values[i], means, centred)
             for a in range(n_columns):
-                for k in range(n_latents):
-                    weighted[k] = 0.0
-                for b in range(n_columns):
-                    for k in range(n_latents):
-                        weighted[k] += precision[a, b, k] * centred[b, k]
+                _combine(precision[a], n_columns, centred, weighted)
                 for k in range(n_latents):
                     square = weighted[k] * weighted[k] / precision[a, a, k]
                     out[i, a, k] -= log_norms[a, k] - 0.5 * square

@@ -18,14 +18,19 @@ _LEAST_RATIO = 1e-12  # of variances of one state
 _ASYMMETRY = 1e-6  # of covariances, relative to the product of standard deviations
 
 
-def missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
+def _patterns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which entries rows (n, m) show, NaN missing: distinct patterns (p, m), and that of each."""
     seen = ~np.isnan(values)
     if seen.all():
-        yield np.arange(len(values)), np.ones(values.shape[1], bool)
-        return
+        return np.ones((1, values.shape[1]), bool), np.zeros(len(values), np.int64)
     patterns, inverse = distinct_columns(seen.T)
-    for p, pattern in enumerate(patterns.T):
+    return patterns.T, inverse
+
+
+def missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows that miss the same entries: their indices, and which entries they show (m,)."""
+    patterns, inverse = _patterns(values)
+    for p, pattern in enumerate(patterns):
         yield np.flatnonzero(inverse == p), pattern
 
 
@@ -53,17 +58,13 @@ def patterns_of(
 
     So many patterns at once as there is room for a matrix for each of them and each state.
     """
-    seen = ~np.isnan(values)
     m = values.shape[1]
-    if seen.all():
-        yield np.arange(len(values)), np.ones((1, m), bool), np.zeros(len(values), np.int64)
-        return
-    patterns, inverse = distinct_columns(seen.T)
+    patterns, inverse = _patterns(values)
     step = max(1, _BLOCK_CELLS // (n_latents * m * m))
-    for start in range(0, patterns.shape[1], step):
+    for start in range(0, len(patterns), step):
         stop = start + step
         rows = np.flatnonzero((inverse >= start) & (inverse < stop))
-        yield rows, patterns.T[start:stop], inverse[rows] - start
+        yield rows, patterns[start:stop], inverse[rows] - start
 
 
 def whitenings(covariances: np.ndarray, patterns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

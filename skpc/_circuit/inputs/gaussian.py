@@ -232,7 +232,7 @@ class Gaussian(InputDistribution):
                 kernels.subtract_conditionals, -(-len(rows) // kernels.BLOCK_ROWS),
                 np.ascontiguousarray(values[rows][:, seen]),
                 np.ascontiguousarray(self.means[:, seen].T),
-                np.ascontiguousarray(precision.transpose(1, 2, 0)),
+                states_last(precision),
                 0.5 * np.log(np.ascontiguousarray(own) / (2 * np.pi)), part,
             )  # fmt: skip
             out[rows[:, None], np.flatnonzero(seen)] = part + log_units[seen, None]
