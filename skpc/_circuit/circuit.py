@@ -284,11 +284,12 @@ def _check_columns(circuit: Circuit) -> None:
         return
     first_with: dict[int, tuple[int, np.ndarray | None]] = {}
     inputs = circuit.inputs
+    distributions = inputs.distributions
     for region, columns in enumerate(circuit.features):
         for entry, column in enumerate(columns.tolist()):
             own = inputs.categories[region]
             if own is None:
-                own = inputs.distributions[region].categories_of(entry)
+                own = distributions[region].categories_of(entry)
             first, other = first_with.setdefault(column, (region, own))
             is_same = own is other if own is None or other is None else np.array_equal(own, other)
             if not is_same:

@@ -57,21 +57,20 @@ def stored(inputs: Inputs) -> list[StoredInput]:
 
 
 def parts_of(region: StoredInput) -> list[StoredInput]:
-    """The parts of a region of several kinds, each of one column; else itself."""
+    """The parts of a region of several kinds; else itself."""
     if region.kind is None or _AND not in region.kind:
         return [region]
-    return [
-        StoredInput(
-            region.columns[i : i + 1],
-            kind,
-            {
-                name.removeprefix(f"{i}."): values
-                for name, values in region.arrays.items()
-                if name.startswith(f"{i}.")
-            },
-        )
-        for i, kind in enumerate(region.kind.split(_AND))
-    ]
+    parts, first = [], 0
+    for i, kind in enumerate(region.kind.split(_AND)):
+        arrays = {
+            name.removeprefix(f"{i}."): values
+            for name, values in region.arrays.items()
+            if name.startswith(f"{i}.")
+        }
+        end = first + kind_named(kind).from_arrays(arrays).n_columns
+        parts.append(StoredInput(region.columns[first:end], kind, arrays))
+        first = end
+    return parts
 
 
 def restored(regions: Sequence[StoredInput], n_latents: int) -> Inputs:
@@ -129,7 +128,7 @@ def _check_kind(
         known = ", ".join(shown(kind) for kind in (None, *KINDS) if kind != COMPOSITE)
         raise ValueError(
             f"kind of region {region} must be one of {known}, or some of these joined by "
-            f"{shown(_AND)}, one for each column; got {shown(kind)}. Import the "
+            f"{shown(_AND)}, side by side; got {shown(kind)}. Import the "
             "module that registers this kind, or write the region as one of these."
         )
     if kind in (None, CATEGORICAL, BINOMIAL):
@@ -140,9 +139,9 @@ def _check_kind(
                 f"{n_columns}. Correct its kind, or its columns."
             )
         _check_fields(region, kind, given, () if kind is None else _OF_CATEGORIES)
-    elif not n_columns or len(parts) not in (1, n_columns):
+    elif n_columns < len(parts):
         raise ValueError(
-            f"columns of region {region} must be at least one, and one for each part of its kind "
+            f"columns of region {region} must be at least one for each part of its kind "
             f"{shown(kind)}; got {n_columns}. Correct its kind, or its columns."
         )
     else:

@@ -86,6 +86,17 @@ def distinct_columns(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ordered[:, is_first], inverse
 
 
+def distinct_vectors(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sorted distinct rows of X, NaN equal to NaN, and the number of each row among them."""
+    X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zero
+    levels, codes = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
+    if len(levels) == 1:
+        return levels[0][:, None], codes[0]
+    distinct, inverse = distinct_columns(np.stack(codes))
+    vectors = np.stack([level[column] for level, column in zip(levels, distinct, strict=True)], 1)
+    return vectors, inverse
+
+
 def pack(symbols: Symbols, n_symbols: np.ndarray) -> np.ndarray:
     """Pack the symbols of each row into few int64 words (n_words, n) that sort like them."""
     word_of, stride_of = _layout(n_symbols)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array, issparse
 
-from skpc._data.distinct import distinct_columns, distinct_rows
+from skpc._data.distinct import distinct_rows, distinct_vectors
 from skpc._data.sparse_symbols import SparseSymbols, Symbols, dense_rows, region_symbols, take_rows
 from skpc._kernels import evidence as kernels
 from skpc._threads import launch
@@ -111,7 +111,7 @@ class Evidence:
                 values[region] = self.values[columns[0]]
             elif len(columns) > 1:
                 rows = np.stack([self.column(j, categories[j]) for j in columns], axis=1)
-                vectors, merged[region] = _distinct_vectors(rows)
+                vectors, merged[region] = distinct_vectors(rows)
                 values[region], n_symbols[region] = vectors, len(vectors)
         if isinstance(self.symbols, SparseSymbols) and not merged:
             chosen = np.array([columns[0] if len(columns) else -1 for columns in features])
@@ -157,6 +157,11 @@ class Evidence:
             return Evidence(symbols, self.n_symbols.copy(), self.values)
         # All regions at once: a wide table has thousands.
         regions = np.flatnonzero(has_values)
+        first_with: dict[int, int] = {}
+        first = np.array([first_with.setdefault(id(self.values[r]), r) for r in regions.tolist()])
+        is_again = first < regions  # of other trees, over the same columns
+        is_again[is_again] = (symbols[first[is_again]] == symbols[regions[is_again]]).all(axis=1)
+        again, regions, first = regions[is_again], regions[~is_again], first[is_again]
         shown = symbols[regions]
         order = np.argsort(shown, axis=1, kind="stable")
         ascending = np.take_along_axis(shown, order, axis=1)
@@ -175,6 +180,9 @@ class Evidence:
             vectors = self.values[regions[i]]
             assert vectors is not None
             values[regions[i]] = vectors[ascending[i, is_new[i]]]
+        symbols[again], n_symbols[again] = symbols[first], n_symbols[first]
+        for region, same in zip(again.tolist(), first.tolist(), strict=True):
+            values[region] = values[same]
         return Evidence(symbols, n_symbols, tuple(values))
 
 
@@ -214,10 +222,16 @@ def encode(
             )
     n_symbols = n_categories + 2
     values: list[np.ndarray | None] = [None] * len(categories)
+    first_with: dict[tuple[int, ...], int] = {}
     for region, known in enumerate(categories):
         if known is None:
-            vectors, symbols[region] = _distinct_vectors(X[:, features[region]])
-            values[region], n_symbols[region] = vectors, len(vectors)
+            same = first_with.setdefault(tuple(features[region].tolist()), region)
+            if same == region:
+                vectors, symbols[region] = distinct_vectors(X[:, features[region]])
+                values[region], n_symbols[region] = vectors, len(vectors)
+            else:  # of another tree
+                symbols[region], n_symbols[region] = symbols[same], n_symbols[same]
+                values[region] = values[same]
     return Evidence(symbols, n_symbols, tuple(values))
 
 
@@ -253,7 +267,7 @@ def _encode_sparse(
             n_symbols[region] = 2
             if len(columns) > 1:
                 rows = np.arange(n_rows)
-                vectors, codes = _distinct_vectors(X[:, columns].toarray())
+                vectors, codes = distinct_vectors(X[:, columns].toarray())
                 n_symbols[region] = len(vectors)
         indices.append(rows)
         data.append((codes - default[region]).astype(np.int32))
@@ -271,14 +285,3 @@ def symbols_of(values: np.ndarray, levels: np.ndarray) -> np.ndarray:
     position = np.minimum(np.searchsorted(levels, values), len(levels) - 1)
     is_level = (levels[position] == values) | (np.isnan(levels[position]) & np.isnan(values))
     return np.where(is_level, position, np.where(np.isnan(values), len(levels), len(levels) + 1))
-
-
-def _distinct_vectors(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sorted distinct rows of X, NaN equal to NaN, and the number of each row among them."""
-    X = np.asarray(X, dtype=np.float64) + 0.0  # no negative zero
-    levels, codes = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
-    if len(levels) == 1:
-        return levels[0][:, None], codes[0]
-    distinct, inverse = distinct_columns(np.stack(codes))
-    vectors = np.stack([level[column] for level, column in zip(levels, distinct, strict=True)], 1)
-    return vectors, inverse

@@ -21,7 +21,7 @@ from skpc._circuit.tree import depths_of
 from skpc._data.evidence import symbols_of
 from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
-from skpc._data.scope import COMPOSITE
+from skpc._data.scope import COMPOSITE, FOREST
 from skpc._kernels import splits as kernels
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._threads import launch
@@ -110,10 +110,10 @@ def _projections(
     counts, scope = rows.weights_of(region), rows.scopes[region]
     if not numbers:
         return _projected_categories(counts, random_state).astype(np.float32)
-    if scope.kind != COMPOSITE:
+    if scope.kind not in (COMPOSITE, FOREST):
         return _projected_numbers(np.stack(numbers, 1), counts, random_state).astype(np.float32)
     total = np.zeros((_N_AXES, len(counts)))
-    for column, part in zip(numbers, scope.parts, strict=True):
+    for column, part in zip(numbers, scope.single_columns, strict=True):
         if part.categories is None:
             total += _projected_numbers(column[:, None], counts, random_state)
         else:
@@ -129,7 +129,7 @@ def _numbers(rows: Rows) -> list[list[np.ndarray]]:
     margins, columns, places = [], [], []
     for region, (scope, vectors) in enumerate(zip(rows.scopes, rows.evidence.values, strict=True)):
         numbers.append([] if vectors is None else list(vectors.T))
-        for j, part in enumerate((scope.parts or (scope,) * len(numbers[-1]))[: len(numbers[-1])]):
+        for j, part in enumerate(scope.single_columns[: len(numbers[-1])]):
             if part.margin is not None:
                 margins.append(part.margin)
                 columns.append(numbers[-1][j])

@@ -10,6 +10,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import tree_of_region
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.messages import Messages
+from skpc._queries.marginals import category_masses
 from skpc._queries.posteriors import posterior_blocks
 from skpc._queries.sampling import sample_given
 
@@ -94,7 +95,9 @@ def _means_and_modes(
             own = holes[rows, column]
             if values is not None and own.any():
                 # Several trees observe the column: their masses add.
-                mass = of_region[rows[own]] @ circuit.inputs[region].probabilities(entry).T
+                mass = category_masses(
+                    circuit.inputs[region], entry, X[rows[own]][:, columns], of_region[rows[own]]
+                )
                 masses[column] = masses.get(column, 0.0) + mass
                 categories[column] = values
     for column, mass in masses.items():

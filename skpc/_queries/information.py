@@ -178,4 +178,29 @@ def _joint(
         for entry, column in enumerate(circuit.features[region].tolist()):
             cells = slice(start[column], start[column + 1])
             joint[:, cells] += messages[region] @ circuit.inputs[region].probabilities(entry).T
+            if first <= start[column] < last:
+                _add_dependence(
+                    circuit, region, entry, marginals[region], start, joint[cells.start - first :]
+                )
     return joint
+
+
+def _add_dependence(
+    circuit: Circuit,
+    region: int,
+    entry: int,
+    shares: np.ndarray,
+    start: np.ndarray,
+    joint: np.ndarray,
+) -> None:
+    """Add, for columns of one region, what their joint distribution is beyond the states'.
+
+    joint : (at least n_categories, n_cells), from the column's first category on
+    """
+    distribution = circuit.inputs[region]
+    own = distribution.probabilities(entry)
+    for other, both in enumerate(distribution.joint_probabilities(entry)):
+        if both is not None:
+            column = circuit.features[region][other]
+            beyond = both - own[:, None] * distribution.probabilities(other)
+            joint[: len(own), start[column] : start[column + 1]] += beyond @ shares

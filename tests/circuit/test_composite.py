@@ -350,7 +350,7 @@ def test_arrays_and_pickles_bring_it_back():
         Composite.from_arrays({**arrays, "kinds": np.array(["other"] * 3)})
     with pytest.raises(ValueError, match=r"'2\..*' is of none of the 2 parts"):
         Composite.from_arrays({**arrays, "kinds": arrays["kinds"][:-1]})
-    with pytest.raises(ValueError, match="must be distributions of one column"):
+    with pytest.raises(ValueError, match="distributions that are no composites"):
         Inputs.of([np.arange(2)], [Composite((composite, composite))], K)
 
 

@@ -4,8 +4,9 @@ from skpc._circuit.inputs import (  # which make their kinds known
     cells,
     composite,
     copula,
+    forest,
     gaussian,
     table,
 )
 
-__all__ = ["cells", "composite", "copula", "gaussian", "table"]
+__all__ = ["cells", "composite", "copula", "forest", "gaussian", "table"]

@@ -171,6 +171,26 @@ class InputDistribution(ABC):
         """Probabilities (n_categories, n_latents) of a column's categories given the state."""
         raise NotImplementedError
 
+    def conditional_probabilities(self, values: np.ndarray, entry: int) -> np.ndarray | None:
+        """Probabilities (n, n_categories, n_latents) of a category given each state and row.
+
+        None if the rest of a row tells nothing: they are `probabilities` then.
+
+        Parameters
+        ----------
+        values : (n, m)
+        entry : int
+            The position of the column, which must be missing in all rows.
+        """
+        return None
+
+    def joint_probabilities(self, entry: int) -> list[np.ndarray | None]:
+        """Probabilities (., n_categories, n_latents) of a column's categories and each other's.
+
+        Of each column, by their positions; None of one that tells nothing given the state.
+        """
+        return [None] * self.n_columns
+
     @classmethod  # noqa: B027 - all values are welcome
     def check_values(cls, values: np.ndarray) -> None:
         """Raise ValueError if a column with these values (n,) cannot be of this kind."""
@@ -232,7 +252,7 @@ class InputDistribution(ABC):
         return Moments(means, np.broadcast_to(self.variance()[:, entry], shape))
 
     def marginal(self, entries: np.ndarray) -> InputDistribution:
-        """The distribution of some of the columns, by their positions, at least one."""
+        """The distribution of some of the columns, by their positions: at least one, ascending."""
         if self.n_columns > 1:
             raise NotImplementedError
         return self
@@ -396,6 +416,9 @@ class InputDistribution(ABC):
     @classmethod
     def _fields(cls) -> tuple[str, ...]:
         return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self._fields()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading(f"distribution of kind {shown(self.kind)}"):

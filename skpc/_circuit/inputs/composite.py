@@ -1,26 +1,29 @@
-"""Composite input distributions: several columns, independent given the latent state."""
+"""Composite input distributions: columns side by side, independent given the latent state."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain, groupby
 from typing import Any, Self
 
 import numpy as np
 
 from skpc._circuit.inputs.base import InputDistribution, Moments, kind_named, register
+from skpc._data.distinct import distinct_vectors
 from skpc._data.scope import COMPOSITE, Scope
 
 
 @register
 @dataclass(frozen=True)
 class Composite(InputDistribution):
-    """The columns of a region, each with a distribution of its own for each latent state.
+    """The columns of a region, of which parts have distributions of their own for each state.
 
     Attributes
     ----------
     parts : tuple of InputDistribution
-        Of one column each, in the order of the region's columns.
+        Each is of the next one or more of the region's columns.
     """
 
     parts: tuple[InputDistribution, ...]
@@ -40,15 +43,16 @@ class Composite(InputDistribution):
         *,
         shrinkage: float = 0.0,
     ) -> Self:
-        """Draw each part as its kind does, from the distinct values of its column."""
+        """Draw each part as its kind does, from the distinct vectors of its columns."""
         parts = []
-        for column, part in zip(values.T, scope.parts, strict=True):
+        ends = np.cumsum([len(part.columns) for part in scope.parts])[:-1]
+        for part, own in zip(scope.parts, np.split(values, ends, axis=1), strict=True):
             assert part.kind is not None
-            levels, places = np.unique(column, return_inverse=True)
-            of_levels = np.bincount(places, weights, len(levels))
+            vectors, places = distinct_vectors(own)
+            of_vectors = np.bincount(places, weights, len(vectors))
             parts.append(
                 kind_named(part.kind).random(
-                    part, levels[:, None], of_levels, n_latents, random_state, shrinkage=shrinkage
+                    part, vectors, of_vectors, n_latents, random_state, shrinkage=shrinkage
                 )
             )
         return cls(tuple(parts))
@@ -61,7 +65,7 @@ class Composite(InputDistribution):
     @property
     def n_columns(self) -> int:
         """Number of columns."""
-        return len(self.parts)
+        return sum(part.n_columns for part in self.parts)
 
     @property
     def n_parameters(self) -> int:
@@ -76,19 +80,46 @@ class Composite(InputDistribution):
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kind of each column."""
-        return tuple(part.kind for part in self.parts)
+        return tuple(chain.from_iterable(part.kinds for part in self.parts))
+
+    def joint_probabilities(self, entry: int) -> list[np.ndarray | None]:
+        """Those of columns of the same part."""
+        part, columns, own = self._place(entry)
+        out: list[np.ndarray | None] = [None] * self.n_columns
+        out[columns] = part.joint_probabilities(own)
+        return out
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Where the columns of each part end."""
+        return np.cumsum([part.n_columns for part in self.parts])
+
+    def _split(self, columns: np.ndarray) -> Iterator[tuple[InputDistribution, np.ndarray]]:
+        """Each part, and its own of something by column, along the last axis."""
+        own = np.split(columns, self._ends[:-1], axis=-1)
+        return zip(self.parts, map(np.ascontiguousarray, own), strict=True)
+
+    def _place(self, entry: int) -> tuple[InputDistribution, slice, int]:
+        """The part that a column is of, the columns of this, and the position there."""
+        number = int(np.searchsorted(self._ends, entry, "right"))
+        part, end = self.parts[number], int(self._ends[number])
+        first = end - part.n_columns
+        return part, slice(first, end), entry - first
 
     def categories_of(self, entry: int) -> np.ndarray | None:
         """The categories of a column, by its position; None if its values are numbers."""
-        return self.parts[entry].categories_of(0)
+        part, _, own = self._place(entry)
+        return part.categories_of(own)
 
     def probabilities(self, entry: int) -> np.ndarray:
         """Probabilities (n_categories, n_latents) of a column's categories given the state."""
-        return self.parts[entry].probabilities(0)
+        part, _, own = self._place(entry)
+        return part.probabilities(own)
 
-    def _columns(self, values: np.ndarray) -> Iterator[tuple[InputDistribution, np.ndarray]]:
-        """Each part, and the column (n, 1) that it is of."""
-        return ((part, values[:, [i]]) for i, part in enumerate(self.parts))
+    def conditional_probabilities(self, values: np.ndarray, entry: int) -> np.ndarray | None:
+        """Those given the row too, from the part that the column is of."""
+        part, columns, own = self._place(entry)
+        return part.conditional_probabilities(values[:, columns], own)
 
     def _statistics(self, summary: np.ndarray) -> Iterator[tuple[InputDistribution, np.ndarray]]:
         """Each part, and what `summarize` found for it."""
@@ -97,12 +128,13 @@ class Composite(InputDistribution):
 
     @property
     def preparation(self) -> tuple[object, ...]:
-        """That of all parts."""
-        return tuple(one for part in self.parts for one in part.preparation)
+        """Which kinds the parts are of, and their preparations, if any of them has one."""
+        found = [(type(part), *part.preparation) for part in self.parts]
+        return tuple(chain(*found)) if any(len(one) > 1 for one in found) else ()
 
     def prepared(self, values: np.ndarray) -> Any:
-        """What each part makes of its column (n, 1)."""
-        return tuple(part.prepared(column) for part, column in self._columns(values))
+        """What each part makes of its columns."""
+        return tuple(part.prepared(own) for part, own in self._split(values))
 
     def log_prob(self, X: np.ndarray) -> np.ndarray:
         """Log likelihood (n, n_latents) of each row, in nats; NaN is summed out."""
@@ -116,24 +148,29 @@ class Composite(InputDistribution):
         return np.stack([part.log_prob_prepared(own) for part, own in pairs]).sum(axis=0)
 
     def _log_probs(self, X: np.ndarray) -> np.ndarray:
-        """That of each column (m, n, n_latents)."""
-        return np.stack([part.log_prob(column) for part, column in self._columns(X)])
+        """That of each part (n_parts, n, n_latents)."""
+        return np.stack([part.log_prob(own) for part, own in self._split(X)])
 
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
         """Log likelihood (n, m, n_latents) of each row without each of its columns, in nats."""
-        of_column = self._log_probs(X)
-        none = np.zeros((1, *of_column.shape[1:]))
-        before = np.cumsum(np.concatenate([none, of_column[:-1]]), axis=0)
-        after = np.cumsum(np.concatenate([none, of_column[:0:-1]]), axis=0)[::-1]
-        return np.ascontiguousarray((before + after).transpose(1, 0, 2))
+        of_part = self._log_probs(X)
+        none = np.zeros((1, *of_part.shape[1:]))
+        before = np.cumsum(np.concatenate([none, of_part[:-1]]), axis=0)
+        after = np.cumsum(np.concatenate([none, of_part[:0:-1]]), axis=0)[::-1]
+        sizes = [part.n_columns for part in self.parts]
+        out = np.ascontiguousarray(np.repeat(before + after, sizes, axis=0).transpose(1, 0, 2))
+        for (part, own), end in zip(self._split(X), self._ends.tolist(), strict=True):
+            if part.n_columns > 1:
+                out[:, end - part.n_columns : end] += part.log_prob_of_others(own)
+        return out
 
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log likelihood (n, n_latents) of each row, what is missing where that is largest."""
-        return np.stack([part.log_peak(x) for part, x in self._columns(values)]).sum(axis=0)
+        return np.stack([part.log_peak(x) for part, x in self._split(values)]).sum(axis=0)
 
     def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """What the parts make of the counts (n, n_latents), side by side."""
-        return np.hstack([part.summarize(x, counts) for part, x in self._columns(values)])
+        return np.hstack([part.summarize(x, counts) for part, x in self._split(values)])
 
     def summarize_prepared(self, prepared: Any, counts: np.ndarray) -> np.ndarray:
         """The same of `prepared` values."""
@@ -147,7 +184,7 @@ class Composite(InputDistribution):
     ) -> np.ndarray:
         """The same of a first assignment of rows, smoothed as each part needs it."""
         return np.hstack(
-            [part.summarize_clusters(x, counts, smooth) for part, x in self._columns(values)]
+            [part.summarize_clusters(x, counts, smooth) for part, x in self._split(values)]
         )
 
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
@@ -160,35 +197,43 @@ class Composite(InputDistribution):
     def completed(self, values: np.ndarray) -> np.ndarray:
         """Numbers (n, n_latents, m), missing ones replaced by their means; NaN of categories."""
         out = np.repeat(values[:, None], self.n_latents, axis=1)
-        for entry, (part, column) in enumerate(self._columns(values)):
+        for (part, own), end in zip(self._split(values), self._ends.tolist(), strict=True):
             if part.categories_of(0) is None:
-                out[:, :, [entry]] = part.completed(column)
+                out[:, :, end - part.n_columns : end] = part.completed(own)
         return out
 
     def likeliest(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
         """Values (n, m), missing ones replaced by the most probable under each row's state."""
-        return np.hstack([part.likeliest(x, states) for part, x in self._columns(values)])
+        return np.hstack([part.likeliest(x, states) for part, x in self._split(values)])
 
     def sample_given(
         self, values: np.ndarray, states: np.ndarray, uniforms: np.ndarray, normals: np.ndarray
     ) -> np.ndarray:
         """Missing values (n, m) drawn given each row's state."""
+        own = (self._split(numbers) for numbers in (values, uniforms, normals))
         return np.hstack(
             [
-                part.sample_given(x, states, uniforms[:, [i]], normals[:, [i]])
-                for i, (part, x) in enumerate(self._columns(values))
+                part.sample_given(x, states, u, z)
+                for (part, x), (_, u), (_, z) in zip(*own, strict=True)
             ]
         )
 
     def conditional(self, values: np.ndarray, entry: int) -> Moments:
-        """Moments of a missing number given each state: the rest of the row tells nothing."""
-        return self.parts[entry].conditional(values[:, [entry]], 0)
+        """Moments of a missing number given each state: other parts tell nothing."""
+        part, columns, own = self._place(entry)
+        return part.conditional(values[:, columns], own)
 
     def marginal(self, entries: np.ndarray) -> InputDistribution:
-        """The distribution of some of the columns, by their positions: a part if it is one."""
-        if len(entries) == 1:
-            return self.parts[entries[0]]
-        return self._of(self.parts[entry] for entry in entries)
+        """The distribution of some of the columns, by their positions, which must ascend.
+
+        That of a part if nothing of the others is left.
+        """
+        places = [self._place(int(entry)) for entry in entries]
+        parts = []
+        for _, some in groupby(places, key=lambda place: id(place[0])):
+            own = list(some)
+            parts.append(own[0][0].marginal(np.array([entry for _, _, entry in own])))
+        return parts[0] if len(parts) == 1 else self._of(iter(parts))
 
     def taken(self, states: np.ndarray) -> Self:
         """The distribution whose states are these (n,) of this one."""
@@ -205,13 +250,13 @@ class Composite(InputDistribution):
 
     def with_scales(self, scales: np.ndarray) -> Self:
         """The same, kept from degenerating in view of these scales (m,) of its columns."""
-        return self._of(part.with_scales(scales[[i]]) for i, part in enumerate(self.parts))
+        return self._of(part.with_scales(own) for part, own in self._split(scales))
 
     def with_margins(self, entries: np.ndarray, centres: np.ndarray, scales: np.ndarray) -> Self:
         """The same but for columns of which training rows show nothing."""
+        own = (self._split(of_columns) for of_columns in (entries, centres, scales))
         return self._of(
-            part.with_margins(entries[[i]], centres[[i]], scales[[i]])
-            for i, part in enumerate(self.parts)
+            part.with_margins(e, c, s) for (part, e), (_, c), (_, s) in zip(*own, strict=True)
         )
 
     @property
@@ -236,16 +281,21 @@ class Composite(InputDistribution):
         return [g for part, own in self._statistics(summary) for g in part.free_gradient(own)]
 
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
-        """Raise ValueError if there is not one part of so many states for each column."""
-        if type(self.parts) is not tuple or len(self.parts) != n_columns or not n_columns:
-            raise ValueError(f"parts of a composite must be a tuple of {n_columns} distributions.")
+        """Raise ValueError if there are not parts of so many states and columns."""
+        if type(self.parts) is not tuple or not self.parts:
+            raise ValueError("parts of a composite must be a tuple of distributions.")
         for part in self.parts:
             if not isinstance(part, InputDistribution) or isinstance(part, Composite):
                 raise ValueError(
-                    "parts of a composite must be distributions of one column; got a "
+                    "parts of a composite must be distributions that are no composites; got a "
                     f"{type(part).__name__}."
                 )
-            part.check_arrays(n_latents, 1)
+            part.check_arrays(n_latents, part.n_columns)
+        if self.n_columns != n_columns:
+            raise ValueError(
+                f"parts of a composite must have {n_columns} columns together; got "
+                f"{self.n_columns}."
+            )
 
     def check(self) -> None:
         """Raise ValueError if one of the parts is no distribution."""
@@ -259,7 +309,7 @@ class Composite(InputDistribution):
             for i, part in enumerate(self.parts)
             for name, array in part.to_arrays().items()
         }
-        return {"kinds": np.array(self.kinds), **named}
+        return {"kinds": np.array([part.kind for part in self.parts]), **named}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Self:

@@ -9,7 +9,6 @@ import numpy as np
 
 from skpc._checks import checked_array
 from skpc._circuit.inputs.base import InputDistribution
-from skpc._circuit.inputs.normal_scale import same_objects
 from skpc._data.evidence import Evidence
 from skpc._data.scope import BINOMIAL, CATEGORICAL
 
@@ -24,15 +23,19 @@ def scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepared_vectors(evidence: Evidence, region: int, distribution: InputDistribution) -> Any:
-    """The vectors of a region's symbols, prepared for its distribution, once if it is much."""
+    """The vectors of a region's symbols, prepared for its distribution, once if it is much.
+
+    Regions of several trees that share vectors share what is made of them too.
+    """
     fixed, vectors = distribution.preparation, evidence.values[region]
     assert vectors is not None
     if not fixed:
         return vectors
-    known = evidence.memo.get(region)
-    if known is None or not same_objects(known[0], fixed):
-        known = fixed, distribution.prepared(vectors)
-        evidence.memo[region] = known
+    key = (distribution.kind, id(vectors), *map(id, fixed))
+    known = evidence.memo.get(key)
+    if known is None:
+        known = fixed, distribution.prepared(vectors)  # what has these numbers must live on
+        evidence.memo[key] = known
     return known[1]
 
 

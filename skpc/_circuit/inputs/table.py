@@ -18,8 +18,8 @@ from skpc._data.evidence import symbols_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, Scope
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
-_EVEN_PER_PSEUDOCOUNT = 100.0
-_ROUNDING = 1e-8  # of sums of probabilities; those of thousands of levels are off by 1e-11
+EVEN_PER_PSEUDOCOUNT = 100.0
+ROUNDING = 1e-8  # of sums of probabilities; those of thousands of levels are off by 1e-11
 
 
 def choose(cpt: np.ndarray, states: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
@@ -123,7 +123,7 @@ class Tables:
         total, _ = self._reduced(np.add, overall)
         # One row at most is spread evenly, in all states together: what makes up for categories
         # that rows did not show yet. The pseudocounts are spread as the column is in all states.
-        n_even = min(_EVEN_PER_PSEUDOCOUNT * pseudocount, 1.0)
+        n_even = min(EVEN_PER_PSEUDOCOUNT * pseudocount, 1.0)
         safe = np.where(total > 0.0, total, 1.0)
         even = n_even / self.n_categories[occupied, None]
         of_rare = totals * (even / safe) + pseudocount * (even / (safe + n_even))
@@ -187,10 +187,10 @@ class Tables:
             raise ValueError("categories of binomial regions must be consecutive integers.")
         for name, values in ("probs", probs), ("unseen", unseen):
             check_finite(values, name)
-            if not ((values > 0) & (values <= 1 + _ROUNDING)).all():
+            if not ((values > 0) & (values <= 1 + ROUNDING)).all():
                 raise ValueError(f"{name} must be above 0 and at most 1.")
         totals, _ = self._reduced(np.add, probs)
-        if (np.abs(totals - 1) > _ROUNDING).any():
+        if (np.abs(totals - 1) > ROUNDING).any():
             raise ValueError("probs must sum to one over the categories of a region.")
 
 
