@@ -17,7 +17,7 @@ from skpc._kernels.tasks import take, take_next
 BLOCK_ROWS = 64
 """Rows of a task that is a block of rows."""
 
-BLOCK_STATES = 16
+BLOCK_STATES = 64
 """States of a task that is a block of states."""
 
 _LEAST_BITS = -960.0  # of a product, with a margin: numbers from 2^-1022 on are exact
@@ -49,41 +49,24 @@ class Shape(NamedTuple):
     n_rows: int
 
 
-class Tables(NamedTuple):
-    """What a forest's columns are in each state.
-
-    Attributes
-    ----------
-    probs : (n_rows + n_cells, K)
-        The tables of all columns, then the distributions of each column alone.
-    unseen : (m, K)
-    least : (2, m)
-        Logarithms to base two of the least entry of each column's table, and of `unseen`.
-    """
-
-    probs: np.ndarray
-    unseen: np.ndarray
-    least: np.ndarray
-
-
 class Room(NamedTuple):
-    """What messages of one row are written to.
+    """What messages of one row are written to, in w states.
 
     Attributes
     ----------
-    products : (n_cells, K)
+    products : (n_cells, w)
         Of each category of a missing column: the probability of what is seen below.
-    logs : (n_cells, K)
+    logs : (n_cells, w)
         What of its logarithm was put aside.
-    beliefs : (n_cells, K)
+    beliefs : (n_cells, w)
         Of each category of a missing column: its probability given the row.
     bounds : (m,)
         Of the products of a column, from below: exponents of two.
     is_met, is_aside : (m,) bool
         Whether something is seen below a missing column; whether it has `logs`.
-    top, total : (K,)
+    top, total : (w,)
         Product of what is complete, and the logarithms that were put aside.
-    sums : (K,)
+    sums : (w,)
     """
 
     products: np.ndarray
@@ -98,27 +81,27 @@ class Room(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def _room(shape, n_latents):
+def _room(shape, n_states):
     n_columns = shape.order.shape[0]
     n_cells = shape.n_categories.sum()
     return Room(
-        np.empty((n_cells, n_latents)),
-        np.empty((n_cells, n_latents)),
-        np.empty((n_cells, n_latents)),
+        np.empty((n_cells, n_states)),
+        np.empty((n_cells, n_states)),
+        np.empty((n_cells, n_states)),
         np.empty(n_columns),
         np.empty(n_columns, np.bool_),
         np.empty(n_columns, np.bool_),
-        np.empty(n_latents),
-        np.empty(n_latents),
-        np.empty(n_latents),
+        np.empty(n_states),
+        np.empty(n_states),
+        np.empty(n_states),
     )
 
 
 @njit(cache=True, nogil=True)
-def _put_aside(c, shape, room, states):
+def _put_aside(c, shape, room):
     """Move the products of column c to its logs."""
     for v in range(shape.cells[c], shape.cells[c] + shape.n_categories[c]):
-        for k in range(states[0], states[1]):
+        for k in range(room.products.shape[1]):
             before = room.logs[v, k] if room.is_aside[c] else 0.0
             room.logs[v, k] = before + math.log(room.products[v, k])
             room.products[v, k] = 1.0
@@ -127,11 +110,11 @@ def _put_aside(c, shape, room, states):
 
 
 @njit(cache=True, nogil=True)
-def _take_back(c, shape, room, states):
+def _take_back(c, shape, room):
     """Make products of the logs of column c, the largest of each state one; `total` gains it."""
     first = shape.cells[c]
     last = first + shape.n_categories[c]
-    for k in range(states[0], states[1]):
+    for k in range(room.products.shape[1]):
         largest = -np.inf
         for v in range(first, last):
             room.logs[v, k] += math.log(room.products[v, k])
@@ -152,24 +135,19 @@ def _table_of(c, x, shape):
     return shape.start[c] + x[p] * shape.n_categories[c]
 
 
-@njit(cache=True, nogil=True)
-def _weigh(probs, base, c, x, shape, room, states):
-    """Write to ``room.sums`` what column c and all below are worth, by table rows from `base`."""
-    size = shape.n_categories[c]
-    sums = room.sums
-    if x[c] < size:
-        for k in range(states[0], states[1]):
-            sums[k] = probs[base + x[c], k]
-        return
-    for k in range(states[0], states[1]):
-        sums[k] = 0.0
+@njit(cache=True, nogil=True, forceinline=True)
+def _mean(probs, base, products, cell, size, sums):
+    """Write to `sums` the mean of products of categories, by the table rows from `base`."""
     for v in range(size):
-        for k in range(states[0], states[1]):
-            sums[k] += probs[base + v, k] * room.products[shape.cells[c] + v, k]
+        p = probs[base + v]
+        q = products[cell + v]
+        for k in range(sums.shape[0]):
+            before = 0.0 if v == 0 else sums[k]
+            sums[k] = before + p[k] * q[k]
 
 
 @njit(cache=True, nogil=True)
-def _meet(x, asked, shape, room, states):
+def _meet(x, asked, shape, room):
     """Find the missing columns that something is seen below, and set their products to one."""
     for c in range(shape.order.shape[0]):
         room.is_met[c] = False
@@ -185,180 +163,173 @@ def _meet(x, asked, shape, room, states):
         if is_seen and p >= 0 and x[p] == shape.n_categories[p]:
             room.is_met[p] = True
         if x[c] == size and room.is_met[c]:
-            for v in range(shape.cells[c], shape.cells[c] + size):
-                for k in range(states[0], states[1]):
-                    room.products[v, k] = 1.0
+            room.products[shape.cells[c] : shape.cells[c] + size] = 1.0
 
 
 @njit(cache=True, nogil=True)
-def _upward(x, asked, shape, tables, room, states):
-    """Go up the forest: log probability of row x (m,) in ``room.total``.
+def _upward(x, asked, shape, probs, least, room):
+    """Go up the forest from what row x (m,) shows: products, and their part of log p in `total`.
 
-    ``room.products`` are up to a factor for each column and state. asked: a column to be treated
-    as if something were seen below, or -1. O(K) for each entry of the tables of missing columns
-    and of the columns below them.
+    That is all but seen columns of which the parent, if any, is seen. Products are up to a factor
+    for each column and state. asked: a column to be treated as if something were seen below, or -1.
+    O(w) for each entry of the tables of missing columns and of the columns below them.
     """
-    _meet(x, asked, shape, room, states)
-    total = room.total
-    top = room.top
+    _meet(x, asked, shape, room)
+    total, top, sums = room.total, room.top, room.sums
     bound = 0.0
-    for k in range(states[0], states[1]):
-        total[k] = 0.0
-        top[k] = 1.0
+    total[:] = 0.0
+    top[:] = 1.0
     for place in range(shape.order.shape[0] - 1, -1, -1):
         c = shape.order[place]
         p = shape.parents[c]
         size = shape.n_categories[c]
-        if x[c] == size and not room.is_met[c]:
+        is_missing = x[c] == size
+        is_below = p >= 0 and x[p] == shape.n_categories[p]
+        if x[c] > size or not (room.is_met[c] if is_missing else is_below):
             continue
-        gain = tables.least[0, c]
-        if x[c] > size:
-            gain = tables.least[1, c]
-        elif x[c] == size and room.is_aside[c]:
-            _take_back(c, shape, room, states)
-        elif x[c] == size:  # a mean of products
+        gain = least[c]
+        if is_missing and room.is_aside[c]:
+            _take_back(c, shape, room)
+        elif is_missing:  # a mean of products
             gain = room.bounds[c]
-        if x[c] <= size and p >= 0 and x[p] == shape.n_categories[p]:
-            cell = shape.cells[p]
-            n_above = shape.n_categories[p]
+        if is_below:
             if gain + room.bounds[p] < _LEAST_BITS:
-                _put_aside(p, shape, room, states)
+                _put_aside(p, shape, room)
             room.bounds[p] += gain
-            for u in range(n_above):
-                _weigh(tables.probs, shape.start[c] + u * size, c, x, shape, room, states)
-                for k in range(states[0], states[1]):
-                    room.products[cell + u, k] *= room.sums[k]
+            for u in range(shape.n_categories[p]):
+                base = shape.start[c] + u * size
+                product = room.products[shape.cells[p] + u]
+                if is_missing:
+                    _mean(probs, base, room.products, shape.cells[c], size, sums)
+                    for k in range(sums.shape[0]):
+                        product[k] *= sums[k]
+                else:
+                    of_own = probs[base + x[c]]
+                    for k in range(sums.shape[0]):
+                        product[k] *= of_own[k]
         else:
             if gain + bound < _LEAST_BITS:
-                for k in range(states[0], states[1]):
+                for k in range(top.shape[0]):
                     total[k] += math.log(top[k])
                     top[k] = 1.0
                 bound = 0.0
             bound += gain
-            if x[c] > size:
-                for k in range(states[0], states[1]):
-                    top[k] *= tables.unseen[c, k]
-            else:
-                _weigh(tables.probs, _table_of(c, x, shape), c, x, shape, room, states)
-                for k in range(states[0], states[1]):
-                    top[k] *= room.sums[k]
-    for k in range(states[0], states[1]):
+            _mean(probs, _table_of(c, x, shape), room.products, shape.cells[c], size, sums)
+            for k in range(top.shape[0]):
+                top[k] *= sums[k]
+    for k in range(top.shape[0]):
         total[k] += math.log(top[k])
 
 
 @njit(cache=True, nogil=True)
-def _downward(x, shape, tables, room, states, counts, out):
-    """Go down after `_upward`: ``room.beliefs``, P(category given the row) of missing columns.
+def _downward(x, shape, probs, room, counts, out):
+    """Go down after `_upward`: beliefs of missing columns that something is seen below.
 
-    Adds the expected counts of pairs, times counts (K,), to `out` (n_rows, K) if it has any rows.
+    Adds the expected counts of what these have a part in, times counts (w,), to `out` (n_rows, w)
+    if it has any rows.
     """
-    beliefs = room.beliefs
+    sums = room.sums
     is_counted = out.shape[0] > 0
     for place in range(shape.order.shape[0]):
         c = shape.order[place]
         p = shape.parents[c]
         size = shape.n_categories[c]
-        if x[c] > size or (x[c] == size and not room.is_met[c]):
+        is_missing = x[c] == size
+        is_below = p >= 0 and x[p] == shape.n_categories[p]
+        if x[c] > size or not (room.is_met[c] if is_missing else is_below and is_counted):
             continue
-        is_below_hidden = p >= 0 and x[p] == shape.n_categories[p]
-        is_orphan = p >= 0 and x[p] > shape.n_categories[p]
-        n_above = shape.n_categories[p] if is_below_hidden else 1
         cell = shape.cells[c]
-        if x[c] == size:
-            for v in range(cell, cell + size):
-                for k in range(states[0], states[1]):
-                    beliefs[v, k] = 0.0
-        elif not is_counted or is_orphan:
-            continue
-        for u in range(n_above):
-            base = shape.start[c] + u * size if is_below_hidden else _table_of(c, x, shape)
-            if x[c] < size:
-                for k in range(states[0], states[1]):
-                    share = beliefs[shape.cells[p] + u, k] if is_below_hidden else 1.0
-                    out[base + x[c], k] += counts[k] * share
+        if is_missing:
+            room.beliefs[cell : cell + size] = 0.0
+        for u in range(shape.n_categories[p] if is_below else 1):
+            base = shape.start[c] + u * size if is_below else _table_of(c, x, shape)
+            above = room.beliefs[shape.cells[p] + u] if is_below else room.top
+            if not is_missing:
+                own = out[base + x[c]]
+                for k in range(sums.shape[0]):
+                    own[k] += counts[k] * above[k]
                 continue
-            _weigh(tables.probs, base, c, x, shape, room, states)
-            for k in range(states[0], states[1]):
-                share = beliefs[shape.cells[p] + u, k] if is_below_hidden else 1.0
-                room.sums[k] = share / room.sums[k]
+            _mean(probs, base, room.products, cell, size, sums)
+            for k in range(sums.shape[0]):
+                sums[k] = (above[k] if is_below else 1.0) / sums[k]
             for v in range(size):
-                for k in range(states[0], states[1]):
-                    belief = room.sums[k] * tables.probs[base + v, k] * room.products[cell + v, k]
-                    beliefs[cell + v, k] += belief
-                    if is_counted and not is_orphan:
-                        out[base + v, k] += counts[k] * belief
+                table = probs[base + v]
+                product = room.products[cell + v]
+                belief = room.beliefs[cell + v]
+                for k in range(sums.shape[0]):
+                    belief[k] += sums[k] * table[k] * product[k]
+                if is_counted and base < shape.n_rows:
+                    own = out[base + v]
+                    for k in range(sums.shape[0]):
+                        own[k] += counts[k] * (sums[k] * table[k] * product[k])
 
 
 @njit(cache=True, nogil=True)
-def log_probs(queue, levels, symbols, shape, tables, out):
-    """Write the log probabilities of rows, whatever they miss, to `out` (n, K), in nats.
+def log_probs(queue, levels, symbols, shape, probs, least, out):
+    """Add to `out` (n, w) what `_upward` finds of the log probabilities of rows, in nats.
 
-    symbols (n, m) int32. Tasks: blocks of rows. See `_upward`; each row's arithmetic is its own.
+    symbols (n, m) int32; probs (1, n_rows + n_cells, w): the tables of all columns, then the
+    distributions of each alone; least (m,): of each column's table, the logarithm to base two of
+    the least entry. Tasks: blocks of rows; each row's arithmetic is its own.
     """
-    n_latents = out.shape[1]
-    states = (0, n_latents)
-    room = _room(shape, n_latents)
+    room = _room(shape, probs.shape[2])
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
-            _upward(symbols[i], -1, shape, tables, room, states)
-            for k in range(n_latents):
-                out[i, k] = room.total[k]
+            _upward(symbols[i], -1, shape, probs[0], least, room)
+            for k in range(out.shape[1]):
+                out[i, k] += room.total[k]
         block, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
-def add_expected_counts(queue, levels, symbols, counts, shape, tables, out):
-    """Add the expected counts of pairs of categories, given rows, to `out` (n_rows, K).
+def add_expected_counts(queue, levels, symbols, counts, shape, probs, least, out):
+    """Add to `out` (b, n_rows, w) the expected counts of pairs that missing columns are part of.
 
-    symbols (n, m) int32; counts (n, K). Tasks: blocks of states, each in the order of the rows.
+    symbols (n, m) int32; counts (b, n, w); probs (b, ., w), least (m,): see `log_probs`. Tasks:
+    blocks of states, each in the order of the rows.
     """
-    n_latents = out.shape[1]
-    room = _room(shape, n_latents)
+    room = _room(shape, probs.shape[2])
     block, _ = take(queue, levels)
     while block < levels[-1]:
-        states = (block * BLOCK_STATES, min((block + 1) * BLOCK_STATES, n_latents))
         for i in range(symbols.shape[0]):
-            _upward(symbols[i], -1, shape, tables, room, states)
-            _downward(symbols[i], shape, tables, room, states, counts[i], out)
+            _upward(symbols[i], -1, shape, probs[block], least, room)
+            _downward(symbols[i], shape, probs[block], room, counts[block, i], out[block])
         block, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
-def conditionals(queue, levels, symbols, asked, shape, tables, out):
-    """Write P(category of column `asked`, which is missing, given the row) to `out` (n, V, K).
+def conditionals(queue, levels, symbols, asked, shape, probs, least, out):
+    """Write P(category of column `asked`, which is missing, given the row) to `out` (n, V, w).
 
-    symbols (n, m) int32. Tasks: blocks of rows; each row's arithmetic is its own.
+    symbols (n, m) int32; probs (1, ., w), least (m,): see `log_probs`. Tasks: blocks of rows.
     """
-    n_latents = out.shape[2]
-    states = (0, n_latents)
-    room = _room(shape, n_latents)
-    nothing = np.empty((0, n_latents))
+    room = _room(shape, probs.shape[2])
+    nothing = np.empty((0, probs.shape[2]))
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
-            _upward(symbols[i], asked, shape, tables, room, states)
-            _downward(symbols[i], shape, tables, room, states, room.total, nothing)
+            _upward(symbols[i], asked, shape, probs[0], least, room)
+            _downward(symbols[i], shape, probs[0], room, room.top, nothing)
             for v in range(out.shape[1]):
-                for k in range(n_latents):
+                for k in range(out.shape[2]):
                     out[i, v, k] = room.beliefs[shape.cells[asked] + v, k]
         block, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
-def draw(queue, levels, symbols, states, uniforms, lenders, shape, tables):
+def draw(queue, levels, symbols, states, uniforms, lenders, shape, probs, least):
     """Replace missing symbols (n, m) int32 by draws given the others and each row's state (n,).
 
     uniforms (n, m) in [0, 1), which are changed: a column takes that of column ``lenders[c]``, and
-    leaves what is left of it. Tasks: blocks of rows; each row's arithmetic is its own.
+    leaves what is left of it. probs (K, ., 1), least (m,): see `log_probs`. Tasks: blocks of rows.
     """
-    room = _room(shape, tables.probs.shape[1])
+    room = _room(shape, 1)
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
             x = symbols[i]
-            k = states[i]
-            _upward(x, -1, shape, tables, room, (k, k + 1))
+            _upward(x, -1, shape, probs[states[i]], least, room)
             for place in range(shape.order.shape[0]):
                 c = shape.order[place]
                 size = shape.n_categories[c]
@@ -366,18 +337,18 @@ def draw(queue, levels, symbols, states, uniforms, lenders, shape, tables):
                     base = _table_of(c, x, shape)
                     total = 0.0
                     for v in range(size):
-                        weight = tables.probs[base + v, k]
+                        weight = probs[states[i], base + v, 0]
                         if room.is_met[c]:
-                            weight *= room.products[shape.cells[c] + v, k]
-                        room.beliefs[shape.cells[c] + v, k] = weight
+                            weight *= room.products[shape.cells[c] + v, 0]
+                        room.beliefs[shape.cells[c] + v, 0] = weight
                         total += weight
                     target = uniforms[i, lenders[c]] * total
                     chosen = 0
-                    weight = room.beliefs[shape.cells[c], k]
+                    weight = room.beliefs[shape.cells[c], 0]
                     while chosen < size - 1 and (target >= weight or weight == 0.0):
                         target -= weight
                         chosen += 1
-                        weight = room.beliefs[shape.cells[c] + chosen, k]
+                        weight = room.beliefs[shape.cells[c] + chosen, 0]
                     x[c] = chosen
                     left = min(max(target / weight, 0.0), 1.0) if weight > 0.0 else 0.0
                     uniforms[i, lenders[c]] = left
@@ -421,7 +392,8 @@ def _peak(x, k, shape, logs, log_unseen, best):
 def peaks(queue, levels, symbols, shape, logs, log_unseen, out):
     """Write the log probabilities of rows with missing columns at their best to `out` (n, K).
 
-    symbols (n, m) int32; logs, log_unseen: logarithms of `Tables`. Tasks: blocks of rows.
+    symbols (n, m) int32; logs (., K): logarithms of the tables of all columns, then of the
+    distributions of each alone; log_unseen (m, K). Tasks: blocks of rows.
     """
     best = np.empty(shape.n_categories.sum())
     block, _ = take(queue, levels)

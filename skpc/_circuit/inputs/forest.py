@@ -11,7 +11,14 @@ import numpy as np
 
 from skpc._checks import check_finite, checked_array
 from skpc._circuit.inputs.base import InputDistribution, register
-from skpc._circuit.inputs.forest_layout import Layout, Seen, layout_of, normalised, refitted
+from skpc._circuit.inputs.forest_layout import (
+    Layout,
+    Seen,
+    in_blocks,
+    layout_of,
+    normalised,
+    refitted,
+)
 from skpc._circuit.inputs.table import ROUNDING, Categorical
 from skpc._circuit.tree import depths_of
 from skpc._data.scope import CATEGORICAL, FOREST, Scope
@@ -200,10 +207,12 @@ class Forest(InputDistribution):
         n_tasks = -(-n_rows // table_rows.BLOCK_ROWS)
         launch(table_rows.sum_rows, n_tasks, prepared.rows, logs, out, work=work)
         if len(prepared.hard):
-            of_hard = np.empty((len(prepared.hard), self.n_latents))
+            of_hard = out[prepared.hard]
             n_tasks = -(-len(of_hard) // kernels.BLOCK_ROWS)
-            shape, tables = self._layout.shape, self._tables()
-            launch(kernels.log_probs, n_tasks, prepared.symbols, shape, tables, of_hard)
+            tables = self._tables(self.n_latents), self._least()
+            launch(
+                kernels.log_probs, n_tasks, prepared.symbols, self._layout.shape, *tables, of_hard
+            )
             out[prepared.hard] = of_hard
         return out
 
@@ -212,18 +221,16 @@ class Forest(InputDistribution):
         parts = [self.probs, np.ones((1, self.n_latents)), self.unseen]
         return np.log(np.concatenate([*parts, self._alone] if has_orphans else parts))
 
-    def _tables(self) -> kernels.Tables:
-        least = np.log2(self.probs.min(axis=1))
-        return kernels.Tables(
-            np.concatenate([self.probs, self._alone]),
-            self.unseen,
-            np.stack(
-                [
-                    np.minimum.reduceat(least, self._layout.shape.start),
-                    np.log2(self.unseen.min(axis=1)),
-                ]
-            ),
-        )
+    def _tables(self, width: int) -> np.ndarray:
+        """Tables of all columns, and their distributions alone, in blocks of so many states."""
+        return in_blocks(np.concatenate([self.probs, self._alone]), width, 1.0)
+
+    def _least(self) -> np.ndarray:
+        """Of each column's table, the logarithm to base two of the least entry."""
+        return np.log2(np.minimum.reduceat(self.probs.min(axis=1), self._layout.shape.start))
+
+    def _log_tables(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.log(self._tables(self.n_latents)[0]), np.log(self.unseen)
 
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
         """Log mass (n, n_columns, n_latents) of rows without each of their columns, in nats."""
@@ -283,17 +290,15 @@ class Forest(InputDistribution):
         symbols = self._layout.symbols(values)
         out = np.empty((len(symbols), self.n_latents))
         n_tasks = -(-len(symbols) // kernels.BLOCK_ROWS)
-        logs, log_unseen = np.log(self._tables().probs), np.log(self.unseen)
-        launch(kernels.peaks, n_tasks, symbols, self._layout.shape, logs, log_unseen, out)
+        launch(kernels.peaks, n_tasks, symbols, self._layout.shape, *self._log_tables(), out)
         return out
 
     def likeliest(self, values: np.ndarray, states: np.ndarray) -> np.ndarray:
         """Values, missing ones replaced by the most probable together; see `log_peak`."""
         symbols = self._layout.symbols(values)
-        logs, log_unseen = np.log(self._tables().probs), np.log(self.unseen)
         launch(
             kernels.fill, -(-len(symbols) // kernels.BLOCK_ROWS), symbols,
-            np.asarray(states, np.int64), self._layout.shape, logs, log_unseen,
+            np.asarray(states, np.int64), self._layout.shape, *self._log_tables(),
         )  # fmt: skip
         return self._filled(values, symbols)
 
@@ -315,7 +320,7 @@ class Forest(InputDistribution):
         launch(
             kernels.draw, -(-len(symbols) // kernels.BLOCK_ROWS), symbols,
             np.asarray(states, np.int64), numbers, self._layout.lenders, self._layout.shape,
-            self._tables(),
+            self._tables(1), self._least(),
         )  # fmt: skip
         return self._filled(values, symbols)
 
@@ -327,7 +332,7 @@ class Forest(InputDistribution):
         out = np.empty((len(symbols), int(self.n_categories[column]), self.n_latents))
         launch(
             kernels.conditionals, -(-len(symbols) // kernels.BLOCK_ROWS), symbols, column,
-            self._layout.shape, self._tables(), out,
+            self._layout.shape, self._tables(self.n_latents), self._least(), out,
         )  # fmt: skip
         return out
 
@@ -370,10 +375,14 @@ class Forest(InputDistribution):
         work = prepared.rows.size * self.n_latents
         launch(table_rows.add_counts, n_tasks, prepared.rows, counts, out, work=work)
         if len(prepared.hard):
+            width = min(kernels.BLOCK_STATES, self.n_latents)
+            tables, of_hard = self._tables(width), in_blocks(counts[prepared.hard], width, 0.0)
+            found = np.zeros((len(tables), self._layout.n_rows, width))
             launch(
-                kernels.add_expected_counts, -(-self.n_latents // kernels.BLOCK_STATES),
-                prepared.symbols, counts[prepared.hard], self._layout.shape, self._tables(), out,
+                kernels.add_expected_counts, len(tables), prepared.symbols, of_hard,
+                self._layout.shape, tables, self._least(), found,
             )  # fmt: skip
+            out += found.transpose(1, 0, 2).reshape(len(out), -1)[:, : self.n_latents]
         return out.T
 
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:

@@ -23,10 +23,10 @@ class Seen(NamedTuple):
     Attributes
     ----------
     rows : (n, at least m) int32
-        For each column the row of the tables that it takes, laid out as `Layout.n_rows` says.
+        For each column the row of the tables that it takes, laid out as `Layout` says: that of
+        missing values also below a missing column.
     hard : (h,)
-        Rows of which a missing column has something seen below it: these take messages, and the
-        row of no column.
+        Rows of which a missing column has something seen below it: these take messages besides.
     symbols : (h, m) int32
         Of these, what they show; see `skpc._kernels.forest`.
     has_orphans : bool
@@ -158,9 +158,9 @@ class Layout:
                 is_orphan = (above > n_above) & (own < size)
                 has_orphans |= bool(is_orphan.any())
                 row = np.where(is_orphan, orphan, row)
+                row = np.where(above == n_above, self.n_rows, row)
             row = np.where(own == size, self.n_rows, row)
             rows[:, column] = np.where(own > size, self.n_rows + 1 + column, row)
-        rows[is_hard] = self.n_rows
         hard = np.flatnonzero(is_hard)
         return Seen(rows, hard, symbols[hard], has_orphans)
 
@@ -243,3 +243,12 @@ def normalised(layout: Layout, logits: np.ndarray) -> np.ndarray:
     probs = np.exp(logits - np.repeat(largest, lengths, axis=0))
     totals = np.add.reduceat(probs, starts, axis=0)
     return np.maximum(probs / np.repeat(totals, lengths, axis=0), WEIGHT_FLOOR)
+
+
+def in_blocks(of_states: np.ndarray, width: int, spare: float) -> np.ndarray:
+    """Something by state (n, K) as (n_blocks, n, width): so many states together, then `spare`."""
+    n_rows, n_latents = of_states.shape
+    n_blocks = -(-n_latents // width)
+    padded = np.full((n_rows, n_blocks * width), spare)
+    padded[:, :n_latents] = of_states
+    return np.ascontiguousarray(padded.reshape(n_rows, n_blocks, width).transpose(1, 0, 2))
