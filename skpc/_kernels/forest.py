@@ -17,7 +17,7 @@ from skpc._kernels.tasks import take, take_next
 BLOCK_ROWS = 64
 """Rows of a task that is a block of rows."""
 
-BLOCK_STATES = 64
+BLOCK_STATES = 32
 """States of a task that is a block of states."""
 
 _LEAST_BITS = -960.0  # of a product, with a margin: numbers from 2^-1022 on are exact
@@ -47,6 +47,23 @@ class Shape(NamedTuple):
     cells: np.ndarray
     start: np.ndarray
     n_rows: int
+
+
+class Around(NamedTuple):
+    """Each column with those below it, next to one that is left out.
+
+    Attributes
+    ----------
+    shown : (n_columns,) int64
+        The columns that rows show.
+    start : (m + 1,) int64
+    columns : int64
+        Column c is at ``start[c]``, those below it are after it.
+    """
+
+    shown: np.ndarray
+    start: np.ndarray
+    columns: np.ndarray
 
 
 class Room(NamedTuple):
@@ -147,14 +164,14 @@ def _mean(probs, base, products, cell, size, sums):
 
 
 @njit(cache=True, nogil=True)
-def _meet(x, asked, shape, room):
+def _meet(x, asked, order, shape, room):
     """Find the missing columns that something is seen below, and set their products to one."""
-    for c in range(shape.order.shape[0]):
+    for c in order:
         room.is_met[c] = False
         room.is_aside[c] = False
         room.bounds[c] = 0.0
-    for place in range(shape.order.shape[0] - 1, -1, -1):
-        c = shape.order[place]
+    for place in range(order.shape[0] - 1, -1, -1):
+        c = order[place]
         if c == asked:
             room.is_met[c] = True
         p = shape.parents[c]
@@ -167,20 +184,21 @@ def _meet(x, asked, shape, room):
 
 
 @njit(cache=True, nogil=True)
-def _upward(x, asked, shape, probs, least, room):
+def _upward(x, asked, order, shape, probs, least, room):
     """Go up the forest from what row x (m,) shows: products, and their part of log p in `total`.
 
     That is all but seen columns of which the parent, if any, is seen. Products are up to a factor
     for each column and state. asked: a column to be treated as if something were seen below, or -1.
+    order: the columns to go up, each after its parent, of which others have no part in this.
     O(w) for each entry of the tables of missing columns and of the columns below them.
     """
-    _meet(x, asked, shape, room)
+    _meet(x, asked, order, shape, room)
     total, top, sums = room.total, room.top, room.sums
     bound = 0.0
     total[:] = 0.0
     top[:] = 1.0
-    for place in range(shape.order.shape[0] - 1, -1, -1):
-        c = shape.order[place]
+    for place in range(order.shape[0] - 1, -1, -1):
+        c = order[place]
         p = shape.parents[c]
         size = shape.n_categories[c]
         is_missing = x[c] == size
@@ -276,7 +294,7 @@ def log_probs(queue, levels, symbols, shape, probs, least, out):
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
-            _upward(symbols[i], -1, shape, probs[0], least, room)
+            _upward(symbols[i], -1, shape.order, shape, probs[0], least, room)
             for k in range(out.shape[1]):
                 out[i, k] += room.total[k]
         block, _ = take_next(queue, levels)
@@ -293,7 +311,7 @@ def add_expected_counts(queue, levels, symbols, counts, shape, probs, least, out
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(symbols.shape[0]):
-            _upward(symbols[i], -1, shape, probs[block], least, room)
+            _upward(symbols[i], -1, shape.order, shape, probs[block], least, room)
             _downward(symbols[i], shape, probs[block], room, counts[block, i], out[block])
         block, _ = take_next(queue, levels)
 
@@ -309,11 +327,58 @@ def conditionals(queue, levels, symbols, asked, shape, probs, least, out):
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
-            _upward(symbols[i], asked, shape, probs[0], least, room)
+            _upward(symbols[i], asked, shape.order, shape, probs[0], least, room)
             _downward(symbols[i], shape, probs[0], room, room.top, nothing)
             for v in range(out.shape[1]):
                 for k in range(out.shape[2]):
                     out[i, v, k] = room.beliefs[shape.cells[asked] + v, k]
+        block, _ = take_next(queue, levels)
+
+
+@njit(cache=True, nogil=True)
+def others(queue, levels, symbols, rows, around, shape, probs, logs, least, out):
+    """Write the log probabilities of rows without each of their columns to `out` (n, n_columns, w).
+
+    symbols (n, m) int32, back as they were at the end; rows (n, .): the row of `logs` (., w) that
+    each column takes; probs (1, ., w), least (m,): see `log_probs`. Tasks: blocks of rows. Where a
+    row misses no column that something is seen below, O(w) for each entry of the tables.
+    """
+    room = _room(shape, probs.shape[2])
+    gathered = np.empty(out.shape[2])
+    whole = np.empty(out.shape[2])
+    block, _ = take(queue, levels)
+    while block < levels[-1]:
+        for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
+            x = symbols[i]
+            gathered[:] = 0.0
+            for row in rows[i]:
+                of_row = logs[row]
+                for k in range(gathered.shape[0]):
+                    gathered[k] += of_row[k]
+            _upward(x, -1, shape.order, shape, probs[0], least, room)
+            is_hard = room.is_met.any()
+            whole[:] = gathered
+            for k in range(whole.shape[0]):
+                whole[k] += room.total[k]
+            for entry in range(out.shape[1]):
+                c = around.shown[entry]
+                found = out[i, entry]
+                own = x[c]
+                if own == shape.n_categories[c]:
+                    found[:] = whole
+                    continue
+                near = around.columns[around.start[c] : around.start[c + 1]]
+                is_far = is_hard or own > shape.n_categories[c]  # the parent may be missing
+                x[c] = shape.n_categories[c]
+                _upward(x, -1, shape.order if is_far else near, shape, probs[0], least, room)
+                x[c] = own
+                for k in range(found.shape[0]):
+                    found[k] = gathered[k] + room.total[k]
+                for d in near:
+                    if d == c or x[d] < shape.n_categories[d]:
+                        of_row = logs[rows[i, d]]
+                        for k in range(found.shape[0]):
+                            found[k] -= of_row[k]
         block, _ = take_next(queue, levels)
 
 
@@ -329,7 +394,7 @@ def draw(queue, levels, symbols, states, uniforms, lenders, shape, probs, least)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
             x = symbols[i]
-            _upward(x, -1, shape, probs[states[i]], least, room)
+            _upward(x, -1, shape.order, shape, probs[states[i]], least, room)
             for place in range(shape.order.shape[0]):
                 c = shape.order[place]
                 size = shape.n_categories[c]

@@ -28,7 +28,6 @@ from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._threads import launch
 
 _INTEGERS = ("n_categories", "parents", "shown")
-_BLOCK_BYTES = 2**26
 
 
 @register
@@ -234,53 +233,14 @@ class Forest(InputDistribution):
 
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
         """Log mass (n, n_columns, n_latents) of rows without each of their columns, in nats."""
-        symbols, sizes = self._layout.symbols(X), self.n_categories
-        seen = self.prepared(X)
-        out = np.repeat(self.log_prob_prepared(seen)[:, None], self.n_columns, axis=1)
-        is_hard = np.zeros(len(X), bool)
-        is_hard[seen.hard] = True
-        if self._layout.has_edges:
-            is_hard |= (symbols > sizes).any(axis=1)
-        rows = np.flatnonzero(~is_hard)
-        logs = self._logs(False)
-        for entry, column in enumerate(self.shown.tolist()):
-            some = rows[symbols[rows, column] != sizes[column]]
-            self._leave_out(column, symbols[some], logs, out, (some, entry))
-        if is_hard.any():
-            out[is_hard] = super().log_prob_of_others(X[is_hard])
+        layout, seen = self._layout, self.prepared(X)
+        out = np.empty((len(X), self.n_columns, self.n_latents))
+        launch(
+            kernels.others, -(-len(out) // kernels.BLOCK_ROWS), layout.symbols(X), seen.rows,
+            layout.around, layout.shape, self._tables(self.n_latents),
+            self._logs(seen.has_orphans), self._least(), out,
+        )  # fmt: skip
         return out
-
-    def _leave_out(
-        self,
-        column: int,
-        symbols: np.ndarray,
-        logs: np.ndarray,
-        out: np.ndarray,
-        cells: tuple[np.ndarray, int],
-    ) -> None:
-        """Sum a column out of rows that show it, and all that its neighbours need, in `out`."""
-        shape, size = self._layout.shape, int(self.n_categories[column])
-        own, parent = symbols[:, column], int(self.parents[column])
-        is_seen = own < size
-        of_unseen = logs[self._layout.n_rows + 1 + column]
-        above = symbols[:, parent] if parent >= 0 else np.zeros(len(symbols), np.int64)
-        below = np.flatnonzero(self.parents == column).tolist()
-        rows, entry = cells
-        n_block = max(1, _BLOCK_BYTES // (8 * size * self.n_latents))
-        for first in range(0, len(rows), n_block):
-            some = slice(first, first + n_block)
-            of_own = logs[shape.start[column] :][above[some, None] * size + np.arange(size)]
-            for child in below:
-                n_below = self.n_categories[child]
-                shown = symbols[some, child]
-                taken = np.arange(size) * n_below + np.minimum(shown, n_below - 1)[:, None]
-                of_child = logs[shape.start[child] :][taken]
-                of_own += np.where((shown < n_below)[:, None, None], of_child, 0.0)
-            largest = of_own.max(axis=1)
-            at_own = of_own[np.arange(len(of_own)), np.minimum(own[some], size - 1)]
-            total = np.log(np.exp(of_own - largest[:, None]).sum(axis=1)) + largest
-            gain = np.where(is_seen[some, None], total - at_own, -of_unseen)
-            out[rows[some], entry] += gain
 
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log mass (n, n_latents) of each row, what is missing where it is largest, together.

@@ -10,9 +10,9 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from skpc._circuit.inputs.table import EVEN_PER_PSEUDOCOUNT
-from skpc._circuit.tree import levels_of
+from skpc._circuit.tree import children_of, levels_of
 from skpc._data.evidence import symbols_of
-from skpc._kernels.forest import Shape
+from skpc._kernels.forest import Around, Shape
 from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._kernels.table_rows import COLUMNS_AT_ONCE
 
@@ -89,6 +89,13 @@ class Layout:
         within = np.arange(self.n_rows) - np.repeat(self.run_starts, self.run_lengths)
         cells = np.repeat(self.shape.cells, self.n_above)
         return np.repeat(cells, self.run_lengths) + within
+
+    @cached_property
+    def around(self) -> Around:
+        """Each column with those below it."""
+        start, children = children_of(self.shape.parents)
+        order = np.insert(children, start[:-1], np.arange(len(self.categories)))
+        return Around(self.shown, start + np.arange(len(start)), order)
 
     @cached_property
     def lenders(self) -> np.ndarray:
