@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -63,9 +63,7 @@ def adam_updates(
     if mu > _LARGEST_MU:
         mu, unit = _LARGEST_MU, float(_LARGEST_MU / min(mu, 1e300))
     parameters = free_parameters(circuit)
-    means = [np.zeros_like(part) for part in parameters]
-    squares = [np.zeros_like(part) for part in parameters]
-    n_updates = 0
+    climb = Climb(parameters)
     for epoch in range(max_iter):
         log_likelihood = 0.0
         seen: list[np.ndarray] = []
@@ -76,19 +74,47 @@ def adam_updates(
             seen = (
                 [a + b for a, b in zip(seen, counts.inputs, strict=True)] if seen else counts.inputs
             )
-            n_updates += 1
-            bias = np.sqrt(1.0 - _DECAY_OF_SQUARE**n_updates) / (1.0 - _DECAY_OF_MEAN**n_updates)
-            for parameter, gradient, mean, square in zip(
-                parameters, ascent, means, squares, strict=True
-            ):
-                mean += (1.0 - _DECAY_OF_MEAN) * (gradient - mean)
-                square += (1.0 - _DECAY_OF_SQUARE) * (gradient**2 - square)
-                parameter += step * bias * mean / (np.sqrt(square) + _EPSILON)
+            climb(parameters, ascent, step)
             circuit = with_free_parameters(circuit, parameters)
             parameters = free_parameters(circuit)  # no further than where the floors are
         inputs = circuit.inputs.with_unseen(seen, pseudocount)
         circuit = circuit.replaced(inputs=inputs)
         yield circuit, log_likelihood / total_weight
+
+
+class Climb:
+    """Adam's steps: what it remembers of gradients so far (Kingma and Ba, 2015).
+
+    Parameters
+    ----------
+    parameters : sequence of arrays
+        Their shapes and dtypes.
+    decay_of_square : float
+    """
+
+    def __init__(
+        self, parameters: Sequence[np.ndarray], decay_of_square: float = _DECAY_OF_SQUARE
+    ) -> None:
+        self._means = [np.zeros_like(part) for part in parameters]
+        self._squares = [np.zeros_like(part) for part in parameters]
+        self._decay_of_square = decay_of_square
+        self._n_updates = 0
+
+    def __call__(
+        self, parameters: Sequence[np.ndarray], ascent: Sequence[np.ndarray], step: float
+    ) -> None:
+        """Change parameters in place along a gradient, by about `step`."""
+        self._n_updates += 1
+        decay = self._decay_of_square
+        bias = float(
+            np.sqrt(1.0 - decay**self._n_updates) / (1.0 - _DECAY_OF_MEAN**self._n_updates)
+        )
+        for parameter, gradient, mean, square in zip(
+            parameters, ascent, self._means, self._squares, strict=True
+        ):
+            mean += (1.0 - _DECAY_OF_MEAN) * (gradient - mean)
+            square += (1.0 - decay) * (gradient**2 - square)
+            parameter += step * bias * mean / (np.sqrt(square) + _EPSILON)
 
 
 def annealed(progress: float) -> float:

@@ -86,6 +86,14 @@ class MStep:
             inputs=circuit.inputs.updated(counts.inputs, self.pseudocount),
         )
 
+    def weights_of(self, counts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Weights (n,) of one sum node in place of these, from its expected counts (n,)."""
+        weights = weights.copy()
+        self._update(
+            counts[None, None], None, np.full((1, 1), self.mu), weights[None, None]
+        )  # fmt: skip
+        return weights
+
     def _update(
         self,
         counts: np.ndarray,

@@ -106,14 +106,14 @@ class Solver:
             total = float(weights.sum())
             batch_size = None
             if self.kind == "adam":
-                batch_size = max(_ADAM_BATCH_SIZE, total / _most_batches(weights))
+                batch_size = max(_ADAM_BATCH_SIZE, total / most_batches(weights))
             elif (
                 has_edges
                 and total >= _MANY_ROWS
                 and len(weights) >= _MANY_DISTINCT_ROWS
                 and not self.m_step.needs_moments
             ):
-                n_batches = min(_MAX_BATCHES, _most_batches(weights))
+                n_batches = min(_MAX_BATCHES, most_batches(weights))
                 batch_size = max(self.least_batch_size, total / n_batches)
         is_full = self.kind == "em" and batch_size is None
         max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
@@ -189,7 +189,7 @@ class Solver:
         return {**settings, "m_step": self.m_step}
 
 
-def _most_batches(weights: np.ndarray) -> float:
+def most_batches(weights: np.ndarray) -> float:
     """With how many batches an epoch visits distinct rows `_MAX_VISITS` times each on average.
 
     A row of weight w is dealt to w batches, or to all of them: see `minibatches.deal`.

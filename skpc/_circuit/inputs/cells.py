@@ -55,7 +55,16 @@ def _likelihoods(
     )  # fmt: skip
 
 
-def _moments(
+def log_likelihoods(
+    cells: kernels.CellTable, means: np.ndarray, deviations: np.ndarray
+) -> np.ndarray:
+    """Log masses and densities (n_cells, K), in nats, under means and deviations (m, K)."""
+    out = np.empty((len(cells.lower), means.shape[1]))
+    _likelihoods(cells, means, deviations, out, np.empty(0, np.int64))
+    return out
+
+
+def moments(
     cells: kernels.CellTable, counts: np.ndarray, means: np.ndarray, deviations: np.ndarray
 ) -> np.ndarray:
     """Expected moments (n_columns, K, 3), the same for any number of threads."""
@@ -165,10 +174,7 @@ class Numeric(InputDistribution):
 
     def log_prob_prepared(self, prepared: Any) -> np.ndarray:
         """The same of `prepared` values."""
-        out = np.empty((len(prepared.lower), self.n_latents))
-        no_exponents = np.empty(0, np.int64)
-        _likelihoods(prepared, self.means[None], self.deviations[None], out, no_exponents)
-        return out
+        return log_likelihoods(prepared, self.means[None], self.deviations[None])
 
     def summarize(self, values: np.ndarray, counts: np.ndarray) -> np.ndarray:
         """Expected moments (n_latents, 3) about zero: the count, the sum, the sum of squares."""
@@ -176,7 +182,7 @@ class Numeric(InputDistribution):
 
     def summarize_prepared(self, prepared: Any, counts: np.ndarray) -> np.ndarray:
         """The same of `prepared` values."""
-        return _moments(prepared, counts, self.means[None], self.deviations[None])[0]
+        return moments(prepared, counts, self.means[None], self.deviations[None])[0]
 
     def summarize_clusters(
         self, values: np.ndarray, counts: np.ndarray, smooth: Callable[[np.ndarray], np.ndarray]
@@ -423,12 +429,12 @@ class NumericRegions:
 
     def summarize(self, evidence: Evidence, counts: np.ndarray) -> np.ndarray:
         """Expected moments (n_regions, n_latents, 3) from counts laid out like `likelihoods`."""
-        return _moments(self.cells(evidence), counts, self.means, self.deviations)
+        return moments(self.cells(evidence), counts, self.means, self.deviations)
 
     def summarize_clusters(self, evidence: Evidence, counts: np.ndarray) -> np.ndarray:
         """The same of a first assignment of rows: see `Numeric.summarize_clusters`."""
         zeros, ones = np.zeros_like(self.means), np.ones_like(self.means)
-        return _moments(self.cells(evidence), counts, zeros, ones)
+        return moments(self.cells(evidence), counts, zeros, ones)
 
     def updated(self, summary: np.ndarray) -> Self:
         """M-step: see `Numeric.updated`."""
