@@ -166,8 +166,11 @@ def pass_bytes(circuit: Circuit, *, upward_only: bool = False) -> int:
         of_message -= 8 * n_padded
     # Each region's symbol, codes, links and weight, and its part of the dense row.
     of_region = of_message + CODE_BYTES + 36
-    sizes = [len(circuit.features[region]) for region in circuit.inputs.distributions]
+    distributions = circuit.inputs.distributions
+    sizes = [len(circuit.features[region]) for region in distributions]
     # Every value of a continuous column is a symbol: a row of a table and of its copy.
     of_symbols = sum(16 * n_padded + 16 * m + 32 for m in sizes)
+    # What groups make of their values first is kept.
+    of_symbols += sum(16 * one.n_columns for one in distributions.values() if one.preparation)
     of_one = max((32 * n_latents + 64 * m for m in sizes), default=0)  # while it is made
     return circuit.n_regions * of_region + of_symbols + of_one

@@ -282,8 +282,8 @@ class Composite(InputDistribution):
 
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
         """Raise ValueError if there are not parts of so many states and columns."""
-        if type(self.parts) is not tuple or not self.parts:
-            raise ValueError("parts of a composite must be a tuple of distributions.")
+        if type(self.parts) is not tuple or len(self.parts) < 2:
+            raise ValueError("parts of a composite must be a tuple of at least two distributions.")
         for part in self.parts:
             if not isinstance(part, InputDistribution) or isinstance(part, Composite):
                 raise ValueError(
