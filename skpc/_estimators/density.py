@@ -20,6 +20,8 @@ from skpc._tables.columns import take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
+_STRUCTURES = StrOptions({"chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"})
+
 
 class SharpPCDensity(
     ScoreMixin,
@@ -344,7 +346,7 @@ class SharpPCDensity(
         "init": [StrOptions({"cluster", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "feature_types": ["array-like", dict, str],
-        "structure": ["array-like", StrOptions({"chow-liu", "chain", "star", "rat"})],
+        "structure": ["array-like", _STRUCTURES],
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from skpc._estimators.settings import (
     N_FOLDS,
     OF_THE_START,
     held_out_share,
+    is_continuous,
     is_share,
     same_setting,
 )
@@ -142,7 +144,8 @@ class LearningMixin:
                     f"{name}={shown(value)} cannot act: the fit goes on from the circuit of the "
                     f"last one, which was learnt with {name}={shown(former)}. {remedy}"
                 )
-        if self.n_latents not in ("auto", self.circuit_.n_latents):
+        of_circuit = self.circuit_.n_latents, len(self.circuit_.root_weights)
+        if self.n_latents not in ("auto", *of_circuit[: 1 + is_continuous(self.structure)]):
             raise ValueError(
                 f"n_latents={self.n_latents} differs from the {self.circuit_.n_latents} of the "
                 f"fitted circuit. {remedy}"
@@ -210,14 +213,26 @@ class LearningMixin:
 
     def _chooses_size(self) -> bool:
         """Whether fit is to find out how many states there should be."""
-        return self.n_latents == "auto" and not self._continues()
+        is_free = self.n_latents == "auto" and not self._continues()
+        return is_free and not self._is_continuous()
+
+    def _chooses_structure(self) -> bool:
+        """Whether fit is to find out what structure there should be."""
+        return same_setting(self.structure, "auto") and not self._continues()
+
+    def _is_continuous(self) -> bool:
+        """Whether a continuous mixture is to be learnt."""
+        return is_continuous(self.structure) and not self._continues()
 
     def _most_latents(self) -> int:
         """How many states there may be, to say what that costs."""
         from skpc._learning.capacity import LARGEST
+        from skpc._learning.continuous_mixture.model import STATES
 
         if self._continues():
             return self.circuit_.n_latents
+        if self._is_continuous():
+            return STATES
         return LARGEST if self.n_latents == "auto" else self.n_latents
 
     def _learn_circuit(
@@ -233,6 +248,7 @@ class LearningMixin:
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learning.capacity import choose_circuit
+        from skpc._learning.continuous_mixture.learning import learn_continuous_mixture
         from skpc._learning.fit import learn_circuit
         from skpc._learning.initialisation import Start, with_moments
         from skpc._threads import one_blas_thread
@@ -249,8 +265,16 @@ class LearningMixin:
         structure = self._structure(columns, regions)
         # Small covariances: several threads of BLAS wait for each other longer than they work.
         with self._threads_for(len(rows) * len(columns.columns)), one_blas_thread():
-            learn = choose_circuit if self._chooses_size() else learn_circuit
-            result = learn(rows, structure, start, self._solver(), stopping, random_state)
+            if self._is_continuous():
+                n_points = None if self.n_latents == "auto" else self.n_latents
+                result = learn_continuous_mixture(
+                    rows, n_points, self._solver(), stopping, random_state
+                )
+            else:
+                learn = choose_circuit if self._chooses_size() else learn_circuit
+                if self._chooses_structure():
+                    learn = partial(choose_circuit, with_others=True)
+                result = learn(rows, structure, start, self._solver(), stopping, random_state)
         if of_table is None:
             return result
         # The prior of a group has changed columns of which no row shows anything: once more.
@@ -325,7 +349,7 @@ class LearningMixin:
         from skpc._learning.structure import Structure
 
         return Structure(
-            self.structure,
+            "chow-liu" if same_setting(self.structure, "auto") else self.structure,
             columns.groups(self.feature_groups),
             self._n_trees(),
             regions,

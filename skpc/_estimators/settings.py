@@ -64,6 +64,16 @@ def _is_adam(settings: Settings) -> bool:
     return bool(settings["solver"] == "adam")
 
 
+def is_continuous(structure: Any) -> bool:
+    """Whether this value of `structure` is the continuous mixture."""
+    return isinstance(structure, str) and structure == "continuous-mixture"
+
+
+def _is_continuous(settings: Settings) -> bool:
+    return is_continuous(settings["structure"])
+
+
+_OF_TREES = "is of hidden trees, and structure='continuous-mixture' has none"
 _M_STEP = "is of EM's M-step, which solver='adam' does without"
 _NOT_STOPPED = (
     "needs validation rows, and there are none with early_stopping={value_of[early_stopping]}{also}"
@@ -87,6 +97,30 @@ INERT = (
     Inert(
         "dtype", lambda s: _is_adam(s) and bool(s["mu"]),
         "is not for solver='adam' with a penalty, which computes in float64", "Set mu=0",
+    ),
+    *(
+        Inert(parameter, _is_continuous, _OF_TREES, "Set structure='chow-liu'")
+        for parameter in ("init", "n_init", "n_components", "feature_groups", "regularizer")
+    ),
+    *(
+        Inert(
+            parameter, _is_continuous,
+            "is not for structure='continuous-mixture', which is learnt by gradient from "
+            "mini-batches, in float32", "Set structure='chow-liu'",
+        )
+        for parameter in ("solver", "update", "dtype")
+    ),
+    Inert(
+        "batch_size", lambda s: _is_continuous(s) and s["batch_size"] is None,
+        "is not for structure='continuous-mixture', which is learnt from mini-batches",
+        "Set a number of rows",
+    ),
+    *(
+        Inert(
+            parameter, lambda s: same_setting(s["structure"], "auto"),
+            "cannot be set where structure='auto' chooses it", "Set structure='chow-liu'",
+        )
+        for parameter in ("n_latents", "n_components", "solver")
     ),
     Inert(
         "early_stopping", lambda s: s["X_val"] and is_share(s["early_stopping"]),

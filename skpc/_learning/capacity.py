@@ -10,6 +10,10 @@ import numpy as np
 
 from skpc._circuit.stack import stacked
 from skpc._data.rows import Rows
+from skpc._learning.continuous_mixture.candidate import ContinuousCandidate
+from skpc._learning.continuous_mixture.columns import can_be_tied
+from skpc._learning.continuous_mixture.forest import learn_forest
+from skpc._learning.continuous_mixture.learning import points_for
 from skpc._learning.fit import learn_circuit, learn_parameters
 from skpc._learning.folds import Course, Fold, Judge
 from skpc._learning.initialisation import Start, has_edges
@@ -36,6 +40,7 @@ _REACH = 0.1  # nats a row below the best: worth it in a mixture
 _GAINS_TO_COME = 2.0  # of what the last half of the iterations brought
 _LEAST_REFIT = 5  # iterations
 _BATCH_SIZE_OF_NUMBERS = 400.0  # each row is a pattern of its own: little is shared in a batch
+_TREES = 4
 _MAX_SEED = 2**31 - 1
 
 
@@ -54,6 +59,7 @@ class Candidate:
     course : Course
         Of its learning.
     judge : Judge
+    n_regions : int
     result : FitResult
         Of all folds, so far; see `Course`.
     log_probs : (n,)
@@ -68,9 +74,20 @@ class Candidate:
     draw: int
     course: Course
     judge: Judge
+    n_regions: int
     result: FitResult = field(init=False)
     log_probs: np.ndarray = field(init=False)
     seconds: float = 0.0
+
+    @property
+    def n_latents(self) -> int:
+        """How many states there are."""
+        return self.start.n_latents
+
+    @property
+    def mu(self) -> float:
+        """Strength of the penalty."""
+        return self.solver.m_step.mu
 
     @property
     def n_iter(self) -> int:
@@ -94,6 +111,9 @@ class Candidate:
             self.result = replace(self.result, converged=True)
         self.log_probs = self.judge.of_rows(self.result.circuit)  # type: ignore[arg-type]
         self.seconds += time.perf_counter() - began
+
+
+Tried = Candidate | ContinuousCandidate
 
 
 class Chooser:
@@ -123,6 +143,7 @@ class Chooser:
     ) -> None:
         self._rows = rows
         self._start = start
+        self._continuous, self._given = solver, stopping
         if all(vectors is not None for vectors in rows.evidence.values):
             solver = replace(solver, least_batch_size=_BATCH_SIZE_OF_NUMBERS)
         self._solver = solver
@@ -135,7 +156,7 @@ class Chooser:
         self._most_states = min(len(rows), rows.total_weight)  # more could tell all rows apart
         held_out = [fold.held_out for fold in folds if fold.held_out is not None]
         self._weights = np.concatenate([rows.weights for rows in held_out])
-        self.tried: list[Candidate] = []
+        self.tried: list[Tried] = []
 
     def _solvers(self, edges: bool) -> list[Solver]:
         """Ways to learn a candidate, which differ in the penalty; see `has_edges`."""
@@ -288,7 +309,10 @@ class Chooser:
                     [fold.new_random_state() for fold in self._folds],
                     target,
                 )
-                candidate = Candidate(name, structure, start, solver, draw, course, judge)
+                candidate = Candidate(
+                    name, structure, start, solver, draw, course, judge,
+                    len(forests[0].rows.scopes),
+                )  # fmt: skip
                 candidate.go_on(self._first_iter(solver, start))
                 own.append(candidate)
         self.tried.extend(own)
@@ -300,13 +324,39 @@ class Chooser:
         tells = self._ends_learning and start.init == "cluster" and start.n_latents > 1
         return min(_FIRST_ITER, solver.max_iter) if tells else solver.max_iter
 
-    def _mean(self, candidate: Candidate) -> float:
+    def _mean(self, candidate: Tried) -> float:
         return float(self._weights @ candidate.log_probs / self._weights.sum())
 
-    def fitted(self, candidate: Candidate) -> FitResult:
+    def try_others(self, structure: Structure, found: Sequence[Candidate]) -> list[Tried]:
+        """A mixture of trees, and continuous mixtures."""
+        others: list[Tried] = []
+        n_latents = max(found, key=self._mean).start.n_latents
+        if n_latents > 1 and structure.n_components == 1:
+            several = replace(structure, n_components=_TREES)
+            name = f"{_TREES} trees, {name_of(n_latents)}"
+            others.append(self._best_of(name, several, n_latents, slice(1)))
+            self._finish([max(found, key=self._mean), others[0]])  # type: ignore[list-item]
+        if all(can_be_tied(scope) for scope in self._rows.scopes):
+            n_points = points_for(self._rows.total_weight)
+            pseudocount = self._solver.m_step.pseudocount
+            forests = [learn_forest(fold.training, pseudocount) for fold in self._folds]
+            has_edges = any((parents >= 0).any() for parents in forests)
+            kinds = [(True, 0), (True, 1), (False, 0)] if has_edges else [(False, 0), (False, 1)]
+            for edges, draw in kinds:
+                one = ContinuousCandidate(
+                    self._folds, n_points, edges, draw, self._continuous, self._given
+                )
+                self.tried.append(one)
+                others.append(one)
+        return others
+
+    def fitted(self, candidate: Tried) -> FitResult:
         """A candidate learnt from all rows, if some were held out that may be learnt from."""
         result = candidate.result
-        if not self._stopping.refit or self._stopping.rows is not None:
+        is_refitted = self._stopping.refit and self._stopping.rows is None
+        if isinstance(candidate, ContinuousCandidate):
+            return candidate.fitted(self._whole, is_refitted)
+        if not is_refitted:
             return replace(result, circuit=result.circuit[0])  # type: ignore[index]
         solver = candidate.solver
         if self._stopping.ends_learning:
@@ -334,7 +384,7 @@ class Chooser:
         history = np.append(result.stopped_run[:n_before], again.log_likelihoods)
         return replace(result, circuit=again.circuit, log_likelihoods=history)
 
-    def mixed(self, found: Sequence[Candidate]) -> FitResult:
+    def mixed(self, found: Sequence[Tried]) -> FitResult:
         """One circuit of those candidates that are worth it together; the heaviest's history."""
         log_probs = np.stack([candidate.log_probs for candidate in found], axis=1)
         shares = dict(zip(found, stack(log_probs, self._weights).tolist(), strict=True))
@@ -350,17 +400,16 @@ class Chooser:
         entries = [
             Entry(
                 candidate.name,
-                candidate.start.n_latents,
-                len(self._folds[0].forest(candidate.structure, candidate.start, self._solver)
-                    .rows.scopes),
-                candidate.solver.m_step.mu,
+                candidate.n_latents,
+                candidate.n_regions,
+                candidate.mu,
                 candidate.n_iter,
                 self._mean(candidate),
                 shares.get(candidate, 0.0),
                 seconds[candidate],
             )
             for candidate in self.tried
-        ]  # fmt: skip
+        ]
         main = results[int(np.argmax(weights))]
         return replace(main, circuit=stacked(circuits, weights), report=as_arrays(entries))
 
@@ -373,6 +422,7 @@ def choose_circuit(
     stopping: EarlyStopping | None,
     random_state: np.random.RandomState,
     sizes: Sequence[int] = SIZES,
+    with_others: bool = False,
 ) -> FitResult:
     """Learn circuits of growing size, and mix those that are worth it, weighted by stacking.
 
@@ -392,6 +442,8 @@ def choose_circuit(
     random_state : RandomState
     sizes : sequence of int
         Numbers of states to try, ascending; more than `LARGEST` only with a reason.
+    with_others : bool
+        Whether to try more than one tree: several, and continuous mixtures.
     """
     divisions = [] if stopping is None else stopping.divisions(rows)
     if stopping is None or not divisions:
@@ -406,4 +458,6 @@ def choose_circuit(
         for (training, held_out), own in zip(divisions, seeds, strict=True)
     ]
     chooser = Chooser(rows, start, solver, stopping, folds, seed)
-    return chooser.mixed(chooser.try_sizes(structure, sizes))
+    found = chooser.try_sizes(structure, sizes)
+    others = chooser.try_others(structure, found) if with_others else []
+    return chooser.mixed([*found, *others])

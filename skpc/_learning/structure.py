@@ -29,7 +29,7 @@ class Structure:
 
     Attributes
     ----------
-    kind : {"chow-liu", "chain", "star", "rat"} or sequence of int
+    kind : {"chow-liu", "chain", "star", "rat", "continuous-mixture"} or sequence of int
         See `SharpPCDensity`; numbers are the parents of the columns.
     groups : sequence of sequences, or None
         Continuous columns to take together; None finds them, see `correlated_groups`.
@@ -75,7 +75,9 @@ class Structure:
     @property
     def needs_pairs(self) -> bool:
         """Whether it is learnt from the mutual information of pairs of columns."""
-        is_learnt = isinstance(self.kind, str) and self.kind in ("chow-liu", "star")
+        is_learnt = isinstance(self.kind, str) and self.kind in (
+            "chow-liu", "star", "continuous-mixture",
+        )  # fmt: skip
         return self.regions is None and is_learnt
 
     def found_groups(self, rows: Rows, n_latents: int) -> Sequence[Sequence[int]]:

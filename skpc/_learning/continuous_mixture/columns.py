@@ -82,7 +82,7 @@ class TiedColumns:
         self.tables = TiedTables(sizes, np.where(above >= 0, place[above], -1))
         self.normals = TiedNormals([scopes[column].margin for column in self._numbers])  # type: ignore[misc]
         self.n_outputs = self.tables.n_outputs + self.normals.n_outputs
-        counts = [rows.weights_of(column)[:-2] for column in self._tables]
+        counts = [rows.weights_of(column)[:-2] for column in self._tables.tolist()]
         self.first_outputs = np.concatenate(
             [self.tables.first_outputs(counts), np.zeros(self.normals.n_outputs)]
         )

@@ -37,7 +37,7 @@ def learn_forest(rows: Rows, pseudocount: float) -> np.ndarray:
     )
     if len(own) < 2:
         return parents
-    sizes = np.array([len(rows.scopes[column].categories) for column in own])  # type: ignore[arg-type]
+    sizes = np.array([len(rows.scopes[column].categories) for column in own])
     information = pair_information(rows, pseudocount)[np.ix_(own, own)]
     total = rows.total_weight
     price = 0.5 * np.outer(sizes - 1, sizes - 1) * np.log(max(total, 2.0)) / total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 from scipy.special import ndtri
@@ -18,12 +19,13 @@ from skpc._learning.continuous_mixture.forest import learn_forest
 from skpc._learning.continuous_mixture.model import ContinuousMixture, rounded_up
 from skpc._learning.minibatches import deal
 from skpc._learning.progress import FitResult, Progress, follow
+from skpc._learning.report import Entry, as_arrays
 from skpc._learning.solver import Solver, most_batches
 from skpc._learning.stopping import EarlyStopping
 from skpc._passes.likelihood import MeanLogLikelihood
 
-N_POINTS = 2048
-"""How many points there are by default."""
+_MOST_POINTS = 2048
+_FEWEST_POINTS = 256
 
 _N_DIMS = 6
 _STEPS = 32  # of an iteration
@@ -44,7 +46,7 @@ Step = tuple[ContinuousMixture, float]
 
 def learn_continuous_mixture(
     rows: Rows,
-    n_points: int,
+    n_points: int | None,
     solver: Solver,
     stopping: EarlyStopping | None,
     random_state: np.random.RandomState,
@@ -55,8 +57,8 @@ def learn_continuous_mixture(
     ----------
     rows : Rows
         Distinct, one region per column.
-    n_points : int
-        See `rounded_up`.
+    n_points : int or None
+        See `rounded_up` and, for None, `points_for`.
     solver : Solver
         Its M-step is that of the weights of points.
     stopping : EarlyStopping or None
@@ -64,8 +66,11 @@ def learn_continuous_mixture(
     random_state : RandomState
     """
     began = time.perf_counter()
+    m_step = solver.candidates(rows.weights, is_validated=False)[0].m_step  # of the usual mu
+    solver = replace(solver, m_step=m_step)
     training, held_out = (rows, None) if stopping is None else stopping.divide(rows)
     pseudocount = solver.m_step.pseudocount
+    n_points = n_points or points_for(rows.total_weight)
     parents = learn_forest(training, pseudocount)
     seed = int(random_state.randint(2**31 - 1))
     learner = Learner(training, parents, n_points, solver, seed)
@@ -74,10 +79,30 @@ def learn_continuous_mixture(
         n_free, n_own = learner.n_best
         learner = Learner(rows, parents, n_points, solver, seed)
         again = learner.learn_for(n_free, n_own)
-        result = replace(
-            result, circuit=again.circuit, log_likelihoods=again.log_likelihoods
-        )
-    return replace(result, mu=solver.m_step.mu, seconds=time.perf_counter() - began)
+        result = replace(result, circuit=again.circuit, log_likelihoods=again.log_likelihoods)
+    seconds = time.perf_counter() - began
+    entry = Entry(
+        name_of_mixture(len(result.circuit.root_weights)),
+        result.circuit.n_latents,
+        result.circuit.n_regions,
+        solver.m_step.mu,
+        len(result.log_likelihoods) if result.best_iteration is None else result.best_iteration,
+        np.nan if result.best_iteration is None else result.score,
+        1.0,
+        seconds,
+    )
+    return replace(result, mu=solver.m_step.mu, seconds=seconds, report=as_arrays([entry]))
+
+
+def points_for(total_weight: float) -> int:
+    """How many points do for rows of so much weight: a power of two, not more than there are."""
+    n_rows = np.clip(total_weight, _FEWEST_POINTS, _MOST_POINTS)
+    return int(2.0 ** np.floor(np.log2(n_rows)))
+
+
+def name_of_mixture(n_points: int) -> str:
+    """What a mixture of so many points is called."""
+    return f"continuous mixture, {n_points} points"
 
 
 class Learner:
@@ -153,7 +178,9 @@ class Learner:
             means = []
             for part in range(_STEPS):
                 step = _STEP_SIZE * annealed((iteration + part / _STEPS) / self._n_free)
-                drawn = model.replaced(layers=layers, points=self._points(n_points), weights=weights)
+                drawn = model.replaced(
+                    layers=layers, points=self._points(n_points), weights=weights
+                )
                 rows, of_rows = self._next_batch()
                 ascent = drawn.ascent(self._observed, rows, of_rows)
                 means.append(float(of_rows @ ascent.log_likelihoods / of_rows.sum()))
@@ -217,7 +244,8 @@ class Learner:
         model = self.start()
         log_likelihoods = []
         for updates, n_iter in ((self.of_free_points, n_free), (self.of_own_points, n_own)):
-            for _, (model, mean) in zip(range(n_iter), updates(model), strict=False):
+            for after, mean in islice(updates(model), n_iter):
+                model = after
                 log_likelihoods.append(mean)
         return FitResult(model.circuit(), np.array(log_likelihoods), True)
 

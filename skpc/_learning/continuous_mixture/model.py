@@ -18,6 +18,9 @@ STATES = 64
 """Of a region of the circuit, at most: the points are shared out among several."""
 
 _POINTS_AT_ONCE = 256
+# Of what is less nothing is left after rounding, and numbers near zero take many times as long.
+_LEAST_LOG = -40.0
+_LEAST_SHARE = 1e-12
 
 
 class Ascent(NamedTuple):
@@ -94,6 +97,7 @@ class ContinuousMixture:
             joint += log_weights[block]
             largest = joint.max(axis=1, keepdims=True)
             joint -= largest
+            np.copyto(joint, -np.inf, where=joint < _LEAST_LOG)
             np.exp(joint, out=joint)
             return values, log_tables, joint, largest[:, 0].astype(np.float64)
 
@@ -109,9 +113,8 @@ class ContinuousMixture:
         def down(place: int) -> tuple[np.ndarray, Layers, np.ndarray]:
             values, log_tables, joint, _ = found[place]
             joint *= (factors[place] * shares).astype(np.float32)[:, None]
-            of_outputs = columns.of_outputs(
-                observed, values[-1], log_tables, joint.T @ features
-            )
+            np.copyto(joint, 0.0, where=joint < _LEAST_SHARE)
+            of_outputs = columns.of_outputs(observed, values[-1], log_tables, joint.T @ features)
             return joint.sum(axis=0, dtype=np.float64), *gradient(layers, values, of_outputs)
 
         parts = each(down, range(len(blocks)))

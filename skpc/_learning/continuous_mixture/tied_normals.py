@@ -61,7 +61,7 @@ class TiedNormals:
     def shown(self, values: Sequence[np.ndarray]) -> Shown:
         """What values (n_values,) of each column show, NaN missing."""
         cells = cells_of_columns(self.margins, values)
-        lower, upper, log_scale = cells
+        lower, upper, _ = cells
         is_missing = np.isinf(lower) & np.isinf(upper)
         is_wide = ~is_missing & (upper - lower > _WIDE)
         is_point = ~is_missing & ~is_wide
