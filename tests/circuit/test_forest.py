@@ -219,21 +219,20 @@ def test_the_likeliest_values_are_those_of_all_categories(name):
 
 
 @each_shape
-def test_conditional_probabilities_are_those_of_all_categories(name):
-    one, X, _ = case(name)
+def test_masses_of_missing_columns_are_sums_over_all_categories(name):
+    one, X, rng = case(name)
+    shares = rng.uniform(size=(len(X), K))
+    found = one.missing_masses(X, shares)
+    assert (found[0] is None) == (one.parents < 0).all()
     for entry, column in enumerate(one.shown):
-        rest = X.copy()
-        rest[:, entry] = np.nan
-        actual = one.conditional_probabilities(rest, entry)
-        if actual is None:
-            assert (one.parents < 0).all()
-            actual = np.broadcast_to(
-                one.probabilities(entry), (len(X), *one.probabilities(entry).shape)
-            )
-        for x, probs in zip(rest, actual, strict=True):
-            cells, p, _ = brute(one, x)
-            of_categories = [p[cells[:, column] == v].sum(axis=0) for v in range(len(probs))]
-            np.testing.assert_allclose(probs, of_categories / p.sum(axis=0), rtol=1e-10)
+        for i in np.flatnonzero(np.isnan(X[:, entry])):
+            cells, p, _ = brute(one, X[i])
+            p = p @ (shares[i] / p.sum(axis=0))
+            expected = [p[cells[:, column] == v].sum() for v in range(one.n_categories[column])]
+            if found[entry] is None:
+                np.testing.assert_allclose(one.probabilities(entry) @ shares[i], expected)
+            else:
+                np.testing.assert_allclose(found[entry][i], expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
