@@ -29,7 +29,7 @@ from skpc._queries.marginals import conditional, marginal
 from skpc._queries.posteriors import posteriors
 from skpc._queries.sampling import sample_given
 from skpc._threads import use_threads
-from skpc.circuit import from_dict, to_cirkit, to_dict
+from skpc.circuit import from_dict, load, save, to_cirkit, to_dict
 from skpc.curvature import hessian_trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -627,9 +627,13 @@ def test_results_do_not_depend_on_blocks_or_threads(name):
     assert np.array_equal(log_likelihood(circuit, X[order]), one[0][order])
 
 
-def test_circuits_are_plain_data_and_pickles():
+def test_circuits_are_plain_data_files_and_pickles(tmp_path):
     circuit, X, _ = several("two trees")
-    for again in from_dict(to_dict(circuit)), pickle.loads(pickle.dumps(circuit)):
+    found = [from_dict(to_dict(circuit)), pickle.loads(pickle.dumps(circuit))]
+    for name in "circuit.npz", "circuit.json":
+        save(circuit, tmp_path / name)
+        found.append(load(tmp_path / name))
+    for again in found:
         assert np.array_equal(log_likelihood(again, X), log_likelihood(circuit, X))
         assert again.inputs.kinds == (FOREST,) * 3
 
