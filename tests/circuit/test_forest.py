@@ -141,7 +141,9 @@ def test_log_masses_are_sums_over_all_categories(name):
 
 @each_shape
 def test_rows_without_each_column_are_rows_with_a_hole(name):
-    one, X, _ = case(name, missing=0.2)
+    one, X, _ = case(name, missing=0.2, n=20)
+    whatever = product(*([columns_of(one)[c][0], NEVER, np.nan] for c in one.shown))
+    X = np.concatenate([X, list(whatever)])
     actual = one.log_prob_of_others(X)
     for entry in range(one.n_columns):
         others = X.copy()

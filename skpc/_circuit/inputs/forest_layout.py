@@ -160,7 +160,7 @@ class Layout:
             row = shape.start[column] + own
             if parent >= 0:
                 above, n_above = symbols[:, parent], shape.n_categories[parent]
-                row += size * np.minimum(above, n_above)
+                row += size * above
                 orphan = self.n_rows + 1 + m + shape.cells[column] + own
                 is_orphan = (above > n_above) & (own < size)
                 has_orphans |= bool(is_orphan.any())
