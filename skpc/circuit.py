@@ -69,7 +69,8 @@ class ExpectedCounts(NamedTuple):
         m continuous columns (n_latents, 1 + m + m * m), how often each state is expected, then the
         sums of the deviations from its mean, then of their products, in the units of the
         distribution; of a numeric column (n_latents, 3), how often each state is expected, then
-        the sum and the sum of squares on the normal scale; None where nothing is observed.
+        the sum and the sum of squares on the normal scale; of a forest (n_latents, rows of its
+        tables), how often each pair of categories is expected; None where nothing is observed.
 
     Examples
     --------

@@ -164,16 +164,14 @@ def _mean(probs, base, products, cell, size, sums):
 
 
 @njit(cache=True, nogil=True)
-def _meet(x, asked, order, shape, room):
+def _meet(x, is_any, order, shape, room):
     """Find the missing columns that something is seen below, and set their products to one."""
     for c in order:
-        room.is_met[c] = False
+        room.is_met[c] = is_any
         room.is_aside[c] = False
         room.bounds[c] = 0.0
     for place in range(order.shape[0] - 1, -1, -1):
         c = order[place]
-        if c == asked:
-            room.is_met[c] = True
         p = shape.parents[c]
         size = shape.n_categories[c]
         is_seen = x[c] < size or (x[c] == size and room.is_met[c])
@@ -184,15 +182,16 @@ def _meet(x, asked, order, shape, room):
 
 
 @njit(cache=True, nogil=True)
-def _upward(x, asked, order, shape, probs, least, room):
+def _upward(x, is_any, order, shape, probs, least, room):
     """Go up the forest from what row x (m,) shows: products, and their part of log p in `total`.
 
     That is all but seen columns of which the parent, if any, is seen. Products are up to a factor
-    for each column and state. asked: a column to be treated as if something were seen below, or -1.
+    for each column and state. is_any: whether all missing columns count as if something were seen
+    below them.
     order: the columns to go up, each after its parent, of which others have no part in this.
     O(w) for each entry of the tables of missing columns and of the columns below them.
     """
-    _meet(x, asked, order, shape, room)
+    _meet(x, is_any, order, shape, room)
     total, top, sums = room.total, room.top, room.sums
     bound = 0.0
     total[:] = 0.0
@@ -294,7 +293,7 @@ def log_probs(queue, levels, symbols, shape, probs, least, out):
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
-            _upward(symbols[i], -1, shape.order, shape, probs[0], least, room)
+            _upward(symbols[i], False, shape.order, shape, probs[0], least, room)
             for k in range(out.shape[1]):
                 out[i, k] += room.total[k]
         block, _ = take_next(queue, levels)
@@ -311,27 +310,33 @@ def add_expected_counts(queue, levels, symbols, counts, shape, probs, least, out
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(symbols.shape[0]):
-            _upward(symbols[i], -1, shape.order, shape, probs[block], least, room)
+            _upward(symbols[i], False, shape.order, shape, probs[block], least, room)
             _downward(symbols[i], shape, probs[block], room, counts[block, i], out[block])
         block, _ = take_next(queue, levels)
 
 
 @njit(cache=True, nogil=True)
-def conditionals(queue, levels, symbols, asked, shape, probs, least, out):
-    """Write P(category of column `asked`, which is missing, given the row) to `out` (n, V, w).
+def missing_masses(queue, levels, symbols, shares, shape, probs, least, out):
+    """Write the masses of the categories of missing columns given the rows to `out` (n, n_cells).
 
-    symbols (n, m) int32; probs (1, ., w), least (m,): see `log_probs`. Tasks: blocks of rows.
+    symbols (n, m) int32; shares (n, w): of the states, by which these are mixed; probs (1, ., w),
+    least (m,): see `log_probs`. Tasks: blocks of rows; each row's arithmetic is its own.
     """
     room = _room(shape, probs.shape[2])
     nothing = np.empty((0, probs.shape[2]))
     block, _ = take(queue, levels)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
-            _upward(symbols[i], asked, shape.order, shape, probs[0], least, room)
-            _downward(symbols[i], shape, probs[0], room, room.top, nothing)
-            for v in range(out.shape[1]):
-                for k in range(out.shape[2]):
-                    out[i, v, k] = room.beliefs[shape.cells[asked] + v, k]
+            x = symbols[i]
+            _upward(x, True, shape.order, shape, probs[0], least, room)
+            _downward(x, shape, probs[0], room, room.top, nothing)
+            for c in range(x.shape[0]):
+                for v in range(shape.cells[c], shape.cells[c] + shape.n_categories[c]):
+                    mass = 0.0
+                    if x[c] == shape.n_categories[c]:
+                        for k in range(shares.shape[1]):
+                            mass += shares[i, k] * room.beliefs[v, k]
+                    out[i, v] = mass
         block, _ = take_next(queue, levels)
 
 
@@ -355,7 +360,7 @@ def others(queue, levels, symbols, rows, around, shape, probs, logs, least, out)
                 of_row = logs[row]
                 for k in range(gathered.shape[0]):
                     gathered[k] += of_row[k]
-            _upward(x, -1, shape.order, shape, probs[0], least, room)
+            _upward(x, False, shape.order, shape, probs[0], least, room)
             is_hard = room.is_met.any()
             whole[:] = gathered
             for k in range(whole.shape[0]):
@@ -370,7 +375,7 @@ def others(queue, levels, symbols, rows, around, shape, probs, logs, least, out)
                 near = around.columns[around.start[c] : around.start[c + 1]]
                 is_far = is_hard or own > shape.n_categories[c]  # the parent may be missing
                 x[c] = shape.n_categories[c]
-                _upward(x, -1, shape.order if is_far else near, shape, probs[0], least, room)
+                _upward(x, False, shape.order if is_far else near, shape, probs[0], least, room)
                 x[c] = own
                 for k in range(found.shape[0]):
                     found[k] = gathered[k] + room.total[k]
@@ -394,7 +399,7 @@ def draw(queue, levels, symbols, states, uniforms, lenders, shape, probs, least)
     while block < levels[-1]:
         for i in range(block * BLOCK_ROWS, min((block + 1) * BLOCK_ROWS, symbols.shape[0])):
             x = symbols[i]
-            _upward(x, -1, shape.order, shape, probs[states[i]], least, room)
+            _upward(x, False, shape.order, shape, probs[states[i]], least, room)
             for place in range(shape.order.shape[0]):
                 c = shape.order[place]
                 size = shape.n_categories[c]

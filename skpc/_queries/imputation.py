@@ -10,7 +10,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import tree_of_region
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.messages import Messages
-from skpc._queries.marginals import category_masses
+from skpc._queries.marginals import mixed
 from skpc._queries.posteriors import posterior_blocks
 from skpc._queries.sampling import sample_given
 
@@ -91,13 +91,16 @@ def _means_and_modes(
             expected = np.einsum("ik,ika->ia", of_region[rows], completed)
             cells = rows[:, None], columns
             out[cells] += np.where(holes[cells] & is_number, expected, 0.0)
+        shares = of_region[rows]
+        given = circuit.inputs[region].missing_masses(X[rows][:, columns], shares)
         for entry, (column, values) in enumerate(zip(columns.tolist(), known, strict=True)):
-            own = holes[rows, column]
+            own, mass = holes[rows, column], given[entry]
             if values is not None and own.any():
                 # Several trees observe the column: their masses add.
-                mass = category_masses(
-                    circuit.inputs[region], entry, X[rows[own]][:, columns], of_region[rows[own]]
-                )
+                if mass is None:
+                    mass = mixed(circuit.inputs[region].probabilities(entry), shares[own])
+                else:
+                    mass = mass[own]
                 masses[column] = masses.get(column, 0.0) + mass
                 categories[column] = values
     for column, mass in masses.items():

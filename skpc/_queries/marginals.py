@@ -7,14 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.tree import levels_of
 from skpc._kernels.gemm import TILE_ROWS, multiply, padded
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, row_blocks
 from skpc._passes.likelihood import log_likelihood
 from skpc._queries.posteriors import posterior_blocks
-
-_BLOCK_BYTES = 2**26
 
 
 class ConditionalMoments(NamedTuple):
@@ -91,46 +88,16 @@ def _table(
     circuit: Circuit, regions: list[int], column: int, X: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
     """Probabilities of a column's categories given shares (m, n, K) of the states of regions."""
-    tables = [
-        category_masses(
-            circuit.inputs[region],
-            _entry(circuit, region, column),
-            X[:, circuit.features[region]],
-            share,
-        )
-        for region, share in zip(regions, shares, strict=True)
-    ]
+    tables = []
+    for region, share in zip(regions, shares, strict=True):
+        distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
+        mass = distribution.missing_masses(X[:, circuit.features[region]], share)[entry]
+        tables.append(mixed(distribution.probabilities(entry), share) if mass is None else mass)
     table = np.sum(tables, axis=0)
     return table / table.sum(axis=1, keepdims=True)
 
 
-def category_masses(
-    distribution: InputDistribution, entry: int, values: np.ndarray, shares: np.ndarray
-) -> np.ndarray:
-    """Masses (n, n_categories) of a missing column's categories from shares of the states.
-
-    Parameters
-    ----------
-    distribution : InputDistribution
-    entry : int
-        The position of the column.
-    values : (n, m)
-        What rows show of the region; that of the column does not matter.
-    shares : (n, K)
-    """
-    probs = distribution.probabilities(entry)
-    rest = np.array(values)
-    rest[:, entry] = np.nan
-    out = np.empty((len(shares), len(probs)))
-    for rows in row_blocks(len(shares), 8 * probs.size, _BLOCK_BYTES):
-        given = distribution.conditional_probabilities(rest[rows], entry)
-        if given is None:
-            return _mixed(probs, shares)
-        out[rows] = (given * shares[rows, None]).sum(axis=2)
-    return out
-
-
-def _mixed(probs: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def mixed(probs: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """Shares (n, K) times probs (n_categories, K), transposed: a row has the same bits anywhere."""
     n_rows, (n_categories, n_latents) = len(shares), probs.shape
     n_padded = padded(n_categories, np.float64)

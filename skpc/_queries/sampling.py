@@ -56,8 +56,7 @@ def sample(
         columns = circuit.features[region]
         if distribution is None:
             continue
-        size = len(columns) * (1 + len(columns))  # perhaps a matrix for each row
-        for some in row_blocks(len(rows), size, _DRAWN_ROWS):
+        for some in row_blocks(len(rows), distribution.draw_size, _DRAWN_ROWS):
             drawn = distribution.sample(states[region][some].astype(np.int64), random_state)
             X[rows[some][:, None], columns] = drawn
     return X
@@ -98,6 +97,7 @@ def sample_given(
     has_normals = any(one.uses_normals for one in circuit.inputs.distributions.values())
     largest_group = max(map(len, circuit.features))
     of_draw = 28 * n_regions + 24 * X.shape[1] + 8 * (8 + largest_group) * (1 + largest_group)
+    of_draw += 8 * int(slots[-1])
     for block in pattern_blocks(circuit, X, memory=Memory(max_bytes, per_row=of_draw)):
         rows, _, patterns = block
         messages, shown = block.after_upward(circuit), dense(X[rows])

@@ -29,7 +29,7 @@ from skpc._queries.marginals import conditional, marginal
 from skpc._queries.posteriors import posteriors
 from skpc._queries.sampling import sample_given
 from skpc._threads import use_threads
-from skpc.circuit import from_dict, to_cirkit, to_dict
+from skpc.circuit import from_dict, load, save, to_cirkit, to_dict
 from skpc.curvature import hessian_trace
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -141,7 +141,9 @@ def test_log_masses_are_sums_over_all_categories(name):
 
 @each_shape
 def test_rows_without_each_column_are_rows_with_a_hole(name):
-    one, X, _ = case(name, missing=0.2)
+    one, X, _ = case(name, missing=0.2, n=20)
+    whatever = product(*([columns_of(one)[c][0], NEVER, np.nan] for c in one.shown))
+    X = np.concatenate([X, list(whatever)])
     actual = one.log_prob_of_others(X)
     for entry in range(one.n_columns):
         others = X.copy()
@@ -219,21 +221,20 @@ def test_the_likeliest_values_are_those_of_all_categories(name):
 
 
 @each_shape
-def test_conditional_probabilities_are_those_of_all_categories(name):
-    one, X, _ = case(name)
+def test_masses_of_missing_columns_are_sums_over_all_categories(name):
+    one, X, rng = case(name)
+    shares = rng.uniform(size=(len(X), K))
+    found = one.missing_masses(X, shares)
+    assert (found[0] is None) == (one.parents < 0).all()
     for entry, column in enumerate(one.shown):
-        rest = X.copy()
-        rest[:, entry] = np.nan
-        actual = one.conditional_probabilities(rest, entry)
-        if actual is None:
-            assert (one.parents < 0).all()
-            actual = np.broadcast_to(
-                one.probabilities(entry), (len(X), *one.probabilities(entry).shape)
-            )
-        for x, probs in zip(rest, actual, strict=True):
-            cells, p, _ = brute(one, x)
-            of_categories = [p[cells[:, column] == v].sum(axis=0) for v in range(len(probs))]
-            np.testing.assert_allclose(probs, of_categories / p.sum(axis=0), rtol=1e-10)
+        for i in np.flatnonzero(np.isnan(X[:, entry])):
+            cells, p, _ = brute(one, X[i])
+            p = p @ (shares[i] / p.sum(axis=0))
+            expected = [p[cells[:, column] == v].sum() for v in range(one.n_categories[column])]
+            if found[entry] is None:
+                np.testing.assert_allclose(one.probabilities(entry) @ shares[i], expected)
+            else:
+                np.testing.assert_allclose(found[entry][i], expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -628,9 +629,13 @@ def test_results_do_not_depend_on_blocks_or_threads(name):
     assert np.array_equal(log_likelihood(circuit, X[order]), one[0][order])
 
 
-def test_circuits_are_plain_data_and_pickles():
+def test_circuits_are_plain_data_files_and_pickles(tmp_path):
     circuit, X, _ = several("two trees")
-    for again in from_dict(to_dict(circuit)), pickle.loads(pickle.dumps(circuit)):
+    found = [from_dict(to_dict(circuit)), pickle.loads(pickle.dumps(circuit))]
+    for name in "circuit.npz", "circuit.json":
+        save(circuit, tmp_path / name)
+        found.append(load(tmp_path / name))
+    for again in found:
         assert np.array_equal(log_likelihood(again, X), log_likelihood(circuit, X))
         assert again.inputs.kinds == (FOREST,) * 3
 

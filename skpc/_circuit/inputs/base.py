@@ -153,6 +153,11 @@ class InputDistribution(ABC):
         return 1
 
     @property
+    def draw_size(self) -> int:
+        """How many numbers a row takes while it is drawn, at most: perhaps a matrix."""
+        return self.n_columns * (1 + self.n_columns)
+
+    @property
     def n_statistics(self) -> int:
         """Length s of what `summarize` finds for each state."""
         nothing = np.empty((0, self.n_columns)), np.empty((0, self.n_latents))
@@ -171,18 +176,18 @@ class InputDistribution(ABC):
         """Probabilities (n_categories, n_latents) of a column's categories given the state."""
         raise NotImplementedError
 
-    def conditional_probabilities(self, values: np.ndarray, entry: int) -> np.ndarray | None:
-        """Probabilities (n, n_categories, n_latents) of a category given each state and row.
+    def missing_masses(self, values: np.ndarray, shares: np.ndarray) -> list[np.ndarray | None]:
+        """Masses (n, n_categories) of each column's categories, where it is missing, given rows.
 
-        None if the rest of a row tells nothing: they are `probabilities` then.
+        None of a column that the rest of a row tells nothing: they follow from `probabilities`.
 
         Parameters
         ----------
         values : (n, m)
-        entry : int
-            The position of the column, which must be missing in all rows.
+        shares : (n, n_latents)
+            Of the states, by which what they have is mixed.
         """
-        return None
+        return [None] * self.n_columns
 
     def joint_probabilities(self, entry: int) -> list[np.ndarray | None]:
         """Probabilities (., n_categories, n_latents) of a column's categories and each other's.

@@ -73,6 +73,11 @@ class Composite(InputDistribution):
         return sum(part.n_parameters for part in self.parts)
 
     @property
+    def draw_size(self) -> int:
+        """How many numbers a row takes while it is drawn, at most: those of all parts."""
+        return sum(part.draw_size for part in self.parts)
+
+    @property
     def n_statistics(self) -> int:
         """Length of what `summarize` finds for each state: what the parts do, part by part."""
         return sum(part.n_statistics for part in self.parts)
@@ -116,10 +121,9 @@ class Composite(InputDistribution):
         part, _, own = self._place(entry)
         return part.probabilities(own)
 
-    def conditional_probabilities(self, values: np.ndarray, entry: int) -> np.ndarray | None:
-        """Those given the row too, from the part that the column is of."""
-        part, columns, own = self._place(entry)
-        return part.conditional_probabilities(values[:, columns], own)
+    def missing_masses(self, values: np.ndarray, shares: np.ndarray) -> list[np.ndarray | None]:
+        """Those of all parts."""
+        return [mass for part, x in self._split(values) for mass in part.missing_masses(x, shares)]
 
     def _statistics(self, summary: np.ndarray) -> Iterator[tuple[InputDistribution, np.ndarray]]:
         """Each part, and what `summarize` found for it."""

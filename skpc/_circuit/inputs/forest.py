@@ -142,6 +142,11 @@ class Forest(InputDistribution):
         return int((self._layout.run_lengths - 1).sum()) * self.n_latents
 
     @property
+    def draw_size(self) -> int:
+        """How many numbers a row takes while it is drawn."""
+        return len(self.parents)
+
+    @property
     def n_statistics(self) -> int:
         """Length of what `summarize` finds for each state."""
         return self._layout.n_rows
@@ -284,17 +289,18 @@ class Forest(InputDistribution):
         )  # fmt: skip
         return self._filled(values, symbols)
 
-    def conditional_probabilities(self, values: np.ndarray, entry: int) -> np.ndarray | None:
-        """Probabilities (n, n_categories, n_latents) of a missing column given the row, if any."""
-        if not self._layout.has_edges:
-            return None
-        symbols, column = self._layout.symbols(values), int(self.shown[entry])
-        out = np.empty((len(symbols), int(self.n_categories[column]), self.n_latents))
+    def missing_masses(self, values: np.ndarray, shares: np.ndarray) -> list[np.ndarray | None]:
+        """Masses (n, n_categories) of categories of missing columns; None without edges."""
+        layout = self._layout
+        if not layout.has_edges:
+            return [None] * self.n_columns
+        symbols, out = layout.symbols(values), np.empty((len(values), len(self.categories)))
         launch(
-            kernels.conditionals, -(-len(symbols) // kernels.BLOCK_ROWS), symbols, column,
-            self._layout.shape, self._tables(self.n_latents), self._least(), out,
+            kernels.missing_masses, -(-len(symbols) // kernels.BLOCK_ROWS), symbols,
+            np.require(shares, np.float64, ["C", "W"]), layout.shape, self._tables(self.n_latents),
+            self._least(), out,
         )  # fmt: skip
-        return out
+        return [out[:, layout.cells(column)] for column in self.shown.tolist()]
 
     def joint_probabilities(self, entry: int) -> list[np.ndarray | None]:
         """Probabilities (., n_categories, n_latents) of a column's and each other's categories.

@@ -160,7 +160,7 @@ class Layout:
             row = shape.start[column] + own
             if parent >= 0:
                 above, n_above = symbols[:, parent], shape.n_categories[parent]
-                row += size * np.minimum(above, n_above)
+                row += size * above
                 orphan = self.n_rows + 1 + m + shape.cells[column] + own
                 is_orphan = (above > n_above) & (own < size)
                 has_orphans |= bool(is_orphan.any())
@@ -199,7 +199,9 @@ def layout_of(
     """
     key = tuple(array.tobytes() for array in (categories, n_categories, parents, shown))
     layout = _known.get(key)
-    if layout is None:
+    if layout is None:  # of copies: what others hold may be read-only, or change
+        categories, n_categories = categories.copy(), n_categories.copy()
+        parents, shown = parents.copy(), shown.copy()
         order, _ = levels_of(parents, from_leaves=False)
         n_rows = np.where(parents >= 0, n_categories[parents], 1) * n_categories
         cells = np.cumsum(n_categories) - n_categories
