@@ -168,9 +168,9 @@ class SharpPCDensity(
         - "gaussian": numbers, normal in each state as they are, with a log density. Log mass and
           log density cannot be compared: name the types before comparing models.
 
-    structure : {"chow-liu", "chain", "star", "rat"} or array-like of int of shape \
-            (n_features,), default="chow-liu"
-        How the latent variables are linked.
+    structure : {"chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"} or array-like \
+            of int of shape (n_features,), default="chow-liu"
+        How the latent variables are linked, or that there is one only.
 
         - "chow-liu": by the tree with the largest total mutual information.
         - "chain": column after column, in their order. Correlated columns are then not
@@ -179,6 +179,17 @@ class SharpPCDensity(
         - "rat": by `n_components` random binary trees [4]_ under one root sum node. Each
           halves the set of columns at random, then the halves, down to single columns
           (groups stay together); the latent variables above those observe nothing.
+        - "continuous-mixture": one continuous latent variable of six dimensions [6]_. Given it
+          numbers are independent, and so are categories but for a Chow-Liu forest of the columns
+          without missing values. A network makes parameters of it; it is integrated over
+          `n_latents` points ("auto": as many as rows, by their weights, from 256 to 2,048, rounded
+          down to a power of two), which become the states of regions of at most 64. The
+          penalty acts on the weights of the points. `max_iter` counts iterations of 32 batches:
+          None means 40, or 24 epochs if that is more, 120 at most. What is only of trees, or of
+          EM on all rows, cannot be set.
+        - "auto": what ``n_latents="auto"`` tries, four trees of the best size, and three continuous
+          mixtures, one of them without a forest; weighted on held-out rows, they become one.
+          It takes minutes where "chow-liu" takes seconds.
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 
@@ -236,7 +247,7 @@ class SharpPCDensity(
         How each column was read: "categorical", "numeric", "binomial" or "gaussian".
 
     n_latents_ : int
-        Number of states in `circuit_`: the largest of those mixed.
+        Number of states of each region in `circuit_`: the largest of those mixed.
 
     fit_report_ : dict of ndarray
         What was tried, an entry of each array for each circuit: "candidate", "n_latents",
@@ -311,6 +322,8 @@ class SharpPCDensity(
        to Probabilistic Deep Learning", UAI 2019.
     .. [5] P. Smyth and D. Wolpert, "Linearly Combining Density Estimators via Stacking",
        Machine Learning, 1999.
+    .. [6] A. H. C. Correia et al., "Continuous Mixtures of Tractable Probabilistic Models",
+       AAAI 2023.
 
     Examples
     --------
