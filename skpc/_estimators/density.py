@@ -187,9 +187,10 @@ class SharpPCDensity(
           penalty acts on the weights of the points. `max_iter` counts iterations of 32 batches:
           None means 40, or 24 epochs if that is more, 120 at most. What is only of trees, or of
           EM on all rows, cannot be set.
-        - "auto": what ``n_latents="auto"`` tries, four trees of the best size, and three continuous
+        - "auto": what ``n_latents="auto"`` tries, four trees of the best size (32 states at most)
+          and, unless rows are so few that each fifth is held out in turn, three continuous
           mixtures, one of them without a forest; weighted on held-out rows, they become one.
-          It takes minutes where "chow-liu" takes seconds.
+          It takes minutes where "chow-liu" takes seconds; `max_iter` bounds each of them.
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 

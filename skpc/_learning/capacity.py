@@ -330,13 +330,14 @@ class Chooser:
     def try_others(self, structure: Structure, found: Sequence[Candidate]) -> list[Tried]:
         """A mixture of trees, and continuous mixtures."""
         others: list[Tried] = []
-        n_latents = max(found, key=self._mean).start.n_latents
+        n_latents = min(max(found, key=self._mean).start.n_latents, LARGEST)
         if n_latents > 1 and structure.n_components == 1:
             several = replace(structure, n_components=_TREES)
             name = f"{_TREES} trees, {name_of(n_latents)}"
             others.append(self._best_of(name, several, n_latents, slice(1)))
             self._finish([max(found, key=self._mean), others[0]])  # type: ignore[list-item]
-        if all(can_be_tied(scope) for scope in self._rows.scopes):
+        # Of few rows, judged in folds, they would say little, and take most of the time.
+        if len(self._folds) == 1 and all(can_be_tied(scope) for scope in self._rows.scopes):
             n_points = points_for(self._rows.total_weight)
             pseudocount = self._solver.m_step.pseudocount
             forests = [learn_forest(fold.training, pseudocount) for fold in self._folds]
