@@ -446,9 +446,7 @@ def test_two_batches_by_hand(seed, step_size):
             log_likelihood += own
             of_epoch.append(counts)
             factor = step * weights.sum() / parts[i][1].sum()
-            average = [
-                (1 - step) * a + factor * b for a, b in zip(average, counts, strict=True)
-            ]
+            average = [(1 - step) * a + factor * b for a, b in zip(average, counts, strict=True)]
             circuit = normalised(average)
         expected.append((log_likelihood, normalised(added(*of_epoch))))
     found = zip(result.values, result.circuits, strict=True)
