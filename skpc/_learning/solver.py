@@ -49,9 +49,9 @@ class Solver:
     batch_size : float, "auto" or None
         Weight of a mini-batch; None takes all rows at once; "auto": see `resolved`.
     least_batch_size : float
-        What "auto" takes for EM on many rows.
+        What "auto" takes for EM on many rows, and half of it on few.
     step_size : float
-        Of mini-batches; see `fit_stepwise_em` and `fit_adam`.
+        Of mini-batches; see `fit_stepwise_em` and `fit_adam`. EM of several trees takes less.
     max_bytes : int
         Bound on the memory of messages.
     dtype : float64 or float32
@@ -181,14 +181,14 @@ class Solver:
             max_bytes=self.max_bytes,
             dtype=np.float64 if by_row else self.dtype,
         )
-        settings = {
+        settings: dict[str, Any] = {
             "batches": batches,
             "step_size": self.step_size,
             "random_state": random_state,
         }
         if self.kind == "adam":
             return {**settings, "mu": self.m_step.mu, "pseudocount": self.m_step.pseudocount}
-        if len(circuit.roots) > 1:  # trees share rows, and differ at first as they should
+        if len(circuit.roots) > 1:  # which long steps would make forget how they differ
             settings["step_size"] *= _STEP_OF_MIXTURES
         return {**settings, "m_step": self.m_step}
 
