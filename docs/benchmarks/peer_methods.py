@@ -16,9 +16,7 @@ from threadpoolctl import threadpool_limits
 from throughput import encoded, prepare
 
 from skpc import _threads as threads
-from skpc._learning.em import StepwiseEM
 from skpc._learning.initialisation import Start, draw_starts, learn_trees
-from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
 from skpc._learning.structure import Structure
@@ -48,7 +46,8 @@ class Method:
     def __init__(self, setting: str, seed: int = 0) -> None:
         self.setting = setting
         self.seed = seed
-        self.number = float(setting.split()[-1]) if " " in setting else 0.0
+        last = setting.split()[-1] if setting else ""
+        self.number = float(last) if last.replace(".", "").isdigit() else 0.0
         self._random = np.random.RandomState(seed)
         self._order = np.empty(0, int)
 
@@ -83,45 +82,31 @@ class Method:
 
 
 class Skpc(Method):
-    """HCLT of skpc, by stepwise EM from clusters as in its estimator; messages in float32.
+    """HCLT of skpc, by stepwise EM as in its estimator; messages in float32.
 
-    The step is a half in the first epoch and falls like one over the epochs; the setting is after
-    how many it is a quarter, and where it starts.
+    An update is a pass, since a circuit is left to be judged after each; the setting is where
+    learning starts.
     """
 
     name, module, package, install = "skpc", "skpc", "skpc", "pip install skpc"
-    settings = ("stepwise EM from clusters 2", "stepwise EM from random weights 2")
+    settings = ("stepwise EM from clusters", "stepwise EM from random weights")
     n_jobs = -1
+    steps_a_pass = 1
 
     def prepare(self, train: np.ndarray, n_latents: int) -> None:
         with threads.use_threads(self.n_jobs):
             rows = encoded(train).distinct()
-            m_step = MStep(mu=0.01, pseudocount=0.01)
             start = Start(n_latents, "random" if "random" in self.setting else "cluster")
-            solver = Solver(m_step, None, 0.0)
+            solver = Solver(
+                MStep(mu=0.01, pseudocount=0.01), 1, 0.0, batch_size=100, dtype=np.float32
+            )
             trees = learn_trees(rows, Structure(), start, solver, self._random)
             (self.circuit,) = draw_starts(trees, start, solver, self._random)
-            batches = Batches(
-                self.circuit, rows.evidence, rows.weights, 100, self._random, dtype=np.float32
-            )
-        self._learner = StepwiseEM(batches, m_step)
-        self._n_batches = len(batches)
-        self._n_steps = 0
-
-    @property
-    def steps_a_pass(self) -> int:
-        """Mini-batches."""
-        return self._n_batches
+            self._updates = solver.updates(self.circuit, rows, self._random)
 
     def step(self) -> None:
-        epoch, position = divmod(self._n_steps, self._n_batches)
-        if not position:
-            self._order = self._random.permutation(self._n_batches)
-        self._n_steps += 1
         with threads.use_threads(self.n_jobs):
-            self.circuit, _ = self._learner.update(
-                self.circuit, self._order[position], 0.5 / (1.0 + epoch / self.number)
-            )
+            self.circuit, _ = next(self._updates)
 
     def log_likelihood(self, X: np.ndarray) -> np.ndarray:
         with threads.use_threads(self.n_jobs):

@@ -93,15 +93,15 @@ class SharpPCDensity(
 
     batch_size : int, "auto" or None, default="auto"
         Rows of a mini-batch, rows counted by their weights; None takes all rows at once. With
-        batches EM is stepwise: expected counts, scaled to the whole table, enter a running
-        average, and every batch ends with an M-step. That finds better optima on large tables,
-        in some tens of epochs. "auto" means 256 for "adam"; for EM 100, or
-        what makes 250 batches if that is more, on 5,000 rows or more of which 500 are
-        distinct; and all at once on fewer, or where `update` needs that. Where few distinct
-        rows have much weight both are as much more as lets an epoch visit each ten times at most.
-        Steps shrink: EM's average moves by 0.5 towards the counts of a batch, divided by
-        1 + t / 2 after t epochs, whatever `max_iter`; Adam's step, in logits, falls from 0.05 to
-        a fiftieth of that over `max_iter` epochs, along half a cosine.
+        batches EM is stepwise: after an iteration on all rows, each batch's counts enter a running
+        average, from which an M-step follows; an epoch leaves the M-step of all its counts. That
+        finds better optima. "auto" means 256 for "adam"; for EM 50, 100 on 5,000 rows or more, or
+        what makes 250 batches if that is more, and all rows at once of fewer than 500 distinct
+        ones, or where `update` needs that. Where few distinct rows have much weight both are as
+        much more as lets an epoch visit each ten times at most. EM's average moves by 0.5, or 0.3
+        with several trees, towards a batch's counts, divided by (1 + t / 2)^0.6 after t epochs,
+        whatever `max_iter`; Adam's step, in logits, falls from 0.05 to a fiftieth of that over
+        `max_iter` epochs, along half a cosine.
 
     max_iter : int or None, default=None
         Largest number of iterations; of epochs, if there are mini-batches. None means 500

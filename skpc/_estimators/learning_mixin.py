@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _LEAST_ROWS_TO_SPLIT = 10
 _MAX_BYTES = 2**34  # what the tables of a column's categories may take
-_PARAMETER_TABLES = 6  # like a circuit's distributions: their counts, messages, averages
+_PARAMETER_TABLES = 7  # like a circuit's distributions: their counts, messages, averages
 _MANY_CATEGORIES = 1_000
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 _SHRINKAGE = 10.0

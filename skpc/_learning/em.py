@@ -18,7 +18,8 @@ from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
 from skpc._passes.messages import Messages
 
-_HALVED_AFTER = 2.0  # epochs
+_SLOW_AFTER = 2.0  # epochs
+_POWER = 0.6  # from 1/2, for steps whose squares add up, to 1
 
 
 class EStep:
@@ -108,11 +109,14 @@ def fit_stepwise_em(
     max_iter: int,
     random_state: np.random.RandomState,
 ) -> FitResult:
-    """Update `circuit` after every mini-batch, from a running average of expected counts.
+    """Update `circuit` epoch by epoch, from a running average of the counts of mini-batches.
 
-    An average of counts, scaled to the whole data set, moves towards those of the batch by a
-    step of 1 at first, and then of `step_size`, which falls as `falling` says. Penalty and
-    pseudocount mean what they do in EM.
+    The first epoch is an iteration of EM, as what a start knows must not be lost to the first
+    batches. From then on the average, scaled to the whole data set, moves towards the counts of
+    every batch by a step of `step_size`, which falls as `falling` says, and an M-step follows.
+    Such a circuit is noisy: what an epoch leaves to be judged and kept is the M-step of all
+    counts of the epoch, while learning goes on from the noisy one. Penalty and pseudocount mean
+    what they do in EM.
 
     References
     ----------
@@ -133,23 +137,24 @@ def stepwise_updates(
     """Update `circuit` epoch by epoch, as `fit_stepwise_em` says, without end."""
     total_weight = float(batches.weights.sum())
     learner = StepwiseEM(batches, m_step)
+    circuit, log_likelihood = learner.begin(circuit)
+    yield circuit, log_likelihood / total_weight
     for epoch in count():
         step = step_size * falling(epoch)
-        log_likelihood = 0.0
-        for batch in random_state.permutation(len(batches)):
-            circuit, of_batch = learner.update(circuit, batch, step)
-            log_likelihood += of_batch
-        yield circuit, log_likelihood / total_weight
+        order = random_state.permutation(len(batches))
+        circuit, averaged, log_likelihood = learner.epoch(circuit, order, step)
+        yield averaged, log_likelihood / total_weight
 
 
 def falling(epoch: int) -> float:
-    """Factor of the step size in this epoch, from 0.
+    """Factor of the step size in this epoch of steps, from 0.
 
-    Steps whose sum diverges and whose squares' does not reach an optimum from anywhere. They
-    do not depend on when learning ends: so many epochs are the same updates, bounded or not,
-    and a fit may be stopped, and repeated up to its best epoch.
+    Steps whose sum diverges and whose squares' does not reach an optimum from anywhere; as
+    averages take the noise away, they may fall slowly. They do not depend on when learning ends:
+    so many epochs are the same updates, bounded or not, and a fit may be stopped, and repeated
+    up to its best epoch.
     """
-    return 1.0 / (1.0 + epoch / _HALVED_AFTER)
+    return (1.0 + epoch / _SLOW_AFTER) ** -_POWER
 
 
 class StepwiseEM:
@@ -165,24 +170,47 @@ class StepwiseEM:
         self._batches = batches
         self._m_step = m_step
         self._total_weight = float(batches.weights.sum())
-        self._average: ExpectedCounts | None = None
-        self._n_updates = 0
+        self._average: ExpectedCounts
 
-    def update(self, circuit: Circuit, batch: int, step: float) -> tuple[Circuit, float]:
-        """Move the average towards the counts of a batch, and the circuit to its M-step.
+    def begin(self, circuit: Circuit) -> tuple[Circuit, float]:
+        """An iteration of EM, whose counts are the first average.
 
-        The first updates take larger steps, up to 1, so that all batches seen count alike.
-        Also returns the log-likelihood of the batch before the update.
+        Also returns the log-likelihood before it.
         """
-        counts = self._batches.expected_counts(batch, circuit, with_gate=self._m_step.needs_gate)
-        log_likelihood = counts.log_likelihood
-        factor = self._total_weight / self._batches.weights[batch]
-        self._n_updates += 1
-        if self._average is None:
-            self._average = counts
-            self._average.scale(factor)
-        else:
-            self._average.move_towards(counts, max(step, 1.0 / self._n_updates), factor)
+        self._average = add_up(self._counts(circuit, i) for i in range(len(self._batches)))
+        log_likelihood = self._average.log_likelihood
         updated = self._m_step(circuit, self._average)
-        self._average.inputs = updated.inputs.recentred(self._average.inputs, circuit.inputs)
+        _recentre(self._average, updated, circuit)
         return updated, log_likelihood
+
+    def epoch(
+        self, circuit: Circuit, order: np.ndarray, step: float
+    ) -> tuple[Circuit, Circuit, float]:
+        """Move the average towards the counts of one batch after the other.
+
+        Returns the circuit of the last average, that of the counts of all batches, and the
+        summed log-likelihood of each batch before its update.
+        """
+        of_epoch: ExpectedCounts | None = None
+        for batch in order:
+            counts = self._counts(circuit, batch)
+            factor = self._total_weight / self._batches.weights[batch]
+            self._average.move_towards(counts, step, factor)
+            if of_epoch is None:
+                of_epoch = counts
+            else:
+                of_epoch.add(counts)
+            updated = self._m_step(circuit, self._average)
+            for sums in self._average, of_epoch:
+                _recentre(sums, updated, circuit)
+            circuit = updated
+        assert of_epoch is not None
+        return circuit, self._m_step(circuit, of_epoch), of_epoch.log_likelihood
+
+    def _counts(self, circuit: Circuit, batch: int) -> ExpectedCounts:
+        return self._batches.expected_counts(batch, circuit, with_gate=self._m_step.needs_gate)
+
+
+def _recentre(counts: ExpectedCounts, new: Circuit, old: Circuit) -> None:
+    """Let moments about the means of an old circuit be about those of a new one."""
+    counts.inputs = new.inputs.recentred(counts.inputs, old.inputs)

@@ -20,8 +20,10 @@ from skpc._learning.progress import FitResult, Progress, Update
 from skpc._passes.blocks import DEFAULT_MAX_BYTES
 
 _MANY_ROWS = 5000
-_MANY_DISTINCT_ROWS = 500
+_LEAST_ROWS = 500  # of which mini-batches are made
 _EM_BATCH_SIZE = 100.0
+_FEW_IN_A_BATCH = 0.5  # of that, where there are not many rows
+_STEP_OF_MIXTURES = 0.6
 _MAX_BATCHES = 250
 _ADAM_BATCH_SIZE = 256
 _MAX_VISITS = 10
@@ -47,9 +49,9 @@ class Solver:
     batch_size : float, "auto" or None
         Weight of a mini-batch; None takes all rows at once; "auto": see `resolved`.
     least_batch_size : float
-        What "auto" takes for EM on many rows.
+        What "auto" takes for EM on many rows, and half of it on few.
     step_size : float
-        Of mini-batches; see `fit_stepwise_em` and `fit_adam`.
+        Of mini-batches; see `fit_stepwise_em` and `fit_adam`. EM of several trees takes less.
     max_bytes : int
         Bound on the memory of messages.
     dtype : float64 or float32
@@ -109,12 +111,12 @@ class Solver:
                 batch_size = max(_ADAM_BATCH_SIZE, total / most_batches(weights))
             elif (
                 has_edges
-                and total >= _MANY_ROWS
-                and len(weights) >= _MANY_DISTINCT_ROWS
+                and min(total, len(weights)) >= _LEAST_ROWS
                 and not self.m_step.needs_moments
             ):
                 n_batches = min(_MAX_BATCHES, most_batches(weights))
-                batch_size = max(self.least_batch_size, total / n_batches)
+                least = self.least_batch_size * (1.0 if total >= _MANY_ROWS else _FEW_IN_A_BATCH)
+                batch_size = max(least, total / n_batches)
         is_full = self.kind == "em" and batch_size is None
         max_iter = self.max_iter or (_MAX_ITER if is_full else _MAX_EPOCHS[self.kind])
         return replace(self, batch_size=batch_size, max_iter=max_iter)
@@ -179,13 +181,15 @@ class Solver:
             max_bytes=self.max_bytes,
             dtype=np.float64 if by_row else self.dtype,
         )
-        settings = {
+        settings: dict[str, Any] = {
             "batches": batches,
             "step_size": self.step_size,
             "random_state": random_state,
         }
         if self.kind == "adam":
             return {**settings, "mu": self.m_step.mu, "pseudocount": self.m_step.pseudocount}
+        if len(circuit.roots) > 1:  # which long steps would make forget how they differ
+            settings["step_size"] *= _STEP_OF_MIXTURES
         return {**settings, "m_step": self.m_step}
 
 

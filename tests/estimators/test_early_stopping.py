@@ -360,7 +360,7 @@ def test_refit_learns_from_all_rows_as_long_as_was_best(n_init):
     assert not same_bits(model.circuit_, kept.circuit_)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"batch_size": 20, "max_iter": 30}, {"n_init": 2}])
+@pytest.mark.parametrize("parameters", [{}, {"batch_size": 20, "max_iter": 90}, {"n_init": 2}])
 def test_after_a_refit_histories_are_of_the_run_that_led_to_the_circuit(parameters):
     X = binary_rows(100)
     kept = stopped(**parameters, structure=CHAIN).fit(X)

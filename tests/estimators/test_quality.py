@@ -83,7 +83,7 @@ GRADES = [(4, ["grades"] * 6)]
 @pytest.mark.parametrize(
     ("blocks", "n_rows", "parameters", "recorded"),
     [
-        pytest.param(DISCRETE, 8000, {}, 0.0511, id="discrete"),
+        pytest.param(DISCRETE, 8000, {}, 0.0408, id="discrete"),
         pytest.param(MIXED, 600, {}, 0.3267, id="mixed"),
         pytest.param(MIXED, 600, IN_UNITS, 0.0892, id="mixed, with Gaussians as it is made of"),
         pytest.param([(3, [2] * 6)], 60, {}, 0.1525, id="few rows"),

@@ -20,7 +20,7 @@ from helpers import (
     smoothed_counts,
 )
 
-from skpc._learning.em import EStep, falling, fit_em, fit_stepwise_em
+from skpc._learning.em import EStep, StepwiseEM, falling, fit_em, fit_stepwise_em
 from skpc._learning.minibatches import Batches, deal
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import Progress
@@ -372,7 +372,7 @@ def test_one_batch_starts_as_em_does(case, regularizer):
     m_step = MStep(0.1, regularizer, pseudocount=0.1)
     e_step = EStep(circuit, circuit.inputs.encode(X), weights, with_gate=m_step.needs_gate)
     plain = fit_em(circuit, Progress(circuit, tol=0.0), e_step, m_step, 1)
-    result = stepwise(circuit, new_batches(circuit, X, weights, np.inf), m_step, step_size=1.0)
+    result = stepwise(circuit, new_batches(circuit, X, weights, np.inf), m_step)
     assert same_bits(result.circuits[0], plain.circuit)
     assert result.values == list(plain.log_likelihoods)
 
@@ -388,18 +388,10 @@ def test_the_gate_of_batches_matters():
     assert np.abs(gated.sum_weights - not_gated.sum_weights).max() > 1e-3
 
 
-def test_steps_fall_harmonically():
+def test_steps_fall_like_a_power_of_the_epoch():
     assert falling(0) == 1.0
-    assert falling(2) == pytest.approx(1 / 2)
-    assert falling(6) == pytest.approx(1 / 4)
-
-
-def expected_steps(n_batches, step_size, max_iter):
-    """The step of every update."""
-    for epoch in range(max_iter):
-        for i in range(n_batches):
-            n_updates = epoch * n_batches + i + 1
-            yield max(step_size * 2 / (2 + epoch), 1.0 / n_updates)
+    assert falling(2) == pytest.approx(2**-0.6)
+    assert falling(30) == pytest.approx(16**-0.6)
 
 
 def test_the_last_epoch_does_not_decide_the_first_ones():
@@ -420,49 +412,62 @@ def test_two_batches_by_hand(seed, step_size):
     batches = new_batches(circuit, X, weights, weights.sum() / 2)
     parts = deal(weights, weights.sum() / 2, np.random.RandomState(0))
     assert len(parts) == len(batches) == 2
-    result = stepwise(circuit, batches, MStep(), step_size=step_size, max_iter=3)
+    result = stepwise(circuit, batches, MStep(), step_size=step_size, max_iter=4)
     order = np.random.RandomState(3)
-    steps = expected_steps(2, step_size, 3)
-    average, edges = None, circuit.parents >= 0
-    for value, after in zip(result.values, result.circuits, strict=True):
-        log_likelihood = 0.0
+    edges = circuit.parents >= 0
+
+    def counts_of(circuit, i):
+        rows, part_weights = parts[i]
+        model = as_model(circuit)
+        root, sums, symbols = oracle.expected_counts(model, X[rows], part_weights)
+        log_likelihood = part_weights @ oracle.log_likelihood(model, X[rows])
+        return log_likelihood, [root, sums[edges], category_counts(symbols)]
+
+    def normalised(counts):
+        root, below, categories = counts
+        sum_weights = circuit.sum_weights.copy()
+        sum_weights[edges] = below / below.sum(axis=-1, keepdims=True)
+        inputs = replace_probs(circuit.inputs, categories)
+        return replace(
+            circuit, root_weights=root / root.sum(), sum_weights=sum_weights, inputs=inputs
+        )
+
+    def added(*counts):
+        return [sum(parts) for parts in zip(*counts, strict=True)]
+
+    (first, average), (second, other) = (counts_of(circuit, i) for i in range(2))
+    average = added(average, other)
+    circuit = normalised(average)
+    expected = [(first + second, circuit)]
+    for step in (step_size, step_size * 1.5**-0.6, step_size * 2**-0.6):
+        log_likelihood, of_epoch = 0.0, []
         for i in order.permutation(2):
-            rows, part_weights = parts[i]
-            model = as_model(circuit)
-            log_likelihood += part_weights @ oracle.log_likelihood(model, X[rows])
-            scaled = part_weights * weights.sum() / part_weights.sum()
-            root, sums, symbols = oracle.expected_counts(model, X[rows], scaled)
-            new = [root, sums[edges], category_counts(symbols)]
-            step = next(steps)
-            if average is None:
-                average = new
-            average = [(1 - step) * a + step * b for a, b in zip(average, new, strict=True)]
-            root, below, categories = average
-            sum_weights = circuit.sum_weights.copy()
-            sum_weights[edges] = below / below.sum(axis=-1, keepdims=True)
-            circuit = replace(
-                circuit,
-                root_weights=root / root.sum(),
-                sum_weights=sum_weights,
-                inputs=replace_probs(circuit.inputs, categories),
-            )
+            own, counts = counts_of(circuit, i)
+            log_likelihood += own
+            of_epoch.append(counts)
+            factor = step * weights.sum() / parts[i][1].sum()
+            average = [(1 - step) * a + factor * b for a, b in zip(average, counts, strict=True)]
+            circuit = normalised(average)
+        expected.append((log_likelihood, normalised(added(*of_epoch))))
+    found = zip(result.values, result.circuits, strict=True)
+    for (value, after), (log_likelihood, by_hand) in zip(found, expected, strict=True):
         assert value == pytest.approx(log_likelihood / weights.sum(), rel=1e-9)
-        np.testing.assert_allclose(after.root_weights, circuit.root_weights, rtol=1e-8)
-        np.testing.assert_allclose(after.sum_weights, circuit.sum_weights, rtol=1e-8)
-        np.testing.assert_allclose(after.inputs.probs, circuit.inputs.probs, rtol=1e-8, atol=1e-29)
+        np.testing.assert_allclose(after.root_weights, by_hand.root_weights, rtol=1e-8)
+        np.testing.assert_allclose(after.sum_weights, by_hand.sum_weights, rtol=1e-8)
+        np.testing.assert_allclose(after.inputs.probs, by_hand.inputs.probs, rtol=1e-8, atol=1e-29)
 
 
 def replace_probs(inputs, counts):
     probs = counts.copy()
     for first, last in pairwise(inputs.start):
         probs[first:last] /= probs[first:last].sum(axis=0)
-    # Categories that the first batch did not show have the smallest weight.
+    # Categories that no row shows have the smallest weight.
     probs = np.maximum(probs, 1e-30)
     return type(inputs)(inputs.features, inputs.categories, probs, inputs.unseen, {})
 
 
-@pytest.mark.parametrize("step_size", [0.1, 0.9])
-def test_two_batches_of_one_gaussian_by_hand(step_size):
+@pytest.mark.parametrize("step", [0.1, 0.9])
+def test_two_batches_of_one_gaussian_by_hand(step):
     """One state: averaged raw moments, each batch's mean in its scale, give mean and variance."""
     rng = np.random.default_rng(0)
     circuit = mixed_circuit(rng, np.array([-1]), [-1], 1)
@@ -470,19 +475,28 @@ def test_two_batches_of_one_gaussian_by_hand(step_size):
     weights = rng.uniform(0.5, 2.0, 12)
     batches = new_batches(circuit, X, weights, weights.sum() / 2)
     parts = deal(weights, weights.sum() / 2, np.random.RandomState(0))
-    result = stepwise(circuit, batches, MStep(), step_size=step_size, max_iter=4)
-    order, steps, moments = np.random.RandomState(3), expected_steps(2, step_size, 4), np.zeros(2)
-    for after in result.circuits:
-        for i in order.permutation(2):
-            rows, part_weights = parts[i]
-            # EM of one state needs no responsibilities; moments are about 100.
-            x = X[rows, 0] - 100.0
-            new = np.array([np.average(x**power, weights=part_weights) for power in (1, 2)])
-            moments += next(steps) * (new - moments)
-        gaussian = after.inputs.distributions[0]
+
+    def moments_of(rows, weights):
+        # EM of one state needs no responsibilities; moments are about 100.
+        return np.array([np.average((X[rows, 0] - 100.0) ** k, weights=weights) for k in (1, 2)])
+
+    def assert_fits(circuit, moments):
+        gaussian = circuit.inputs.distributions[0]
         assert gaussian.means[0, 0] == pytest.approx(100.0 + moments[0], rel=1e-12)
         variance = moments[1] - moments[0] ** 2
         assert gaussian.covariances[0, 0, 0] == pytest.approx(variance, rel=1e-9)
+
+    learner = StepwiseEM(batches, MStep())
+    circuit, _ = learner.begin(circuit)
+    moments = of_all = moments_of(slice(None), weights)
+    assert_fits(circuit, of_all)
+    for _ in range(3):
+        order = rng.permutation(2)
+        circuit, averaged, _ = learner.epoch(circuit, order, step)
+        for i in order:
+            moments = moments + step * (moments_of(*parts[i]) - moments)
+        assert_fits(circuit, moments)
+        assert_fits(averaged, of_all)
 
 
 def test_the_pseudocount_means_what_it_does_on_all_rows():

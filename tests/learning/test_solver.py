@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 from skpc import SharpPCDensity
+from skpc._circuit.circuit import mixture
 from skpc._learning.minibatches import deal
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -394,6 +395,22 @@ def test_batches_of_mostly_distinct_rows_are_of_the_usual_size(solver, expected)
         weights = np.full(int(8000 / n_copies), n_copies)
         found = Solver(MStep(), None, 1e-4, kind=solver, batch_size="auto").resolved(weights)
         assert found.batch_size == expected
+
+
+def test_few_rows_are_dealt_to_smaller_batches_and_very_few_to_none():
+    solver = Solver(MStep(), None, 1e-4, batch_size="auto")
+    sizes = [solver.resolved(np.ones(n)).batch_size for n in (499, 500, 4999, 5000, 50_000)]
+    assert sizes == [None, 50, 50, 100, 200]
+    assert solver.resolved(np.full(499, 10.0)).is_full
+
+
+def test_trees_of_a_mixture_learn_by_smaller_steps():
+    one, X, weights = small_case(0)
+    for circuit, expected in ((one, 0.5), (mixture([one, one], np.ones(2)), 0.3)):
+        solver = Solver(MStep(), 1, 0.0, batch_size=float(weights.sum()) / 3)
+        rows = rows_of(circuit.inputs.encode(X), weights)
+        learn = solver.bind(circuit, rows, np.random.RandomState(0))
+        assert learn.keywords["step_size"] == pytest.approx(expected)
 
 
 def test_epochs_on_population_counts_cost_what_those_on_rows_do():
