@@ -15,13 +15,10 @@ from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
 from skpc._estimators.query_mixin import QueryMixin
 from skpc._estimators.score_mixin import ScoreMixin
-from skpc._estimators.settings import defaults_of, refuse_inert
+from skpc._estimators.settings import STRUCTURES, defaults_of, refuse_inert
 from skpc._tables.columns import take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
-
-_STRUCTURES = StrOptions({"chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"})
-
 
 class SharpPCDensity(
     ScoreMixin,
@@ -43,12 +40,12 @@ class SharpPCDensity(
     from sharp optima, which generalise badly when data are few.
 
     A parameter that is set (to anything but its default) and cannot act beside the others is
-    refused by `fit`, and not ignored. A value at which another one loses its effect, such as a
-    `mu` of 0 or one latent state, refuses nothing: it is the end of a scale to search over.
+    refused by `fit`; a value at which another one loses its effect, such as a `mu` of 0 or one
+    latent state, is not.
 
-    Given its latent state a categorical column has its own table of probabilities, a number a
-    normal distribution on the scale on which its column is normal in all. Strongly correlated
-    numbers share a latent variable and a full covariance.
+    Given its latent state a category has a table of probabilities, a number a normal distribution
+    on the scale on which its column is normal in all. Strongly correlated numbers share a latent
+    variable and a full covariance.
 
     Parameters
     ----------
@@ -96,12 +93,11 @@ class SharpPCDensity(
         batches EM is stepwise: after an iteration on all rows, each batch's counts enter a running
         average, from which an M-step follows; an epoch leaves the M-step of all its counts. That
         finds better optima. "auto" means 256 for "adam"; for EM 50, 100 on 5,000 rows or more, or
-        what makes 250 batches if that is more, and all rows at once of fewer than 500 distinct
-        ones, or where `update` needs that. Where few distinct rows have much weight both are as
-        much more as lets an epoch visit each ten times at most. EM's average moves by 0.5, or 0.3
-        with several trees, towards a batch's counts, divided by (1 + t / 2)^0.6 after t epochs,
-        whatever `max_iter`; Adam's step, in logits, falls from 0.05 to a fiftieth of that over
-        `max_iter` epochs, along half a cosine.
+        what makes 250 batches if more, and all rows of fewer than 500 distinct ones, or where
+        `update` needs that; more where an epoch would visit distinct rows more than ten times.
+        EM's average moves by 0.5, or 0.3 with several trees, towards a batch's counts, divided by
+        (1 + t / 2)^0.6 after t epochs; Adam's step, in logits, falls from 0.05 to a fiftieth of
+        that over `max_iter` epochs, along half a cosine.
 
     max_iter : int or None, default=None
         Largest number of iterations; of epochs, if there are mini-batches. None means 500
@@ -179,18 +175,14 @@ class SharpPCDensity(
         - "rat": by `n_components` random binary trees [4]_ under one root sum node. Each
           halves the set of columns at random, then the halves, down to single columns
           (groups stay together); the latent variables above those observe nothing.
-        - "continuous-mixture": one continuous latent variable of six dimensions [6]_. Given it
-          numbers are independent, and so are categories but for a Chow-Liu forest of the columns
-          without missing values. A network makes parameters of it; it is integrated over
-          `n_latents` points ("auto": as many as rows, by their weights, from 256 to 2,048, rounded
-          down to a power of two), which become the states of regions of at most 64. The
-          penalty acts on the weights of the points. `max_iter` counts iterations of 32 batches:
-          None means 40, or 24 epochs if that is more, 120 at most. What is only of trees, or of
-          EM on all rows, cannot be set.
-        - "auto": what ``n_latents="auto"`` tries, four trees of the best size (32 states at most)
-          and, unless rows are so few that each fifth is held out in turn, three continuous
-          mixtures, one of them without a forest; weighted on held-out rows, they become one.
-          It takes minutes where "chow-liu" takes seconds; `max_iter` bounds each of them.
+        - "continuous-mixture": one continuous latent variable of six dimensions [6]_, integrated
+          over `n_latents` points ("auto": about as many as rows, 256 to 2,048), which become states
+          of regions of 64 or fewer. Given it columns are independent, but for a Chow-Liu forest
+          of categories without missing values. The penalty acts on the weights of points.
+          `max_iter` counts 32 batches of 500 rows each: None means 40, or 24 epochs if more.
+        - "auto": what ``n_latents="auto"`` tries, four trees and, unless rows are too few to hold
+          only one part out, three continuous mixtures, one without a forest; stacked.
+          It takes minutes; `max_iter` bounds each of them.
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 
@@ -207,10 +199,9 @@ class SharpPCDensity(
         least 1e-6 times the column's in every direction); other groups are independent given it.
 
     warm_start : bool, default=False
-        Whether `fit` goes on from the circuit of the last fit, if there was one: same columns,
-        trees, types, groups and categories, its parameters as the start. What decides
-        these, and `init` and `n_init`, cannot be changed in between. Early stopping draws the rows
-        that it holds out by the same seed again.
+        Whether `fit` goes on, by EM, from the circuit of the last fit, if there was one. What
+        decides columns, trees, types, groups and categories, and `init` and `n_init`, cannot be
+        changed in between. Early stopping draws the rows that it holds out by the same seed.
 
     random_state : int, RandomState instance or None, default=None
         Decides the start, the mini-batches and the rows that early stopping holds out. With
@@ -273,15 +264,14 @@ class SharpPCDensity(
         had: with early stopping, whether the validation log-likelihood had stopped improving.
 
     validation_log_likelihoods_ : ndarray of shape (n + 1,) or None
-        Mean log-likelihood of the validation rows before each of the n iterations of the run
-        that they validated, and after the last one. None without early stopping.
+        That of the validation rows before each of the n iterations of the run that they
+        validated, and after the last one. None without early stopping.
 
     validation_run_log_likelihoods_ : ndarray of shape (n,) or None
         Mean log-likelihood of the training rows before each iteration of the run that was
         validated: without the rows held out, if some were. It is `log_likelihoods_` unless a run
-        from all rows followed. But for mini-batches, which change the circuit within an iteration,
-        entry by entry of the same circuit as `validation_log_likelihoods_`. None without early
-        stopping.
+        from all rows followed. Without mini-batches its entries are of the same circuits as those
+        of `validation_log_likelihoods_`. None without early stopping.
 
     best_iteration_ : int or None
         Number of iterations after which the validation log-likelihood was best: those that
@@ -306,17 +296,14 @@ class SharpPCDensity(
     Rows are reduced to distinct rows with summed weights before anything else, so an integer
     weight is the same as repetition, a weight of zero the same as absence, and the order of
     rows does not matter, to the last bit. Early stopping keeps to that: it splits weights
-    instead of choosing rows. It draws units of weight without replacement, which on integer
-    weights is the same as drawing rows.
-
-    EM runs on the distinct *patterns* of each subtree; expected counts are exactly those of rows.
+    instead of choosing rows, by units drawn without replacement. EM runs on the distinct
+    *patterns* of each subtree; expected counts are exactly those of rows.
 
     References
     ----------
     .. [1] H. Suresh et al., "Tractable Sharpness-Aware Learning of Probabilistic Circuits",
        AAAI 2026, arXiv:2508.05537.
-    .. [2] H. Suresh et al., "A Compositional Theory of Curvature in Probabilistic
-       Circuits", 2026.
+    .. [2] H. Suresh et al., "A Compositional Theory of Curvature in Probabilistic Circuits", 2026.
     .. [3] C. Chow and C. Liu, "Approximating Discrete Probability Distributions with
        Dependence Trees", IEEE Transactions on Information Theory, 1968.
     .. [4] R. Peharz et al., "Random Sum-Product Networks: A Simple and Effective Approach
@@ -360,7 +347,7 @@ class SharpPCDensity(
         "init": [StrOptions({"cluster", "random"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "feature_types": ["array-like", dict, str],
-        "structure": ["array-like", _STRUCTURES],
+        "structure": ["array-like", StrOptions(STRUCTURES)],
         "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "feature_groups": ["array-like", StrOptions({"auto"}), None],
         "warm_start": ["boolean"],
@@ -501,10 +488,7 @@ class SharpPCDensity(
 
     def _refuse_inert(self, has_validation_rows: bool) -> None:
         """Refuse parameters that are set and cannot act."""
-        settings = {
-            **self._density_parameters(),
-            "X_val": has_validation_rows,
-        }
+        settings = {**self._density_parameters(), "X_val": has_validation_rows}
         refuse_inert(settings, defaults_of(SharpPCDensity))
 
     def _density_parameters(self) -> dict[str, Any]:

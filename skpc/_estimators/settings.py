@@ -19,6 +19,8 @@ FEW_ROWS = 1500
 
 N_FOLDS = 5
 
+STRUCTURES = {"chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"}
+
 Settings = Mapping[str, Any]
 """All parameters of a `SharpPCDensity`, and `X_val`, whether such rows are given."""
 
