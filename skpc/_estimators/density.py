@@ -20,6 +20,7 @@ from skpc._tables.columns import take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
+
 class SharpPCDensity(
     ScoreMixin,
     QueryMixin,
