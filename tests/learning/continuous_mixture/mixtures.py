@@ -1,5 +1,7 @@
 """Small continuous mixtures of all kinds of columns, and tables for them."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from skpc._data.rows import Rows
@@ -41,7 +43,7 @@ def random_mixture(rows, parents, n_points, seed=0, pseudocount=0.0):
     columns = TiedColumns(rows, parents, pseudocount)
     sizes = N_DIMS, 5, 4, columns.n_outputs
     layers = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         layers += [0.7 * rng.standard_normal((n_in, n_out)), 0.5 * rng.standard_normal(n_out)]
     weights = rng.gamma(1.0, size=n_points) + 0.05
     return ContinuousMixture(

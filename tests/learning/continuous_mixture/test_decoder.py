@@ -1,5 +1,7 @@
 """The decoder against plain loops, and its gradient against finite differences."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from mixtures import slope
@@ -17,7 +19,7 @@ def layers():
     sizes = 2, 5, 3, 4
     return [
         rng.standard_normal(shape)
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True)
+        for n_in, n_out in pairwise(sizes)
         for shape in ((n_in, n_out), (n_out,))
     ]
 
