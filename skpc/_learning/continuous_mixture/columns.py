@@ -14,7 +14,7 @@ from skpc._circuit.inputs.forest import Forest
 from skpc._circuit.inputs.table import Categorical
 from skpc._data.rows import Rows
 from skpc._data.scope import CATEGORICAL, NUMERIC, Scope
-from skpc._data.sparse_symbols import take_rows
+from skpc._data.sparse_symbols import dense_rows, take_rows
 from skpc._learning.continuous_mixture.tied_normals import Shown, TiedNormals
 from skpc._learning.continuous_mixture.tied_tables import TiedTables
 
@@ -97,7 +97,7 @@ class TiedColumns:
 
     def features(self, observed: Observed, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (n, n_features) float32 of some rows, and what their densities gain (n,)."""
-        symbols = np.ascontiguousarray(take_rows(observed.rows.evidence.symbols, chosen))
+        symbols = dense_rows(take_rows(observed.rows.evidence.symbols, chosen), slice(None))
         out = np.zeros((len(chosen), observed.n_features), np.float32)
         rows, places = self.tables.features(symbols[self._tables])
         out[rows, places] = 1.0
