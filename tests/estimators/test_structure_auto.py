@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from helpers import same_bits
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.special import logsumexp
 
 from skpc import SharpPCDensity
+from skpc._circuit.stack import stacked
+from skpc.circuit import log_likelihood
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -64,12 +67,24 @@ def test_states_sum_to_one():
 
 def test_candidates_that_are_kept_are_mixed_as_the_report_says(monkeypatch):
     """Stacking is told to keep all of them: one circuit of many kinds of regions."""
-    monkeypatch.setattr(
-        "skpc._learning.capacity.stack",
-        lambda log_probs, weights: np.full(log_probs.shape[1], 1.0 / log_probs.shape[1]),
-    )
+    made = []
+
+    def keep_all(log_probs, weights):
+        shares = np.arange(1.0, log_probs.shape[1] + 1.0)
+        return shares / shares.sum()
+
+    def watched(circuits, weights):
+        made.append((circuits, weights))
+        return stacked(circuits, weights)
+
+    monkeypatch.setattr("skpc._learning.capacity.stack", keep_all)
+    monkeypatch.setattr("skpc._learning.capacity.stacked", watched)
     X = table(60)
     model = auto().fit(X)
+    (circuits, weights), shares = made[0], model.fit_report_["weight"]
+    assert_array_equal(np.sort(weights), np.sort(shares[shares > 0.0]))
+    log_probs = np.stack([log_likelihood(circuit, X) for circuit in circuits], axis=1)
+    assert_allclose(model.score_samples(X), logsumexp(log_probs, b=weights, axis=1), atol=1e-9)
     model.circuit_.check()
     n_roots = len(model.circuit_.roots)
     assert n_roots > np.count_nonzero(model.fit_report_["weight"]) > 5

@@ -202,6 +202,15 @@ def test_a_candidate_is_judged_on_the_rows_that_each_fold_holds_out():
     assert candidate.n_iter == candidate.result.best_iteration
 
 
+def test_a_candidate_learns_from_the_training_rows_of_a_fold():
+    (fold,), stopping = folds_of(learnt_rows(90), 1)
+    candidate = ContinuousCandidate([fold], N_POINTS, False, 0, SOLVER, stopping)
+    seed = int(fold.new_random_state().randint(2**31 - 1))
+    expected = learner_of(fold.training, seed=seed).learn(fold.held_out, stopping)
+    assert_array_equal(candidate.result.circuit.root_weights, expected.circuit.root_weights)
+    assert_array_equal(candidate.result.log_likelihoods, expected.log_likelihoods)
+
+
 @pytest.mark.parametrize("is_refitted", [False, True])
 def test_a_candidate_is_learnt_from_all_rows(is_refitted):
     rows = learnt_rows(90)
