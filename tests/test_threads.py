@@ -382,6 +382,43 @@ def threaded(monkeypatch, circuit, X):
     return set(names)
 
 
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_each_keeps_the_order_of_arguments(n_threads):
+    with _threads.use_threads(n_threads):
+        assert _threads.each(lambda number: number**2, range(50)) == [i**2 for i in range(50)]
+        assert _threads.each(str, []) == []
+
+
+def test_each_uses_two_threads_which_have_one_of_their_own():
+    meeting = threading.Barrier(2)
+
+    def work(_):
+        meeting.wait(HANG)  # for the other thread
+        return _threads._context.n_threads, threading.get_ident(), np.geterr()["under"]
+
+    with _threads.use_threads(2):
+        found = _threads.each(work, range(2))
+        assert _threads._context.n_threads == 2
+    assert [one[0] for one in found] == [1, 1]
+    assert len({one[1] for one in found}) == 2
+    assert {one[2] for one in found} == {"ignore"}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_each_raises_what_one_of_them_raises(n_threads):
+    called = []
+
+    def work(number):
+        called.append(number)
+        raise ValueError(f"number {number}")
+
+    with _threads.use_threads(n_threads):
+        with pytest.raises(ValueError, match="number "):
+            _threads.each(work, range(1000))
+        assert _threads._context.n_threads == n_threads
+    assert len(called) < 10
+
+
 def test_levels_of_little_work_each_are_left_to_one_thread(monkeypatch):
     """A wait at the end of a level takes longer than to do the level, if others use the core."""
     rng = np.random.default_rng(0)

@@ -14,6 +14,8 @@ from skpc._estimators.settings import INERT, same_setting
 X = np.random.default_rng(0).integers(0, 2, (40, 3)).astype(float)
 X_VAL = np.random.default_rng(1).integers(0, 2, (20, 3)).astype(float)
 
+CONTINUOUS = {"structure": "continuous-mixture"}
+
 # Parameter and value, what keeps it from acting, whether rows to validate on are given.
 CANNOT_ACT = [
     ("regularizer", "gated", {"solver": "adam"}, False),
@@ -21,6 +23,16 @@ CANNOT_ACT = [
     ("update", "cubic", {"solver": "adam"}, False),
     ("dtype", "float32", {"update": "cubic"}, False),
     ("dtype", "float32", {"solver": "adam", "mu": 0.01}, False),
+    ("init", "random", CONTINUOUS, False),
+    ("n_init", 2, CONTINUOUS, False),
+    ("n_components", 2, CONTINUOUS, False),
+    ("feature_groups", None, CONTINUOUS, False),
+    ("regularizer", "gated", CONTINUOUS, False),
+    ("solver", "adam", CONTINUOUS, False),
+    ("update", "cubic", CONTINUOUS, False),
+    ("dtype", "float32", CONTINUOUS, False),
+    ("batch_size", None, CONTINUOUS, False),
+    ("n_latents", 2, {"structure": "auto", "early_stopping": 0.2}, False),
     ("early_stopping", 0.2, {}, True),
     ("n_iter_no_change", 3, {"early_stopping": False}, False),
     ("n_iter_no_change", 3, {"early_stopping": np.bool_(False)}, False),
@@ -38,6 +50,13 @@ CAN_ACT = [
     ("n_init", 2, {"warm_start": True}, False),
     ("init", "random", {"warm_start": True}, False),
 ]
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch):
+    """Continuous mixtures that take no time."""
+    monkeypatch.setattr("skpc._learning.continuous_mixture.learning._STEPS", 1)
+    monkeypatch.setattr("skpc._learning.capacity.points_for", lambda total_weight: 4)
 
 
 def fit(estimator, has_validation_rows):

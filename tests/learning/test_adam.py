@@ -20,7 +20,14 @@ from helpers import (
 
 from skpc._circuit.circuit import mixture
 from skpc._circuit.inputs.covariances import VARIANCE_FLOOR
-from skpc._learning.adam import _ascent, annealed, fit_adam, free_parameters, with_free_parameters
+from skpc._learning.adam import (
+    Climb,
+    _ascent,
+    annealed,
+    fit_adam,
+    free_parameters,
+    with_free_parameters,
+)
 from skpc._learning.em import EStep, fit_em
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
@@ -466,3 +473,30 @@ def test_a_penalty_beyond_measure_is_that_in_the_limit(mu):
     # What is left of the likelihood beside the limit is 1e-60 of the penalty.
     np.testing.assert_allclose(found.sum_weights, limit.sum_weights, rtol=1e-6)
     assert not np.allclose(found.sum_weights, circuit.sum_weights)
+
+
+@pytest.mark.parametrize("decay", [0.999, 0.9])
+def test_a_climb_takes_the_steps_of_the_paper(decay):
+    rng = np.random.default_rng(0)
+    parameters = [rng.standard_normal(shape) for shape in ((3, 2), (4,))]
+    expected = [part.copy() for part in parameters]
+    means, squares = ([np.zeros_like(part) for part in expected] for _ in range(2))
+    climb = Climb(parameters, decay)
+    for update in range(1, 6):
+        ascent = [rng.standard_normal(part.shape) for part in expected]
+        climb(parameters, ascent, 0.1)
+        for place, own in enumerate(ascent):
+            means[place] = 0.9 * means[place] + 0.1 * own
+            squares[place] = decay * squares[place] + (1.0 - decay) * own**2
+            mean = means[place] / (1.0 - 0.9**update)
+            expected[place] += 0.1 * mean / np.sqrt(squares[place] / (1.0 - decay**update))
+    # But for 1e-8 against division by zero, which is larger before squares are corrected.
+    for found, own in zip(parameters, expected, strict=True):
+        np.testing.assert_allclose(found, own, atol=1e-5)
+
+
+def test_a_climb_keeps_the_precision_of_its_parameters():
+    parameters = [np.ones(3, np.float32)]
+    Climb(parameters)(parameters, [np.ones(3, np.float32)], 0.5)
+    assert parameters[0].dtype == np.float32
+    np.testing.assert_allclose(parameters[0], 1.5, rtol=1e-6)

@@ -126,6 +126,18 @@ def test_quadratic_root(counts, mu, multiplier):
 
 @each_mu
 @each_node
+@pytest.mark.parametrize("multiplier", ["unit", "exact"])
+def test_weights_of_one_node_are_those_of_a_circuit(counts, mu, multiplier):
+    before = np.full(len(counts), 1.0 / len(counts))
+    step = MStep(mu, multiplier=multiplier, pseudocount=0.3)
+    actual = step.weights_of(np.array(counts, float), before)
+    expected = updated_weights(counts, mu, multiplier=multiplier, pseudocount=0.3)
+    np.testing.assert_array_equal(before, 1.0 / len(counts))
+    np.testing.assert_array_equal(actual, expected)
+
+
+@each_mu
+@each_node
 def test_cubic_root(counts, mu):
     expected = exact_weights(counts, moments_of(counts), mu, "cubic", "unit")
     actual = updated_weights(counts, mu, "cubic", "unit")

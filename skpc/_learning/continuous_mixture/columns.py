@@ -8,13 +8,10 @@ import numpy as np
 
 from skpc._checks import shown as shown_value
 from skpc._circuit.inputs.base import InputDistribution
-from skpc._circuit.inputs.cells import Numeric
-from skpc._circuit.inputs.composite import Composite
-from skpc._circuit.inputs.forest import Forest
-from skpc._circuit.inputs.table import Categorical
+from skpc._circuit.inputs.columns import of_numbers, of_tables, side_by_side
 from skpc._data.rows import Rows
 from skpc._data.scope import CATEGORICAL, NUMERIC, Scope
-from skpc._data.sparse_symbols import take_rows
+from skpc._data.sparse_symbols import dense_rows, take_rows
 from skpc._learning.continuous_mixture.tied_normals import Shown, TiedNormals
 from skpc._learning.continuous_mixture.tied_tables import TiedTables
 
@@ -97,7 +94,7 @@ class TiedColumns:
 
     def features(self, observed: Observed, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Features (n, n_features) float32 of some rows, and what their densities gain (n,)."""
-        symbols = np.ascontiguousarray(take_rows(observed.rows.evidence.symbols, chosen))
+        symbols = dense_rows(take_rows(observed.rows.evidence.symbols, chosen), slice(None))
         out = np.zeros((len(chosen), observed.n_features), np.float32)
         rows, places = self.tables.features(symbols[self._tables])
         out[rows, places] = 1.0
@@ -134,25 +131,14 @@ class TiedColumns:
         parts = []
         if len(self._tables):
             parts.append(self._of_tables(self.tables.tables(log_tables)))
-        means, deviations = self.normals.parameters(outputs[:, self.tables.n_outputs :])
-        parts += [
-            Numeric(
-                means[:, place].astype(np.float64),
-                deviations[:, place].astype(np.float64),
-                0.0,
-                margin,
-            )
-            for place, margin in enumerate(self.normals.margins)
-        ]
-        return parts[0] if len(parts) == 1 else Composite(tuple(parts))
+        parameters = self.normals.parameters(outputs[:, self.tables.n_outputs :])
+        return side_by_side([*parts, *of_numbers(*parameters, self.normals.margins)])
 
     def _of_tables(self, tables: list[np.ndarray]) -> InputDistribution:
-        """The categorical columns: a table if there is one, or else a forest."""
+        """The categorical columns: mixed with even tables, so that nothing is impossible."""
         even = self._share_even
         tables = [(1.0 - even) * table + even / table.shape[1] for table in tables]
         n_points = tables[0].shape[2]
         sizes = np.array([table.shape[1] for table in tables])
         unseen = np.repeat(np.maximum(even, 1e-30) / sizes[:, None], n_points, axis=1)
-        if len(tables) == 1:
-            return Categorical(self._categories[0], tables[0][0], unseen[0])  # type: ignore[arg-type]
-        return Forest.of(self._categories, self.tables.parents, tables, unseen)  # type: ignore[arg-type]
+        return of_tables(self._categories, self.tables.parents, tables, unseen)  # type: ignore[arg-type]
