@@ -44,9 +44,8 @@ class SharpPCDensity(
     refused by `fit`; a value at which another one loses its effect, such as a `mu` of 0 or one
     latent state, is not.
 
-    Given its latent state a category has a table of probabilities, a number a normal distribution
-    on the scale on which its column is normal in all. Strongly correlated numbers share a latent
-    variable and a full covariance.
+    Given its latent state a category has a table of probabilities, a number is normal on the scale
+    on which its column is normal in all. Strongly correlated numbers share a full covariance.
 
     Parameters
     ----------

@@ -70,8 +70,9 @@ class ContinuousCandidate:
         self.log_probs = Judge(circuits, grouped, solver.max_bytes).of_rows(circuits)
         self.result = results[0]
         circuit = self.result.circuit
-        edges = "" if has_edges else ", no edges"
-        self.name = name_of_mixture(len(circuit.root_weights)) + edges
+        self.name = name_of_mixture(len(circuit.root_weights))
+        self.name += "" if has_edges else ", no edges"
+        self.name += f", draw {draw + 1}" if draw else ""
         self.n_latents, self.n_regions = circuit.n_latents, circuit.n_regions
         best = self.result.best_iteration
         self.n_iter = len(self.result.log_likelihoods) if best is None else best
