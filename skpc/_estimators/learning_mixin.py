@@ -248,7 +248,7 @@ class LearningMixin:
     ) -> FitResult:
         """Learn a circuit; what is known of its structure and Gaussians may be given."""
         from skpc._learning.capacity import choose_circuit
-        from skpc._learning.continuous_mixture.learning import learn_continuous_mixture
+        from skpc._learning.continuous_mixture.candidate import learn_continuous_mixture
         from skpc._learning.fit import learn_circuit
         from skpc._learning.initialisation import Start, with_moments
         from skpc._threads import one_blas_thread

@@ -338,14 +338,14 @@ class Chooser:
             self._finish([max(found, key=self._mean), others[0]])  # type: ignore[list-item]
         # Of few rows, judged in folds, they would say little, and take most of the time.
         if len(self._folds) == 1 and all(can_be_tied(scope) for scope in self._rows.scopes):
+            (fold,) = self._folds
             n_points = points_for(self._rows.total_weight)
-            pseudocount = self._solver.m_step.pseudocount
-            forests = [learn_forest(fold.training, pseudocount) for fold in self._folds]
-            has_edges = any((parents >= 0).any() for parents in forests)
+            parents = learn_forest(fold.training, self._solver.m_step.pseudocount)
+            has_edges = bool((parents >= 0).any())
             kinds = [(True, 0), (True, 1), (False, 0)] if has_edges else [(False, 0), (False, 1)]
             for edges, draw in kinds:
                 one = ContinuousCandidate(
-                    self._folds, n_points, edges, draw, self._continuous, self._given
+                    fold, n_points, edges, draw, self._continuous, self._given
                 )
                 self.tried.append(one)
                 others.append(one)

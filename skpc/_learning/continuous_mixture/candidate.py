@@ -1,20 +1,65 @@
-"""A continuous mixture as one of several candidates, learnt once for each fold."""
+"""A continuous mixture that is tried on a part of the rows, and then learnt from all of them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from skpc._data.rows import Rows
 from skpc._learning.continuous_mixture.forest import learn_forest
-from skpc._learning.continuous_mixture.learning import Learner, name_of_mixture
+from skpc._learning.continuous_mixture.learning import Learner, points_for
 from skpc._learning.folds import Fold, Judge
 from skpc._learning.progress import FitResult
+from skpc._learning.report import Entry, as_arrays
 from skpc._learning.solver import Solver
 from skpc._learning.stopping import EarlyStopping
+
+
+def learn_continuous_mixture(
+    rows: Rows,
+    n_points: int | None,
+    solver: Solver,
+    stopping: EarlyStopping | None,
+    random_state: np.random.RandomState,
+) -> FitResult:
+    """Learn a continuous mixture, stopped by validation rows, and make it a circuit.
+
+    Parameters
+    ----------
+    rows : Rows
+        Distinct, one region per column.
+    n_points : int or None
+        See `skpc._learning.continuous_mixture.model.rounded_up`; None: see `points_for`.
+    solver : Solver
+        Its M-step is that of the weights of points.
+    stopping : EarlyStopping or None
+        None goes on to the last iteration.
+    random_state : RandomState
+    """
+    training, held_out = (rows, None) if stopping is None else stopping.divide(rows)
+    seed = int(random_state.randint(2**31 - 1))
+    n_points = n_points or points_for(rows.total_weight)
+    fold = Fold(training, held_out, None, seed)
+    candidate = ContinuousCandidate(fold, n_points, True, 0, solver, stopping)
+    began = time.perf_counter()
+    is_split = held_out is not None and stopping is not None and stopping.rows is None
+    is_refitted = is_split and stopping is not None and stopping.refit
+    result = candidate.fitted(Fold(rows, None, None, seed), is_refitted)
+    seconds = candidate.seconds + time.perf_counter() - began
+    score = np.nan if result.best_iteration is None else result.score
+    entry = Entry(
+        candidate.name,
+        candidate.n_latents,
+        candidate.n_regions,
+        candidate.mu,
+        candidate.n_iter,
+        score,
+        1.0,
+        seconds,
+    )
+    return replace(result, mu=candidate.mu, seconds=seconds, report=as_arrays([entry]))
 
 
 class ContinuousCandidate:
@@ -22,55 +67,50 @@ class ContinuousCandidate:
 
     Parameters
     ----------
-    folds : sequence of Fold
+    fold : Fold
     n_points : int
     has_edges : bool
         Whether columns are a forest given the latent variable, or independent.
     draw : int
         Which of the mixtures that differ in their random numbers alone.
     solver : Solver
-    stopping : EarlyStopping
+    stopping : EarlyStopping or None
 
     Attributes
     ----------
     name : str
     result : FitResult
-        Of the first fold.
+        From the training rows of the fold.
     log_probs : (n,)
-        Of the held-out rows.
+        Of the rows that it holds out, if there are any.
     n_iter : int
-        How many iterations were best, in the first fold.
+        How many iterations were best.
     n_latents, n_regions : int
     mu, seconds : float
     """
 
     def __init__(
         self,
-        folds: Sequence[Fold],
+        fold: Fold,
         n_points: int,
         has_edges: bool,
         draw: int,
         solver: Solver,
-        stopping: EarlyStopping,
+        stopping: EarlyStopping | None,
     ) -> None:
         began = time.perf_counter()
-        m_step = solver.candidates(folds[0].training.weights, is_validated=False)[0].m_step
+        m_step = solver.candidates(fold.training.weights, is_validated=False)[0].m_step
         self._solver = replace(solver, m_step=m_step)
         self._n_points, self._has_edges, self._draw = n_points, has_edges, draw
-        judges = stopping if stopping.ends_learning else None
-        results, grouped, self._n_best = [], [], []
-        for fold in folds:
-            assert fold.held_out is not None
-            learner = self._learner(fold.training, fold.new_random_state())
-            result = learner.learn(fold.held_out if judges else None, judges)
-            results.append(result)
-            grouped.append(fold.held_out.grouped(result.circuit.features))
-            self._n_best.append(learner.n_best)
-        circuits = [result.circuit for result in results]
-        self.log_probs = Judge(circuits, grouped, solver.max_bytes).of_rows(circuits)
-        self.result = results[0]
+        learner = self._learner(fold)
+        is_judged = stopping is not None and stopping.ends_learning
+        self.result = learner.learn(fold.held_out if is_judged else None, stopping)
+        self._n_best = learner.n_best
         circuit = self.result.circuit
-        self.name = name_of_mixture(len(circuit.root_weights))
+        if fold.held_out is not None:
+            grouped = fold.held_out.grouped(circuit.features)
+            self.log_probs = Judge([circuit], [grouped], solver.max_bytes).of_rows([circuit])
+        self.name = f"continuous mixture, {len(circuit.root_weights)} points"
         self.name += "" if has_edges else ", no edges"
         self.name += f", draw {draw + 1}" if draw else ""
         self.n_latents, self.n_regions = circuit.n_latents, circuit.n_regions
@@ -79,20 +119,20 @@ class ContinuousCandidate:
         self.mu = m_step.mu
         self.seconds = time.perf_counter() - began
 
-    def _learner(self, rows: Rows, random_state: np.random.RandomState) -> Learner:
+    def _learner(self, fold: Fold) -> Learner:
+        rows = fold.training
         parents = np.full(len(rows.scopes), -1)
         if self._has_edges:
             parents = learn_forest(rows, self._solver.m_step.pseudocount)
-        seed = int(random_state.randint(2**31 - 1, size=self._draw + 1)[-1])
-        return Learner(rows, parents, self._n_points, self._solver, seed)
+        seeds = fold.new_random_state().randint(2**31 - 1, size=self._draw + 1)
+        return Learner(rows, parents, self._n_points, self._solver, int(seeds[-1]))
 
     def fitted(self, whole: Fold, is_refitted: bool) -> FitResult:
-        """The mixture learnt from all rows, or from those of the first fold."""
+        """The mixture learnt from all rows, or from those of the fold."""
         if not is_refitted:
             return self.result
-        learner = self._learner(whole.training, whole.new_random_state())
+        learner = self._learner(whole)
         if self.result.best_iteration is None:
             return learner.learn(None, None)
-        n_free, n_own = (int(np.median(counts)) for counts in zip(*self._n_best, strict=True))
-        again = learner.learn_for(n_free, n_own)
+        again = learner.learn_for(*self._n_best)
         return replace(self.result, circuit=again.circuit, log_likelihoods=again.log_likelihoods)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -15,11 +13,9 @@ from skpc._data.rows import Rows
 from skpc._learning.adam import Climb, annealed
 from skpc._learning.continuous_mixture.columns import Observed, TiedColumns
 from skpc._learning.continuous_mixture.decoder import random_layers
-from skpc._learning.continuous_mixture.forest import learn_forest
 from skpc._learning.continuous_mixture.model import ContinuousMixture, rounded_up
 from skpc._learning.minibatches import deal
 from skpc._learning.progress import FitResult, Progress, follow
-from skpc._learning.report import Entry, as_arrays
 from skpc._learning.solver import Solver, most_batches
 from skpc._learning.stopping import EarlyStopping
 from skpc._passes.likelihood import MeanLogLikelihood
@@ -44,65 +40,10 @@ _DECAY_OF_SQUARE = 0.99
 Step = tuple[ContinuousMixture, float]
 
 
-def learn_continuous_mixture(
-    rows: Rows,
-    n_points: int | None,
-    solver: Solver,
-    stopping: EarlyStopping | None,
-    random_state: np.random.RandomState,
-) -> FitResult:
-    """Learn a continuous mixture, stopped by validation rows, and make it a circuit.
-
-    Parameters
-    ----------
-    rows : Rows
-        Distinct, one region per column.
-    n_points : int or None
-        See `rounded_up` and, for None, `points_for`.
-    solver : Solver
-        Its M-step is that of the weights of points.
-    stopping : EarlyStopping or None
-        None goes on to the last iteration.
-    random_state : RandomState
-    """
-    began = time.perf_counter()
-    m_step = solver.candidates(rows.weights, is_validated=False)[0].m_step  # of the usual mu
-    solver = replace(solver, m_step=m_step)
-    training, held_out = (rows, None) if stopping is None else stopping.divide(rows)
-    pseudocount = solver.m_step.pseudocount
-    n_points = n_points or points_for(rows.total_weight)
-    parents = learn_forest(training, pseudocount)
-    seed = int(random_state.randint(2**31 - 1))
-    learner = Learner(training, parents, n_points, solver, seed)
-    result = learner.learn(held_out, stopping)
-    if held_out is not None and stopping is not None and stopping.rows is None and stopping.refit:
-        n_free, n_own = learner.n_best
-        learner = Learner(rows, parents, n_points, solver, seed)
-        again = learner.learn_for(n_free, n_own)
-        result = replace(result, circuit=again.circuit, log_likelihoods=again.log_likelihoods)
-    seconds = time.perf_counter() - began
-    entry = Entry(
-        name_of_mixture(len(result.circuit.root_weights)),
-        result.circuit.n_latents,
-        result.circuit.n_regions,
-        solver.m_step.mu,
-        len(result.log_likelihoods) if result.best_iteration is None else result.best_iteration,
-        np.nan if result.best_iteration is None else result.score,
-        1.0,
-        seconds,
-    )
-    return replace(result, mu=solver.m_step.mu, seconds=seconds, report=as_arrays([entry]))
-
-
 def points_for(total_weight: float) -> int:
     """How many points do for rows of so much weight: a power of two, not more than there are."""
     n_rows = np.clip(total_weight, _FEWEST_POINTS, _MOST_POINTS)
     return int(2.0 ** np.floor(np.log2(n_rows)))
-
-
-def name_of_mixture(n_points: int) -> str:
-    """What a mixture of so many points is called."""
-    return f"continuous mixture, {n_points} points"
 
 
 class Learner:

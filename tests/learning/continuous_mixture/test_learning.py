@@ -9,12 +9,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import kstest
 
 from skpc._learning.continuous_mixture import learning as module
-from skpc._learning.continuous_mixture.candidate import ContinuousCandidate
-from skpc._learning.continuous_mixture.learning import (
-    Learner,
+from skpc._learning.continuous_mixture.candidate import (
+    ContinuousCandidate,
     learn_continuous_mixture,
-    points_for,
 )
+from skpc._learning.continuous_mixture.learning import Learner, points_for
 from skpc._learning.folds import Fold
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -158,7 +157,8 @@ def test_a_refit_learns_as_long_as_was_best_from_all_rows():
     once = learn(rows, replace(stopping, refit=False))
     again = learn(rows, stopping)
     assert again.best_iteration == once.best_iteration == len(again.log_likelihoods)
-    seed = int(np.random.RandomState(0).randint(2**31 - 1))
+    seed = np.random.RandomState(0).randint(2**31 - 1)
+    (seed,) = np.random.RandomState(seed).randint(2**31 - 1, size=1)
     training, held_out = stopping.divide(rows)
     learner = learner_of(training, seed=seed)
     learner.learn(held_out, stopping)
@@ -181,32 +181,27 @@ def test_how_many_points_rows_are_worth(weight, expected):
     assert points_for(weight) == expected
 
 
-def folds_of(rows, n_folds):
-    stopping = EarlyStopping(None, 0.2, 3, 5, refit=True, n_folds=n_folds)
-    folds = [
-        Fold(training, held_out, None, seed)
-        for seed, (training, held_out) in enumerate(stopping.divisions(rows))
-    ]
-    return folds, stopping
+def divided(rows):
+    """A fold of the rows, and what divides them."""
+    stopping = EarlyStopping(None, 0.2, 3, 5, refit=True)
+    return Fold(*stopping.divide(rows), None, 5), stopping
 
 
-def test_a_candidate_is_judged_on_the_rows_that_each_fold_holds_out():
-    rows = learnt_rows(90)
-    folds, stopping = folds_of(rows, 3)
-    candidate = ContinuousCandidate(folds, N_POINTS, False, 0, SOLVER, stopping)
-    assert len(candidate.log_probs) == sum(len(fold.held_out) for fold in folds)
-    n_first = len(folds[0].held_out)
-    weights = folds[0].held_out.weights
-    expected = mean_of(candidate.result.circuit, folds[0].held_out)
-    assert_allclose(weights @ candidate.log_probs[:n_first] / weights.sum(), expected)
+def test_a_candidate_is_judged_on_the_rows_that_are_held_out():
+    fold, stopping = divided(learnt_rows(90))
+    candidate = ContinuousCandidate(fold, N_POINTS, False, 0, SOLVER, stopping)
+    weights = fold.held_out.weights
+    assert len(candidate.log_probs) == len(weights)
+    expected = mean_of(candidate.result.circuit, fold.held_out)
+    assert_allclose(weights @ candidate.log_probs / weights.sum(), expected)
     assert candidate.n_iter == candidate.result.best_iteration
 
 
-def test_a_candidate_learns_from_the_training_rows_of_a_fold():
-    (fold,), stopping = folds_of(learnt_rows(90), 1)
-    candidate = ContinuousCandidate([fold], N_POINTS, False, 0, SOLVER, stopping)
-    seed = int(fold.new_random_state().randint(2**31 - 1))
-    expected = learner_of(fold.training, seed=seed).learn(fold.held_out, stopping)
+def test_a_candidate_learns_from_the_training_rows():
+    fold, stopping = divided(learnt_rows(90))
+    candidate = ContinuousCandidate(fold, N_POINTS, False, 0, SOLVER, stopping)
+    (seed,) = fold.new_random_state().randint(2**31 - 1, size=1)
+    expected = learner_of(fold.training, seed=int(seed)).learn(fold.held_out, stopping)
     assert_array_equal(candidate.result.circuit.root_weights, expected.circuit.root_weights)
     assert_array_equal(candidate.result.log_likelihoods, expected.log_likelihoods)
 
@@ -214,8 +209,8 @@ def test_a_candidate_learns_from_the_training_rows_of_a_fold():
 @pytest.mark.parametrize("is_refitted", [False, True])
 def test_a_candidate_is_learnt_from_all_rows(is_refitted):
     rows = learnt_rows(90)
-    folds, stopping = folds_of(rows, 3)
-    candidate = ContinuousCandidate(folds, N_POINTS, True, 0, SOLVER, stopping)
+    fold, stopping = divided(rows)
+    candidate = ContinuousCandidate(fold, N_POINTS, True, 0, SOLVER, stopping)
     result = candidate.fitted(Fold(rows, None, None, 7), is_refitted)
     assert (result is candidate.result) != is_refitted
     assert result.best_iteration == candidate.result.best_iteration
@@ -223,9 +218,10 @@ def test_a_candidate_is_learnt_from_all_rows(is_refitted):
 
 
 def test_draws_of_a_candidate_differ():
-    folds, stopping = folds_of(learnt_rows(60), 1)
+    fold, stopping = divided(learnt_rows(60))
     first, again, second = (
-        ContinuousCandidate(folds, N_POINTS, False, draw, SOLVER, stopping) for draw in (0, 0, 1)
+        ContinuousCandidate(fold, N_POINTS, False, draw, SOLVER, stopping) for draw in (0, 0, 1)
     )
     assert_array_equal(first.log_probs, again.log_probs)
     assert (first.log_probs != second.log_probs).any()
+    assert first.name != second.name
