@@ -10,7 +10,7 @@ _HIDDEN = (128, 256)
 _LEAK = np.float32(0.01)
 _SPREAD = 2.0  # of what the first layer makes of a standard normal point
 _BIAS = 0.5
-_START = 0.3  # of outputs, so that components differ a little
+_START = 0.03  # of outputs, so that components differ a little, and a start is nearly none
 
 Layers = list[np.ndarray]
 """Weights and biases of each layer, in turn: (n_in, n_out) and (n_out,), float32."""

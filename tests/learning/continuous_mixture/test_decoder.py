@@ -82,5 +82,5 @@ def test_learning_starts_near_the_first_outputs():
     points = np.random.default_rng(0).standard_normal((4000, 6)).astype(np.float32)
     outputs = decode(layers, points)[-1]
     spread = outputs.std(axis=0)
-    assert ((spread > 0.02) & (spread < 1.0)).all()  # components differ, but a little
+    assert ((spread > 0.01) & (spread < 1.0)).all()  # components differ, but a little
     assert_allclose(outputs.mean(axis=0), first, atol=0.6)

@@ -52,11 +52,11 @@ def mean_of(circuit, rows):
 
 def test_learning_raises_the_likelihood():
     rows = learnt_rows(200)
-    solver = replace(SOLVER, max_iter=10)
+    solver = replace(SOLVER, max_iter=50)
     start = mean_of(learner_of(rows, solver).start().circuit(), rows)
     result = learn(rows, solver=solver)
     assert mean_of(result.circuit, rows) > start + 0.2
-    assert len(result.log_likelihoods) == 10
+    assert len(result.log_likelihoods) == 50
     assert result.log_likelihoods[-1] > result.log_likelihoods[0]
 
 
