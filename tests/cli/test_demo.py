@@ -49,6 +49,7 @@ def test_usage_errors_exit_with_two(capsys):
     assert "invalid choice" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs(capsys):
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)

@@ -138,6 +138,7 @@ def test_other_ways_to_learn(settings):
     assert np.isfinite(model.score(X))
 
 
+@pytest.mark.slow
 def test_estimators_that_hold_a_density_take_it():
     X = table(40)
     y = np.arange(40) % 2

@@ -89,6 +89,7 @@ def _log(probabilities):
         return np.log(probabilities)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_columns", [2, 12])
 def test_noise_is_not_told_apart(n_columns):
     """With labels that have nothing to do with the columns the prior is what is best."""
@@ -101,6 +102,7 @@ def test_noise_is_not_told_apart(n_columns):
     assert loss < prior + 0.01
 
 
+@pytest.mark.slow
 def test_probabilities_are_calibrated():
     """Of rows that are said to be of a class with some probability, so many are."""
     rng = np.random.default_rng(0)

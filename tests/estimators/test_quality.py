@@ -80,6 +80,7 @@ IN_UNITS = {"feature_types": dict.fromkeys([2, 3, 4, 6], "gaussian")}
 GRADES = [(4, ["grades"] * 6)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocks", "n_rows", "parameters", "recorded"),
     [

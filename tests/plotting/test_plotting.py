@@ -501,7 +501,7 @@ def pills_apart(display):
 
 
 @pytest.mark.parametrize("shape", ["random", "chain", "star", "caterpillar"])
-@pytest.mark.parametrize("n_regions", [1, 2, 64, 111])
+@pytest.mark.parametrize("n_regions", [1, 2, 64, pytest.param(111, marks=pytest.mark.slow)])
 def test_labels_of_large_trees_do_not_overlap(shape, n_regions):
     rng = np.random.default_rng(1)
     below = np.arange(1, n_regions)
