@@ -299,6 +299,7 @@ def test_devices_and_pipes_are_written_to_as_they_are(target, model, tmp_path):
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
+@pytest.mark.slow
 def test_a_model_is_written_to_standard_output(data, tmp_path):
     fit = f"SKPC fit {data} --n-latents 2 --max-iter 2"
     assert shell(f"{fit} -o /dev/stdout > {tmp_path}/a && {fit} -o {tmp_path}/b").returncode == 0

@@ -104,6 +104,7 @@ def test_missing_values_are_summed_out(fitted, table):
     np.testing.assert_allclose(fitted.predict_proba(x)[0], joint / joint.sum(), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_it_classifies():
     X, y = load_iris(return_X_y=True)
     scores = cross_val_score(classifier(feature_types="gaussian", n_latents=2), X, y, cv=5)

@@ -319,6 +319,7 @@ def test_the_prior_is_left_of_a_row_that_shows_nothing(both):
     np.testing.assert_allclose(both.predict_proba(nothing)[0], both.class_prior_, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_weights_and_the_order_of_rows_leave_the_exponents(both):
     X, y = table()
     order = np.random.default_rng(0).permutation(len(y))
@@ -350,6 +351,7 @@ def test_many_classes_and_rare_ones():
     assert not hasattr(classifier("auto", max_iter=3).fit(X, np.zeros(120)), "exponents_")
 
 
+@pytest.mark.slow
 def test_columns_that_depend_on_each_other_do_not_drown_the_class():
     """One density of both sees the class as one column of many; see the pool's docstring."""
     X, y = load_wine(return_X_y=True)

@@ -573,6 +573,7 @@ QUERIES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("query", QUERIES)
 def test_a_query_is_bounded_by_the_working_memory(of_mixed, query):
