@@ -163,10 +163,10 @@ def each(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
 
     For work of NumPy that lets other threads run. Kernels launched inside have one thread.
     """
-    n_threads = getattr(_context, "n_threads", None) or available_threads()
+    before = getattr(_context, "n_threads", None)
+    n_threads = before or available_threads()
     results: list[Any] = [None] * len(arguments)
     numbers = iter(range(len(arguments)))  # whose next() no other thread interrupts
-    before = getattr(_context, "n_threads", None)
 
     def work() -> None:
         _context.n_threads = 1

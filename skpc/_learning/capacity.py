@@ -12,7 +12,6 @@ from skpc._circuit.stack import stacked
 from skpc._data.rows import Rows
 from skpc._learning.continuous_mixture.candidate import ContinuousCandidate
 from skpc._learning.continuous_mixture.columns import can_be_tied
-from skpc._learning.continuous_mixture.forest import learn_forest
 from skpc._learning.continuous_mixture.learning import points_for
 from skpc._learning.fit import learn_circuit, learn_parameters
 from skpc._learning.folds import Course, Fold, Judge
@@ -92,8 +91,7 @@ class Candidate:
     @property
     def n_iter(self) -> int:
         """How many iterations were best."""
-        best = self.result.best_iteration
-        return len(self.result.log_likelihoods) if best is None else best
+        return self.result.n_iter
 
     @property
     def gain_to_come(self) -> float:
@@ -143,7 +141,7 @@ class Chooser:
     ) -> None:
         self._rows = rows
         self._start = start
-        self._continuous, self._given = solver, stopping
+        self._given_stopping = stopping
         if all(vectors is not None for vectors in rows.evidence.values):
             solver = replace(solver, least_batch_size=_BATCH_SIZE_OF_NUMBERS)
         self._solver = solver
@@ -334,18 +332,19 @@ class Chooser:
         if n_latents > 1 and structure.n_components == 1:
             several = replace(structure, n_components=_TREES)
             name = f"{_TREES} trees, {name_of(n_latents)}"
-            others.append(self._best_of(name, several, n_latents, slice(1)))
-            self._finish([max(found, key=self._mean), others[0]])  # type: ignore[list-item]
+            trees = self._best_of(name, several, n_latents, slice(1))
+            self._finish([max(found, key=self._mean), trees])
+            others.append(trees)
         # Of few rows, judged in folds, they would say little, and take most of the time.
         if len(self._folds) == 1 and all(can_be_tied(scope) for scope in self._rows.scopes):
             (fold,) = self._folds
             n_points = points_for(self._rows.total_weight)
-            parents = learn_forest(fold.training, self._solver.m_step.pseudocount)
+            parents = fold.column_forest(self._solver.m_step.pseudocount)
             has_edges = bool((parents >= 0).any())
             kinds = [(True, 0), (True, 1), (False, 0)] if has_edges else [(False, 0), (False, 1)]
             for edges, draw in kinds:
                 one = ContinuousCandidate(
-                    fold, n_points, edges, draw, self._continuous, self._given
+                    fold, n_points, edges, draw, self._solver, self._given_stopping
                 )
                 self.tried.append(one)
                 others.append(one)
@@ -354,10 +353,9 @@ class Chooser:
     def fitted(self, candidate: Tried) -> FitResult:
         """A candidate learnt from all rows, if some were held out that may be learnt from."""
         result = candidate.result
-        is_refitted = self._stopping.refit and self._stopping.rows is None
         if isinstance(candidate, ContinuousCandidate):
-            return candidate.fitted(self._whole, is_refitted)
-        if not is_refitted:
+            return candidate.fitted(self._whole, self._stopping.refits)
+        if not self._stopping.refits:
             return replace(result, circuit=result.circuit[0])  # type: ignore[index]
         solver = candidate.solver
         if self._stopping.ends_learning:

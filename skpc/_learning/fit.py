@@ -73,8 +73,7 @@ def learn_circuit(
     result, best, solver, after = max(found, key=lambda one: one[0].score)
     result = replace(result, report=report_of([one[0] for one in found], result))
     random_state.set_state(after)
-    is_split = held_out is not None and stopping is not None and stopping.rows is None
-    if not is_split or stopping is None or not stopping.refit:
+    if held_out is None or stopping is None or not stopping.refits:
         return result
     solver = replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0)
     grouped = rows.grouped(features)

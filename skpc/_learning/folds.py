@@ -10,6 +10,7 @@ import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
+from skpc._learning.continuous_mixture.forest import learn_forest
 from skpc._learning.initialisation import Start, Tree, TreeLearner, draw_starts, with_moments
 from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._learning.solver import Solver
@@ -50,6 +51,7 @@ class Fold:
         self._seed = seed
         self._learners: dict[int, TreeLearner] = {}
         self._forests: dict[int, Forest] = {}
+        self._column_forests: dict[float, np.ndarray] = {}
 
     def new_random_state(self) -> np.random.RandomState:
         """The same each time."""
@@ -68,6 +70,12 @@ class Fold:
             held_out = None if self.held_out is None else self.held_out.grouped(features)
             self._forests[id(trees)] = Forest(trees, rows, held_out)
         return self._forests[id(trees)]
+
+    def column_forest(self, pseudocount: float) -> np.ndarray:
+        """Parents of the columns themselves; see `learn_forest`."""
+        if pseudocount not in self._column_forests:
+            self._column_forests[pseudocount] = learn_forest(self.training, pseudocount)
+        return self._column_forests[pseudocount]
 
     def starts(self, forest: Forest, start: Start, solver: Solver) -> list[Circuit]:
         """Circuits of these trees to start from."""

@@ -68,6 +68,12 @@ class FitResult:
         return self.validation_run_log_likelihoods
 
     @property
+    def n_iter(self) -> int:
+        """How many updates were best, or were done if no rows told."""
+        best = self.best_iteration
+        return len(self.log_likelihoods) if best is None else best
+
+    @property
     def score(self) -> float:
         """What starts are compared by: the best on validation, or else the last in training."""
         if self.validation_log_likelihoods is not None:

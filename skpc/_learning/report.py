@@ -51,19 +51,21 @@ def as_arrays(entries: Sequence[Entry]) -> dict[str, np.ndarray]:
     return {name: np.array(column, kind) for (name, kind), column in pairs}
 
 
-def report_of(results: Sequence[FitResult], kept: FitResult) -> dict[str, np.ndarray]:
+def report_of(
+    results: Sequence[FitResult], kept: FitResult, name: str | None = None
+) -> dict[str, np.ndarray]:
     """The report of fits that differ in `mu` alone, of which one is kept."""
     entries = []
     for result in results:
-        circuit, n_iter = result.circuit, result.best_iteration
+        circuit = result.circuit
         entries.append(
             Entry(
-                name_of(circuit.n_latents),
+                name or name_of(circuit.n_latents),
                 circuit.n_latents,
                 circuit.n_regions,
                 result.mu,
-                len(result.log_likelihoods) if n_iter is None else n_iter,
-                np.nan if n_iter is None else result.score,
+                result.n_iter,
+                np.nan if result.best_iteration is None else result.score,
                 float(result is kept),
                 result.seconds,
             )

@@ -45,6 +45,11 @@ class EarlyStopping:
     n_folds: int = 1
     ends_learning: bool = True
 
+    @property
+    def refits(self) -> bool:
+        """Whether all rows are to be learnt from in the end: none but theirs are held out."""
+        return self.refit and self.rows is None
+
     def divide(self, rows: Rows) -> tuple[Rows, Rows | None]:
         """Rows to learn from and rows to validate on; None if none can be held out.
 

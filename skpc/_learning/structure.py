@@ -75,9 +75,8 @@ class Structure:
     @property
     def needs_pairs(self) -> bool:
         """Whether it is learnt from the mutual information of pairs of columns."""
-        is_learnt = isinstance(self.kind, str) and self.kind in (
-            "chow-liu", "star", "continuous-mixture",
-        )  # fmt: skip
+        learnt = ("chow-liu", "star", "continuous-mixture")
+        is_learnt = isinstance(self.kind, str) and self.kind in learnt
         return self.regions is None and is_learnt
 
     def found_groups(self, rows: Rows, n_latents: int) -> Sequence[Sequence[int]]:

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from skpc._circuit.inputs.table import EVEN_PER_PSEUDOCOUNT
+from skpc._circuit.inputs.table import even_rows
 from skpc._circuit.tree import children_of, levels_of
 from skpc._data.evidence import symbols_of
 from skpc._kernels.forest import Around, Shape
@@ -223,7 +223,7 @@ def refitted(
     runs = np.add.reduceat(counts, layout.run_starts, axis=0)
     overall = np.bincount(layout.cell_of_row, counts.sum(axis=1), n_categories.sum())
     total = np.add.reduceat(overall, starts)
-    n_even = min(EVEN_PER_PSEUDOCOUNT * pseudocount, 1.0)
+    n_even = even_rows(pseudocount)
     safe = np.where(total > 0.0, total, 1.0)
     even = n_even / n_categories
 

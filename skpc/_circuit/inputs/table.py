@@ -18,8 +18,16 @@ from skpc._data.evidence import symbols_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, Scope
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
-EVEN_PER_PSEUDOCOUNT = 100.0
+_EVEN_PER_PSEUDOCOUNT = 100.0
 ROUNDING = 1e-8  # of sums of probabilities; those of thousands of levels are off by 1e-11
+
+
+def even_rows(pseudocount: float) -> float:
+    """How many rows, one at most, a column's categories share evenly, in all states together.
+
+    They make up for categories that rows did not show yet.
+    """
+    return min(_EVEN_PER_PSEUDOCOUNT * pseudocount, 1.0)
 
 
 def choose(cpt: np.ndarray, states: np.ndarray, uniforms: np.ndarray) -> np.ndarray:
@@ -121,9 +129,8 @@ class Tables:
         totals, spread = self._reduced(np.add, counts)
         overall = counts.sum(axis=1, keepdims=True)
         total, _ = self._reduced(np.add, overall)
-        # One row at most is spread evenly, in all states together: what makes up for categories
-        # that rows did not show yet. The pseudocounts are spread as the column is in all states.
-        n_even = min(EVEN_PER_PSEUDOCOUNT * pseudocount, 1.0)
+        # The pseudocounts, unlike these, are spread as the column is in all states.
+        n_even = even_rows(pseudocount)
         safe = np.where(total > 0.0, total, 1.0)
         even = n_even / self.n_categories[occupied, None]
         of_rare = totals * (even / safe) + pseudocount * (even / (safe + n_even))

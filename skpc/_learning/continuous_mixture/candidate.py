@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from skpc._data.rows import Rows
-from skpc._learning.continuous_mixture.forest import learn_forest
 from skpc._learning.continuous_mixture.learning import Learner, points_for
 from skpc._learning.folds import Fold, Judge
 from skpc._learning.progress import FitResult
-from skpc._learning.report import Entry, as_arrays
+from skpc._learning.report import report_of
 from skpc._learning.solver import Solver
 from skpc._learning.stopping import EarlyStopping
 
@@ -44,22 +43,11 @@ def learn_continuous_mixture(
     fold = Fold(training, held_out, None, seed)
     candidate = ContinuousCandidate(fold, n_points, True, 0, solver, stopping)
     began = time.perf_counter()
-    is_split = held_out is not None and stopping is not None and stopping.rows is None
-    is_refitted = is_split and stopping is not None and stopping.refit
+    is_refitted = held_out is not None and stopping is not None and stopping.refits
     result = candidate.fitted(Fold(rows, None, None, seed), is_refitted)
     seconds = candidate.seconds + time.perf_counter() - began
-    score = np.nan if result.best_iteration is None else result.score
-    entry = Entry(
-        candidate.name,
-        candidate.n_latents,
-        candidate.n_regions,
-        candidate.mu,
-        candidate.n_iter,
-        score,
-        1.0,
-        seconds,
-    )
-    return replace(result, mu=candidate.mu, seconds=seconds, report=as_arrays([entry]))
+    result = replace(result, mu=candidate.mu, seconds=seconds)
+    return replace(result, report=report_of([result], result, candidate.name))
 
 
 class ContinuousCandidate:
@@ -114,8 +102,7 @@ class ContinuousCandidate:
         self.name += "" if has_edges else ", no edges"
         self.name += f", draw {draw + 1}" if draw else ""
         self.n_latents, self.n_regions = circuit.n_latents, circuit.n_regions
-        best = self.result.best_iteration
-        self.n_iter = len(self.result.log_likelihoods) if best is None else best
+        self.n_iter = self.result.n_iter
         self.mu = m_step.mu
         self.seconds = time.perf_counter() - began
 
@@ -123,7 +110,7 @@ class ContinuousCandidate:
         rows = fold.training
         parents = np.full(len(rows.scopes), -1)
         if self._has_edges:
-            parents = learn_forest(rows, self._solver.m_step.pseudocount)
+            parents = fold.column_forest(self._solver.m_step.pseudocount)
         seeds = fold.new_random_state().randint(2**31 - 1, size=self._draw + 1)
         return Learner(rows, parents, self._n_points, self._solver, int(seeds[-1]))
 

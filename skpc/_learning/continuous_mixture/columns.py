@@ -9,14 +9,13 @@ import numpy as np
 from skpc._checks import shown as shown_value
 from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.columns import of_numbers, of_tables, side_by_side
+from skpc._circuit.inputs.table import even_rows
 from skpc._data.rows import Rows
 from skpc._data.scope import CATEGORICAL, NUMERIC, Scope
 from skpc._data.sparse_symbols import dense_rows, take_rows
+from skpc._kernels.mstep import WEIGHT_FLOOR
 from skpc._learning.continuous_mixture.tied_normals import Shown, TiedNormals
 from skpc._learning.continuous_mixture.tied_tables import TiedTables
-
-_MOST_EVEN = 1.0
-_EVEN_PER_PSEUDOCOUNT = 100.0
 
 
 def can_be_tied(scope: Scope) -> bool:
@@ -83,7 +82,7 @@ class TiedColumns:
         self.first_outputs = np.concatenate(
             [self.tables.first_outputs(counts), np.zeros(self.normals.n_outputs)]
         )
-        even = min(_EVEN_PER_PSEUDOCOUNT * pseudocount, _MOST_EVEN)
+        even = even_rows(pseudocount)
         self._share_even = even / (even + rows.total_weight)
 
     def observed(self, rows: Rows) -> Observed:
@@ -140,5 +139,5 @@ class TiedColumns:
         tables = [(1.0 - even) * table + even / table.shape[1] for table in tables]
         n_points = tables[0].shape[2]
         sizes = np.array([table.shape[1] for table in tables])
-        unseen = np.repeat(np.maximum(even, 1e-30) / sizes[:, None], n_points, axis=1)
+        unseen = np.repeat(np.maximum(even, WEIGHT_FLOOR) / sizes[:, None], n_points, axis=1)
         return of_tables(self._categories, self.tables.parents, tables, unseen)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from skpc._learning.continuous_mixture.columns import Observed, TiedColumns
 from skpc._learning.continuous_mixture.decoder import random_layers
 from skpc._learning.continuous_mixture.model import ContinuousMixture, rounded_up
 from skpc._learning.minibatches import deal
-from skpc._learning.progress import FitResult, Progress, follow
+from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._learning.solver import Solver, most_batches
 from skpc._learning.stopping import EarlyStopping
 from skpc._passes.likelihood import MeanLogLikelihood
@@ -36,8 +36,6 @@ _STEP_SIZE_OF_POINTS = 0.02
 _STEP_SIZE_OF_WEIGHTS = 0.1
 _WEIGHT_DECAY = 0.1
 _DECAY_OF_SQUARE = 0.99
-
-Step = tuple[ContinuousMixture, float]
 
 
 def points_for(total_weight: float) -> int:
@@ -109,7 +107,7 @@ class Learner:
             batch = next(self._batches)
         return batch
 
-    def of_free_points(self, model: ContinuousMixture) -> Iterator[Step]:
+    def of_free_points(self, model: ContinuousMixture) -> Iterator[Update]:
         """Mixtures after each iteration of the first stage, and mean log-likelihoods before."""
         layers = [part.copy() for part in model.layers]
         climb = Climb(layers, _DECAY_OF_SQUARE)
@@ -130,7 +128,7 @@ class Learner:
                 climb(layers, ascent.layers, step)
             yield model.replaced(layers=[part.copy() for part in layers]), float(np.mean(means))
 
-    def of_own_points(self, model: ContinuousMixture) -> Iterator[Step]:
+    def of_own_points(self, model: ContinuousMixture) -> Iterator[Update]:
         """The same of the second stage."""
         n_iter = max(1, self._max_iter - self._n_free)
         points, weights = model.points.copy(), model.weights
