@@ -1,85 +1,96 @@
-"""SharpPCOutlierDetector: a density with a threshold."""
+"""SharpPCOutlierDetector: densities that judge rows from which they did not learn."""
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 
-from skpc._checks import check_finite, checked_array, is_fitted, shown
+from skpc._checks import is_fitted, shown
+from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
 from skpc._estimators.density import SharpPCDensity
-from skpc._estimators.settings import N_FOLDS
+from skpc._estimators.query_mixin import working_bytes
+from skpc._outliers.conformal import Calibration
+from skpc._outliers.known_rows import KnownRows
+from skpc._tables.column_types import name_rows, wanted_types
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
+# The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
-    from skpc._learning.initialisation import ColumnMoments
+    from skpc._outliers.expert import Expert
 
-_AUTO_CONTAMINATION = 0.1
-_BLOCK_CELLS = 2**20
-_KEY_DTYPE = np.dtype("S16")
+_N_COMPONENTS, _MAX_SAMPLES = 6, 512  # of few states, which do not learn outliers by heart
+_N_FOLDS, _SHARE_OF_OTHERS = 5, 0.8  # of a density that is given: cross-fitting
 
 
 class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
-    """Rows that a probabilistic circuit finds improbable.
+    """Rows that several probabilistic circuits, each learnt from other rows, find improbable.
 
-    The density is a :class:`SharpPCDensity`. A row is an outlier if its score is below a quantile
-    of scores of rows that were not learnt from. Missing values are summed out, exactly: a row with
-    few values is judged by what it shows, and has a higher likelihood than if it showed more.
-
-    Every row is judged by models that did not learn from it. For new rows that is the density.
-    For the rows that `fit` was given there are five more, each learnt without a fifth of their
-    weight: a training row keeps the score of the models without it, averaged by how much of
-    its weight each was without. So `fit` takes six times as long as that of the density.
+    Small densities are learnt from random subsets of the rows. The score of a row is the mean
+    of what they say: a density that has learnt an outlier by heart is outvoted by those that
+    have never seen it. A row that `fit` was given is judged by those densities alone that did not
+    learn from it, so that its score can be compared with that of a new row. The threshold,
+    and `p_values`, come from these scores.
 
     Parameters
     ----------
-    estimator : SharpPCDensity or None, default=None
-        The density, whose copies are fitted and which is not changed; None is
-        ``SharpPCDensity(n_latents=16, mu=0.01)``: what is rare is judged by the tails of the
-        density, which a penalty keeps open. Where training rows are clean, several trees
-        (`n_components`) can tell anomalies apart much better, as on pictures; they also model
-        outliers among those rows.
+    estimator : SharpPCDensity, int or None, default=None
+        The density, whose copies are fitted and which is not changed. None is one tree of 8 states
+        that takes numbers for normal in each state as they are
+        (``SharpPCDensity(n_latents=8, mu=0.01, pseudocount=(1, 100))`` with "gaussian" for
+        "numeric"): on its own scale a number that is far out stays far out. An int is the
+        same with so many states.
 
     contamination : "auto" or float in (0, 0.5], default="auto"
-        Share of rows, by weight, that are outliers: `offset_` is that quantile of the training
-        rows' scores by models without them, and so about that share of *new* rows of the same
-        kind is flagged too. "auto" is 0.1, the quantile that scikit-learn's EllipticEnvelope takes:
-        it says nothing of the data. Scores of discrete data tie: then other than that
-        share may be flagged. Choose the share where you know it, or compare `score_samples`
-        with a threshold of your own.
+        Share of *new* rows like most of those in X that are flagged: `offset_` is the score below
+        which they are, as told by the scores of rows that were not learnt from. About as
+        many of the rows of X are flagged. "auto" knows no share: a row is flagged if its
+        score is below the lower quartile by more than three times the distance of quartile and
+        median, 1 to 3 % of rows without outliers.
 
-    criterion : {"likelihood", "dependence"}, default="likelihood"
-        What `score_samples` gives: the log-likelihood, or
-        :meth:`~SharpPCDensity.pointwise_total_correlation`: how well the values of a row go
-        together, however rare each is. The second is the better one for rows whose values are
-        each plausible, such as records that were mixed up; not for extreme values.
+    false_discovery_rate : float in (0, 1) or None, default=None
+        If given, `predict` flags rows by `p_values` with the procedure of Benjamini and Hochberg:
+        of all rows that are flagged in a table, the expected share that is like X is at most
+        this one. `contamination` cannot act then.
 
-    trim : float in [0, 0.5), default=0
-        Share of the weight that nothing is learnt from: the rows with the lowest scores by
-        models without them. Outliers that a flexible model memorised then no longer hide.
-        A category that only such rows have is known, but without counts. A little more than
-        `contamination` is a good choice. The threshold refers to all rows. `fit` then takes
-        eleven times as long as that of the density.
+    criterion : {"auto", "likelihood", "dependence"}, default="auto"
+        What a density says of a row:
+
+        - "likelihood": log p(x).
+        - "dependence": log p(x) - sum_i log p(x_i), how well the values of a row go together,
+          however rare each is. The better one for records that were mixed up.
+        - "auto": log p(x) + 1/2 sum_i log p(x_i), so that values that are rare in
+          themselves count more than in "likelihood"; a missing value counts as such values
+          do on average.
+
+    n_components : int or "auto", default="auto"
+        Number of densities, at least 2; "auto" is 6, or 5 of an `estimator` that is a
+        SharpPCDensity.
+
+    max_samples : int, float in (0, 1) or "auto", default="auto"
+        How many rows, or which share of them, each density learns from: at most half of them if it
+        is an int. "auto" is 512, or 0.8 of an `estimator` that is a SharpPCDensity. Few
+        rows hold few outliers; where X has none, and is large, more may tell more.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the density, if its own `random_state` is None; from an instance one is drawn.
+        Seed of the densities, if their own `random_state` is None, and of the subsets; from an
+        instance one is drawn.
 
     Attributes
     ----------
     estimator_ : SharpPCDensity
-        The fitted density, which judges new rows. Whatever it can be asked can be asked of this
-        estimator too; only scores of rows are others.
+        The mixture of all densities, evenly weighted, as one. Whatever it can be asked can be
+        asked of this estimator too; only scores of rows are others. What it reports of its
+        learning is of the first density.
 
     offset_ : float
         Threshold: ``decision_function(X) = score_samples(X) - offset_``.
@@ -102,24 +113,35 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     Notes
     -----
-    A training row is told by its values: `score_samples`, `decision_function` and `predict` give
-    any row that is equal to one, missing values included, the score of the models without that
-    one, not its log-likelihood under `circuit_`, which would be higher. `score` is the mean of
-    `score_samples`; `aic`, `bic` and all other queries are of `circuit_`. The model keeps
-    a digest and the score of each distinct training row. Of fewer than five rows, by weight,
-    none can be spared, and all are judged by `circuit_`.
+    The mean of log-densities is the logarithm of a product of experts [1]_, but for a constant: a
+    row must be probable under all of them.
 
-    A row of weight two is a row given twice, for the folds and the threshold too. The quantile
-    of the weighted scores is that of the inverted distribution function, averaged where it jumps.
+    A training row is told by its values: `score_samples`, `decision_function`, `p_values` and
+    `predict` give any row that is equal to one, missing values included, the score by the
+    densities without that one. `score` is the mean of `score_samples`; `aic`, `bic` and all
+    other queries are of `circuit_`. The model keeps a digest and the score of each distinct
+    training row. A row of weight two is a row given twice, for the subsets and the threshold too.
+
+    Columns of labels that nearly all differ (names, numbers of orders, dates as text) name
+    rows, and every new row has a new one: a warning says so, and such a column is left out. State
+    "categorical" in `feature_types` of `estimator` if its labels mean something.
+
+    References
+    ----------
+    .. [1] G. E. Hinton (2002). Training products of experts by minimizing contrastive divergence.
+       Neural Computation 14(8).
+    .. [2] V. Vovk, A. Gammerman and G. Shafer (2005). Algorithmic Learning in a Random World.
+       Springer.
+    .. [3] S. Bates, E. Candes, L. Lei, Y. Romano and M. Sesia (2023). Testing for outliers with
+       conformal p-values. Annals of Statistics 51(1).
 
     Examples
     --------
     >>> import numpy as np
-    >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
-    >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-    >>> density = SharpPCDensity(n_latents=2, random_state=0)
-    >>> detector = SharpPCOutlierDetector(density, contamination=0.03).fit(X)
-    >>> detector.predict([[0, 0, 0], [1, 0, 1]])
+    >>> from skpc import SharpPCOutlierDetector
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> detector = SharpPCOutlierDetector(contamination=0.05, random_state=0).fit(X)
+    >>> detector.predict([[0.0, 0.0], [9.0, 0.0]])
     array([ 1, -1])
     """
 
@@ -128,26 +150,41 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
-        "criterion": [StrOptions({"likelihood", "dependence"})],
-        "trim": [Interval(Real, 0, 0.5, closed="left")],
+        "false_discovery_rate": [None, Interval(Real, 0, 1, closed="neither")],
+        "criterion": [StrOptions({"auto", "likelihood", "dependence"})],
+        "n_components": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "max_samples": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Real, 0, 1, closed="neither"),
+        ],
         "random_state": ["random_state"],
     }
-    _default_density: ClassVar[dict[str, Any]] = {"n_latents": 16, "mu": 0.01}
+    _accepted = "a SharpPCDensity, a number of states or None"
+    _default_density: ClassVar[dict[str, Any]] = {
+        "n_latents": 8,
+        "mu": 0.01,
+        "pseudocount": (1.0, 100.0),
+    }
     _held = "estimator_"
 
     def __init__(
         self,
-        estimator: SharpPCDensity | None = None,
+        estimator: SharpPCDensity | int | None = None,
         *,
         contamination: float | str = "auto",
-        criterion: str = "likelihood",
-        trim: float = 0.0,
+        false_discovery_rate: float | None = None,
+        criterion: str = "auto",
+        n_components: int | str = "auto",
+        max_samples: float | str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
         self.contamination = contamination
+        self.false_discovery_rate = false_discovery_rate
         self.criterion = criterion
-        self.trim = trim
+        self.n_components = n_components
+        self.max_samples = max_samples
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
@@ -160,7 +197,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         X_val: Any = None,
         sample_weight_val: Any = None,
     ) -> SharpPCOutlierDetector:
-        """Learn the density and the threshold.
+        """Learn the densities and the threshold.
 
         Parameters
         ----------
@@ -169,7 +206,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         y : None
             Ignored; present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row, in the density and in the threshold.
+            Weight of each row, in the densities and in the threshold.
         X_val : array-like or frame of shape (n_val, n_features), default=None
             Additional rows for validation, which turn early stopping on.
         sample_weight_val : array-like of shape (n_val,), default=None
@@ -191,26 +228,54 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         >>> import numpy as np
         >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
         >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> density = SharpPCDensity(n_latents=2, random_state=0)
-        >>> SharpPCOutlierDetector(density, trim=0.03).fit(X).n_features_in_
+        >>> SharpPCOutlierDetector(random_state=0).fit(X).n_features_in_
         3
         """
         with all_or_nothing(self):
             table = validate_table(self, X, reset=True)
             density = self._new_density()
+            seeds = check_random_state(self.random_state)
             if density.random_state is None:
                 is_seed = isinstance(self.random_state, Integral)
-                seeds = check_random_state(self.random_state)
                 density.random_state = self.random_state if is_seed else drawn_seed(seeds)
+            self._refuse_both()
             density._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
-            columns = density._learn_columns(table, weights)
+            numbers = NUMERIC if self._is_given() else GAUSSIAN
+            columns = Columns.learn(table, density.feature_types, weights, numbers=numbers)
             matrix = columns.to_matrix(table)
+            self._names_of_rows = _names_of_rows(columns, density.feature_types, matrix, weights)
+            matrix = self._shown(matrix)
             rows, first = density._encode(matrix, weights, columns).distinct_and_first()
             self._learn(density, rows, matrix[first], columns, (X_val, sample_weight_val))
         return self
+
+    def _is_given(self) -> bool:
+        return isinstance(self.estimator, SharpPCDensity)
+
+    def _template(self) -> SharpPCDensity:
+        if isinstance(self.estimator, Integral) and not isinstance(self.estimator, bool):
+            return SharpPCDensity(**{**self._default_density, "n_latents": self.estimator})
+        return super()._template()
+
+    def _refuse_both(self) -> None:
+        """Raise ValueError if two parameters say how rows are to be flagged."""
+        if self.false_discovery_rate is not None and self.contamination != "auto":
+            raise ValueError(
+                f"contamination={self.contamination} cannot act beside false_discovery_rate="
+                f"{self.false_discovery_rate}, which flags rows by their p-values. Set "
+                "contamination='auto' or false_discovery_rate=None."
+            )
+
+    def _shown(self, matrix: Any) -> Any:
+        """A matrix without what only names rows."""
+        if not self._names_of_rows:
+            return matrix
+        matrix = matrix.copy()
+        matrix[:, list(self._names_of_rows)] = np.nan
+        return matrix
 
     def _learn(
         self,
@@ -220,7 +285,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         columns: Columns,
         validation: tuple[Any, Any],
     ) -> None:
-        """Learn the density and the threshold.
+        """Learn the densities, judge the rows by those without them, and set all attributes.
 
         Parameters
         ----------
@@ -234,95 +299,67 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         validation : pair
             `X_val` and `sample_weight_val`.
         """
+        from skpc._circuit.stack import stacked
         from skpc._learning.initialisation import column_moments
-
-        of_table = column_moments(rows)
-        judge = partial(self._scores_without, density, rows, matrix, columns, validation, of_table)
-        kept = np.ones(len(rows), bool)
-        if self.trim > 0:
-            scores = judge(kept)
-            if scores is not None:
-                kept = scores >= weighted_quantile(scores, rows.weights, self.trim)
-        learnt = rows if kept.all() else rows.take(np.flatnonzero(kept)).without_unused()
-        density._learn(learnt, columns, validation, of_table=of_table)
-        scores, known_rows = judge(kept), None
-        if scores is None:
-            scores = self._judged_by(density, matrix)
-        else:
-            keys = row_keys(matrix)
-            by_key = np.argsort(keys)
-            known_rows = keys[by_key], scores[by_key]
-        contamination = self.contamination
-        if isinstance(contamination, str):
-            contamination = _AUTO_CONTAMINATION
-        self.estimator_ = density
-        self.offset_ = weighted_quantile(scores, rows.weights, contamination)
-        self._known_rows = known_rows
-
-    def _scores_without(
-        self,
-        template: SharpPCDensity,
-        rows: Rows,
-        matrix: Any,
-        columns: Columns,
-        validation: tuple[Any, Any],
-        of_table: ColumnMoments,
-        kept: np.ndarray,
-    ) -> np.ndarray | None:
-        """The score of each row by models that did not learn from it; None of too few rows.
-
-        Parameters
-        ----------
-        template : SharpPCDensity
-            Not fitted yet.
-        rows, matrix, columns, validation : see `_learn`
-        of_table : ColumnMoments
-            Of all rows.
-        kept : (n,) bool
-            Which rows may be learnt from at all.
-        """
-        from skpc._learning.held_out import fold_weights
+        from skpc._outliers.expert import Expert
+        from skpc._outliers.subsets import honest_means
         from skpc._tables.margins import with_own_margins
 
-        weights = rows.weights
-        seeds = check_random_state(template.random_state)
-        seed, seed_of_fits = seeds.randint(np.iinfo(np.int32).max, size=2).tolist()
-        if any(column.categories is None for column in columns.columns):
-            # No new row repeats a row of numbers: a copy in another fold would give it away.
-            folds = weights * fold_weights(np.ones(len(weights)), N_FOLDS, seed)
+        learnt = self._subsets(rows, check_random_state(density.random_state))
+        of_table = column_moments(rows)
+        experts = []
+        for place, weights in enumerate(learnt):
+            seen = np.flatnonzero(weights)
+            subset = with_own_margins(rows.reweighted(weights).without_unused())
+            if place == 0:
+                density._learn(subset, columns, validation, of_table=of_table)
+                circuit = density.circuit_
+            else:
+                other = clone(density)
+                share_names(self, other)
+                other._learn_quietly(subset, columns, validation, of_table=of_table)
+                circuit = other.circuit_
+            with density._threads(matrix[seen]):
+                experts.append(
+                    Expert.of(circuit, self.criterion, matrix[seen], weights[seen], working_bytes())
+                )
+        density.circuit_ = stacked([one.circuit for one in experts], np.ones(len(experts)))
+        scores, is_honest = honest_means(_judged(experts, density, matrix), learnt, rows.weights)
+        self._experts = experts
+        self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest])
+        self._calibration = Calibration.of(scores, rows.weights)
+        self.estimator_ = density
+        if isinstance(self.contamination, str):
+            self.offset_ = self._calibration.fence()
         else:
-            folds = fold_weights(weights, N_FOLDS, seed)
-        if len(folds) < N_FOLDS:
-            return None
-        scores = np.zeros(len(weights))
-        for fold in folds:
-            left = np.where(kept, weights - fold, 0.0)
-            if not left.any():
-                left = np.where(kept, weights, 0.0)
-            learnt, judged = rows.reweighted(left).without_unused(), np.flatnonzero(fold)
-            learnt = with_own_margins(learnt)
-            density = clone(template).set_params(random_state=seed_of_fits)
-            share_names(self, density)
-            density._learn_quietly(learnt, columns, validation, of_table=of_table)
-            share = fold[judged] / weights[judged]
-            scores[judged] += share * self._judged_by(density, matrix[judged])
-        return scores
+            self.offset_ = self._calibration.threshold(float(self.contamination))
+
+    def _subsets(self, rows: Rows, seeds: np.random.RandomState) -> np.ndarray:
+        """How much of each row each density learns from (n_components, n); all if there is one."""
+        from skpc._learning.held_out import measured
+        from skpc._outliers.subsets import learnt_weights
+
+        n_subsets, most = self.n_components, self.max_samples
+        if isinstance(n_subsets, str):
+            n_subsets = _N_FOLDS if self._is_given() else _N_COMPONENTS
+        if isinstance(most, str):
+            most = _SHARE_OF_OTHERS if self._is_given() else _MAX_SAMPLES
+        share = min(most / rows.total_weight, 0.5) if isinstance(most, Integral) else most
+        learnt = learnt_weights(rows.weights, measured(rows), share, n_subsets, seeds)
+        return learnt if len(learnt) else rows.weights[None, :]
 
     def _check_state(self) -> None:
-        if not is_fitted(self, ("estimator_", "offset_", "_known_rows", "n_features_in_")):
+        parts = "estimator_", "offset_", "_experts", "_known_rows", "_calibration"
+        if not is_fitted(self, (*parts, "_names_of_rows", "n_features_in_")):
             return
         check_held(self.estimator_, self, "estimator_")
         if not isinstance(self.offset_, Real) or not np.isfinite(self.offset_):
             raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
-        if self._known_rows is not None:
-            keys, scores = self._known_rows
-            scores = checked_array(scores, "scores of the rows learnt from", float, (None,))
-            check_finite(scores, "scores of the rows learnt from")
-            is_array = type(keys) in (np.ndarray, np.memmap)
-            if not is_array or keys.dtype != _KEY_DTYPE or keys.shape != scores.shape:
-                raise ValueError("the rows learnt from must be known by as many keys as scores.")
-            if (keys[1:] <= keys[:-1]).any():
-                raise ValueError("keys of the rows learnt from must be sorted, each once.")
+        self._known_rows.check()
+        self._calibration.check()
+        for expert in self._experts:
+            expert.check()
+            self.estimator_._columns.check_circuit(expert.circuit)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each row is: the log-likelihood, or what `criterion` says.
@@ -383,22 +420,40 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
     def _judge(self, matrix: Any) -> np.ndarray:
         """What `score_samples` gives for a matrix."""
         density = self._fitted_density()
-        if self._known_rows is None:
-            return self._judged_by(density, matrix)
-        known, scores_of_known = self._known_rows
-        keys = row_keys(matrix)
-        position = np.minimum(np.searchsorted(known, keys), len(known) - 1)
-        scores = scores_of_known[position]
-        is_new = known[position] != keys
+        matrix = self._shown(matrix)
+        places = self._known_rows.places(matrix)
+        is_new = places < 0
+        scores = self._known_rows.scores[places] if not is_new.all() else np.empty(len(places))
         if is_new.any():
-            scores[is_new] = self._judged_by(density, matrix[is_new])
+            scores[is_new] = _judged(self._experts, density, matrix[is_new]).mean(axis=0)
         return scores
 
-    def _judged_by(self, density: SharpPCDensity, matrix: Any) -> np.ndarray:
-        """Scores by the circuit of a density."""
-        if self.criterion == "likelihood":
-            return density._score_samples(matrix)
-        return density._pointwise_total_correlation(matrix)
+    def p_values(self, X: Any) -> np.ndarray:
+        """How probable so low a score is for a row like those that `fit` was given.
+
+        The share of them, together with the row itself, whose score is at most as high: from
+        1 / (n + 1) to 1. Of new rows like them at most about a share alpha has a p-value of at
+        most alpha; a training row is judged as one among the others.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Conformal p-values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(199, 2))
+        >>> SharpPCOutlierDetector(random_state=0).fit(X).p_values([[9.0, 0.0]])
+        array([0.005])
+        """
+        return self._calibration.p_values(self.score_samples(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score above the threshold: negative for outliers.
@@ -448,38 +503,28 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         >>> detector.predict([[0, 0, 0], [1, 0, 1]])
         array([ 1, -1])
         """
-        return np.where(self.decision_function(X) < 0, -1, 1)
+        if self.false_discovery_rate is None:
+            return np.where(self.decision_function(X) < 0, -1, 1)
+        adjusted = false_discovery_control(self.p_values(X))
+        return np.where(adjusted <= self.false_discovery_rate, -1, 1)
 
 
-def row_keys(matrix: Any) -> np.ndarray:
-    """A digest (n,) of 16 bytes of what each row shows; NaN is like NaN."""
-    step = max(1, _BLOCK_CELLS // max(1, matrix.shape[1]))
-    keys = np.empty(matrix.shape[0], _KEY_DTYPE)
-    for start in range(0, matrix.shape[0], step):
-        part = matrix[start : start + step]
-        block = np.array(part.toarray() if issparse(part) else part, "<f8", order="C")
-        block += 0.0  # no negative zero
-        block[np.isnan(block)] = np.nan
-        keys[start : start + step] = [
-            hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in block
-        ]
-    return keys
+def _judged(experts: list[Expert], density: SharpPCDensity, matrix: Any) -> np.ndarray:
+    """The score (n_experts, n) of each row by each expert."""
+    with density._threads(matrix):
+        return np.stack([expert.scores(matrix, working_bytes()) for expert in experts])
 
 
-def weighted_quantile(values: np.ndarray, weights: np.ndarray, share: float) -> float:
-    """The smallest value whose cumulative weight exceeds a share of the total one.
-
-    Averaged with the one before if that has exactly this share. Values of weight zero do not
-    count.
-    """
-    distinct, inverse = np.unique(values[weights > 0], return_inverse=True)
-    # Sorted, equal values are always added in the same order.
-    order = np.lexsort((weights[weights > 0], inverse))
-    totals = np.bincount(inverse[order], weights[weights > 0][order])
-    cumulative = np.cumsum(totals)
-    wanted = share * cumulative[-1]
-    rounding = 1e-12 * cumulative[-1]
-    i = min(int(np.searchsorted(cumulative, wanted + rounding, side="right")), len(distinct) - 1)
-    if i > 0 and abs(cumulative[i - 1] - wanted) <= rounding:
-        return float((distinct[i - 1] + distinct[i]) / 2)
-    return float(distinct[i])
+def _names_of_rows(
+    columns: Columns, feature_types: Any, matrix: Any, weights: np.ndarray
+) -> tuple[int, ...]:
+    """Which columns of labels, of whose type nothing is said, only name rows; see `name_rows`."""
+    wanted = wanted_types(feature_types, columns.names, len(columns.columns))
+    found = []
+    for j, column in enumerate(columns.columns):
+        if wanted[j] == "auto" and column.labels is not None and column.type != NUMERIC:
+            is_seen = ~np.isnan(matrix[:, j])
+            n_labels = len(np.unique(matrix[is_seen, j]))
+            if name_rows(n_labels, float(weights[is_seen].sum())):
+                found.append(j)
+    return tuple(found)

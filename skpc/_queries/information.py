@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import levels_of
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
 from skpc._passes.likelihood import log_likelihood
+from skpc._queries.marginals import column_entries, column_log_probs, latent_marginals
 from skpc._threads import one_blas_thread
 
 _BLOCK_BYTES = 2**28
@@ -27,15 +26,15 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
         Symmetric; entropies on the diagonal; zero where a column is not observed.
     """
     categories: list[np.ndarray] = [np.empty(0)] * n_columns
-    for region, entry, column in _entries(circuit):
+    for region, entry, column in column_entries(circuit):
         known = circuit.inputs[region].categories_of(entry)
         if known is None:
             raise ValueError(f"Column {column} is continuous: only categories are counted.")
         categories[column] = known
     start = np.cumsum([0, *map(len, categories)])
-    marginals = _latent_marginals(circuit)
+    marginals = latent_marginals(circuit)
     probabilities = np.zeros(start[-1])
-    for region, entry, column in _entries(circuit):
+    for region, entry, column in column_entries(circuit):
         cells = slice(start[column], start[column + 1])
         probabilities[cells] += circuit.inputs[region].probabilities(entry) @ marginals[region]
     out = np.zeros((n_columns, n_columns))
@@ -58,16 +57,11 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     return out
 
 
-def _entries(circuit: Circuit) -> Iterator[tuple[int, int, int]]:
-    """Region, position in it, and number of each column that regions observe."""
-    for region, columns in enumerate(circuit.features):
-        for entry, column in enumerate(columns.tolist()):
-            yield region, entry, column
-
-
 def pair_table_bytes(circuit: Circuit) -> int:
     """Memory of `mutual_information`, about: one column is taken at a time at least."""
-    known = [circuit.inputs[region].categories_of(entry) for region, entry, _ in _entries(circuit)]
+    known = [
+        circuit.inputs[region].categories_of(entry) for region, entry, _ in column_entries(circuit)
+    ]
     n_categories = [0 if values is None else len(values) for values in known]
     return max(n_categories) * _bytes_per_cell(circuit, sum(n_categories))
 
@@ -81,35 +75,13 @@ def pointwise_total_correlation(
     circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> np.ndarray:
     """What each row (n, n_features) shows: log p(x) - sum_i log p(x_i), in nats."""
-    scores = log_likelihood(circuit, X, max_bytes=max_bytes)
-    half = max(1, max_bytes // 2)
-    for rows in row_blocks(len(X), 48 * X.shape[1], half):
-        _subtract_marginals(circuit, X[rows], scores[rows], half)
-    return scores
-
-
-def _subtract_marginals(
-    circuit: Circuit, X: np.ndarray, scores: np.ndarray, max_bytes: int
-) -> None:
-    """Subtract sum_i log p(x_i) of each row from its score."""
-    n_columns = X.shape[1]
-    levels, places = zip(*(np.unique(x, return_inverse=True) for x in X.T), strict=True)
-    n_levels = np.array([len(values) for values in levels])
-    # Different values, each in a row of its own, of as many columns at a time as fit.
-    room = min(_BLOCK_BYTES, max(1, max_bytes // 2))
-    for columns in _blocks(np.arange(n_columns), n_levels * 8 * n_columns, room):
-        start = np.cumsum(n_levels[columns]) - n_levels[columns]
-        alone = np.full((n_levels[columns].sum(), n_columns), np.nan)
-        for column, first in zip(columns, start, strict=True):
-            alone[first : first + n_levels[column], column] = levels[column]
-        of_values = log_likelihood(circuit, alone, max_bytes=max(1, max_bytes // 2))
-        for column, first in zip(columns, start, strict=True):
-            scores -= of_values[first + places[column]]
+    joint = log_likelihood(circuit, X, max_bytes=max_bytes)
+    return joint - column_log_probs(circuit, X).sum(axis=1)
 
 
 def edge_information(circuit: Circuit) -> np.ndarray:
     """Mutual information (n_regions,) of each latent variable and its parent; NaN at a root."""
-    marginals = _latent_marginals(circuit)
+    marginals = latent_marginals(circuit)
     out = np.full(circuit.n_regions, np.nan)
     for region in np.flatnonzero(circuit.parents >= 0):
         above = marginals[circuit.parents[region]]
@@ -133,16 +105,6 @@ def _blocks(
         blocks[-1].append(column)
         room -= needed
     return blocks
-
-
-def _latent_marginals(circuit: Circuit) -> np.ndarray:
-    """Prior probabilities (n_regions, K) of latent states, times that of their tree."""
-    topdown, _ = levels_of(circuit.parents, from_leaves=False)
-    marginals = np.empty((circuit.n_regions, circuit.n_latents))
-    marginals[circuit.roots] = circuit.root_weights.reshape(-1, circuit.n_latents)
-    for region in topdown[len(circuit.roots) :]:
-        marginals[region] = marginals[circuit.parents[region]] @ circuit.sum_weights[region]
-    return marginals
 
 
 def _joint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,8 @@ from skpc._kernels.gemm import TILE_ROWS, multiply, padded
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, row_blocks
 from skpc._passes.likelihood import log_likelihood
 from skpc._queries.posteriors import posterior_blocks
+
+_FARTHEST = 1e300  # nats
 
 
 class ConditionalMoments(NamedTuple):
@@ -137,6 +140,61 @@ def log_conditional(
     """Log-likelihoods of joint rows less those of evidence, all of which the joint rows show."""
     above = log_likelihood(circuit, joint, max_bytes=max_bytes)
     return above - log_likelihood(circuit, evidence, max_bytes=max_bytes)
+
+
+def latent_marginals(circuit: Circuit) -> np.ndarray:
+    """Prior probabilities (n_regions, K) of latent states, times that of their tree."""
+    topdown, _ = levels_of(circuit.parents, from_leaves=False)
+    marginals = np.empty((circuit.n_regions, circuit.n_latents))
+    marginals[circuit.roots] = circuit.root_weights.reshape(-1, circuit.n_latents)
+    for region in topdown[len(circuit.roots) :]:
+        marginals[region] = marginals[circuit.parents[region]] @ circuit.sum_weights[region]
+    return marginals
+
+
+def column_entries(circuit: Circuit) -> Iterator[tuple[int, int, int]]:
+    """Region, position in it, and number of each column that regions observe."""
+    for region, columns in enumerate(circuit.features):
+        for entry, column in enumerate(columns.tolist()):
+            yield region, entry, column
+
+
+def column_log_probs(circuit: Circuit, X: np.ndarray) -> np.ndarray:
+    """What each column of rows is by itself: log p(x_i), summed over all states, in nats.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features)
+        NaN is missing: zero.
+
+    Returns
+    -------
+    (n, n_features)
+        A row has the same bits whatever the others are.
+    """
+    shares = latent_marginals(circuit)
+    regions_of: dict[int, list[tuple[int, int]]] = {}
+    for region, entry, column in column_entries(circuit):
+        regions_of.setdefault(column, []).append((region, entry))
+    out = np.zeros(X.shape)
+    for column, regions in regions_of.items():
+        values, places = X[:, column], np.arange(len(X))
+        (region, entry), *_ = regions
+        if circuit.inputs[region].categories_of(entry) is not None:  # few different ones
+            values, places = np.unique(values, return_inverse=True)
+        log_probs = [
+            circuit.inputs[region].marginal(np.array([entry])).log_prob(values[:, None])
+            for region, entry in regions
+        ]
+        of_states = np.concatenate(log_probs, axis=1)
+        share = np.concatenate([shares[region] for region, _ in regions])
+        largest = np.maximum(of_states.max(axis=1), -_FARTHEST)
+        mixed_probs = (np.exp(of_states - largest[:, None]) * share).sum(axis=1)
+        with np.errstate(divide="ignore"):
+            of_values = np.log(mixed_probs) + largest
+        out[:, column] = np.where(np.isnan(values), 0.0, of_values)[places]
+    return out
 
 
 def marginal(circuit: Circuit, columns: np.ndarray) -> Circuit:

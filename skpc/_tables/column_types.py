@@ -167,8 +167,9 @@ def learn_column(
     wanted: str,
     name: str,
     weights: np.ndarray | None,
+    numbers: str = NUMERIC,
 ) -> Column:
-    """Type and categories of one column."""
+    """Type and categories of one column; "auto" takes numbers that are no codes for `numbers`."""
     if cells.labels is not None:
         return _learn_labels(cells, wanted, name, weights)
     values = cells.values
@@ -184,7 +185,7 @@ def learn_column(
     if wanted == "auto":
         total = _total(~np.isnan(cells.values.astype(np.float64)), weights)
         is_code = cells.numbers.kind == BOOLEAN or _are_codes(distinct, total)
-        wanted = CATEGORICAL if is_code else NUMERIC
+        wanted = CATEGORICAL if is_code else numbers
     if wanted not in _DISCRETE and np.abs(distinct).max() > _LARGEST:
         raise ValueError(
             f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
@@ -211,6 +212,11 @@ def _are_codes(distinct: np.ndarray, total: float) -> bool:
     if len(distinct) <= 2 and np.array_equal(distinct, np.floor(distinct)):
         return True
     return len(distinct) <= _MOST_CODES and _ROWS_PER_CODE * len(distinct) <= total
+
+
+def name_rows(n_labels: int, total: float) -> bool:
+    """Whether so many different labels in so many rows are names, which new rows will not have."""
+    return n_labels >= _LEAST_NAMES and n_labels > _SHARE_OF_NAMES * total
 
 
 def _total(is_present: np.ndarray, weights: np.ndarray | None) -> float:
@@ -252,9 +258,9 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
             UserWarning,
             stacklevel=2,
         )
-    elif wanted == "auto" and not cells.is_ordered and len(different) >= _LEAST_NAMES:
+    elif wanted == "auto" and not cells.is_ordered:
         total = _total(is_present, weights)
-        if len(different) > _SHARE_OF_NAMES * total:
+        if name_rows(len(different), total):
             warnings.warn(
                 f"{name} has {len(different)} different labels in {total:g} values: it names rows "
                 "rather than to describe them, and a new row will have a new label. Drop the "

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import csc_array, csr_array, issparse
 
 from skpc._checks import attributes, checked_array, reading, shown
-from skpc._data.scope import Scope
+from skpc._data.scope import NUMERIC, Scope
 from skpc._tables import frames
 from skpc._tables.cells import Cells
 from skpc._tables.column_types import (
@@ -102,6 +102,7 @@ class Columns:
         weights: np.ndarray | None = None,
         *,
         whole: Columns | None = None,
+        numbers: str = NUMERIC,
     ) -> Columns:
         """Read the type, and the categories, of every column.
 
@@ -114,6 +115,8 @@ class Columns:
             How many rows each stands for; None means one.
         whole : Columns or None
             Of a table that X is a part of: what holds where X has no value.
+        numbers : str
+            The type that "auto" gives to numbers which are no codes.
 
         Raises
         ------
@@ -131,7 +134,7 @@ class Columns:
             if whole is not None and cells.has_no_value:
                 columns.append(whole.columns[j])
                 continue
-            columns.append(learn_column(cells, wanted[j], name, weights))
+            columns.append(learn_column(cells, wanted[j], name, weights, numbers))
         return cls(tuple(columns), names, frames.read_index(X), _library(X))
 
     @property

@@ -1,0 +1,1 @@
+"""Outliers: scores by several densities, and what they say beside the scores of other rows."""
