@@ -26,7 +26,7 @@ class Kept(SharpPCDensity):
 
 def composed(kind, **parameters):
     """An estimator that holds a density: parameters that are not its own are the density's."""
-    names = kind().get_params(deep=False).keys() - {"random_state"}
+    names = kind().get_params(deep=False).keys() - {"random_state", "n_components"}
     own = {name: parameters.pop(name) for name in names & parameters.keys()}
     return kind(SharpPCDensity(**parameters), **own)
 

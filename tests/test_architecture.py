@@ -22,6 +22,7 @@ LAYERS = """
     __init__
     _estimators datasets
     circuit
+    _outliers
     _learning _queries curvature _tables
     _passes
     _circuit

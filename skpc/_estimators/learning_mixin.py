@@ -80,6 +80,8 @@ class LearningMixin:
         rows: Rows,
         columns: Columns,
         validation: tuple[Any, Any] = (None, None),
+        *,
+        is_part: bool = False,
         **prior: Any,
     ) -> None:
         """Learn from distinct rows, and set all that `fit` sets but what its table says.
@@ -90,11 +92,15 @@ class LearningMixin:
         columns : Columns
         validation : pair
             `X_val` and `sample_weight_val` of `fit`.
+        is_part : bool
+            Whether other rows judge: then those may be too few to hold some out.
         **prior
             See `_learn_circuit`.
         """
         random_state = check_random_state(self.random_state)
         stopping = self._stopping(rows, columns, validation, random_state)
+        if stopping is not None and is_part:
+            stopping = replace(stopping, is_optional=True)
         result = self._learn_circuit(rows, columns, stopping, random_state, **prior)
         warn_of_end(self, result)
         if not self._continues():

@@ -18,7 +18,6 @@ from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import working_bytes
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
-from skpc._tables.column_types import name_rows, wanted_types
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -55,7 +54,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         which they are, as told by the scores of rows that were not learnt from. About as
         many of the rows of X are flagged. "auto" knows no share: a row is flagged if its
         score is below the lower quartile by more than three times the distance of quartile and
-        median, 1 to 3 % of rows without outliers.
+        median: 2 to 4 % of rows without outliers, up to 10 % where there are fewer than 100.
 
     false_discovery_rate : float in (0, 1) or None, default=None
         If given, `predict` flags rows by `p_values` with the procedure of Benjamini and Hochberg:
@@ -113,8 +112,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     Notes
     -----
-    The mean of log-densities is the logarithm of a product of experts [1]_, but for a constant: a
-    row must be probable under all of them.
+    The mean of log-densities is that of a product of experts [1]_, but for a constant.
 
     A training row is told by its values: `score_samples`, `decision_function`, `p_values` and
     `predict` give any row that is equal to one, missing values included, the score by the
@@ -122,17 +120,14 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
     other queries are of `circuit_`. The model keeps a digest and the score of each distinct
     training row. A row of weight two is a row given twice, for the subsets and the threshold too.
 
-    Columns of labels that nearly all differ (names, numbers of orders, dates as text) name
-    rows, and every new row has a new one: a warning says so, and such a column is left out. State
-    "categorical" in `feature_types` of `estimator` if its labels mean something.
+    Columns of labels that nearly all differ (names, dates as text) name rows: a warning says so,
+    and they are left out, unless `feature_types` of `estimator` calls them "categorical".
 
     References
     ----------
     .. [1] G. E. Hinton (2002). Training products of experts by minimizing contrastive divergence.
        Neural Computation 14(8).
-    .. [2] V. Vovk, A. Gammerman and G. Shafer (2005). Algorithmic Learning in a Random World.
-       Springer.
-    .. [3] S. Bates, E. Candes, L. Lei, Y. Romano and M. Sesia (2023). Testing for outliers with
+    .. [2] S. Bates, E. Candes, L. Lei, Y. Romano and M. Sesia (2023). Testing for outliers with
        conformal p-values. Annals of Statistics 51(1).
 
     Examples
@@ -226,8 +221,8 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
-        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20)
         >>> SharpPCOutlierDetector(random_state=0).fit(X).n_features_in_
         3
         """
@@ -246,13 +241,14 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             numbers = NUMERIC if self._is_given() else GAUSSIAN
             columns = Columns.learn(table, density.feature_types, weights, numbers=numbers)
             matrix = columns.to_matrix(table)
-            self._names_of_rows = _names_of_rows(columns, density.feature_types, matrix, weights)
+            self._names_of_rows = columns.naming_rows(density.feature_types, matrix, weights)
             matrix = self._shown(matrix)
             rows, first = density._encode(matrix, weights, columns).distinct_and_first()
             self._learn(density, rows, matrix[first], columns, (X_val, sample_weight_val))
         return self
 
     def _is_given(self) -> bool:
+        """Whether the density is the user's own."""
         return isinstance(self.estimator, SharpPCDensity)
 
     def _template(self) -> SharpPCDensity:
@@ -265,16 +261,14 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         if self.false_discovery_rate is not None and self.contamination != "auto":
             raise ValueError(
                 f"contamination={self.contamination} cannot act beside false_discovery_rate="
-                f"{self.false_discovery_rate}, which flags rows by their p-values. Set "
-                "contamination='auto' or false_discovery_rate=None."
+                f"{self.false_discovery_rate}. Set contamination='auto', or the other to None."
             )
 
     def _shown(self, matrix: Any) -> Any:
         """A matrix without what only names rows."""
-        if not self._names_of_rows:
-            return matrix
-        matrix = matrix.copy()
-        matrix[:, list(self._names_of_rows)] = np.nan
+        if self._names_of_rows:
+            matrix = matrix.copy()
+            matrix[:, list(self._names_of_rows)] = np.nan
         return matrix
 
     def _learn(
@@ -296,8 +290,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         matrix : (n, n_features) array or sparse matrix
             The same rows.
         columns : Columns
-        validation : pair
-            `X_val` and `sample_weight_val`.
+        validation : tuple of `X_val` and `sample_weight_val`
         """
         from skpc._circuit.stack import stacked
         from skpc._learning.initialisation import column_moments
@@ -307,46 +300,45 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
         learnt = self._subsets(rows, check_random_state(density.random_state))
         of_table = column_moments(rows)
-        experts = []
+        self._experts: list[Expert] = []
         for place, weights in enumerate(learnt):
-            seen = np.flatnonzero(weights)
+            of_rows = np.flatnonzero(weights)
             subset = with_own_margins(rows.reweighted(weights).without_unused())
             if place == 0:
-                density._learn(subset, columns, validation, of_table=of_table)
-                circuit = density.circuit_
+                density._learn(subset, columns, validation, is_part=True, of_table=of_table)
+                one = density
             else:
-                other = clone(density)
-                share_names(self, other)
-                other._learn_quietly(subset, columns, validation, of_table=of_table)
-                circuit = other.circuit_
-            with density._threads(matrix[seen]):
-                experts.append(
-                    Expert.of(circuit, self.criterion, matrix[seen], weights[seen], working_bytes())
+                one = clone(density)
+                share_names(self, one)
+                one._learn_quietly(subset, columns, validation, of_table=of_table)
+            seen = matrix[of_rows], weights[of_rows]
+            with density._threads(seen[0]):
+                self._experts.append(
+                    Expert.of(one.circuit_, self.criterion, *seen, working_bytes())
                 )
-        density.circuit_ = stacked([one.circuit for one in experts], np.ones(len(experts)))
-        scores, is_honest = honest_means(_judged(experts, density, matrix), learnt, rows.weights)
-        self._experts = experts
+        circuits = [expert.circuit for expert in self._experts]
+        density.circuit_ = stacked(circuits, np.ones(len(circuits)))
+        self.estimator_ = density
+        scores, is_honest = honest_means(self._judged(matrix), learnt, rows.weights)
         self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest])
         self._calibration = Calibration.of(scores, rows.weights)
-        self.estimator_ = density
         if isinstance(self.contamination, str):
             self.offset_ = self._calibration.fence()
         else:
             self.offset_ = self._calibration.threshold(float(self.contamination))
 
     def _subsets(self, rows: Rows, seeds: np.random.RandomState) -> np.ndarray:
-        """How much of each row each density learns from (n_components, n); all if there is one."""
+        """How much of each row each density learns from."""
         from skpc._learning.held_out import measured
         from skpc._outliers.subsets import learnt_weights
 
+        is_given = self._is_given()
         n_subsets, most = self.n_components, self.max_samples
         if isinstance(n_subsets, str):
-            n_subsets = _N_FOLDS if self._is_given() else _N_COMPONENTS
+            n_subsets = _N_FOLDS if is_given else _N_COMPONENTS
         if isinstance(most, str):
-            most = _SHARE_OF_OTHERS if self._is_given() else _MAX_SAMPLES
-        share = min(most / rows.total_weight, 0.5) if isinstance(most, Integral) else most
-        learnt = learnt_weights(rows.weights, measured(rows), share, n_subsets, seeds)
-        return learnt if len(learnt) else rows.weights[None, :]
+            most = _SHARE_OF_OTHERS if is_given else _MAX_SAMPLES
+        return learnt_weights(rows.weights, measured(rows), most, n_subsets, seeds)
 
     def _check_state(self) -> None:
         parts = "estimator_", "offset_", "_experts", "_known_rows", "_calibration"
@@ -380,10 +372,9 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
-        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> density = SharpPCDensity(n_latents=2, random_state=0)
-        >>> detector = SharpPCOutlierDetector(density, criterion="dependence")
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20)
+        >>> detector = SharpPCOutlierDetector(2, criterion="dependence", random_state=0)
         >>> detector.fit(X).score_samples([[0, 0, 0], [1, 0, 1]]) > 0
         array([ True, False])
         """
@@ -409,23 +400,27 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
-        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> detector = SharpPCOutlierDetector(SharpPCDensity(n_latents=2, random_state=0)).fit(X)
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20)
+        >>> detector = SharpPCOutlierDetector(2, random_state=0).fit(X)
         >>> bool(np.isclose(detector.score(X), detector.score_samples(X).mean()))
         True
         """
         return self._fitted_density()._mean(self._judge, X, sample_weight)
 
+    def _judged(self, matrix: Any) -> np.ndarray:
+        """The score (n_experts, n) of each row of a matrix by each expert."""
+        with self._fitted_density()._threads(matrix):
+            return np.stack([one.scores(matrix, working_bytes()) for one in self._experts])
+
     def _judge(self, matrix: Any) -> np.ndarray:
         """What `score_samples` gives for a matrix."""
-        density = self._fitted_density()
         matrix = self._shown(matrix)
         places = self._known_rows.places(matrix)
         is_new = places < 0
         scores = self._known_rows.scores[places] if not is_new.all() else np.empty(len(places))
         if is_new.any():
-            scores[is_new] = _judged(self._experts, density, matrix[is_new]).mean(axis=0)
+            scores[is_new] = self._judged(matrix[is_new]).mean(axis=0)
         return scores
 
     def p_values(self, X: Any) -> np.ndarray:
@@ -471,11 +466,10 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
-        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> density = SharpPCDensity(n_latents=2, random_state=0)
-        >>> detector = SharpPCOutlierDetector(density, contamination=0.03).fit(X)
-        >>> detector.decision_function([[0, 0, 0], [1, 0, 1]]) < 0
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
+        >>> detector.decision_function([[0.0, 0.0], [9.0, 0.0]]) < 0
         array([False,  True])
         """
         return self.score_samples(X) - self.offset_
@@ -496,35 +490,13 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         Examples
         --------
         >>> import numpy as np
-        >>> from skpc import SharpPCDensity, SharpPCOutlierDetector
-        >>> X = np.array([[0, 0, 0], [1, 1, 1]] * 20 + [[0, 1, 0]])
-        >>> density = SharpPCDensity(n_latents=2, random_state=0)
-        >>> detector = SharpPCOutlierDetector(density, contamination=0.03).fit(X)
-        >>> detector.predict([[0, 0, 0], [1, 0, 1]])
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
+        >>> detector.predict([[0.0, 0.0], [9.0, 0.0]])
         array([ 1, -1])
         """
         if self.false_discovery_rate is None:
             return np.where(self.decision_function(X) < 0, -1, 1)
         adjusted = false_discovery_control(self.p_values(X))
         return np.where(adjusted <= self.false_discovery_rate, -1, 1)
-
-
-def _judged(experts: list[Expert], density: SharpPCDensity, matrix: Any) -> np.ndarray:
-    """The score (n_experts, n) of each row by each expert."""
-    with density._threads(matrix):
-        return np.stack([expert.scores(matrix, working_bytes()) for expert in experts])
-
-
-def _names_of_rows(
-    columns: Columns, feature_types: Any, matrix: Any, weights: np.ndarray
-) -> tuple[int, ...]:
-    """Which columns of labels, of whose type nothing is said, only name rows; see `name_rows`."""
-    wanted = wanted_types(feature_types, columns.names, len(columns.columns))
-    found = []
-    for j, column in enumerate(columns.columns):
-        if wanted[j] == "auto" and column.labels is not None and column.type != NUMERIC:
-            is_seen = ~np.isnan(matrix[:, j])
-            n_labels = len(np.unique(matrix[is_seen, j]))
-            if name_rows(n_labels, float(weights[is_seen].sum())):
-                found.append(j)
-    return tuple(found)

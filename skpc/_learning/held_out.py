@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._data.rows import Rows
+from skpc._data.scope import GAUSSIAN
 
 _MAX_TOTAL_BITS = 29  # NumPy draws from at most 10^9 units
 
@@ -93,9 +94,13 @@ def measured(rows: Rows) -> np.ndarray:
     """
     out = np.zeros(len(rows), bool)
     for region, scope in enumerate(rows.scopes):
-        if scope.margin is not None and not scope.margin.step:
+        margin = scope.margin
+        if scope.kind == GAUSSIAN or (margin is not None and not margin.step):
             values = rows.evidence.column(region)
-            out |= ~np.isnan(values) & ~np.isin(values, scope.margin.atoms)
+            is_number = ~np.isnan(values)
+            if margin is not None:
+                is_number &= ~np.isin(values, margin.atoms)
+            out |= is_number
     return out
 
 

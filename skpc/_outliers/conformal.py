@@ -78,7 +78,11 @@ class Calibration:
         ends = np.cumsum(self.weights)
         below = ends - self.weights + np.minimum(1.0, self.weights)  # below each, a new one too
         if wanted < below[0]:
-            return float(self.scores[0] - self._scale_of_tail() * np.log(below[0] / wanted))
+            scale, n_rows = self._tail()
+            # As a scale from n rows varies, exp(-x) is (1 + x / n) ** -n in the mean.
+            return float(
+                self.scores[0] - scale * n_rows * np.expm1(np.log(below[0] / wanted) / n_rows)
+            )
         place = int(np.searchsorted(below, wanted, side="right")) - 1
         if place + 1 == len(below):
             return float(self.scores[-1])
@@ -91,7 +95,7 @@ class Calibration:
     def fence(self) -> float:
         """The score that is as far below the lower quartile as three times that from the median.
 
-        About 1 to 3 % of normal rows are below: a rule for tables of which a quarter may
+        Of rows like those few are below: a rule for tables of which up to a quarter may
         be outliers. If the quartile is the median, the threshold of a share of 1 %.
         """
         quartile, median = (self._quantile(share) for share in (0.25, 0.5))
@@ -104,12 +108,13 @@ class Calibration:
         place = int(np.searchsorted(ends, share * ends[-1]))
         return float(self.scores[min(place, len(ends) - 1)])
 
-    def _scale_of_tail(self) -> float:
-        """The mean excess of the lowest scores below the next one."""
+    def _tail(self) -> tuple[float, float]:
+        """The mean excess of the lowest scores below the next one, and how many rows they are."""
         ends = np.cumsum(self.weights)
-        n_rows = max(_TAIL_SHARE * ends[-1], min(_TAIL_ROWS, 0.5 * ends[-1]))
-        last = min(int(np.searchsorted(ends, n_rows)) + 1, len(ends) - 1)
+        wanted = max(_TAIL_SHARE * ends[-1], min(_TAIL_ROWS, 0.5 * ends[-1]))
+        last = min(int(np.searchsorted(ends, wanted)) + 1, len(ends) - 1)
         if last == 0:
-            return 0.0
+            return 0.0, 1.0
         weights = self.weights[:last]
-        return float(weights @ (self.scores[last] - self.scores[:last]) / weights.sum())
+        excess = weights @ (self.scores[last] - self.scores[:last])
+        return float(excess / weights.sum()), float(max(weights.sum(), 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from numbers import Integral
+
 import numpy as np
 
 from skpc._learning.held_out import fold_weights
@@ -10,7 +12,7 @@ from skpc._learning.held_out import fold_weights
 def learnt_weights(
     weights: np.ndarray,
     is_whole: np.ndarray,
-    share: float,
+    most: float,
     n_subsets: int,
     seeds: np.random.RandomState,
 ) -> np.ndarray:
@@ -25,22 +27,24 @@ def learnt_weights(
         Of distinct rows in canonical order.
     is_whole : (n,) bool
         Rows whose copies are not divided; see `skpc._learning.held_out.fold_weights`.
-    share : float
-        Of the weight, for each subset: from 0 to 1, neither included.
+    most : int or float
+        The weight of each subset, at most half of all if it is an int; or its share of that, from
+        0 to 1, neither included.
     n_subsets : int
     seeds : RandomState
 
     Returns
     -------
-    (n_subsets, n), or (0, n) if there is only one row
+    (n_subsets, n), or (1, n), all of the weights, if there is only one row
     """
+    share = min(most / weights.sum(), 0.5) if isinstance(most, Integral) else float(most)
     n_parts = max(2, round(1.0 / min(share, 1.0 - share)))
     subsets: list[np.ndarray] = []
     while len(subsets) < n_subsets:
         seed = int(seeds.randint(np.iinfo(np.int32).max))
         parts = fold_weights(weights, n_parts, seed, is_whole)
         if len(parts) < 2:
-            return np.empty((0, len(weights)))
+            return weights[None, :]
         subsets.extend(parts if share <= 0.5 else weights - parts)
     return np.stack(subsets[:n_subsets])
 

@@ -1,0 +1,37 @@
+"""Rows that are recognised by their values."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array
+
+from skpc._outliers.known_rows import KnownRows, row_keys
+
+
+def test_rows_are_found_by_what_they_show():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    X[::7, 1] = np.nan
+    known = KnownRows.of(X, np.arange(50.0))
+    places = known.places(X[::-1])
+    assert np.array_equal(known.scores[places], np.arange(50.0)[::-1])
+    assert (known.places(X + 1e-12) == -1).all()
+    assert (KnownRows.of(X[:0], np.empty(0)).places(X) == -1).all()
+    assert np.array_equal(known.places(csr_array(X)), known.places(X))
+
+
+def test_zeros_and_missing_values_have_one_form():
+    assert np.array_equal(
+        row_keys(np.array([[-0.0, -np.nan]])), row_keys(np.array([[0.0, np.nan]]))
+    )
+
+
+def test_what_cannot_be_looked_up_is_refused():
+    known = KnownRows.of(np.arange(6.0)[:, None], np.zeros(6))
+    known.check()
+    for keys, scores in [
+        (known.keys[::-1], known.scores),
+        (known.keys, known.scores[:5]),
+        (known.keys.astype("S8"), known.scores),
+        (known.keys, np.full(6, np.nan)),
+    ]:
+        with pytest.raises(ValueError, match="rows learnt from"):
+            KnownRows(keys, scores).check()

@@ -1,0 +1,63 @@
+"""Subsets of rows, and means over those that a row is not in, against plain counting."""
+
+import numpy as np
+import pytest
+
+from skpc._outliers.subsets import honest_means, learnt_weights
+
+
+@pytest.mark.parametrize(
+    ("share", "n_parts"), [(0.5, 2), (0.25, 4), (0.1, 10), (0.8, 5), (0.9, 10), (0.51, 2)]
+)
+def test_rows_are_divided_again_and_again(share, n_parts):
+    weights = np.ones(40)
+    learnt = learnt_weights(
+        weights, np.zeros(40, bool), share, 2 * n_parts, np.random.RandomState(0)
+    )
+    assert learnt.shape == (2 * n_parts, 40)
+    times = 1 if share <= 0.5 else n_parts - 1
+    for round_ in learnt.reshape(2, n_parts, 40):
+        assert (round_.sum(axis=0) == times).all()
+    assert set(learnt.sum(axis=1)) <= {times * (40 // n_parts) + more for more in (-1, 0, 1)}
+    assert not np.array_equal(learnt[0], learnt[n_parts])
+
+
+def test_copies_are_divided_but_those_of_measurements():
+    weights = np.array([100.0, 100.0, 1.0, 1.0])
+    is_whole = np.array([False, True, False, False])
+    learnt = learnt_weights(weights, is_whole, 0.5, 6, np.random.RandomState(0))
+    assert ((learnt[:, 0] > 0) & (learnt[:, 0] < 100)).all()
+    assert set(learnt[:, 1]) == {0.0, 100.0}
+
+
+def test_an_int_is_a_number_of_rows_up_to_half_of_them():
+    none_whole = np.zeros(40, bool)
+    for most, share in (10, 0.25), (20, 0.5), (100, 0.5):
+        first, second = (
+            learnt_weights(np.ones(40), none_whole, one, 4, np.random.RandomState(0))
+            for one in (most, share)
+        )
+        assert np.array_equal(first, second)
+
+
+def test_one_row_has_no_subsets():
+    learnt = learnt_weights(np.ones(1), np.zeros(1, bool), 0.5, 3, np.random.RandomState(0))
+    assert learnt.tolist() == [[1.0]]
+
+
+def test_a_row_is_judged_by_those_that_did_not_learn_from_it():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(5, 30))
+    weights = rng.integers(1, 4, 30).astype(float)
+    learnt = rng.integers(0, 4, (5, 30)) * 1.0
+    learnt = np.minimum(learnt, weights)
+    learnt[:, 0] = weights[0]
+    scores[2, 1] = -np.inf
+    learnt[2, 1] = weights[1]  # who has learnt from all of a row does not count
+    learnt[0, 1] = 0.0
+    means, is_honest = honest_means(scores, learnt, weights)
+    for i in range(30):
+        copies = [scores[s, i] for s in range(5) for _ in range(int(weights[i] - learnt[s, i]))]
+        assert is_honest[i] == bool(copies)
+        expected = np.mean(copies) if copies else scores[:, i].mean()
+        assert means[i] == pytest.approx(expected, rel=1e-12)
