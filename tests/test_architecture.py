@@ -21,7 +21,7 @@ LAYERS = """
     plotting
     __init__
     _estimators datasets
-    circuit
+    _outliers circuit
     _learning _queries curvature _tables
     _passes
     _circuit

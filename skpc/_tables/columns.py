@@ -24,6 +24,7 @@ from skpc._tables.column_types import (
     check_values,
     column_name,
     learn_column,
+    name_rows,
     positions_of,
     refuse_infinity,
     refuse_lost,
@@ -208,6 +209,20 @@ class Columns:
         """How to read a table of some of the columns."""
         names = None if self.names is None else tuple(self.names[j] for j in positions)
         return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
+
+    def names_of_rows(
+        self, matrix: Any, weights: np.ndarray, feature_types: Any = "auto"
+    ) -> tuple[int, ...]:
+        """Which columns of labels, of whose type nothing was said, only name rows; `name_rows`."""
+        wanted = wanted_types(feature_types, self.names, len(self.columns))
+        found = []
+        for j, column in enumerate(self.columns):
+            if wanted[j] == "auto" and column.labels is not None and column.type != NUMERIC:
+                is_seen = ~np.isnan(matrix[:, j])
+                n_labels = len(np.unique(matrix[is_seen, j]))
+                if name_rows(n_labels, float(weights[is_seen].sum())):
+                    found.append(j)
+        return tuple(found)
 
     def groups(self, feature_groups: Any) -> list[list[int]] | None:
         """The groups of columns asked for, as positions; None to find them.
