@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
 import numpy as np
+
+_Part = TypeVar("_Part")
 
 
 def shown(value: Any) -> str:
@@ -52,6 +55,11 @@ def attributes(state: Any, names: tuple[str, ...]) -> dict[str, Any]:
         if name not in state:
             raise ValueError(f"it has no {name}.")
     return {name: state[name] for name in names}
+
+
+def restored(kind: type[_Part], state: Any) -> _Part:
+    """An instance of a dataclass from the dict of its attributes."""
+    return kind(**attributes(state, tuple(field.name for field in fields(kind))))  # type: ignore[arg-type]
 
 
 def is_fitted(estimator: Any, names: tuple[str, ...]) -> bool:

@@ -10,11 +10,12 @@ from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 
-from skpc._checks import is_fitted, shown
+from skpc._checks import is_fitted, restored, shown
 from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.explaining_mixin import ExplainingMixin
 from skpc._estimators.query_mixin import working_bytes
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
 
 _N_COMPONENTS, _MAX_SAMPLES = 6, 512  # of few states, which do not learn outliers by heart
 _N_FOLDS, _SHARE_OF_OTHERS = 5, 0.8  # of a density that is given: cross-fitting
+_PARTS = {"_known_rows": KnownRows, "_calibration": Calibration}
 
 
-class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
+class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, BaseEstimator):
     """Rows that several probabilistic circuits, each learnt from other rows, find improbable.
 
     Small densities are learnt from random subsets of the rows. The score of a row is the mean
@@ -107,7 +109,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     See Also
     --------
-    SharpPCDensity.feature_contributions : Which column makes a row strange.
+    skpc.plotting.ContributionsDisplay : A picture of what makes a row odd.
     sklearn.ensemble.IsolationForest : Outliers by random splits.
 
     Notes
@@ -116,9 +118,10 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     A training row is told by its values: `score_samples`, `decision_function`, `p_values` and
     `predict` give any row that is equal to one, missing values included, the score by the
-    densities without that one. `score` is the mean of `score_samples`; `aic`, `bic` and all
-    other queries are of `circuit_`. The model keeps a digest and the score of each distinct
-    training row. A row of weight two is a row given twice, for the subsets and the threshold too.
+    densities without that one, and `feature_contributions` and `explain` ask the same. `score` is
+    the mean of `score_samples`; `aic`, `bic` and all other queries are of `circuit_`. The model
+    keeps of each distinct training row a digest, the score, and which densities judged it. A row
+    of weight two is a row given twice, for the subsets and the threshold too.
 
     Columns of labels that nearly all differ (names, dates as text) name rows: a warning says so,
     and they are left out, unless `feature_types` of `estimator` calls them "categorical".
@@ -241,7 +244,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             numbers = NUMERIC if self._is_given() else GAUSSIAN
             columns = Columns.learn(table, density.feature_types, weights, numbers=numbers)
             matrix = columns.to_matrix(table)
-            self._names_of_rows = columns.naming_rows(density.feature_types, matrix, weights)
+            self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
             matrix = self._shown(matrix)
             rows, first = density._encode(matrix, weights, columns).distinct_and_first()
             self._learn(density, rows, matrix[first], columns, (X_val, sample_weight_val))
@@ -320,7 +323,8 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         density.circuit_ = stacked(circuits, np.ones(len(circuits)))
         self.estimator_ = density
         scores, is_honest = honest_means(self._judged(matrix), learnt, rows.weights)
-        self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest])
+        judges = (learnt < rows.weights).T
+        self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest], judges[is_honest])
         self._calibration = Calibration.of(scores, rows.weights)
         if isinstance(self.contamination, str):
             self.offset_ = self._calibration.fence()
@@ -340,23 +344,36 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
             most = _SHARE_OF_OTHERS if is_given else _MAX_SAMPLES
         return learnt_weights(rows.weights, measured(rows), most, n_subsets, seeds)
 
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        if "_experts" in state:  # a file names no private part
+            state["_experts"] = [dict(vars(expert)) for expert in self._experts]
+            for name in _PARTS:
+                state[name] = dict(vars(state[name]))
+        return state
+
     def _check_state(self) -> None:
         parts = "estimator_", "offset_", "_experts", "_known_rows", "_calibration"
         if not is_fitted(self, (*parts, "_names_of_rows", "n_features_in_")):
             return
+        from skpc._outliers.expert import Expert
+
+        self._experts = [restored(Expert, state) for state in self._experts]
+        for name, kind in _PARTS.items():
+            setattr(self, name, restored(kind, getattr(self, name)))
         check_held(self.estimator_, self, "estimator_")
         if not isinstance(self.offset_, Real) or not np.isfinite(self.offset_):
             raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
-        self._known_rows.check()
+        self._known_rows.check(len(self._experts))
         self._calibration.check()
         for expert in self._experts:
             expert.check()
             self.estimator_._columns.check_circuit(expert.circuit)
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """How normal each row is: the log-likelihood, or what `criterion` says.
+        """How normal each row is: the mean of what the densities say of it, by `criterion`.
 
-        Of a row that `fit` was given, that by models that did not learn from it: see the notes of
+        Of a row that `fit` was given, by those that did not learn from it: see the notes of
         :class:`SharpPCOutlierDetector`.
 
         Parameters
@@ -422,33 +439,6 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         if is_new.any():
             scores[is_new] = self._judged(matrix[is_new]).mean(axis=0)
         return scores
-
-    def p_values(self, X: Any) -> np.ndarray:
-        """How probable so low a score is for a row like those that `fit` was given.
-
-        The share of them, together with the row itself, whose score is at most as high: from
-        1 / (n + 1) to 1. Of new rows like them at most about a share alpha has a p-value of at
-        most alpha; a training row is judged as one among the others.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            NaN is missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Conformal p-values.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
-        >>> X = np.random.default_rng(0).normal(size=(199, 2))
-        >>> SharpPCOutlierDetector(random_state=0).fit(X).p_values([[9.0, 0.0]])
-        array([0.005])
-        """
-        return self._calibration.p_values(self.score_samples(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score above the threshold: negative for outliers.

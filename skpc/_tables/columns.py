@@ -210,6 +210,20 @@ class Columns:
         names = None if self.names is None else tuple(self.names[j] for j in positions)
         return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
 
+    def names_of_rows(
+        self, matrix: Any, weights: np.ndarray, feature_types: Any = "auto"
+    ) -> tuple[int, ...]:
+        """Which columns of labels, of whose type nothing was said, only name rows; `name_rows`."""
+        wanted = wanted_types(feature_types, self.names, len(self.columns))
+        found = []
+        for j, column in enumerate(self.columns):
+            if wanted[j] == "auto" and column.labels is not None and column.type != NUMERIC:
+                is_seen = ~np.isnan(matrix[:, j])
+                n_labels = len(np.unique(matrix[is_seen, j]))
+                if name_rows(n_labels, float(weights[is_seen].sum())):
+                    found.append(j)
+        return tuple(found)
+
     def groups(self, feature_groups: Any) -> list[list[int]] | None:
         """The groups of columns asked for, as positions; None to find them.
 
@@ -238,28 +252,6 @@ class Columns:
                 name = column_name(self.names, j)
                 raise ValueError(f"feature_groups has {name} more than once.")
         return [group for group in groups if len(group) > 1]
-
-    def naming_rows(
-        self, feature_types: Any, matrix: np.ndarray, weights: np.ndarray
-    ) -> tuple[int, ...]:
-        """Which columns of labels, of whose type nothing is said, only name rows; see `name_rows`.
-
-        Parameters
-        ----------
-        feature_types : see `learn`
-        matrix : (n, d)
-            Of the table that they were learnt from.
-        weights : (n,)
-        """
-        wanted = wanted_types(feature_types, self.names, len(self.columns))
-        found = []
-        for j, column in enumerate(self.columns):
-            if wanted[j] == "auto" and column.labels is not None and column.type != NUMERIC:
-                is_seen = ~np.isnan(matrix[:, j])
-                n_labels = len(np.unique(matrix[is_seen, j]))
-                if name_rows(n_labels, float(weights[is_seen].sum())):
-                    found.append(j)
-        return tuple(found)
 
     def to_matrix(self, X: Any) -> np.ndarray:
         """The matrix (n, d) of a table; an array stays as it is.
