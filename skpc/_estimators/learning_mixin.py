@@ -272,6 +272,7 @@ class LearningMixin:
         # Small covariances: several threads of BLAS wait for each other longer than they work.
         with self._threads_for(len(rows) * len(columns.columns)), one_blas_thread():
             if self._is_continuous():
+                self._refuse_untied(columns)
                 n_points = None if self.n_latents == "auto" else self.n_latents
                 result = learn_continuous_mixture(
                     rows, n_points, self._solver(), stopping, random_state
@@ -285,6 +286,18 @@ class LearningMixin:
             return result
         # The prior of a group has changed columns of which no row shows anything: once more.
         return replace(result, circuit=with_moments(result.circuit, start, rows.is_missing()))
+
+    def _refuse_untied(self, columns: Columns) -> None:
+        """Raise ValueError if a column has a type that a continuous mixture does not know."""
+        from skpc._learning.continuous_mixture.columns import can_be_tied
+
+        for j, scope in enumerate(columns.scopes):
+            if not can_be_tied(scope):
+                raise ValueError(
+                    "structure='continuous-mixture' needs categories and numbers; "
+                    f"{column_name(columns.names, j)} is of type {shown(scope.kind)}. Set "
+                    "feature_types='auto', or another structure."
+                )
 
     def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
         """The rows of a matrix as they come, if there is memory for what is learnt of them."""
