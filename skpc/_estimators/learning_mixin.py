@@ -43,6 +43,7 @@ _MANY_CATEGORIES = 1_000
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 _SHRINKAGE = 10.0
 _RANDOM_TREES = 10
+_OTHERS = 6
 _ENDLESS = 1e120  # more makes no difference any more, and has no square
 
 
@@ -280,7 +281,7 @@ class LearningMixin:
             else:
                 learn = choose_circuit if self._chooses_size() else learn_circuit
                 if self._chooses_structure():
-                    learn = partial(choose_circuit, with_others=True)
+                    learn = partial(choose_circuit, n_others=self._n_others())
                 result = learn(rows, structure, start, self._solver(), stopping, random_state)
         if of_table is None:
             return result
@@ -358,10 +359,15 @@ class LearningMixin:
 
     def _n_trees(self) -> int:
         """How many trees the structure has."""
+        if same_setting(self.structure, "auto"):
+            return 1
         if isinstance(self.n_components, str):
-            is_random = isinstance(self.structure, str) and self.structure == "rat"
-            return _RANDOM_TREES if is_random else 1
+            return _RANDOM_TREES if same_setting(self.structure, "rat") else 1
         return self.n_components
+
+    def _n_others(self) -> int:
+        """How many circuits are tried beside single trees, where that is to be found out."""
+        return _OTHERS if isinstance(self.n_components, str) else self.n_components
 
     def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:
         """Which trees to learn."""
