@@ -297,7 +297,7 @@ class Chooser:
             else:
                 others.append(self._continuous_mixture(kind.has_edges, draw))
             draws[kind].append(others[-1])
-            shares = self._shares([*found, *others])
+            shares = self._shares([*found, *others], is_frugal=False)
             turns = deque(
                 kind
                 for kind in turns
@@ -337,10 +337,11 @@ class Chooser:
         self.tried.append(one)
         return one
 
-    def _shares(self, found: Sequence[Tried]) -> dict[Tried, float]:
-        """The weight of each in the mixture of those that are worth it together."""
+    def _shares(self, found: Sequence[Tried], is_frugal: bool) -> dict[Tried, float]:
+        """The weight of each in the mixture of those that are worth it together: see `stack`."""
         log_probs = np.stack([candidate.log_probs for candidate in found], axis=1)
-        return dict(zip(found, stack(log_probs, self._weights).tolist(), strict=True))
+        weights = stack(log_probs, self._weights, is_frugal)
+        return dict(zip(found, weights.tolist(), strict=True))
 
     def fitted(self, candidate: Tried) -> FitResult:
         """A candidate learnt from all rows, if some were held out that may be learnt from."""
@@ -375,9 +376,9 @@ class Chooser:
         history = np.append(result.stopped_run[:n_before], again.log_likelihoods)
         return replace(result, circuit=again.circuit, log_likelihoods=history)
 
-    def mixed(self, found: Sequence[Tried]) -> FitResult:
+    def mixed(self, found: Sequence[Tried], is_frugal: bool) -> FitResult:
         """One circuit of those candidates that are worth it together; the heaviest's history."""
-        shares = self._shares(found)
+        shares = self._shares(found, is_frugal)
         members = [candidate for candidate in found if shares[candidate]]
         results = []
         seconds = {candidate: candidate.seconds for candidate in self.tried}
@@ -450,4 +451,5 @@ def choose_circuit(
     chooser = Chooser(rows, start, solver, stopping, folds, seed)
     found = chooser.try_sizes(structure, sizes)
     others = chooser.try_others(structure, found, n_others) if n_others else []
-    return chooser.mixed([*found, *others])
+    # A user who lets structures be tried asks for likelihood, not for a small circuit.
+    return chooser.mixed([*found, *others], is_frugal=not n_others)

@@ -66,12 +66,12 @@ def beside_trees(model):
     return [re.sub(r", \d+ (states|points)", "", name) for name in found]
 
 
-def all_alike(log_probs, weights):
+def all_alike(log_probs, weights, is_frugal):
     """In place of stacking."""
     return np.full(log_probs.shape[1], 1.0 / log_probs.shape[1])
 
 
-def first_alone(log_probs, weights):
+def first_alone(log_probs, weights, is_frugal):
     return np.eye(log_probs.shape[1])[0]
 
 
@@ -124,7 +124,7 @@ def test_candidates_that_are_kept_are_mixed_as_the_report_says(monkeypatch):
     """Stacking is told to keep all of them: one circuit of many kinds of regions."""
     made = []
 
-    def keep_all(log_probs, weights):
+    def keep_all(log_probs, weights, is_frugal):
         shares = np.arange(1.0, log_probs.shape[1] + 1.0)
         return shares / shares.sum()
 
