@@ -8,9 +8,9 @@ the training rows and stopped, weighted and chosen by the validation rows; all e
 constructor has it. "trees" is `SharpPCDensity()`, "4 trees" has `n_components=4` and 32 states,
 "continuous" is `structure="continuous-mixture"`. A budget is `n_components` of `structure="auto"`:
 how many circuits it may try beside single trees. Peers are the continuous mixtures of SPFlow, of
-products and of Chow-Liu trees, with its defaults but 40 epochs at most in place of 300. Figures
-are means over seeds, in nats, with the sample's standard deviation if there are several; seconds
-are the processor's, of all threads.
+products and of Chow-Liu trees, with its defaults, on one thread. Figures are means over seeds, in
+nats, with the sample's standard deviation if there are several; seconds are the processor's, of all
+threads.
 "Best" is the best tractable model that was reported: continuous mixtures (Correia et al., AAAI
 2023) and LearnPSDD on nltcs, continuous mixtures on plants and baudio, hidden Chow-Liu trees
 (Liu and Van den Broeck 2021, PyJuice) on accidents and dna.
@@ -65,9 +65,8 @@ def spflow_learner(structure: str) -> Callable[[Data, int], Score]:
 
     def learn(data: Data, seed: int) -> Score:
         model = getattr(cms, f"learn_continuous_mixture_{structure}")(
-            tensor(data["train"]), val_data=tensor(data["valid"]), leaf="bernoulli", num_epochs=40,
-            seed=seed,
-        )  # fmt: skip
+            tensor(data["train"]), val_data=tensor(data["valid"]), leaf="bernoulli", seed=seed
+        )
 
         def score(X: np.ndarray) -> float:
             with torch.no_grad():
