@@ -190,9 +190,10 @@ class SharpPCDensity(
         from a cluster of the rows of its own. Of ``structure="auto"`` it is the budget: how many
         circuits may be tried beside single trees, 6 if "auto". These are 4 trees, a continuous
         mixture, one without a forest, 8 trees, two continuous mixtures more, and so on from the
-        beginning, with other random numbers each time; but no trees where one latent state is best,
-        and no continuous mixtures where the type of a column is neither "categorical" nor
-        "numeric", or each fifth of few rows is held out in turn. Other structures have one tree.
+        beginning, with other random numbers each time, but for kinds that have no weight in the
+        stack of what was tried before. There are no trees where one latent state is best, and no
+        continuous mixtures where the type of a column is neither "categorical" nor "numeric", or
+        each fifth of few rows is held out in turn. Other structures have one tree.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
         Columns that share a latent variable, given by names or positions, or none. "auto" finds
