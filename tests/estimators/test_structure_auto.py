@@ -185,7 +185,7 @@ def test_validation_rows_judge():
 
 
 def test_without_early_stopping_it_still_chooses():
-    model = auto(early_stopping=False).fit(table(60))
+    model = auto(early_stopping=False, n_components=1).fit(table(60))
     assert model.validation_log_likelihoods_ is None
     assert np.isfinite(model.fit_report_["validation_log_likelihood"]).all()
 
@@ -204,13 +204,14 @@ def test_columns_that_a_decoder_does_not_know_are_left_to_trees():
 @pytest.mark.filterwarnings("ignore:Learning did not converge")
 def test_warm_start_goes_on_from_what_was_chosen():
     X = table()
-    model = auto(warm_start=True, early_stopping="auto", tol=0, mu=0, pseudocount=(0, 0)).fit(X)
+    settings = {"n_components": 1, "tol": 0, "mu": 0, "pseudocount": (0, 0)}
+    model = auto(warm_start=True, early_stopping="auto", **settings).fit(X)
     before, n_roots = model.score(X), len(model.circuit_.roots)
     model.fit(X)
     assert len(model.circuit_.roots) == n_roots
     assert model.score(X) >= before
-    with pytest.raises(ValueError, match="n_components=1 cannot act: the fit goes on from"):
-        model.set_params(n_components=1).fit(X)
+    with pytest.raises(ValueError, match="n_components=2 cannot act: the fit goes on from"):
+        model.set_params(n_components=2).fit(X)
 
 
 def test_missing_values():
