@@ -26,6 +26,7 @@ from skpc._data.rows import Rows
 from skpc._data.scope import BINOMIAL, NUMERIC
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
+_LEAST_SHIFT = -1023  # of subnormal numbers: two to more is no number
 _STATE = ("features", "categories", "probs", "unseen", "distributions", "is_binomial")
 
 
@@ -277,7 +278,9 @@ class Inputs(Sequence["InputDistribution | None"]):
             n_seen = np.maximum((~np.isnan(vectors)).sum(axis=1), 1)
             np.maximum(exponents[rows], self._least_exponent * n_seen, out=exponents[rows])
         _, shifts = np.frexp(table.max(axis=1))
-        return np.ldexp(table, -shifts[:, None]), exponents + shifts
+        shifts = np.maximum(shifts, _LEAST_SHIFT)
+        table *= np.ldexp(1.0, -shifts)[:, None]  # exact, and much faster than ldexp of them all
+        return table, exponents + shifts
 
     def _with_vectors(
         self, evidence: Evidence

@@ -19,7 +19,8 @@ def scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (n, K), the largest of each row in [1, 2), times two to exponents (n,)."""
     log_prob = np.maximum(log_prob, _LEAST_LOG_PROB)
     exponents = np.floor(log_prob.max(axis=1) / np.log(2.0))
-    return np.exp(log_prob - exponents[:, None] * np.log(2.0)), exponents.astype(np.int64)
+    log_prob -= exponents[:, None] * np.log(2.0)
+    return np.exp(log_prob, out=log_prob), exponents.astype(np.int64)
 
 
 def prepared_vectors(evidence: Evidence, region: int, distribution: InputDistribution) -> Any:
