@@ -18,6 +18,7 @@ from skpc._circuit.inputs.regions import (
     kinds_of,
     prepared_vectors,
     scaled,
+    to_scale,
     without_each,
 )
 from skpc._circuit.inputs.table import Categorical, Tables
@@ -26,7 +27,6 @@ from skpc._data.rows import Rows
 from skpc._data.scope import BINOMIAL, NUMERIC
 from skpc._kernels.mstep import WEIGHT_FLOOR
 
-_LEAST_SHIFT = -1023  # of subnormal numbers: two to more is no number
 _STATE = ("features", "categories", "probs", "unseen", "distributions", "is_binomial")
 
 
@@ -277,10 +277,7 @@ class Inputs(Sequence["InputDistribution | None"]):
             table[rows], exponents[rows] = scaled(distribution.log_prob_prepared(prepared))
             n_seen = np.maximum((~np.isnan(vectors)).sum(axis=1), 1)
             np.maximum(exponents[rows], self._least_exponent * n_seen, out=exponents[rows])
-        _, shifts = np.frexp(table.max(axis=1))
-        shifts = np.maximum(shifts, _LEAST_SHIFT)
-        table *= np.ldexp(1.0, -shifts)[:, None]  # exact, and much faster than ldexp of them all
-        return table, exponents + shifts
+        return to_scale(table, exponents)
 
     def _with_vectors(
         self, evidence: Evidence
