@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,9 +14,9 @@ from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
 from skpc._estimators.query_mixin import QueryMixin
 from skpc._estimators.score_mixin import ScoreMixin
-from skpc._estimators.settings import STRUCTURES, defaults_of, refuse_inert
+from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
 from skpc._tables.columns import take_rows
-from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
+from skpc._tables.sklearn_private import fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 
@@ -180,16 +179,21 @@ class SharpPCDensity(
           of regions of 64 or fewer. Given it columns are independent, but for a Chow-Liu forest
           of categories without missing values. The penalty acts on the weights of points.
           `max_iter` counts 32 batches of 500 rows each: None means 40, or 24 epochs if more.
-        - "auto": what ``n_latents="auto"`` tries, four trees and, unless rows are too few to hold
-          only one part out, three continuous mixtures, one without a forest; stacked.
-          It takes minutes; `max_iter` bounds each of them.
+        - "auto": what ``n_latents="auto"`` tries, and `n_components` mixtures of trees and
+          continuous mixtures; stacked. It takes minutes; `max_iter` bounds each of them.
         - numbers: the parent of each column, -1 for exactly one column, the root. Columns
           are then not grouped.
 
     n_components : int or "auto", default="auto"
         Number of trees, mixed under one root sum node and trained jointly by EM; "auto" is 10 for
         ``structure="rat"`` and 1 otherwise. Several Chow-Liu trees are each learnt, and started,
-        from a cluster of the rows of its own. Other structures have one tree.
+        from a cluster of the rows of its own. Of ``structure="auto"`` it is the budget: how many
+        circuits may be tried beside single trees, 6 if "auto". These are 4 trees, a continuous
+        mixture, one without a forest, 8 trees, two continuous mixtures more, and so on from the
+        beginning, with other random numbers each time, but for kinds that have no weight in the
+        stack of what was tried before. There are no trees where one latent state is best, and no
+        continuous mixtures where the type of a column is neither "categorical" nor "numeric", or
+        each fifth of few rows is held out in turn. Other structures have one tree.
 
     feature_groups : "auto", sequence of sequences or None, default="auto"
         Columns that share a latent variable, given by names or positions, or none. "auto" finds
@@ -327,35 +331,7 @@ class SharpPCDensity(
 
     __module__ = "skpc"  # where it is found, and by which files of models name it
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_latents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "mu": [Interval(Real, 0, None, closed="left"), None],
-        "regularizer": [StrOptions({"global", "gated"})],
-        "multiplier": [StrOptions({"unit", "exact"})],
-        "update": [StrOptions({"quadratic", "cubic"})],
-        "solver": [StrOptions({"em", "adam"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
-        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "early_stopping": [
-            "boolean",
-            StrOptions({"auto"}),
-            Interval(Real, 0, 1, closed="neither"),
-        ],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "pseudocount": [Interval(Real, 0, None, closed="left"), "array-like"],
-        "init": [StrOptions({"cluster", "random"})],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "feature_types": ["array-like", dict, str],
-        "structure": ["array-like", StrOptions(STRUCTURES)],
-        "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "feature_groups": ["array-like", StrOptions({"auto"}), None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "dtype": [StrOptions({"float64", "float32"})],
-        "n_jobs": [Integral, None],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = CONSTRAINTS
 
     def __init__(
         self,

@@ -43,6 +43,7 @@ _MANY_CATEGORIES = 1_000
 _STEP_SIZES = {"em": 0.5, "adam": 0.05}
 _SHRINKAGE = 10.0
 _RANDOM_TREES = 10
+_OTHERS = 6
 _ENDLESS = 1e120  # more makes no difference any more, and has no square
 
 
@@ -272,6 +273,7 @@ class LearningMixin:
         # Small covariances: several threads of BLAS wait for each other longer than they work.
         with self._threads_for(len(rows) * len(columns.columns)), one_blas_thread():
             if self._is_continuous():
+                self._refuse_untied(columns)
                 n_points = None if self.n_latents == "auto" else self.n_latents
                 result = learn_continuous_mixture(
                     rows, n_points, self._solver(), stopping, random_state
@@ -279,12 +281,24 @@ class LearningMixin:
             else:
                 learn = choose_circuit if self._chooses_size() else learn_circuit
                 if self._chooses_structure():
-                    learn = partial(choose_circuit, with_others=True)
+                    learn = partial(choose_circuit, n_others=self._n_others())
                 result = learn(rows, structure, start, self._solver(), stopping, random_state)
         if of_table is None:
             return result
         # The prior of a group has changed columns of which no row shows anything: once more.
         return replace(result, circuit=with_moments(result.circuit, start, rows.is_missing()))
+
+    def _refuse_untied(self, columns: Columns) -> None:
+        """Raise ValueError if a column has a type that a continuous mixture does not know."""
+        from skpc._learning.continuous_mixture.columns import can_be_tied
+
+        for j, scope in enumerate(columns.scopes):
+            if not can_be_tied(scope):
+                raise ValueError(
+                    "structure='continuous-mixture' needs categories and numbers; "
+                    f"{column_name(columns.names, j)} is of type {shown(scope.kind)}. Set "
+                    "feature_types='auto', or another structure."
+                )
 
     def _encode(self, matrix: Any, weights: np.ndarray, columns: Columns) -> Rows:
         """The rows of a matrix as they come, if there is memory for what is learnt of them."""
@@ -345,10 +359,15 @@ class LearningMixin:
 
     def _n_trees(self) -> int:
         """How many trees the structure has."""
+        if same_setting(self.structure, "auto"):
+            return 1
         if isinstance(self.n_components, str):
-            is_random = isinstance(self.structure, str) and self.structure == "rat"
-            return _RANDOM_TREES if is_random else 1
+            return _RANDOM_TREES if same_setting(self.structure, "rat") else 1
         return self.n_components
+
+    def _n_others(self) -> int:
+        """How many circuits are tried beside single trees, where that is to be found out."""
+        return _OTHERS if isinstance(self.n_components, str) else self.n_components
 
     def _structure(self, columns: Columns, regions: Regions | None = None) -> Structure:
         """Which trees to learn."""

@@ -1,15 +1,16 @@
-"""Parameters that cannot act beside others: what is set all the same is refused."""
+"""What parameters of a density may be, and which cannot act beside others and are refused."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skpc._checks import shown
+from skpc._tables.sklearn_private import Interval, StrOptions
 
 HELD_OUT = 0.1
 """The share of rows that are held out, if nothing else is said."""
@@ -20,6 +21,37 @@ FEW_ROWS = 1500
 N_FOLDS = 5
 
 STRUCTURES = {"chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"}
+
+CONSTRAINTS: dict[str, list[Any]] = {
+    "n_latents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "mu": [Interval(Real, 0, None, closed="left"), None],
+    "regularizer": [StrOptions({"global", "gated"})],
+    "multiplier": [StrOptions({"unit", "exact"})],
+    "update": [StrOptions({"quadratic", "cubic"})],
+    "solver": [StrOptions({"em", "adam"})],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
+    "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "early_stopping": [
+        "boolean",
+        StrOptions({"auto"}),
+        Interval(Real, 0, 1, closed="neither"),
+    ],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+    "pseudocount": [Interval(Real, 0, None, closed="left"), "array-like"],
+    "init": [StrOptions({"cluster", "random"})],
+    "n_init": [Interval(Integral, 1, None, closed="left")],
+    "feature_types": ["array-like", dict, str],
+    "structure": ["array-like", StrOptions(STRUCTURES)],
+    "n_components": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "feature_groups": ["array-like", StrOptions({"auto"}), None],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "dtype": [StrOptions({"float64", "float32"})],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}
+"""What each parameter of a `SharpPCDensity` may be."""
 
 Settings = Mapping[str, Any]
 """All parameters of a `SharpPCDensity`, and `X_val`, whether such rows are given."""
@@ -122,7 +154,7 @@ INERT = (
             parameter, lambda s: same_setting(s["structure"], "auto"),
             "cannot be set where structure='auto' chooses it", "Set structure='chow-liu'",
         )
-        for parameter in ("n_latents", "n_components", "solver")
+        for parameter in ("n_latents", "solver")
     ),
     Inert(
         "early_stopping", lambda s: s["X_val"] and is_share(s["early_stopping"]),

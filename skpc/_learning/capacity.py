@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from skpc._circuit.stack import stacked
 from skpc._data.rows import Rows
+from skpc._learning.candidate import MAX_ITER, Candidate
 from skpc._learning.continuous_mixture.candidate import ContinuousCandidate
 from skpc._learning.continuous_mixture.columns import can_be_tied
 from skpc._learning.continuous_mixture.learning import points_for
@@ -17,7 +20,7 @@ from skpc._learning.fit import learn_circuit, learn_parameters
 from skpc._learning.folds import Course, Fold, Judge
 from skpc._learning.initialisation import Start, has_edges
 from skpc._learning.progress import FitResult
-from skpc._learning.report import Entry, as_arrays, name_of
+from skpc._learning.report import Entry, as_arrays, name_of, name_of_draw
 from skpc._learning.solver import Solver
 from skpc._learning.stacking import mean_and_error, stack
 from skpc._learning.stopping import EarlyStopping
@@ -33,82 +36,27 @@ _PATIENCE = 2
 _LOW_PRICE = 0.1
 _WORTH_STACKING = 0.2  # nats a row: what is so much worse than the best hardly helps it
 _PATIENCE_OF_RUNS = 5
-_MAX_ITER = 100  # of a candidate; few states may creep for long where many are done soon
 _FIRST_ITER = 15  # tell which candidates are worth more
 _REACH = 0.1  # nats a row below the best: worth it in a mixture
-_GAINS_TO_COME = 2.0  # of what the last half of the iterations brought
 _LEAST_REFIT = 5  # iterations
 _BATCH_SIZE_OF_NUMBERS = 400.0  # each row is a pattern of its own: little is shared in a batch
-_TREES = 4
+_TREES = (4, 8)  # of mixtures, in turn
 _MAX_SEED = 2**31 - 1
 
 
-@dataclass(eq=False)
-class Candidate:
-    """A circuit that is tried: one for each fold.
+class _Kind(NamedTuple):
+    """What is tried beside single trees.
 
     Attributes
     ----------
-    name : str
-    structure : Structure
-    start : Start
-    solver : Solver
-    draw : int
-        Which of the circuits to start from.
-    course : Course
-        Of its learning.
-    judge : Judge
-    n_regions : int
-    result : FitResult
-        Of all folds, so far; see `Course`.
-    log_probs : (n,)
-        Of the held-out rows.
-    seconds : float
+    n_trees : int
+        Of a mixture; 0 is a continuous mixture.
+    has_edges : bool
+        Of a continuous mixture: see `ContinuousCandidate`.
     """
 
-    name: str
-    structure: Structure
-    start: Start
-    solver: Solver
-    draw: int
-    course: Course
-    judge: Judge
-    n_regions: int
-    result: FitResult = field(init=False)
-    log_probs: np.ndarray = field(init=False)
-    seconds: float = 0.0
-
-    @property
-    def n_latents(self) -> int:
-        """How many states there are."""
-        return self.start.n_latents
-
-    @property
-    def mu(self) -> float:
-        """Strength of the penalty."""
-        return self.solver.m_step.mu
-
-    @property
-    def n_iter(self) -> int:
-        """How many iterations were best."""
-        return self.result.n_iter
-
-    @property
-    def gain_to_come(self) -> float:
-        """What more iterations may bring, in nats a row, to judge by the last of them."""
-        scores = self.result.validation_log_likelihoods
-        if self.course.is_over or scores is None:
-            return 0.0
-        return _GAINS_TO_COME * float(scores[-1] - scores[len(scores) // 2])
-
-    def go_on(self, n_iter: int) -> None:
-        """Learn for so many iterations more."""
-        began = time.perf_counter()
-        self.result = self.course.go_on(n_iter)
-        if len(self.result.stopped_run) == _MAX_ITER:  # not the user's bound
-            self.result = replace(self.result, converged=True)
-        self.log_probs = self.judge.of_rows(self.result.circuit)  # type: ignore[arg-type]
-        self.seconds += time.perf_counter() - began
+    n_trees: int
+    has_edges: bool = False
 
 
 Tried = Candidate | ContinuousCandidate
@@ -164,7 +112,7 @@ class Chooser:
             return solvers
         solvers = [replace(one, tol=max(one.tol, _LEAST_GAIN)) for one in solvers]
         return [
-            replace(one, max_iter=min(one.max_iter or _MAX_ITER, _MAX_ITER)) if one.is_full else one
+            replace(one, max_iter=min(one.max_iter or MAX_ITER, MAX_ITER)) if one.is_full else one
             for one in solvers
         ]
 
@@ -277,24 +225,27 @@ class Chooser:
         n_latents: int,
         which: slice,
         target: float = -np.inf,
+        draw: int = 0,
     ) -> Candidate:
         """The best of candidates that differ in start, and in which of the solvers, alone.
 
         They are left as they are once they have no prospect of a mean log-likelihood of `target`.
+        With another `draw` all random numbers are others.
         """
+        folds, whole = [fold.redrawn(draw) for fold in self._folds], self._whole.redrawn(draw)
         start = replace(self._start, n_latents=n_latents)
-        forests = [fold.forest(structure, start, self._solver) for fold in self._folds]
+        forests = [fold.forest(structure, start, self._solver) for fold in folds]
         judge, own = None, []
         edges = any(has_edges(forest.trees, start) for forest in forests)
         for solver in self._solvers(edges)[which]:
             draws = zip(
                 *(
                     fold.starts(forest, start, solver)
-                    for fold, forest in zip(self._folds, forests, strict=True)
+                    for fold, forest in zip(folds, forests, strict=True)
                 ),
                 strict=True,
             )
-            for draw, circuits in enumerate(draws):
+            for place, circuits in enumerate(draws):
                 if judge is None:
                     held_out = [forest.held_out for forest in forests]
                     judge = Judge(circuits, held_out, solver.max_bytes)  # type: ignore[arg-type]
@@ -304,12 +255,12 @@ class Chooser:
                     judge,
                     solver,
                     self._stopping if n_latents > 1 else self._stopping_at_once,
-                    [fold.new_random_state() for fold in self._folds],
+                    [fold.new_random_state() for fold in folds],
                     target,
                 )
                 candidate = Candidate(
-                    name, structure, start, solver, draw, course, judge,
-                    len(forests[0].rows.scopes),
+                    name, structure, start, solver, place, course, judge,
+                    len(forests[0].rows.scopes), folds, whole,
                 )  # fmt: skip
                 candidate.go_on(self._first_iter(solver, start))
                 own.append(candidate)
@@ -325,30 +276,72 @@ class Chooser:
     def _mean(self, candidate: Tried) -> float:
         return float(self._weights @ candidate.log_probs / self._weights.sum())
 
-    def try_others(self, structure: Structure, found: Sequence[Candidate]) -> list[Tried]:
-        """A mixture of trees, and continuous mixtures."""
+    def try_others(
+        self, structure: Structure, found: Sequence[Candidate], n_others: int
+    ) -> list[Tried]:
+        """Mixtures of trees and continuous mixtures, so many: each kind of them in turn.
+
+        A kind's draws differ in their random numbers. It is given up once none of them has weight
+        in the stack of all that was tried.
+        """
+        best = max(found, key=self._mean)
+        turns = deque(self._kinds(best))
+        draws: dict[_Kind, list[Tried]] = {kind: [] for kind in turns}
         others: list[Tried] = []
-        n_latents = min(max(found, key=self._mean).start.n_latents, LARGEST)
-        if n_latents > 1 and structure.n_components == 1:
-            several = replace(structure, n_components=_TREES)
-            name = f"{_TREES} trees, {name_of(n_latents)}"
-            trees = self._best_of(name, several, n_latents, slice(1))
-            self._finish([max(found, key=self._mean), trees])
-            others.append(trees)
-        # Of few rows, judged in folds, they would say little, and take most of the time.
-        if len(self._folds) == 1 and all(can_be_tied(scope) for scope in self._rows.scopes):
-            (fold,) = self._folds
-            n_points = points_for(self._rows.total_weight)
-            parents = fold.column_forest(self._solver.m_step.pseudocount)
-            has_edges = bool((parents >= 0).any())
-            kinds = [(True, 0), (True, 1), (False, 0)] if has_edges else [(False, 0), (False, 1)]
-            for edges, draw in kinds:
-                one = ContinuousCandidate(
-                    fold, n_points, edges, draw, self._solver, self._given_stopping
-                )
-                self.tried.append(one)
-                others.append(one)
+        while turns and len(others) < n_others:
+            kind = turns[0]
+            turns.rotate(-1)
+            draw = len(draws[kind])
+            if kind.n_trees:
+                others.append(self._mixture_of_trees(structure, best, kind.n_trees, draw))
+            else:
+                others.append(self._continuous_mixture(kind.has_edges, draw))
+            draws[kind].append(others[-1])
+            shares = self._shares([*found, *others], is_frugal=False)
+            turns = deque(
+                kind
+                for kind in turns
+                if not draws[kind] or any(shares[candidate] for candidate in draws[kind])
+            )
         return others
+
+    def _kinds(self, best: Candidate) -> list[_Kind]:
+        """In which order kinds have their turns, those that are possible."""
+        # Of few rows, judged in folds, they would say little, and take most of the time.
+        can_be_continuous = len(self._folds) == 1 and all(map(can_be_tied, self._rows.scopes))
+        kinds = []
+        for n_trees in _TREES:
+            if best.n_latents > 1:
+                kinds.append(_Kind(n_trees))
+            if can_be_continuous:
+                parents = self._folds[0].column_forest(self._solver.m_step.pseudocount)
+                kinds += [_Kind(0, bool((parents >= 0).any())), _Kind(0)]
+        return kinds
+
+    def _mixture_of_trees(
+        self, structure: Structure, best: Candidate, n_trees: int, draw: int
+    ) -> Candidate:
+        """So many trees of as many states as the best single one."""
+        structure = replace(structure, n_components=n_trees)
+        n_latents = min(best.n_latents, LARGEST)
+        name = f"{n_trees} trees, {name_of(n_latents)}{name_of_draw(draw)}"
+        trees = self._best_of(name, structure, n_latents, slice(1), draw=draw)
+        self._finish([best, trees])
+        return trees
+
+    def _continuous_mixture(self, has_edges: bool, draw: int) -> ContinuousCandidate:
+        (fold,) = self._folds
+        n_points = points_for(self._rows.total_weight)
+        stopping = self._given_stopping
+        one = ContinuousCandidate(fold, n_points, has_edges, draw, self._solver, stopping)
+        self.tried.append(one)
+        return one
+
+    def _shares(self, found: Sequence[Tried], is_frugal: bool) -> dict[Tried, float]:
+        """The weight of each in the mixture of those that are worth it together: see `stack`."""
+        log_probs = np.stack([candidate.log_probs for candidate in found], axis=1)
+        weights = stack(log_probs, self._weights, is_frugal)
+        return dict(zip(found, weights.tolist(), strict=True))
 
     def fitted(self, candidate: Tried) -> FitResult:
         """A candidate learnt from all rows, if some were held out that may be learnt from."""
@@ -361,32 +354,31 @@ class Chooser:
         if self._stopping.ends_learning:
             solver = replace(solver, max_iter=candidate.n_iter, tol=0.0)
         # The tree of most of the rows will do; those of folds are of fewer, and differ.
-        source = self._folds[0] if len(self._folds) == 1 else self._whole
+        source = candidate.folds[0] if len(candidate.folds) == 1 else candidate.whole
         forest = source.forest(candidate.structure, candidate.start, self._solver)
         rows = forest.rows
-        if source is not self._whole:
+        if source is not candidate.whole:
             rows = self._rows.grouped([scope.columns for scope in rows.scopes])
         before = None
-        if source is not self._whole and self._stopping.ends_learning:
+        if source is not candidate.whole and self._stopping.ends_learning:
             before = candidate.course.pause_before(candidate.n_iter - _LEAST_REFIT)
         if before is None:
             n_before = 0
-            circuit = source.starts(forest, candidate.start, candidate.solver)[candidate.draw]
+            circuit = source.starts(forest, candidate.start, candidate.solver)[candidate.place]
         else:  # from there all rows tell what most of them told before
             n_before, circuit = before
             solver = replace(solver, max_iter=candidate.n_iter - n_before)
         again, _ = learn_parameters(
-            [circuit], solver, rows, None, None, self._whole.new_random_state()
+            [circuit], solver, rows, None, None, candidate.whole.new_random_state()
         )
         if not self._stopping.ends_learning:
             return again
         history = np.append(result.stopped_run[:n_before], again.log_likelihoods)
         return replace(result, circuit=again.circuit, log_likelihoods=history)
 
-    def mixed(self, found: Sequence[Tried]) -> FitResult:
+    def mixed(self, found: Sequence[Tried], is_frugal: bool) -> FitResult:
         """One circuit of those candidates that are worth it together; the heaviest's history."""
-        log_probs = np.stack([candidate.log_probs for candidate in found], axis=1)
-        shares = dict(zip(found, stack(log_probs, self._weights).tolist(), strict=True))
+        shares = self._shares(found, is_frugal)
         members = [candidate for candidate in found if shares[candidate]]
         results = []
         seconds = {candidate: candidate.seconds for candidate in self.tried}
@@ -421,7 +413,7 @@ def choose_circuit(
     stopping: EarlyStopping | None,
     random_state: np.random.RandomState,
     sizes: Sequence[int] = SIZES,
-    with_others: bool = False,
+    n_others: int = 0,
 ) -> FitResult:
     """Learn circuits of growing size, and mix those that are worth it, weighted by stacking.
 
@@ -441,8 +433,8 @@ def choose_circuit(
     random_state : RandomState
     sizes : sequence of int
         Numbers of states to try, ascending; more than `LARGEST` only with a reason.
-    with_others : bool
-        Whether to try more than one tree: several, and continuous mixtures.
+    n_others : int
+        How many mixtures of trees and continuous mixtures to try: see `Chooser.try_others`.
     """
     divisions = [] if stopping is None else stopping.divisions(rows)
     if stopping is None or not divisions:
@@ -458,5 +450,6 @@ def choose_circuit(
     ]
     chooser = Chooser(rows, start, solver, stopping, folds, seed)
     found = chooser.try_sizes(structure, sizes)
-    others = chooser.try_others(structure, found) if with_others else []
-    return chooser.mixed([*found, *others])
+    others = chooser.try_others(structure, found, n_others) if n_others else []
+    # A user who lets structures be tried asks for likelihood, not for a small circuit.
+    return chooser.mixed([*found, *others], is_frugal=not n_others)

@@ -19,6 +19,7 @@ from skpc._learning.structure import Structure
 from skpc._passes.likelihood import MeanLogLikelihood
 
 _PAUSE_EVERY = 10  # iterations
+_MAX_SEED = 2**31 - 1
 
 
 class Forest(NamedTuple):
@@ -56,6 +57,16 @@ class Fold:
     def new_random_state(self) -> np.random.RandomState:
         """The same each time."""
         return np.random.RandomState(self._seed)
+
+    def seed_of(self, draw: int) -> int:
+        """A seed for each of several draws."""
+        return int(self.new_random_state().randint(_MAX_SEED, size=draw + 1)[-1])
+
+    def redrawn(self, draw: int) -> Fold:
+        """The same rows with other random numbers; itself for the first draw, 0."""
+        if draw == 0:
+            return self
+        return Fold(self.training, self.held_out, self._is_missing, self.seed_of(draw - 1))
 
     def forest(self, structure: Structure, start: Start, solver: Solver) -> Forest:
         """Trees of this structure for as many states as `start` has; mind to pass the same ones."""

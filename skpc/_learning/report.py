@@ -76,3 +76,8 @@ def report_of(
 def name_of(n_latents: int) -> str:
     """What a circuit of so many states is called."""
     return "1 state" if n_latents == 1 else f"{n_latents} states"
+
+
+def name_of_draw(draw: int) -> str:
+    """What is added to the name of circuits that differ in their random numbers alone."""
+    return f", draw {draw + 1}" if draw else ""

@@ -56,15 +56,16 @@ def mean_and_error(values: np.ndarray, weights: np.ndarray) -> tuple[float, floa
     return mean, float(np.sqrt(weights @ (values - mean) ** 2) / total)
 
 
-def stack(log_probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def stack(log_probs: np.ndarray, weights: np.ndarray, is_frugal: bool = True) -> np.ndarray:
     """Weights of a mixture of as few members as are worth it: those of the others are zero.
 
     Members are left out one by one, each time the one without which the mixture is best, while
-    it does not lose more than `_WORTH` in all, or does not notice, since they have hardly weight.
+    it does not lose more than `_WORTH` in all, or, if it is not frugal, as long as it gains; and
+    while it does not notice, since they have hardly weight.
     The first member, the simplest, stays as long as none is clearly better, and has more of the
     prior: what few rows like best may be far off on others.
 
-    Parameters and return value are those of `stacking_weights`.
+    Other parameters and the return value are those of `stacking_weights`.
     """
     n_members = log_probs.shape[1]
     prior = np.full(n_members, _PRIOR_ROWS)
@@ -74,7 +75,7 @@ def stack(log_probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     fixed = {0} if gain < _CLEAR * error else set()
     kept = list(range(n_members))
     shares = stacking_weights(log_probs, weights, prior)
-    least = mean_of_mixture(log_probs, weights, shares) - _WORTH
+    least = mean_of_mixture(log_probs, weights, shares) - (_WORTH if is_frugal else 0.0)
     while len(kept) > 1:
         found = []
         for place, member in enumerate(kept):
@@ -84,10 +85,12 @@ def stack(log_probs: np.ndarray, weights: np.ndarray) -> np.ndarray:
                 mean = mean_of_mixture(log_probs[:, part], weights, own)
                 is_light = shares[place] < _LEAST_WEIGHT
                 found.append((mean >= least or is_light, mean, part, own))
-        is_allowed, _, part, own = max(found, key=lambda one: one[:2])
+        is_allowed, mean, part, own = max(found, key=lambda one: one[:2])
         if not is_allowed:
             break
         kept, shares = part, own
+        if not is_frugal:
+            least = max(least, mean)
     whole = np.zeros(n_members)
     whole[kept] = shares
     return whole

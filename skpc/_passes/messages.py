@@ -76,8 +76,10 @@ class Messages:
         """Evaluate every node on every pattern of the evidence."""
         self._make_room(patterns.n_message_rows)
         likelihoods, exponents = circuit.inputs.likelihoods(evidence)
-        table = np.zeros((len(likelihoods), padded(self.n_latents, self.dtype)))
-        table[:, : circuit.n_latents] = likelihoods
+        table = likelihoods
+        if circuit.n_latents < padded(self.n_latents, self.dtype):
+            table = np.zeros((len(likelihoods), padded(self.n_latents, self.dtype)))
+            table[:, : circuit.n_latents] = likelihoods
         launch(
             kernels.upward, np.append(0, circuit.n_regions + patterns.up_levels), patterns, table,
             exponents, circuit.sum_weights, self.arrays,

@@ -7,6 +7,7 @@ import pytest
 from helpers import positive, rows_of, smoothed_counts
 
 from skpc._circuit.inputs.inputs import Inputs
+from skpc._circuit.inputs.regions import to_scale
 from skpc._circuit.inputs.table import Categorical
 from skpc._data.evidence import encode
 
@@ -101,6 +102,17 @@ def test_mantissas_are_normalised_row_by_row():
     mantissas, _ = one.likelihoods(one.encode(np.zeros((1, 3))))
     largest = mantissas.max(axis=1)
     assert ((largest >= 0.5) & (largest < 1.0)).all()
+
+
+def test_rows_are_scaled_exactly_whatever_their_size():
+    numbers = np.array([[3e-320, 1e-323], [1.5, 0.3], [1e-300, 1e-305], [0.0, 0.0]])
+    given = np.array([5, 0, -7, 2])
+    scaled, exponents = to_scale(numbers.copy(), given)
+    np.testing.assert_array_equal(np.ldexp(scaled, (exponents - given)[:, None]), numbers)
+    largest = scaled.max(axis=1)
+    assert ((largest[1:3] >= 0.5) & (largest[1:3] < 1.0)).all()
+    assert 0.0 < largest[0] < 0.5
+    assert largest[3] == 0.0
 
 
 def test_a_region_that_observes_nothing_is_none():

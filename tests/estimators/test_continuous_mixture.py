@@ -261,6 +261,12 @@ def test_types_that_a_decoder_does_not_know_are_refused(types, message):
     assert not hasattr(model, "circuit_")
 
 
+def test_a_column_that_is_refused_is_called_by_its_name():
+    model = density(feature_types={"number": "gaussian"})
+    with pytest.raises(ValueError, match="categories and numbers; column 'number' is of type"):
+        model.fit(frame())
+
+
 # --- queries, on a table whose states can be enumerated --------------------------------
 
 

@@ -42,6 +42,7 @@ CAN_ACT = [
     ("regularizer", "gated", {"mu": 0}, False),
     ("regularizer", "gated", {"n_latents": 1}, False),
     ("dtype", "float32", {"solver": "adam"}, False),
+    ("n_components", 1, {"n_latents": "auto", "structure": "auto"}, False),
     ("early_stopping", 0.2, {"tol": 0}, False),
     ("early_stopping", 0.2, {"warm_start": True}, False),
     ("n_iter_no_change", 3, {"early_stopping": 0.2}, False),

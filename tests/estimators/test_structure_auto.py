@@ -1,6 +1,7 @@
 """`structure="auto"`: trees, mixtures of trees and continuous mixtures, chosen and stacked."""
 
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -25,7 +26,7 @@ def small():
 
 
 def auto(**parameters):
-    defaults = {"max_iter": 4, "early_stopping": 0.2, "random_state": 0}
+    defaults = {"max_iter": 4, "early_stopping": 0.2, "n_components": 4, "random_state": 0}
     return SharpPCDensity(structure="auto", **{**defaults, **parameters})
 
 
@@ -59,6 +60,60 @@ def test_the_report_tells_of_trees_mixtures_of_them_and_continuous_mixtures(mode
     assert report["n_iter"][report["weight"].argmax()] == model.n_iter_ == model.best_iteration_
 
 
+def beside_trees(model):
+    """What was tried beside single trees, without numbers of states and points."""
+    found = [name for name in names(model) if "trees" in name or "continuous" in name]
+    return [re.sub(r", \d+ (states|points)", "", name) for name in found]
+
+
+def all_alike(log_probs, weights, is_frugal):
+    """In place of stacking."""
+    return np.full(log_probs.shape[1], 1.0 / log_probs.shape[1])
+
+
+def first_alone(log_probs, weights, is_frugal):
+    return np.eye(log_probs.shape[1])[0]
+
+
+IN_TURN = [
+    "4 trees", "continuous mixture", "continuous mixture, no edges",
+    "8 trees", "continuous mixture, draw 2", "continuous mixture, no edges, draw 2",
+    "4 trees, draw 2", "continuous mixture, draw 3", "continuous mixture, no edges, draw 3",
+    "8 trees, draw 2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("weights", "n_components", "expected"),
+    [
+        (all_alike, 1, IN_TURN[:1]),
+        (all_alike, 10, IN_TURN),
+        (first_alone, 10, IN_TURN[:4]),
+    ],
+)
+def test_a_budget_goes_to_kinds_that_help_in_turn(weights, n_components, expected, monkeypatch):
+    """A kind without weight is given up, and so may be the rest of the budget."""
+    monkeypatch.setattr("skpc._learning.continuous_mixture.learning._STEPS", 1)
+    monkeypatch.setattr("skpc._learning.capacity.stack", weights)
+    rng = np.random.default_rng(0)
+    X = np.repeat(table(60)[:, 1:], 2, axis=1)  # neighbours are alike: a forest has edges
+    X[:, 1::2] = np.where(rng.random((60, 3)) < 0.1, 1.0 - X[:, 1::2], X[:, 1::2])
+    assert beside_trees(auto(n_components=n_components, max_iter=2).fit(X)) == expected
+
+
+def test_more_candidates_leave_those_before_them_as_they_are(monkeypatch):
+    monkeypatch.setattr("skpc._learning.continuous_mixture.learning._STEPS", 1)
+    monkeypatch.setattr("skpc._learning.capacity.stack", all_alike)
+    X = table(60)
+    few, many = (
+        dict(zip(names(model), model.fit_report_["validation_log_likelihood"], strict=True))
+        for model in (auto(n_components=n, max_iter=2).fit(X) for n in (1, 7))
+    )
+    assert few.items() <= many.items()
+    first, again = (many[name] for name in many if name.startswith("4 trees"))
+    assert first != again
+
+
 def test_states_sum_to_one():
     model = auto().fit(table()[:, 1:])
     states = np.stack(np.meshgrid(*[[0.0, 1.0]] * 3), axis=-1).reshape(-1, 3)
@@ -69,7 +124,7 @@ def test_candidates_that_are_kept_are_mixed_as_the_report_says(monkeypatch):
     """Stacking is told to keep all of them: one circuit of many kinds of regions."""
     made = []
 
-    def keep_all(log_probs, weights):
+    def keep_all(log_probs, weights, is_frugal):
         shares = np.arange(1.0, log_probs.shape[1] + 1.0)
         return shares / shares.sum()
 
@@ -130,7 +185,7 @@ def test_validation_rows_judge():
 
 
 def test_without_early_stopping_it_still_chooses():
-    model = auto(early_stopping=False).fit(table(60))
+    model = auto(early_stopping=False, n_components=1).fit(table(60))
     assert model.validation_log_likelihoods_ is None
     assert np.isfinite(model.fit_report_["validation_log_likelihood"]).all()
 
@@ -149,11 +204,14 @@ def test_columns_that_a_decoder_does_not_know_are_left_to_trees():
 @pytest.mark.filterwarnings("ignore:Learning did not converge")
 def test_warm_start_goes_on_from_what_was_chosen():
     X = table()
-    model = auto(warm_start=True, early_stopping="auto", tol=0).fit(X)
+    settings = {"n_components": 1, "tol": 0, "mu": 0, "pseudocount": (0, 0)}
+    model = auto(warm_start=True, early_stopping="auto", **settings).fit(X)
     before, n_roots = model.score(X), len(model.circuit_.roots)
     model.fit(X)
     assert len(model.circuit_.roots) == n_roots
     assert model.score(X) >= before
+    with pytest.raises(ValueError, match="n_components=2 cannot act: the fit goes on from"):
+        model.set_params(n_components=2).fit(X)
 
 
 def test_missing_values():
@@ -182,9 +240,7 @@ def test_it_is_hardly_worse_than_trees(draw):
     assert model.score(test) > trees.score(test) - 0.02
 
 
-@pytest.mark.parametrize(
-    ("parameter", "value"), [("n_latents", 2), ("n_components", 2), ("solver", "adam")]
-)
+@pytest.mark.parametrize(("parameter", "value"), [("n_latents", 2), ("solver", "adam")])
 def test_what_it_chooses_cannot_be_set(parameter, value):
     model = auto(**{parameter: value})
     message = rf"{parameter}={value!r} cannot be set where structure='auto' chooses it; so it"

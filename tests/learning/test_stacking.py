@@ -57,3 +57,16 @@ def test_the_first_stays_until_another_is_clearly_better():
     assert stack(log_probs, np.ones(15))[0] > 0.2
     log_probs[:, 1] = rng.normal(3.0, 0.1, 15)
     assert stack(log_probs, np.ones(15))[0] < 0.5
+
+
+def test_who_is_not_frugal_keeps_what_helps_a_little_and_nothing_else():
+    log_probs = np.zeros((5000, 4))
+    log_probs[:, 0] = -2.0
+    log_probs[::2, 2], log_probs[1::2, 2] = 0.1, -0.1
+    log_probs[:, 3] = log_probs[:, 2] - 0.5
+    weights = np.ones(5000)
+    assert np.count_nonzero(stack(log_probs, weights)) == 1
+    shares = stack(log_probs, weights, is_frugal=False)
+    np.testing.assert_allclose(shares, [0.0, 0.5, 0.5, 0.0], atol=0.02)
+    alone = mean_of_mixture(log_probs, weights, np.eye(4)[1])
+    assert mean_of_mixture(log_probs, weights, shares) > alone + 0.001

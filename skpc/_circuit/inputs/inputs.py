@@ -18,6 +18,7 @@ from skpc._circuit.inputs.regions import (
     kinds_of,
     prepared_vectors,
     scaled,
+    to_scale,
     without_each,
 )
 from skpc._circuit.inputs.table import Categorical, Tables
@@ -276,8 +277,7 @@ class Inputs(Sequence["InputDistribution | None"]):
             table[rows], exponents[rows] = scaled(distribution.log_prob_prepared(prepared))
             n_seen = np.maximum((~np.isnan(vectors)).sum(axis=1), 1)
             np.maximum(exponents[rows], self._least_exponent * n_seen, out=exponents[rows])
-        _, shifts = np.frexp(table.max(axis=1))
-        return np.ldexp(table, -shifts[:, None]), exponents + shifts
+        return to_scale(table, exponents)
 
     def _with_vectors(
         self, evidence: Evidence

@@ -19,7 +19,20 @@ def scaled(log_prob: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Numbers (n, K), the largest of each row in [1, 2), times two to exponents (n,)."""
     log_prob = np.maximum(log_prob, _LEAST_LOG_PROB)
     exponents = np.floor(log_prob.max(axis=1) / np.log(2.0))
-    return np.exp(log_prob - exponents[:, None] * np.log(2.0)), exponents.astype(np.int64)
+    log_prob -= exponents[:, None] * np.log(2.0)
+    return np.exp(log_prob, out=log_prob), exponents.astype(np.int64)
+
+
+def to_scale(numbers: np.ndarray, exponents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same numbers (n, K) times two to exponents (n,), the largest of each row in [0.5, 1).
+
+    The numbers are overwritten. Products with powers of two are exact, and several times as fast
+    as `numpy.ldexp` of each; rows of subnormal numbers alone stay small, as two to more than 1,023
+    is no number.
+    """
+    shifts = np.maximum(np.frexp(numbers.max(axis=1))[1], -1023)
+    numbers *= np.ldexp(1.0, -shifts)[:, None]
+    return numbers, exponents + shifts
 
 
 def prepared_vectors(evidence: Evidence, region: int, distribution: InputDistribution) -> Any:

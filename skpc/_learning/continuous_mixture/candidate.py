@@ -11,7 +11,7 @@ from skpc._data.rows import Rows
 from skpc._learning.continuous_mixture.learning import Learner, points_for
 from skpc._learning.folds import Fold, Judge
 from skpc._learning.progress import FitResult
-from skpc._learning.report import report_of
+from skpc._learning.report import name_of_draw, report_of
 from skpc._learning.solver import Solver
 from skpc._learning.stopping import EarlyStopping
 
@@ -51,7 +51,7 @@ def learn_continuous_mixture(
 
 
 class ContinuousCandidate:
-    """A continuous mixture that is tried; see `skpc._learning.capacity.Candidate`.
+    """A continuous mixture that is tried; see `skpc._learning.candidate.Candidate`.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class ContinuousCandidate:
             self.log_probs = Judge([circuit], [grouped], solver.max_bytes).of_rows([circuit])
         self.name = f"continuous mixture, {len(circuit.root_weights)} points"
         self.name += "" if has_edges else ", no edges"
-        self.name += f", draw {draw + 1}" if draw else ""
+        self.name += name_of_draw(draw)
         self.n_latents, self.n_regions = circuit.n_latents, circuit.n_regions
         self.n_iter = self.result.n_iter
         self.mu = m_step.mu
@@ -111,8 +111,8 @@ class ContinuousCandidate:
         parents = np.full(len(rows.scopes), -1)
         if self._has_edges:
             parents = fold.column_forest(self._solver.m_step.pseudocount)
-        seeds = fold.new_random_state().randint(2**31 - 1, size=self._draw + 1)
-        return Learner(rows, parents, self._n_points, self._solver, int(seeds[-1]))
+        seed = fold.seed_of(self._draw)
+        return Learner(rows, parents, self._n_points, self._solver, seed)
 
     def fitted(self, whole: Fold, is_refitted: bool) -> FitResult:
         """The mixture learnt from all rows, or from those of the fold."""

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from skpc._checks import shown as shown_value
 from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.columns import of_numbers, of_tables, side_by_side
 from skpc._circuit.inputs.table import even_rows
@@ -44,7 +43,8 @@ class TiedColumns:
     Parameters
     ----------
     rows : Rows
-        Distinct, one region per column: their columns, and how these start.
+        Distinct, one region per column: their columns, all of which `can_be_tied`, and how these
+        start.
     parents : (n_columns,)
         Of categorical columns; -1 at roots, and of all others.
     pseudocount : float
@@ -61,13 +61,6 @@ class TiedColumns:
 
     def __init__(self, rows: Rows, parents: np.ndarray, pseudocount: float) -> None:
         scopes = rows.scopes
-        for column, scope in enumerate(scopes):
-            if not can_be_tied(scope):
-                raise ValueError(
-                    f"structure='continuous-mixture' needs categories and numbers; column {column} "
-                    f"is of type {shown_value(scope.kind)}. Set feature_types='auto', or another "
-                    "structure."
-                )
         is_table = np.array([scope.kind == CATEGORICAL for scope in scopes])
         self._tables, self._numbers = np.flatnonzero(is_table), np.flatnonzero(~is_table)
         self.columns = np.concatenate([self._tables, self._numbers])

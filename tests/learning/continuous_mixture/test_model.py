@@ -259,12 +259,6 @@ def test_points_are_rounded_up_to_regions_of_as_many(n_points, expected):
     assert rounded_up(n_points) == expected
 
 
-def test_columns_of_other_types_are_refused():
-    rows = as_rows(np.arange(6.0).reshape(3, 2), ["numeric", "gaussian"])
-    with pytest.raises(ValueError, match="column 1 is of type 'gaussian'"):
-        random_mixture(rows, np.full(2, -1), 2)
-
-
 def test_a_mixture_is_frozen():
     mixture = of_codes()[2]
     with pytest.raises(AttributeError):
