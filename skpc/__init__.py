@@ -4,12 +4,16 @@ from skpc._estimators.base import SKOPS_TRUSTED_TYPES
 from skpc._estimators.classifier import SharpPCClassifier
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.density_cv import SharpPCDensityCV
+from skpc._estimators.explanation import Explanation, OddPair, OddValue
 from skpc._estimators.imputer import SharpPCImputer
 from skpc._estimators.outlier_detector import SharpPCOutlierDetector
 from skpc._version import __version__
 
 __all__ = [
     "SKOPS_TRUSTED_TYPES",
+    "Explanation",
+    "OddPair",
+    "OddValue",
     "SharpPCClassifier",
     "SharpPCDensity",
     "SharpPCDensityCV",

@@ -23,7 +23,6 @@ import numpy as np
 
 _KINDS = "categorical", "binomial", "numeric"
 _MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
-_SCORE = "log_likelihood"
 
 
 class _UsageError(Exception):
@@ -118,9 +117,9 @@ def _parser() -> argparse.ArgumentParser:
     score = commands.add_parser(
         "score",
         help="log-likelihood of each row of a CSV file",
-        description="Write the log-likelihood of each row in nats: the lower, the stranger. "
-        "Columns are found by name; others are not looked at. A model file is a pickle: "
-        "read only files that you trust.",
+        description="Write the log-likelihood of each row in nats: the lower, the stranger; of an "
+        "outlier detector its score and p-value. Columns are found by name; others are not looked "
+        "at. A model file is a pickle: read only files that you trust.",
     )
     score.set_defaults(run=_score)
     score.add_argument("model", metavar="model.joblib")
@@ -129,7 +128,15 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--explain",
         action="store_true",
-        help="add a column for each feature: -log p(feature | all other features)",
+        help="add a column for each feature: -log p(feature | all other features), or, of an "
+        "outlier detector, by how much its surprise exceeds what is usual, in nats",
+    )
+    score.add_argument(
+        "--describe",
+        type=_n_rows,
+        default=0,
+        metavar="N",
+        help="say of the N oddest rows of an outlier detector what makes them odd",
     )
 
     sample = commands.add_parser("sample", help="draw rows from a model")
@@ -159,6 +166,13 @@ def _mu(text: str) -> float | str:
     if not 0 <= mu < np.inf:
         raise argparse.ArgumentTypeError(f"must be a number of at least 0, or auto; got {text!r}")
     return mu
+
+
+def _n_rows(text: str) -> int:
+    """The value of --describe."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of rows; got {text!r}")
+    return int(text)
 
 
 def _n_latents(text: str) -> int | str:
@@ -264,7 +278,7 @@ def _take_weights(frame: Any, name: str | None) -> np.ndarray | None:
 
 
 def _score(options: argparse.Namespace) -> None:
-    """``score``: write the log-likelihood of each row, and what each feature adds."""
+    """``score``: write what the model says of each row, and why."""
     import pandas
 
     if options.output is not None:
@@ -281,17 +295,30 @@ def _score(options: argparse.Namespace) -> None:
     if unused := [name for name in frame if name not in names]:
         _say(f"not looked at: {', '.join(unused)}")
     frame = frame[names]
+    is_detector = hasattr(model, "p_values")
+    if options.describe and not is_detector:
+        raise _UsageError(
+            f"--describe needs an outlier detector; {options.model} holds a "
+            f"{type(model).__name__}. Leave it out, or fit a SharpPCOutlierDetector."
+        )
     try:
         scores = model.score_samples(frame)
-        out = pandas.DataFrame({_SCORE: scores})
+        out = pandas.DataFrame({"score" if is_detector else "log_likelihood": scores})
+        if is_detector:
+            out["p_value"] = model.p_values(frame)
         if options.explain:
             contributions = np.asarray(model.feature_contributions(frame))
             explained = pandas.DataFrame(contributions, columns=names)
             out = pandas.concat([out, explained], axis=1)
+        oddest = np.argsort(scores, kind="stable")[: options.describe].tolist()
+        sentences = [f"row {i}: {model.explain(frame.iloc[i : i + 1])}" for i in oddest]
     except (ValueError, TypeError) as error:
         raise _UsageError(f"{options.data}: {error}") from error
     _write_table(out, options.output)
-    _say(f"{len(scores)} rows, mean log-likelihood {scores.mean():.4f} nats")
+    kind = "score" if is_detector else "log-likelihood"
+    _say(f"{len(scores)} rows, mean {kind} {scores.mean():.4f} nats")
+    for sentence in sentences:
+        _say(sentence)
 
 
 def _sample(options: argparse.Namespace) -> None:

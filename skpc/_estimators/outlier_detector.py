@@ -15,6 +15,7 @@ from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.explaining_mixin import ExplainingMixin
 from skpc._estimators.query_mixin import working_bytes
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
@@ -31,7 +32,7 @@ _N_COMPONENTS, _MAX_SAMPLES = 6, 512  # of few states, which do not learn outlie
 _N_FOLDS, _SHARE_OF_OTHERS = 5, 0.8  # of a density that is given: cross-fitting
 
 
-class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
+class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, BaseEstimator):
     """Rows that several probabilistic circuits, each learnt from other rows, find improbable.
 
     Small densities are learnt from random subsets of the rows. The score of a row is the mean
@@ -107,7 +108,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     See Also
     --------
-    SharpPCDensity.feature_contributions : Which column makes a row strange.
+    skpc.plotting.ContributionsDisplay : A picture of what makes a row odd.
     sklearn.ensemble.IsolationForest : Outliers by random splits.
 
     Notes
@@ -116,9 +117,10 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
 
     A training row is told by its values: `score_samples`, `decision_function`, `p_values` and
     `predict` give any row that is equal to one, missing values included, the score by the
-    densities without that one. `score` is the mean of `score_samples`; `aic`, `bic` and all
-    other queries are of `circuit_`. The model keeps a digest and the score of each distinct
-    training row. A row of weight two is a row given twice, for the subsets and the threshold too.
+    densities without that one, and `feature_contributions` and `explain` ask the same. `score` is
+    the mean of `score_samples`; `aic`, `bic` and all other queries are of `circuit_`. The model
+    keeps of each distinct training row a digest, the score, and which densities judged it. A row
+    of weight two is a row given twice, for the subsets and the threshold too.
 
     Columns of labels that nearly all differ (names, dates as text) name rows: a warning says so,
     and they are left out, unless `feature_types` of `estimator` calls them "categorical".
@@ -320,7 +322,8 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         density.circuit_ = stacked(circuits, np.ones(len(circuits)))
         self.estimator_ = density
         scores, is_honest = honest_means(self._judged(matrix), learnt, rows.weights)
-        self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest])
+        judges = (learnt < rows.weights).T
+        self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest], judges[is_honest])
         self._calibration = Calibration.of(scores, rows.weights)
         if isinstance(self.contamination, str):
             self.offset_ = self._calibration.fence()
@@ -347,7 +350,7 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         check_held(self.estimator_, self, "estimator_")
         if not isinstance(self.offset_, Real) or not np.isfinite(self.offset_):
             raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
-        self._known_rows.check()
+        self._known_rows.check(len(self._experts))
         self._calibration.check()
         for expert in self._experts:
             expert.check()
@@ -422,33 +425,6 @@ class SharpPCOutlierDetector(OutlierMixin, DelegatingMixin, BaseEstimator):
         if is_new.any():
             scores[is_new] = self._judged(matrix[is_new]).mean(axis=0)
         return scores
-
-    def p_values(self, X: Any) -> np.ndarray:
-        """How probable so low a score is for a row like those that `fit` was given.
-
-        The share of them, together with the row itself, whose score is at most as high: from
-        1 / (n + 1) to 1. Of new rows like them at most about a share alpha has a p-value of at
-        most alpha; a training row is judged as one among the others.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            NaN is missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Conformal p-values.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
-        >>> X = np.random.default_rng(0).normal(size=(199, 2))
-        >>> SharpPCOutlierDetector(random_state=0).fit(X).p_values([[9.0, 0.0]])
-        array([0.005])
-        """
-        return self._calibration.p_values(self.score_samples(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Score above the threshold: negative for outliers.

@@ -130,26 +130,14 @@ class QueryMixin:
         array([1, 1])
         """
         X = self._validate(X)
-        if groups is None:
-            from skpc._queries.contributions import contributions
+        from skpc._queries.contributions import contributions, group_contributions
 
+        if groups is None:
             with self._threads(X):
                 return contributions(self.circuit_, X, max_bytes=working_bytes())
-        from skpc._passes.likelihood import log_likelihood
-
-        named = {
-            name: self._positions(keys, f"groups[{shown(name)}]") for name, keys in groups.items()
-        }
-        X = _dense(X)
-        out = np.zeros((len(X), len(named)))
+        positions, X = self._group_positions(groups), _dense(X)
         with self._threads(X):
-            scores = log_likelihood(self.circuit_, X, max_bytes=working_bytes())
-            for i, columns in enumerate(named.values()):
-                rest = X.copy()
-                rest[:, columns] = np.nan
-                of_rest = log_likelihood(self.circuit_, rest, max_bytes=working_bytes())
-                out[:, i] = of_rest - scores
-        return out
+            return group_contributions(self.circuit_, X, positions, max_bytes=working_bytes())
 
     def conditional(self, X: Any, feature: Any) -> np.ndarray | ConditionalMoments:
         """The distribution of one feature given the other observed features of each row.
@@ -409,6 +397,10 @@ class QueryMixin:
                 f"{shown(keys)}."
             )
         return self._columns.positions(list(keys), parameter)
+
+    def _group_positions(self, groups: Mapping[Any, Sequence[Any]]) -> list[list[int]]:
+        """Column numbers of each of the named groups."""
+        return [self._positions(keys, f"groups[{shown(name)}]") for name, keys in groups.items()]
 
     def _region(self, region: Any) -> int:
         """The number of a region, or of the one that observes a named column."""

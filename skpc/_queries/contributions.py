@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from skpc._kernels import contributions as kernels
 from skpc._kernels import draws
 from skpc._kernels.gemm import TILE_ROWS, padded
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, dense, pattern_blocks
+from skpc._passes.likelihood import log_likelihood
 from skpc._passes.patterns import row_codes
 from skpc._queries.posteriors import rows_per_task
 from skpc._threads import launch, table_work
@@ -85,6 +87,40 @@ def contributions(
             part = out[rows][some]
             part[:] = found.T
             np.copyto(part, 0.0, where=np.isnan(shown[some]))
+    return out
+
+
+def group_contributions(
+    circuit: Circuit,
+    X: np.ndarray,
+    groups: Sequence[Sequence[int]],
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Minus log p(x_group | the other observed columns of the row) of groups of columns, in nats.
+
+    One pass up per group.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features) array
+        NaN is missing: a group without any value contributes zero.
+    groups : sequence of sequences of int
+        Columns, which may be in several groups.
+    max_bytes : int
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    (n, n_groups) float64
+    """
+    out = np.empty((len(X), len(groups)))
+    of_rows = log_likelihood(circuit, X, max_bytes=max_bytes)
+    for place, columns in enumerate(groups):
+        rest = X.copy()
+        rest[:, columns] = np.nan
+        out[:, place] = log_likelihood(circuit, rest, max_bytes=max_bytes) - of_rows
     return out
 
 

@@ -93,6 +93,20 @@ def make_frame(
     return frame
 
 
+def frame_of_row(
+    library: str, names: Sequence[Any], index: tuple[Any, ...] | None, values: Sequence[Any]
+) -> Any:
+    """A frame of one row, whose columns are of the dtypes that their values have."""
+    module = sys.modules.get(library) or __import__(library)
+    if library == "polars":
+        return module.DataFrame(
+            [module.Series(str(name), [value]) for name, value in zip(names, values, strict=True)]
+        )
+    frame = module.DataFrame({j: [value] for j, value in enumerate(values)})
+    frame.columns = pandas_frames.made_index(names, index, module)
+    return frame
+
+
 def fit_together(dtype: tuple[Any, ...], labels: np.ndarray | None) -> bool:
     """Whether a column of a dtype in plain form may have these labels."""
     if dtype[0] != "CategoricalDtype":

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class ContributionsDisplay:
     """How surprising each value of a row is, given all others.
 
+    Of an outlier detector it is the excess over what is usual in the column.
+
     One row is drawn as bars, largest first. They start at zero, not where the last one ended, as
     in a waterfall: what several columns say together is counted in each, so they do not add up
     to the score. Several rows are a heat map, and rows that are pictures (`image_shape`) are
@@ -37,13 +39,16 @@ class ContributionsDisplay:
     Parameters
     ----------
     contributions : ndarray of shape (n_rows, n_features)
-        In nats; see `SharpPCDensity.feature_contributions`.
+        In nats; see `SharpPCDensity.feature_contributions` and
+        `SharpPCOutlierDetector.feature_contributions`.
     names : sequence of n_features str
         Of features, or of groups.
     values : ndarray of shape (n_rows, n_features) of object or None, default=None
         What the rows show, for the labels of bars.
     row_names : sequence of n_rows str or None, default=None
         None numbers them.
+    quantity : str, default="surprise"
+        What labels call the contributions.
 
     Attributes
     ----------
@@ -76,11 +81,13 @@ class ContributionsDisplay:
         *,
         values: np.ndarray | None = None,
         row_names: Sequence[str] | None = None,
+        quantity: str = "surprise",
     ) -> None:
         self.contributions = contributions
         self.names = names
         self.values = values
         self.row_names = row_names
+        self.quantity = quantity
 
     @classmethod
     def from_estimator(
@@ -97,7 +104,7 @@ class ContributionsDisplay:
 
         Parameters
         ----------
-        estimator : SharpPCDensity
+        estimator : SharpPCDensity or SharpPCOutlierDetector
             Fitted.
         X : array-like or frame of shape (n_rows, n_features)
             The rows; NaN is missing and contributes zero.
@@ -115,14 +122,17 @@ class ContributionsDisplay:
         ContributionsDisplay
         """
         check_matplotlib(cls)
-        estimator = fitted_density(estimator, cls)
-        contributions = estimator.feature_contributions(X, groups)
-        values, names = None, estimator._feature_names()
+        density = fitted_density(estimator, cls)
+        is_detector = hasattr(estimator, "explain")
+        contributions = (estimator if is_detector else density).feature_contributions(X, groups)
+        values, names = None, density._feature_names()
         if groups is None:
             values = np.array(X.toarray() if issparse(X) else X, dtype=object)
         else:
             names = [str(name) for name in groups]
-        return cls(contributions, names, values=values, row_names=row_names).plot(ax, **kwargs)
+        quantity = "excess surprise" if is_detector else "surprise"
+        display = cls(contributions, names, values=values, row_names=row_names, quantity=quantity)
+        return display.plot(ax, **kwargs)
 
     def plot(
         self,
@@ -189,7 +199,7 @@ class ContributionsDisplay:
         ax.axvline(0.0, color="black", linewidth=0.8)
         ax.tick_params(axis="y", left=False)
         no_spines(ax, "top", "right", "left")
-        ax.set_xlabel("surprise given the other values, nats")
+        ax.set_xlabel(f"{self.quantity} given the other values, nats")
         if len(rest):
             ax.set_title(
                 f"{len(shown)} largest of {len(row)}; no other above {_number(row[rest].max())}",
@@ -213,7 +223,7 @@ class ContributionsDisplay:
         ax.invert_yaxis()
         if len(shown) < table.shape[1]:
             ax.set_xlabel(f"the {len(shown)} most surprising of {table.shape[1]} features")
-        ax.figure.colorbar(mesh, ax=ax, label="surprise, nats")
+        ax.figure.colorbar(mesh, ax=ax, label=f"{self.quantity}, nats")
         self.axes_ = np.array([ax])
 
     def _draw_images(self, ax: Any, shape: tuple[int, int], kwargs: dict[str, Any]) -> None:
@@ -238,7 +248,7 @@ class ContributionsDisplay:
             panel.set_title(name, fontsize="medium")
             panel.set_xticks([])
             panel.set_yticks([])
-        axes[0].figure.colorbar(image, ax=list(axes), label="surprise, nats", fraction=0.05)
+        axes[0].figure.colorbar(image, ax=list(axes), label=f"{self.quantity}, nats", fraction=0.05)
 
 
 def _text(value: Any) -> str:

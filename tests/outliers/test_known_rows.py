@@ -7,15 +7,29 @@ from scipy.sparse import csr_array
 from skpc._outliers.known_rows import KnownRows, row_keys
 
 
+def known_rows(X, n_densities=2):
+    """Rows with their numbers as scores, judged by one density each."""
+    places = np.arange(len(X))
+    return KnownRows.of(X, places * 1.0, places[:, None] % n_densities == np.arange(n_densities))
+
+
 def test_rows_are_found_by_what_they_show():
     X = np.random.default_rng(0).normal(size=(50, 3))
     X[::7, 1] = np.nan
-    known = KnownRows.of(X, np.arange(50.0))
+    known = known_rows(X)
     places = known.places(X[::-1])
     assert np.array_equal(known.scores[places], np.arange(50.0)[::-1])
     assert (known.places(X + 1e-12) == -1).all()
-    assert (KnownRows.of(X[:0], np.empty(0)).places(X) == -1).all()
+    assert (known_rows(X[:0]).places(X) == -1).all()
     assert np.array_equal(known.places(csr_array(X)), known.places(X))
+
+
+def test_new_rows_are_judged_by_all_densities_and_known_ones_by_theirs():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    judges = known_rows(X).judges_of(np.concatenate([X[::-1], X + 1e-12]))
+    assert np.array_equal(judges[:50], (np.arange(50)[::-1, None] % 2) == np.arange(2))
+    assert judges[50:].all()
+    assert known_rows(X[:0], 3).judges_of(X).shape == (50, 3)
 
 
 def test_zeros_and_missing_values_have_one_form():
@@ -25,13 +39,17 @@ def test_zeros_and_missing_values_have_one_form():
 
 
 def test_what_cannot_be_looked_up_is_refused():
-    known = KnownRows.of(np.arange(6.0)[:, None], np.zeros(6))
-    known.check()
-    for keys, scores in [
-        (known.keys[::-1], known.scores),
-        (known.keys, known.scores[:5]),
-        (known.keys.astype("S8"), known.scores),
-        (known.keys, np.full(6, np.nan)),
+    known = known_rows(np.arange(6.0)[:, None])
+    known.check(2)
+    for keys, scores, judges in [
+        (known.keys[::-1], known.scores, known.judges),
+        (known.keys, known.scores[:5], known.judges[:5]),
+        (known.keys.astype("S8"), known.scores, known.judges),
+        (known.keys, np.full(6, np.nan), known.judges),
+        (known.keys, known.scores, known.judges[:5]),
+        (known.keys, known.scores, known.judges[:, :1]),
+        (known.keys, known.scores, np.zeros((6, 2), bool)),
+        (known.keys, known.scores, np.ones((6, 2))),
     ]:
         with pytest.raises(ValueError, match="rows learnt from"):
-            KnownRows(keys, scores).check()
+            KnownRows(keys, scores, judges).check(2)

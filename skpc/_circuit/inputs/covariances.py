@@ -18,7 +18,7 @@ _LEAST_RATIO = 1e-12  # of variances of one state
 _ASYMMETRY = 1e-6  # of covariances, relative to the product of standard deviations
 
 
-def _patterns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def shown_patterns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Which entries rows (n, m) show, NaN missing: distinct patterns (p, m), and that of each."""
     seen = ~np.isnan(values)
     if seen.all():
@@ -29,7 +29,7 @@ def _patterns(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def missingness(values: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Rows that miss the same entries: their indices, and which entries they show (m,)."""
-    patterns, inverse = _patterns(values)
+    patterns, inverse = shown_patterns(values)
     for p, pattern in enumerate(patterns):
         yield np.flatnonzero(inverse == p), pattern
 
@@ -59,7 +59,7 @@ def patterns_of(
     So many patterns at once as there is room for a matrix for each of them and each state.
     """
     m = values.shape[1]
-    patterns, inverse = _patterns(values)
+    patterns, inverse = shown_patterns(values)
     step = max(1, _BLOCK_CELLS // (n_latents * m * m))
     for start in range(0, len(patterns), step):
         stop = start + step

@@ -1,0 +1,244 @@
+"""What a fitted outlier detector says of rows beside their scores: p-values and reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.sparse import issparse
+
+from skpc._checks import shown
+from skpc._data.scope import CATEGORICAL
+from skpc._estimators.explanation import Explanation, OddPair, OddValue
+from skpc._estimators.query_mixin import working_bytes
+from skpc._tables import frames
+from skpc._tables.single_rows import table_of_row
+
+if TYPE_CHECKING:
+    from skpc._estimators.density import SharpPCDensity
+    from skpc._outliers.conformal import Calibration
+    from skpc._outliers.expert import Expert
+    from skpc._outliers.explanations import Culprit
+    from skpc._outliers.known_rows import KnownRows
+
+_SHARES = 0.05, 0.5, 0.95
+_N_LIKELIEST, _LEAST_PROBABILITY = 3, 0.05
+
+
+class ExplainingMixin:
+    """P-values, contributions of columns, and explanations of rows."""
+
+    if TYPE_CHECKING:
+        _calibration: Calibration
+        _experts: list[Expert]
+        _known_rows: KnownRows
+
+        def _fitted_density(self) -> SharpPCDensity: ...
+        def _judge(self, matrix: Any) -> np.ndarray: ...
+        def _shown(self, matrix: Any) -> Any: ...
+        def predict(self, X: Any) -> np.ndarray: ...
+        def score_samples(self, X: Any) -> np.ndarray: ...
+
+    def feature_contributions(
+        self, X: Any, groups: Mapping[Any, Sequence[Any]] | None = None
+    ) -> np.ndarray:
+        """How much each value adds to the oddness of its row, beyond what is usual.
+
+        The surprise of a value is by how much the score of the row would rise without it: with
+        ``criterion="auto"`` -log p(x_i | all other observed features) - 1/2 log p(x_i), with
+        "likelihood" the first part alone, with "dependence" that plus log p(x_i). From it
+        goes what the surprise of this column is on average, so that columns in any units can
+        be compared; and the mean is taken over all densities, or, of a row that `fit` was given,
+        over those that did not learn from it.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing: it contributes zero, and is summed out for the others.
+        groups : dict or None, default=None
+            Sets of columns, by names or positions, each under a name of its own. The columns of a
+            group are then taken together. They may overlap.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), or (n_samples, n_groups)
+            Excess surprise in nats, about zero on average over rows like those of `fit`; groups in
+            the order of the dict. It does not depend on the units of the columns.
+
+        See Also
+        --------
+        explain : The columns that make a row odd, and what was to be expected there.
+
+        Notes
+        -----
+        What is usual is the mean over 128 rows that each density draws, of which what X
+        does not show is missing too: each pattern of missing values costs as many rows.
+
+        Contributions do not add up to the score: what several columns say together is counted
+        in each of them. Of two columns that contradict each other both are surprising. A
+        column that only names rows contributes zero.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 2)) * [1.0, 1e-6]
+        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
+        >>> detector.feature_contributions([[0.0, 9e-6], [9.0, 0.0]]).argmax(axis=1)
+        array([1, 0])
+        """
+        density = self._fitted_density()
+        matrix = self._shown_dense(density._validate(X))
+        positions = None if groups is None else density._group_positions(groups)
+        from skpc._outliers.explanations import mean_excesses
+
+        judges = self._known_rows.judges_of(matrix)
+        with density._threads(matrix):
+            return mean_excesses(self._experts, judges, matrix, positions, working_bytes())
+
+    def explain(self, row: Any, *, max_features: int = 5) -> Explanation:
+        """Why a row is odd: which values and pairs of values, and what was to be expected.
+
+        The column with the largest of `feature_contributions` is named first; then its value is
+        taken for missing and the rest of the row is judged again, so that what only contradicted
+        it is not named. Values count if their excess is at least 3 nats (they are some 20
+        times as improbable as is usual), and pairs of values, each ordinary by itself, if they are
+        at least some 7 times as rare as by chance.
+
+        Parameters
+        ----------
+        row : table of one row, mapping, series, or array-like of shape (n_features,)
+            A mapping or a series has a value for each name of a column; NaN is missing.
+        max_features : int, default=5
+            At most so many values, and as many pairs.
+
+        Returns
+        -------
+        Explanation
+            Its `str` is plain English, one sentence for each value and pair.
+
+        Raises
+        ------
+        ValueError
+            If it is not one row, or has other columns than fit saw.
+
+        See Also
+        --------
+        feature_contributions : In nats, for all columns of many rows.
+
+        Notes
+        -----
+        Medians and intervals are those of 1,000 exact draws from the conditional distribution
+        under each density that judges the row.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 1)) * [1.0, 10.0] + [0.0, 170.0]
+        >>> X += np.random.default_rng(1).normal(size=X.shape) / 3
+        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
+        >>> print(detector.explain([1.0, 18.0]))
+        p-value 0.005. x1 is 18; expected about 180 (170 to 187) given the other values.
+        """
+        density = self._fitted_density()
+        if not isinstance(max_features, Integral) or max_features < 1:
+            raise ValueError(
+                f"max_features must be an int of at least 1; got {shown(max_features)}."
+            )
+        table = table_of_row(density._columns, row)
+        matrix = self._shown_dense(density._validate(table))
+        if len(matrix) != 1:
+            raise ValueError(
+                f"row must be one row; got {len(matrix)}. Explain them one by one, such as "
+                "[detector.explain(X[i : i + 1]) for i in range(len(X))]."
+            )
+        from skpc._outliers.explanations import conflicts, culprits
+
+        (may_judge,) = self._known_rows.judges_of(matrix)
+        experts = [
+            expert for expert, is_judge in zip(self._experts, may_judge, strict=True) if is_judge
+        ]
+        names, cells = density._feature_names(), _cells(table)
+        with density._threads(matrix):
+            odd = culprits(experts, matrix[0], int(max_features), working_bytes())
+            pairs = conflicts(experts, matrix[0], int(max_features), working_bytes())
+            values = [
+                _odd_value(density, experts, one, names[one.column], cells[one.column])
+                for one in odd
+            ]
+        score = self._judge(matrix)
+        return Explanation(
+            score=float(score[0]),
+            p_value=float(self._calibration.p_values(score)[0]),
+            is_outlier=bool(self.predict(table)[0] == -1),
+            values=tuple(values),
+            pairs=tuple(
+                OddPair((names[i], names[j]), (cells[i], cells[j]), dependence)
+                for (i, j), dependence in pairs
+            ),
+        )
+
+    def p_values(self, X: Any) -> np.ndarray:
+        """How probable so low a score is for a row like those that `fit` was given.
+
+        The share of them, together with the row itself, whose score is at most as high: from
+        1 / (n + 1) to 1. Of new rows like them at most about a share alpha has a p-value of at
+        most alpha; a training row is judged as one among the others.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Conformal p-values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(199, 2))
+        >>> SharpPCOutlierDetector(random_state=0).fit(X).p_values([[9.0, 0.0]])
+        array([0.005])
+        """
+        return self._calibration.p_values(self.score_samples(X))
+
+    def _shown_dense(self, matrix: Any) -> np.ndarray:
+        """What counts of a matrix, as an array of floats."""
+        shown = self._shown(matrix)
+        return np.asarray(shown.toarray() if issparse(shown) else shown, np.float64)
+
+
+def _cells(table: Any) -> list[Any]:
+    """What a table of one row shows, as plain values."""
+    if frames.frame_module(table) is None:
+        dense = table.toarray() if issparse(table) else np.asarray(table)
+        return list(dense[0].tolist())
+    cells = (frames.cell(table, 0, j) for j in range(table.shape[1]))
+    return [cell.item() if isinstance(cell, np.generic) else cell for cell in cells]
+
+
+def _odd_value(
+    density: SharpPCDensity, experts: list[Expert], found: Culprit, name: str, value: Any
+) -> OddValue:
+    """With what was to be expected in place of a value."""
+    from skpc._outliers.explanations import expected_probabilities, expected_quantiles
+
+    column = density._columns.columns[found.column]
+    asked = experts, found.rest, found.column
+    if column.type != CATEGORICAL:
+        quantiles = expected_quantiles(*asked, _SHARES, working_bytes())
+        low, median, high = column.restore(quantiles).tolist()
+        return OddValue(name, value, found.excess, median, (low, high), ())
+    probs = expected_probabilities(*asked, working_bytes())
+    order = np.argsort(-probs, kind="stable")[:_N_LIKELIEST]
+    order = order[(probs[order] >= _LEAST_PROBABILITY) | (order == order[0])]
+    assert column.categories is not None
+    labels = column.restore(column.categories[order]).tolist()
+    likeliest = tuple(zip(labels, probs[order].tolist(), strict=True))
+    return OddValue(name, value, found.excess, None, None, likeliest)

@@ -1,0 +1,257 @@
+"""Why a row is odd: surprise beyond what is usual, combinations, and what was to be expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from skpc._circuit.circuit import Circuit
+from skpc._circuit.inputs.covariances import shown_patterns
+from skpc._outliers.expert import Expert
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
+from skpc._passes.likelihood import log_likelihood
+from skpc._queries.contributions import contributions, group_contributions
+from skpc._queries.marginals import column_log_probs, conditional
+from skpc._queries.sampling import sample, sample_given
+
+_DRAWS = 128  # rows of each circuit, which tell what is usual
+_CONDITIONAL_DRAWS = 1000
+_SEED = 0
+_BLOCK_ROWS = 2**14
+_FARTHEST = 1e100  # nats
+_LEAST_EXCESS = 3.0  # nats: some 20 times as improbable as is usual
+_ORDINARY = 2.0  # nats that a value alone may exceed the usual surprise by
+_LEAST_CONFLICT = 2.0  # nats: some 7 times as rare as by chance
+_MOST_PAIRED = 30  # columns, of which all pairs are looked at
+
+
+def surprises(
+    circuit: Circuit,
+    own_weight: float,
+    X: np.ndarray,
+    groups: Sequence[Sequence[int]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """By how much the score of each row would rise without each value, in nats.
+
+    That is -log p(x_j | rest) - `own_weight` log p(x_j).
+
+    Parameters
+    ----------
+    circuit : Circuit
+    own_weight : float
+        See `skpc._outliers.expert.Expert`.
+    X : (n, n_features)
+        NaN is missing: zero.
+    groups : sequence of sequences of int or None
+        Columns that are taken together.
+    max_bytes : int
+
+    Returns
+    -------
+    (n, n_features) or (n, n_groups)
+    """
+    if groups is None:
+        found = contributions(circuit, X, max_bytes=max_bytes)
+    else:
+        found = group_contributions(circuit, X, groups, max_bytes=max_bytes)
+    if own_weight:
+        own = np.maximum(column_log_probs(circuit, X), -_FARTHEST)
+        if groups is not None:
+            own = np.stack([own[:, columns].sum(axis=1) for columns in groups], axis=1)
+        found = found - own_weight * own
+    # A value that is impossible in all states leaves nothing to say of the others.
+    return np.nan_to_num(found, nan=0.0, posinf=_FARTHEST, neginf=-_FARTHEST)
+
+
+def excesses(
+    expert: Expert,
+    X: np.ndarray,
+    groups: Sequence[Sequence[int]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """`surprises` less what they are on average, in rows that show the same columns.
+
+    The average, an entropy, is that of rows which the circuit itself draws. So it does not hold an
+    outlier that a circuit has not seen, and a value is not surprising because another, which
+    would tell of it, is missing.
+    """
+    circuit, own_weight = expert.circuit, expert.own_weight
+    found = surprises(circuit, own_weight, X, groups, max_bytes)
+    drawn = sample(circuit, _DRAWS, X.shape[1], np.random.RandomState(_SEED))
+    patterns, pattern_of = shown_patterns(X)
+    usual = np.empty((len(patterns), found.shape[1]))
+    step = _BLOCK_ROWS // _DRAWS
+    for first in range(0, len(usual), step):
+        masks = patterns[first : first + step, None]
+        rows = np.where(masks, drawn, np.nan).reshape(-1, X.shape[1])
+        of_rows = surprises(circuit, own_weight, rows, groups, max_bytes)
+        usual[first : first + step] = of_rows.reshape(-1, _DRAWS, found.shape[1]).mean(axis=1)
+    return found - usual[pattern_of]
+
+
+def mean_excesses(
+    experts: Sequence[Expert],
+    judges: np.ndarray,
+    X: np.ndarray,
+    groups: Sequence[Sequence[int]] | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """The mean of `excesses` over those experts (n, n_experts) bool that may judge a row."""
+    total = np.zeros((len(X), X.shape[1] if groups is None else len(groups)))
+    for expert, of_rows in zip(experts, judges.T, strict=True):
+        rows = np.flatnonzero(of_rows)
+        if len(rows):
+            total[rows] += excesses(expert, X[rows], groups, max_bytes)
+    return total / judges.sum(axis=1, keepdims=True)
+
+
+class Culprit(NamedTuple):
+    """A value that makes a row odd.
+
+    Attributes
+    ----------
+    column : int
+    excess : float
+        In nats.
+    rest : (n_features,)
+        The row without it, and without those that were found before.
+    """
+
+    column: int
+    excess: float
+    rest: np.ndarray
+
+
+def culprits(
+    experts: Sequence[Expert],
+    row: np.ndarray,
+    n_most: int,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> list[Culprit]:
+    """The values of a row (n_features,) with much excess, each without those before it.
+
+    A wrong value makes others surprising that it contradicts: once it is out of the row, they are
+    as they should be.
+    """
+    judges = np.ones((1, len(experts)), bool)
+    found: list[Culprit] = []
+    rest = row
+    while len(found) < n_most and not np.isnan(rest).all():
+        excess = mean_excesses(experts, judges, rest[None], max_bytes=max_bytes)[0]
+        column = int(excess.argmax())
+        if excess[column] < _LEAST_EXCESS:
+            break
+        rest = rest.copy()
+        rest[column] = np.nan
+        found.append(Culprit(column, float(excess[column]), rest))
+    return found
+
+
+class Conflict(NamedTuple):
+    """Two values of a row that are ordinary, but not together.
+
+    Attributes
+    ----------
+    columns : pair of int
+    dependence : float
+        log p(x_i, x_j) - log p(x_i) - log p(x_j), in nats.
+    """
+
+    columns: tuple[int, int]
+    dependence: float
+
+
+def dependences(
+    circuit: Circuit,
+    row: np.ndarray,
+    pairs: np.ndarray,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Pointwise mutual information (m,) of pairs (m, 2) of a row's values, exactly, in nats."""
+    rows = np.full((len(pairs), len(row)), np.nan)
+    np.put_along_axis(rows, pairs, row[pairs], axis=1)
+    joint = np.maximum(log_likelihood(circuit, rows, max_bytes=max_bytes), -_FARTHEST)
+    own = np.maximum(column_log_probs(circuit, row[None])[0], -_FARTHEST)
+    return joint - own[pairs].sum(axis=1)
+
+
+def conflicts(
+    experts: Sequence[Expert],
+    row: np.ndarray,
+    n_most: int,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> list[Conflict]:
+    """The pairs of a row's values (n_features,) that contradict each other most, worst first.
+
+    Of many columns those alone are looked at that are most surprising given all others.
+    """
+    alone = [_own_excess(expert.circuit, row) for expert in experts]
+    is_ordinary = (np.mean(alone, axis=0) < _ORDINARY) & ~np.isnan(row)
+    columns = np.flatnonzero(is_ordinary)
+    if len(columns) > _MOST_PAIRED:
+        judges = np.ones((1, len(experts)), bool)
+        excess = mean_excesses(experts, judges, row[None], max_bytes=max_bytes)[0, columns]
+        columns = np.sort(columns[np.argsort(-excess, kind="stable")[:_MOST_PAIRED]])
+    pairs = np.array(list(combinations(columns.tolist(), 2)), np.int64).reshape(-1, 2)
+    if not len(pairs):
+        return []
+    found = [dependences(expert.circuit, row, pairs, max_bytes) for expert in experts]
+    dependence = np.mean(found, axis=0)
+    order = np.argsort(dependence, kind="stable")[:n_most]
+    return [
+        Conflict((int(pairs[place, 0]), int(pairs[place, 1])), float(dependence[place]))
+        for place in order
+        if dependence[place] <= -_LEAST_CONFLICT
+    ]
+
+
+def _own_excess(circuit: Circuit, row: np.ndarray) -> np.ndarray:
+    """How much more surprising each value (n_features,) is by itself than the column's usually."""
+    drawn = sample(circuit, _DRAWS, len(row), np.random.RandomState(_SEED))
+    usual, own = column_log_probs(circuit, drawn), column_log_probs(circuit, row[None])[0]
+    return np.maximum(usual, -_FARTHEST).mean(axis=0) - np.maximum(own, -_FARTHEST)
+
+
+def expected_quantiles(
+    experts: Sequence[Expert],
+    rest: np.ndarray,
+    column: int,
+    shares: Sequence[float],
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Quantiles (m,) of a column given the rest of a row, which lacks it: of exact draws.
+
+    Parameters
+    ----------
+    experts : sequence of Expert
+        Whose conditional distributions are mixed evenly.
+    rest : (n_features,)
+    column : int
+    shares : sequence of m float
+    max_bytes : int
+    """
+    drawn = [
+        sample_given(
+            expert.circuit,
+            rest[None],
+            _CONDITIONAL_DRAWS,
+            np.random.RandomState(_SEED),
+            max_bytes=max_bytes,
+        )[:, column]
+        for expert in experts
+    ]
+    return np.quantile(np.concatenate(drawn), shares, method="inverted_cdf")
+
+
+def expected_probabilities(
+    experts: Sequence[Expert], rest: np.ndarray, column: int, max_bytes: int = DEFAULT_MAX_BYTES
+) -> np.ndarray:
+    """Probabilities (n_categories,) of a column's categories given the rest of a row."""
+    found = [
+        conditional(expert.circuit, rest[None], column, max_bytes=max_bytes) for expert in experts
+    ]
+    return np.mean([np.asarray(probs)[0] for probs in found], axis=0)
