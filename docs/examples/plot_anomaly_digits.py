@@ -2,9 +2,9 @@
 Which pixels make a digit strange?
 ==================================
 
-A low likelihood says that a row is strange, not why. `feature_contributions` gives, for every
-value, how surprising it is given all the others, -log p(x_i | rest): one pass up and one pass
-down the circuit for all 64 pixels together.
+A low score says that a row is strange, not why. `feature_contributions` gives, for every value, by
+how much it is more surprising, given all the others, than values of its column usually are: one
+pass up and one pass down each circuit for all 64 pixels together.
 """
 
 # %%
@@ -35,11 +35,11 @@ print("clean  ", detector.predict(clean), detector.decision_function(clean).roun
 print("damaged", detector.predict(damaged), detector.decision_function(damaged).round(1))
 
 # %%
-# All lose likelihood; the two that lost most are below the threshold. The last line has the
+# All score lower; the two that lost most are below the threshold. The last line has the
 # contributions: they are large where a digit was damaged, flagged or not.
 
 fig, axes = plt.subplots(3, 4, figsize=(8, 6.2), layout="constrained")
-scores = [f"log-likelihood {score:.1f}" for score in detector.score_samples(damaged)]
+scores = [f"score {score:.1f}" for score in detector.score_samples(damaged)]
 for line, digits in zip(axes, (clean, damaged), strict=False):
     for axis, digit in zip(line, digits, strict=True):
         axis.imshow(digit.reshape(8, 8), cmap="Greys")
@@ -47,6 +47,6 @@ for line, digits in zip(axes, (clean, damaged), strict=False):
 ContributionsDisplay.from_estimator(
     detector, damaged, row_names=scores, image_shape=(8, 8), ax=axes[2]
 )
-for axis, title in zip(axes[:, 0], ("clean", "damaged", "surprise"), strict=True):
+for axis, title in zip(axes[:, 0], ("clean", "damaged", "excess"), strict=True):
     axis.set_ylabel(title)
 plt.show()

@@ -103,9 +103,10 @@ class ExplainingMixin:
 
         The column with the largest of `feature_contributions` is named first; then its value is
         taken for missing and the rest of the row is judged again, so that what only contradicted
-        it is not named. Values count if their excess is at least 3 nats (they are some 20
-        times as improbable as is usual), and pairs of values, each ordinary by itself, if they are
-        at least some 7 times as rare as by chance.
+        it is not named. Values count if their excess is at least 4 nats (so far out are 2.5
+        standard deviations of a normal column that depends on no other, with
+        ``criterion="auto"``), and pairs of values, each ordinary by itself, if they are at least
+        some 7 times as rare as by chance.
 
         Parameters
         ----------
@@ -141,7 +142,7 @@ class ExplainingMixin:
         >>> X += np.random.default_rng(1).normal(size=X.shape) / 3
         >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
         >>> print(detector.explain([1.0, 18.0]))
-        p-value 0.005. x1 is 18; expected about 180 (170 to 187) given the other values.
+        p-value 0.005. x1 is 18; expected about 181 (175 to 185) given the other values.
         """
         density = self._fitted_density()
         if not isinstance(max_features, Integral) or max_features < 1:

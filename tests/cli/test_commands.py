@@ -167,11 +167,9 @@ def test_explained_scores(model, data, tmp_path):
     np.testing.assert_allclose(scores[list(table())], expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("kind", [SharpPCOutlierDetector, SharpPCDensityCV])
-def test_estimators_that_hold_a_density_answer_as_they_do(kind, data, tmp_path):
+def test_a_search_answers_as_its_density_does(data, tmp_path):
     path, output = tmp_path / "model.joblib", tmp_path / "scores.csv"
-    template = SharpPCDensity(2, max_iter=3, tol=0.0, random_state=0)
-    model = kind(template).fit(table())
+    model = SharpPCDensityCV(SharpPCDensity(2, max_iter=3, tol=0.0, random_state=0)).fit(table())
     joblib.dump(model, path)
     assert run("score", path, data, "-o", output, "--explain") == 0
     scores = pandas.read_csv(output)
@@ -179,6 +177,54 @@ def test_estimators_that_hold_a_density_answer_as_they_do(kind, data, tmp_path):
     assert list(scores)[1:] == list(table())
     assert run("sample", path, "-n", 3, "-o", output) == 0
     assert list(pandas.read_csv(output)) == list(table())
+
+
+@pytest.fixture(scope="module")
+def detector(tmp_path_factory):
+    path = tmp_path_factory.mktemp("detector") / "detector.joblib"
+    joblib.dump(SharpPCOutlierDetector(2, random_state=0).fit(table()), path)
+    return path
+
+
+def test_a_detector_writes_p_values_and_excess(detector, data, tmp_path, capsys):
+    output = tmp_path / "scores.csv"
+    model = joblib.load(detector)
+    assert run("score", detector, data, "-o", output, "--explain") == 0
+    scores = pandas.read_csv(output)
+    assert list(scores) == ["score", "p_value", *table()]
+    np.testing.assert_allclose(scores["score"], model.score_samples(table()), rtol=1e-12)
+    np.testing.assert_allclose(scores["p_value"], model.p_values(table()), rtol=1e-12)
+    excess = model.feature_contributions(table())
+    np.testing.assert_allclose(scores[list(table())], excess, rtol=1e-9, atol=1e-12)
+    printed = capsys.readouterr().err
+    assert "mean score" in printed
+    assert "p-value" not in printed
+    assert run("sample", detector, "-n", 3, "-o", output) == 0
+    assert list(pandas.read_csv(output)) == list(table())
+
+
+def test_the_oddest_rows_are_described(detector, tmp_path, capsys):
+    odd, output = tmp_path / "odd.csv", tmp_path / "scores.csv"
+    frame = table().iloc[:12].copy()
+    frame.loc[[4, 9], "x"] = 50.0, 5000.0
+    frame.to_csv(odd, index=False)
+    assert run("score", detector, odd, "-o", output, "--describe", 2) == 0
+    first, second = re.findall(r"row .*", capsys.readouterr().err)
+    assert re.match(r"row 9: p-value 0\.008.*\. x is 5000; expected about .* to .*\.", first)
+    assert re.match(r"row 4: p-value 0\.008.*\. x is 50; expected about", second)
+    assert len(pandas.read_csv(output)) == 12
+    assert run("score", detector, odd, "-o", output, "--describe", 100) == 0
+    assert len(re.findall(r"row \d+:", capsys.readouterr().err)) == 12
+
+
+def test_what_describes_nothing_is_refused(model, detector, data, capsys):
+    error = error_of(capsys, "score", model, data, "--describe", 1)
+    assert "--describe needs an outlier detector" in error
+    assert "SharpPCDensity" in error
+    for wrong in "-1", "some":
+        with pytest.raises(SystemExit):
+            run("score", detector, data, "--describe", wrong)
+        assert "whole number of rows" in capsys.readouterr().err
 
 
 # --- sample ------------------------------------------------------------------------------

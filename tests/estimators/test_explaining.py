@@ -59,13 +59,13 @@ def odd_row(frame, **changes):
     return frame.iloc[[3]].assign(**changes)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_the_column_with_a_typing_error_is_named_in_the_rows_learnt_from(seed):
-    """Densities as they come name the column with the largest unit of density, here `mass`."""
+@pytest.mark.parametrize(("seed", "least"), [(0, 6), (1, 5)])
+def test_the_column_with_a_typing_error_is_named_in_the_rows_learnt_from(seed, least):
+    """The mixture of all densities has learnt the errors by heart, and names `mass` most often."""
     frame, rows, columns = with_typing_errors(mixed_frame(seed), seed)
     model = SharpPCOutlierDetector(random_state=seed).fit(frame)
     named = model.feature_contributions(frame.iloc[rows]).argmax(axis=1)
-    assert (named == columns).sum() >= 6 - seed
+    assert (named == columns).sum() >= least
     raw = model.estimator_.feature_contributions(frame.iloc[rows]).argmax(axis=1)
     assert (raw == columns).sum() <= 4
     first = [model.explain(frame.iloc[i]).values for i in rows]

@@ -628,6 +628,25 @@ def test_bars_are_the_largest_contributions_of_a_row(fitted, X):
     assert "x2 = missing" in [label.get_text() for label in every.ax_.get_yticklabels()]
 
 
+def test_of_a_detector_the_excess_is_drawn(X):
+    model = SharpPCOutlierDetector(2, n_components=2, random_state=0).fit(X)
+    expected = model.feature_contributions(X[:3])
+    one = ContributionsDisplay.from_estimator(model, X[:1])
+    widths = sorted(bar.get_width() for bar in one.ax_.patches)
+    np.testing.assert_allclose(widths, np.sort(expected[0]))
+    assert one.ax_.get_xlabel() == "excess surprise given the other values, nats"
+    several = ContributionsDisplay.from_estimator(model, X[:3], groups={"all": range(9)})
+    np.testing.assert_allclose(
+        several.ax_.collections[0].get_array().ravel(),
+        model.feature_contributions(X[:3], {"all": range(9)}).ravel(),
+    )
+    assert "excess surprise, nats" in [axes.get_ylabel() for axes in several.figure_.axes]
+    density = ContributionsDisplay.from_estimator(model.estimator_, X[:1])
+    assert density.ax_.get_xlabel() == "surprise given the other values, nats"
+    for display in one, several:
+        assert_readable(display.figure_)
+
+
 def test_bars_of_a_frame_name_labels_and_may_be_negative():
     rng = np.random.default_rng(0)
     code = rng.integers(0, 2, 80)
