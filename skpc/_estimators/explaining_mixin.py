@@ -211,8 +211,8 @@ class ExplainingMixin:
 
     def _shown_dense(self, matrix: Any) -> np.ndarray:
         """What counts of a matrix, as an array of floats."""
-        shown = self._shown(matrix)
-        return np.asarray(shown.toarray() if issparse(shown) else shown, np.float64)
+        counted = self._shown(matrix)
+        return np.asarray(counted.toarray() if issparse(counted) else counted, np.float64)
 
 
 def _cells(table: Any) -> list[Any]:

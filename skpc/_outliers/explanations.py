@@ -11,7 +11,7 @@ import numpy as np
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.inputs.covariances import shown_patterns
 from skpc._outliers.expert import Expert
-from skpc._passes.blocks import DEFAULT_MAX_BYTES
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
 from skpc._passes.likelihood import log_likelihood
 from skpc._queries.contributions import contributions, group_contributions
 from skpc._queries.marginals import column_log_probs, conditional
@@ -20,7 +20,6 @@ from skpc._queries.sampling import sample, sample_given
 _DRAWS = 128  # rows of each circuit, which tell what is usual
 _CONDITIONAL_DRAWS = 1000
 _SEED = 0
-_BLOCK_ROWS = 2**14
 _FARTHEST = 1e100  # nats
 _LEAST_EXCESS = 4.0  # nats: with half its own surprise, a normal column at 2.5 deviations
 _ORDINARY = 2.0  # nats that a value alone may exceed the usual surprise by
@@ -61,7 +60,7 @@ def surprises(
     if own_weight:
         own = np.maximum(column_log_probs(circuit, X), -_FARTHEST)
         if groups is not None:
-            own = np.stack([own[:, columns].sum(axis=1) for columns in groups], axis=1)
+            own = np.stack([own[:, np.unique(columns)].sum(axis=1) for columns in groups], axis=1)
         found = found - own_weight * own
     # A value that is impossible in all states leaves nothing to say of the others.
     return np.nan_to_num(found, nan=0.0, posinf=_FARTHEST, neginf=-_FARTHEST)
@@ -84,12 +83,10 @@ def excesses(
     drawn = sample(circuit, _DRAWS, X.shape[1], np.random.RandomState(_SEED))
     patterns, pattern_of = shown_patterns(X)
     usual = np.empty((len(patterns), found.shape[1]))
-    step = _BLOCK_ROWS // _DRAWS
-    for first in range(0, len(usual), step):
-        masks = patterns[first : first + step, None]
-        rows = np.where(masks, drawn, np.nan).reshape(-1, X.shape[1])
+    for some in row_blocks(len(patterns), 32 * drawn.size, max_bytes):
+        rows = np.where(patterns[some, None], drawn, np.nan).reshape(-1, X.shape[1])
         of_rows = surprises(circuit, own_weight, rows, groups, max_bytes)
-        usual[first : first + step] = of_rows.reshape(-1, _DRAWS, found.shape[1]).mean(axis=1)
+        usual[some] = of_rows.reshape(-1, _DRAWS, found.shape[1]).mean(axis=1)
     return found - usual[pattern_of]
 
 

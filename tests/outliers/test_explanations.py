@@ -21,7 +21,7 @@ from skpc._passes.likelihood import log_likelihood
 from skpc._queries.marginals import column_log_probs
 from skpc._queries.sampling import sample
 
-GROUPS = [[0, 2], [1], [2, 3]]
+GROUPS = [[0, 2], [1], [2, 3, 2]]
 
 
 def circuit_of(X, **parameters):
