@@ -202,7 +202,7 @@ QUERIES = {
     "conditional": lambda m, X: np.stack(m.conditional(X, "size")),
     "feature_contributions": lambda m, X: m.feature_contributions(X),
     "hessian_trace": lambda m, X: m.hessian_trace(X),
-    "latent_posterior": lambda m, X: m.latent_posterior(X, "flag"),
+    "latent_posterior": lambda m, X: m.latent_posterior(X, 2),
     "log_conditional": lambda m, X: m.log_conditional(X, X),
     "marginal": lambda m, X: m.marginal(["size"]).score_samples(X[["size"]]),
     "mutual_information": lambda m, X: m.marginal(["flag", "colour"]).mutual_information(),
@@ -231,8 +231,10 @@ def test_the_fitted_density_answers(kind, library):
     new = library.DataFrame({"colour": ["red", "blue"], "size": [0.123, 4.567], "flag": [True] * 2})
     model = kind(density()).fit(X)
     (of,) = held(model)
+    judges = kind is HOLDERS["detector"]  # and says by itself how odd a row is
+    own = {"feature_contributions", "score", "score_samples"} if judges else set()
     for name, ask in QUERIES.items():
-        assert np.array_equal(ask(model, new), ask(of, new)), name
+        assert np.array_equal(ask(model, new), ask(of, new)) != (name in own), name
         assert getattr(type(model), name).__doc__
     for name in ("circuit_", "mu_", "n_iter_", "feature_types_", "n_parameters", "categories_"):
         assert getattr(model, name) is getattr(of, name) or name == "n_parameters"
