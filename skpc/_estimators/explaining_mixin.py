@@ -207,7 +207,8 @@ class ExplainingMixin:
         >>> SharpPCOutlierDetector(random_state=0).fit(X).p_values([[9.0, 0.0]])
         array([0.005])
         """
-        return self._calibration.p_values(self.score_samples(X))
+        scores = self.score_samples(X)  # of an unfitted one this says so
+        return self._calibration.p_values(scores)
 
     def _shown_dense(self, matrix: Any) -> np.ndarray:
         """What counts of a matrix, as an array of floats."""

@@ -266,10 +266,9 @@ def test_errors(detector, frame):
             detector.explain(frame.iloc[0], max_features=wrong)
     with pytest.raises(ValueError, match="groups"):
         detector.feature_contributions(frame, {"a": ["none"]})
-    with pytest.raises(NotFittedError):
-        SharpPCOutlierDetector().explain(frame.iloc[0])
-    with pytest.raises(NotFittedError):
-        SharpPCOutlierDetector().feature_contributions(frame)
+    for ask in "explain", "feature_contributions", "p_values":
+        with pytest.raises(NotFittedError):
+            getattr(SharpPCOutlierDetector(), ask)(frame.iloc[:1])
 
 
 def test_max_features_bounds_what_is_named(detector, frame):

@@ -7,6 +7,12 @@ from scipy.sparse import csr_array
 from skpc._outliers.known_rows import KnownRows, row_keys
 
 
+def known_rows(X, n_densities=2):
+    """Rows with their numbers as scores, judged by one density each."""
+    places = np.arange(len(X))
+    return KnownRows.of(X, places * 1.0, places[:, None] % n_densities == np.arange(n_densities))
+
+
 def test_rows_are_found_by_what_they_show():
     X = np.random.default_rng(0).normal(size=(50, 3))
     X[::7, 1] = np.nan
@@ -20,6 +26,14 @@ def test_rows_are_found_by_what_they_show():
     assert (empty.places(X) == -1).all()
     assert empty.judges_of(X).all()
     assert np.array_equal(known.places(csr_array(X)), known.places(X))
+
+
+def test_new_rows_are_judged_by_all_densities_and_known_ones_by_theirs():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    judges = known_rows(X).judges_of(np.concatenate([X[::-1], X + 1e-12]))
+    assert np.array_equal(judges[:50], (np.arange(50)[::-1, None] % 2) == np.arange(2))
+    assert judges[50:].all()
+    assert known_rows(X[:0], 3).judges_of(X).shape == (50, 3)
 
 
 def test_zeros_and_missing_values_have_one_form():
