@@ -20,7 +20,7 @@ from skpc._estimators.query_mixin import working_bytes
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
 from skpc._tables.columns import Columns, take_rows
-from skpc._tables.sklearn_private import Interval, StrOptions, fit_context
+from skpc._tables.sklearn_private import Interval, RealNotInt, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 # The kernels' modules take half a second to import: they are imported where they are used.
@@ -74,8 +74,8 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
           do on average.
 
     n_components : int or "auto", default="auto"
-        Number of densities, at least 2; "auto" is 6, or 5 of an `estimator` that is a
-        SharpPCDensity.
+        Number of densities; "auto" is 6, or 5 of an `estimator` that is a SharpPCDensity. Of one
+        alone the rows that it did not learn from make the threshold, and `p_values` are exact.
 
     max_samples : int, float in (0, 1) or "auto", default="auto"
         How many rows, or which share of them, each density learns from: at most half of them if it
@@ -150,11 +150,11 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
         "false_discovery_rate": [None, Interval(Real, 0, 1, closed="neither")],
         "criterion": [StrOptions({"auto", "likelihood", "dependence"})],
-        "n_components": [StrOptions({"auto"}), Interval(Integral, 2, None, closed="left")],
+        "n_components": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "max_samples": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
-            Interval(Real, 0, 1, closed="neither"),
+            Interval(RealNotInt, 0, 1, closed="neither"),
         ],
         "random_state": ["random_state"],
     }
@@ -325,7 +325,9 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         scores, is_honest = honest_means(self._judged(matrix), learnt, rows.weights)
         judges = (learnt < rows.weights).T
         self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest], judges[is_honest])
-        self._calibration = Calibration.of(scores, rows.weights)
+        if not is_honest.any():  # of one row
+            is_honest = ~is_honest
+        self._calibration = Calibration.of(scores[is_honest], rows.weights[is_honest])
         if isinstance(self.contamination, str):
             self.offset_ = self._calibration.fence()
         else:

@@ -43,7 +43,8 @@ FURTHER_CONFIGURATIONS = [
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
-    SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=3), contamination=0.2, trim=0.1),
+    SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=3), contamination=0.2),
+    SharpPCOutlierDetector(2, n_components=2, false_discovery_rate=0.5, criterion="likelihood"),
 ]
 
 

@@ -138,15 +138,28 @@ def test_the_share_of_new_rows_is_flagged(kind, n_rows, n_columns, n_seeds):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n_components", [1, 4])
 @pytest.mark.parametrize("kind", ["correlated", "mixed"])
-def test_p_values_of_new_rows_are_uniform(kind):
+def test_p_values_of_new_rows_are_uniform(kind, n_components):
     """One new row a table, of 120 tables: exchangeable with its rows."""
     p_values = []
     for seed in range(120):
         X = table_of_kind(kind, 61, 3, np.random.default_rng(seed))
-        model = SharpPCOutlierDetector(random_state=seed, n_components=4).fit(X[1:])
+        model = SharpPCOutlierDetector(random_state=seed, n_components=n_components).fit(X[1:])
         p_values.append(model.p_values(X[:1])[0])
     assert kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_one_density_is_compared_with_rows_that_it_did_not_learn_from(X):
+    model = SharpPCOutlierDetector(n_components=1, random_state=0).fit(X)
+    new = np.random.default_rng(1).normal(size=(50, 3))
+    scores = model.estimator_.score_samples(X)
+    is_apart = model._known_rows.places(X) >= 0
+    assert is_apart.sum() == 100
+    own = model.score_samples(X)[is_apart]
+    expected = (1 + (own[:, None] <= model.score_samples(new)).sum(axis=0)) / 101
+    np.testing.assert_allclose(model.p_values(new), expected, rtol=1e-14)
+    assert scores[~is_apart].mean() > scores[is_apart].mean()
 
 
 def test_rows_are_flagged_by_their_false_discovery_rate():
@@ -335,7 +348,7 @@ def test_errors(X):
     for parameters in (
         {"contamination": 0.0},
         {"contamination": 0.6},
-        {"n_components": 1},
+        {"n_components": 0},
         {"max_samples": 0.0},
         {"max_samples": 1.0},
         {"false_discovery_rate": 1.0},
