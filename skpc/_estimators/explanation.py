@@ -124,8 +124,8 @@ class Explanation:
     >>> from skpc import SharpPCOutlierDetector
     >>> X = np.random.default_rng(0).normal(size=(200, 2))
     >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
-    >>> print(detector.explain([0.1, 0.0]))
-    p-value 0.96. The row is not odd.
+    >>> detector.explain([0.1, 0.0]).values
+    ()
     """
 
     score: float

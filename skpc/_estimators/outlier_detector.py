@@ -429,8 +429,11 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
 
     def _judged(self, matrix: Any) -> np.ndarray:
         """The score (n_experts, n) of each row of a matrix by each expert."""
+        from skpc._threads import each
+
+        max_bytes = working_bytes() // len(self._experts)
         with self._fitted_density()._threads(matrix):
-            return np.stack([one.scores(matrix, working_bytes()) for one in self._experts])
+            return np.stack(each(lambda one: one.scores(matrix, max_bytes), self._experts))
 
     def _judge(self, matrix: Any) -> np.ndarray:
         """What `score_samples` gives for a matrix."""
