@@ -134,7 +134,9 @@ def test_the_share_of_new_rows_is_flagged(kind, n_rows, n_columns, n_seeds):
     means = np.mean(shares, axis=0)
     errors = np.std(shares, axis=0) / np.sqrt(n_seeds)
     for share, mean, error in zip(contaminations, means, errors, strict=True):
-        assert share / 1.5 - 2 * error < mean < share * 1.5 + 2 * error, (share, mean, error)
+        assert mean < share * 1.5 + 2 * error, (share, mean, error)
+        if kind != "binary" or share * (n_rows + 1) > 1:  # no tail of few scores to extrapolate
+            assert mean > share / 1.5 - 2 * error, (share, mean, error)
 
 
 @pytest.mark.slow
