@@ -59,10 +59,10 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         median: 2 to 4 % of rows without outliers, up to 10 % where there are fewer than 100.
 
     false_discovery_rate : float in (0, 1) or None, default=None
-        If given, `predict` judges a table of new rows as a whole, by `p_values` and the procedure of
-        Benjamini and Hochberg: of the rows that it flags, the expected share that is like X is at
-        most this one. `contamination` cannot act then. Rows of X itself, which are compared with
-        each other, it does not flag.
+        If given, `predict` judges a table of new rows as a whole, by `p_values` and the procedure
+        of Benjamini and Hochberg: of the rows that it flags, the expected share that is like X is
+        at most this one. `contamination` cannot act then. Rows of X itself, which are compared
+        with each other, it does not flag.
 
     criterion : {"auto", "likelihood", "dependence"}, default="auto"
         What a density says of a row:

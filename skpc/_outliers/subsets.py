@@ -39,6 +39,8 @@ def learnt_weights(
     """
     share = min(most / weights.sum(), 0.5) if isinstance(most, Integral) else float(most)
     n_parts = max(2, round(1.0 / min(share, 1.0 - share)))
+    if share > 0.5:  # each part is left out once, or parts are larger: somebody judges each row
+        n_parts = min(n_parts, max(2, n_subsets))
     subsets: list[np.ndarray] = []
     while len(subsets) < n_subsets:
         seed = int(seeds.randint(np.iinfo(np.int32).max))

@@ -22,6 +22,13 @@ def test_rows_are_divided_again_and_again(share, n_parts):
     assert not np.array_equal(learnt[0], learnt[n_parts])
 
 
+@pytest.mark.parametrize("n_subsets", [2, 3, 4])
+def test_few_subsets_leave_larger_parts_out(n_subsets):
+    none_whole = np.zeros(40, bool)
+    learnt = learnt_weights(np.ones(40), none_whole, 0.9, n_subsets, np.random.RandomState(0))
+    assert (learnt.sum(axis=0) == n_subsets - 1).all()
+
+
 def test_copies_are_divided_but_those_of_measurements():
     weights = np.array([100.0, 100.0, 1.0, 1.0])
     is_whole = np.array([False, True, False, False])
