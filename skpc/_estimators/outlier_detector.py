@@ -56,7 +56,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         which they are, as told by the scores of rows that were not learnt from. About as
         many of the rows of X are flagged. "auto" knows no share: a row is flagged if its
         score is below the lower quartile by more than three times the distance of quartile and
-        median: 2 to 4 % of rows without outliers, up to 10 % where there are fewer than 100.
+        median: 3 to 6 % of rows of numbers without outliers, twice that of fewer than 100.
 
     false_discovery_rate : float in (0, 1) or None, default=None
         If given, `predict` judges a table of new rows as a whole, by `p_values` and the procedure
@@ -299,7 +299,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         from skpc._circuit.stack import stacked
         from skpc._learning.initialisation import column_moments
         from skpc._outliers.expert import Expert
-        from skpc._outliers.subsets import honest_means
+        from skpc._outliers.subsets import honest_means, without_rare_numbers
         from skpc._tables.margins import with_own_margins
 
         learnt = self._subsets(rows, check_random_state(density.random_state))
@@ -307,7 +307,9 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         self._experts: list[Expert] = []
         for place, weights in enumerate(learnt):
             of_rows = np.flatnonzero(weights)
-            subset = with_own_margins(rows.reweighted(weights).without_unused())
+            subset = with_own_margins(
+                without_rare_numbers(rows.reweighted(weights), matrix[of_rows])
+            )
             if place == 0:
                 density._learn(subset, columns, validation, is_part=True, of_table=of_table)
                 one = density
@@ -336,8 +338,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
 
     def _subsets(self, rows: Rows, seeds: np.random.RandomState) -> np.ndarray:
         """How much of each row each density learns from."""
-        from skpc._learning.held_out import measured
-        from skpc._outliers.subsets import learnt_weights
+        from skpc._outliers.subsets import learnt_weights, measurements
 
         is_given = self._is_given()
         n_subsets, most = self.n_components, self.max_samples
@@ -345,7 +346,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
             n_subsets = _N_FOLDS if is_given else _N_COMPONENTS
         if isinstance(most, str):
             most = _SHARE_OF_OTHERS if is_given else _MAX_SAMPLES
-        return learnt_weights(rows.weights, measured(rows), most, n_subsets, seeds)
+        return learnt_weights(rows.weights, measurements(rows), most, n_subsets, seeds)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()

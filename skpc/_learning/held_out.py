@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._data.rows import Rows
-from skpc._data.scope import GAUSSIAN
 
 _MAX_TOTAL_BITS = 29  # NumPy draws from at most 10^9 units
 
@@ -94,13 +93,9 @@ def measured(rows: Rows) -> np.ndarray:
     """
     out = np.zeros(len(rows), bool)
     for region, scope in enumerate(rows.scopes):
-        margin = scope.margin
-        if scope.kind == GAUSSIAN or (margin is not None and not margin.step):
+        if scope.margin is not None and not scope.margin.step:
             values = rows.evidence.column(region)
-            is_number = ~np.isnan(values)
-            if margin is not None:
-                is_number &= ~np.isin(values, margin.atoms)
-            out |= is_number
+            out |= ~np.isnan(values) & ~np.isin(values, scope.margin.atoms)
     return out
 
 

@@ -88,9 +88,10 @@ class Calibration:
             return float(self.scores[-1])
         low, high = below[place], below[place + 1]
         part = (wanted - low) / (high - low)
+        first, second = self.scores[place : place + 2]
         if self.weights[place] > 1.0:  # other rows will have just this score, too
-            part = float(part >= 0.5)
-        return float(self.scores[place] + part * (self.scores[place + 1] - self.scores[place]))
+            return float(second if part >= 0.5 else first)
+        return float(np.clip(first + part * (second - first), first, second))
 
     def fence(self) -> float:
         """The score that is as far below the lower quartile as three times that from the median.

@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 
-from skpc._learning.held_out import fold_weights
+from skpc._data.rows import Rows
+from skpc._data.scope import GAUSSIAN
+from skpc._learning.held_out import fold_weights, measured
+from skpc._tables.margins import find_lattice
+
+_TIMES_USUAL = 5.0  # what so much more weight has than the median value is no measurement
+_LEAST_VALUES, _LEAST_SHARE = 8, 0.25  # of the rows of a subset, to learn a column of numbers
+
+
+def measurements(rows: Rows) -> np.ndarray:
+    """Which distinct rows (n,) have a number that no new row repeats; see `measured`.
+
+    A Gaussian column has no margin that would tell: there it is what is not on a lattice, and has
+    not much more weight than other values.
+    """
+    out = measured(rows)
+    for region, scope in enumerate(rows.scopes):
+        if scope.kind == GAUSSIAN:
+            values = rows.evidence.column(region)
+            is_number = ~np.isnan(values)
+            distinct, place = np.unique(values[is_number], return_inverse=True)
+            if len(distinct) and not find_lattice(distinct, float(is_number.sum()))[0]:
+                of_values = np.bincount(place, rows.weights[is_number])
+                is_usual = of_values <= _TIMES_USUAL * np.median(of_values)
+                out[is_number] |= is_usual[place]
+    return out
 
 
 def learnt_weights(
@@ -28,8 +54,8 @@ def learnt_weights(
     is_whole : (n,) bool
         Rows whose copies are not divided; see `skpc._learning.held_out.fold_weights`.
     most : int or float
-        The weight of each subset, at most half of all if it is an int; or its share of that, from
-        0 to 1, neither included.
+        How many rows each subset has, those whose copies are not divided counted once, and at most
+        half of them, if it is an int; or the share of them, from 0 to 1, neither included.
     n_subsets : int
     seeds : RandomState
 
@@ -37,7 +63,8 @@ def learnt_weights(
     -------
     (n_subsets, n), or (1, n), all of the weights, if there is only one row
     """
-    share = min(most / weights.sum(), 0.5) if isinstance(most, Integral) else float(most)
+    n_rows = weights[~is_whole].sum() + is_whole.sum()
+    share = min(most / n_rows, 0.5) if isinstance(most, Integral) else float(most)
     n_parts = max(2, round(1.0 / min(share, 1.0 - share)))
     if share > 0.5:  # each part is left out once, or parts are larger: somebody judges each row
         n_parts = min(n_parts, max(2, n_subsets))
@@ -49,6 +76,31 @@ def learnt_weights(
             return weights[None, :]
         subsets.extend(parts if share <= 0.5 else weights - parts)
     return np.stack(subsets[:n_subsets])
+
+
+def without_rare_numbers(rows: Rows, matrix: Any) -> Rows:
+    """The rows of a subset, without the numbers of Gaussian columns that hardly have any there.
+
+    A few values do not tell how far others may be: such a column is as in the whole table.
+
+    Parameters
+    ----------
+    rows : Rows
+    matrix : (n, n_features) array or sparse matrix
+        The same rows.
+    """
+    least = min(_LEAST_VALUES, _LEAST_SHARE * len(rows))
+    rare = [
+        region
+        for region, scope in enumerate(rows.scopes)
+        if scope.kind == GAUSSIAN
+        and 0 < np.count_nonzero(~np.isnan(rows.evidence.column(region))) < least
+    ]
+    if not rare:
+        return rows.without_unused()
+    matrix = matrix.copy()
+    matrix[:, rare] = np.nan
+    return Rows.encode(matrix, rows.scopes, rows.weights).distinct()
 
 
 def honest_means(

@@ -44,6 +44,7 @@ FURTHER_CONFIGURATIONS = [
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
     SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
     SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=3), contamination=0.2),
+    SharpPCOutlierDetector(),
     SharpPCOutlierDetector(2, n_components=2, max_samples=0.7, criterion="likelihood"),
 ]
 

@@ -40,9 +40,7 @@ def plain_density(**parameters):
 def test_rows_are_judged_by_densities_that_did_not_learn_from_them(given, repeated):
     """Each density is fitted from outside, to its subset's weights."""
     rng = np.random.default_rng(3)
-    X = np.column_stack(
-        [rng.integers(0, 3, 60), rng.normal(size=60).round(1), rng.random(60) < 0.4]
-    )
+    X = np.column_stack([rng.integers(0, 3, 60), rng.normal(size=60), rng.random(60) < 0.4])
     X[::7, 1] = np.nan
     types = ["categorical", "gaussian", "categorical"]
     settings = {"feature_types": types, "early_stopping": False, "feature_groups": None}
@@ -197,6 +195,28 @@ def test_gross_errors_are_found_in_the_table_that_has_them(seed):
     scores = SharpPCOutlierDetector(random_state=0).fit(frame).score_samples(frame)
     is_wrong = np.isin(np.arange(240), rows)
     assert roc_auc_score(is_wrong, -scores) > 0.98
+
+
+@pytest.mark.parametrize("weight", [1.0, 1000.0])
+def test_integers_that_repeat_are_learnt_from_as_numbers_are(weight):
+    """Each density sees most of them, whatever weights they have: the mode is no outlier."""
+    rng = np.random.default_rng(0)
+    ages, new = (rng.poisson(20, size=(1000, 1)) * 1.0 for _ in "ab")
+    anywhere = rng.integers(0, 45, size=(1000, 1)) * 1.0
+    model = SharpPCOutlierDetector(random_state=0, contamination=0.1)
+    model.fit(ages, sample_weight=np.full(1000, weight))
+    scores = model.score_samples(np.vstack([new, anywhere]))
+    assert roc_auc_score(np.arange(2000) >= 1000, -scores) > 0.82
+    assert model.score_samples([[20.0]]) > model.score_samples([[30.0]])
+    assert 0.05 < (scores[:1000] < model.offset_).mean() < 0.15
+
+
+def test_a_column_of_few_numbers_has_no_veto():
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(200, 3)), rng.normal(size=(1000, 3))
+    X[rng.random(200) > 0.06, 2] = np.nan
+    model = SharpPCOutlierDetector(random_state=0, contamination=0.05).fit(X)
+    assert (model.predict(new) == -1).mean() < 0.4  # of rows that show the value
 
 
 def test_a_cluster_of_outliers_does_not_excuse_itself():

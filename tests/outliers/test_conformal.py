@@ -64,6 +64,14 @@ def test_scores_that_many_rows_have_are_flagged_together_or_not_at_all():
         assert (values < calibration.threshold(share)).sum() == n_flagged, share
 
 
+def test_the_threshold_between_two_atoms_is_one_of_their_scores():
+    rng = np.random.default_rng(0)
+    for scores in np.sort(-rng.gamma(2.0, 2.0, size=(300, 2)), axis=1):
+        calibration = Calibration(scores, np.array([100.0, 900.0]))
+        assert calibration.threshold(0.1) == scores[1]
+        assert calibration.threshold(0.02) == scores[0]
+
+
 def test_the_fence_is_three_times_the_lower_spread_away():
     scores = np.arange(101.0)
     assert Calibration.of(scores, np.ones(101)).fence() == 25.0 - 3 * 25.0

@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from skpc._outliers.subsets import honest_means, learnt_weights
+from skpc._data.rows import Rows
+from skpc._outliers.subsets import (
+    honest_means,
+    learnt_weights,
+    measurements,
+    without_rare_numbers,
+)
+from skpc._tables.columns import Columns
 
 
 @pytest.mark.parametrize(
@@ -45,6 +52,41 @@ def test_an_int_is_a_number_of_rows_up_to_half_of_them():
             for one in (most, share)
         )
         assert np.array_equal(first, second)
+
+
+def rows_of(X, weights):
+    columns = Columns.learn(X, "gaussian", weights)
+    return Rows.encode(X, columns.scopes, weights)
+
+
+def test_measurements_are_numbers_off_every_lattice_and_not_much_repeated():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.poisson(20, 60) * 1.0, np.full(60, 0.0)])
+    X[:20, 1] = rng.normal(size=20)
+    X[40:, 1] = np.nan
+    for weight in 1.0, 1000.0:
+        weights = np.full(60, weight)
+        assert measurements(rows_of(X, weights)).tolist() == [True] * 20 + [False] * 40
+
+
+def test_rows_that_are_not_divided_count_once():
+    weights = np.full(60, 1000.0)
+    learnt = learnt_weights(weights, np.ones(60, bool), 512, 2, np.random.RandomState(0))
+    assert (learnt > 0).sum(axis=1).tolist() == [30, 30]
+
+
+def test_numbers_of_which_there_are_hardly_any_are_left_out():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    X[7:, 1] = np.nan
+    X[8:, 2] = np.nan
+    rows = rows_of(X, np.ones(60)).distinct()
+    order = np.lexsort(X.T[::-1])
+    kept = without_rare_numbers(rows, X[order])
+    assert np.isnan(kept.evidence.column(1)).all()
+    assert np.isfinite(kept.evidence.column(2)).sum() == 8
+    assert kept.total_weight == 60
+    few = rows_of(X[:5], np.ones(5)).distinct()
+    assert np.isfinite(without_rare_numbers(few, X[:5]).evidence.column(1)).all()
 
 
 def test_one_row_has_no_subsets():
