@@ -400,6 +400,11 @@ class QueryMixin:
 
     def _group_positions(self, groups: Mapping[Any, Sequence[Any]]) -> list[list[int]]:
         """Column numbers of each of the named groups."""
+        if not isinstance(groups, Mapping) or not groups:
+            raise ValueError(
+                "groups must be a dict of at least one set of columns, such as "
+                f"{{'size': ['width', 'height']}}; got {shown(groups)}."
+            )
         return [self._positions(keys, f"groups[{shown(name)}]") for name, keys in groups.items()]
 
     def _region(self, region: Any) -> int:

@@ -452,6 +452,8 @@ def test_mutual_information_refuses_continuous_columns(model):
         (lambda m, X: m.conditional(X, "nothing"), "'nothing', which is neither"),
         (lambda m, X: m.conditional(X, 4), "position below 4"),
         (lambda m, X: m.feature_contributions(X, {"a": ["nothing"]}), r"groups\['a'\]"),
+        (lambda m, X: m.feature_contributions(X, {}), r"groups must be a dict .*got \{\}"),
+        (lambda m, X: m.feature_contributions(X, [[0]]), r"groups must be a dict .*got \[\[0\]\]"),
         (lambda m, X: m.feature_contributions(X, {"a": "x"}), "sequence of column names"),
         (lambda m, X: m.feature_contributions(X, {"a": []}), "at least one"),
         (lambda m, X: m.marginal([]), "at least one"),
