@@ -70,9 +70,8 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         - "likelihood": log p(x).
         - "dependence": log p(x) - sum_i log p(x_i), how well the values of a row go together,
           however rare each is. The better one for records that were mixed up.
-        - "auto": log p(x) + 1/2 sum_i log p(x_i), so that values that are rare in
-          themselves count more than in "likelihood"; a missing value counts as such values
-          do on average.
+        - "auto": log p(x) + 1/2 sum_i log p(x_i): rare values count more; a missing value counts
+          as such values do on average. Of an `estimator` that is a SharpPCDensity "likelihood".
 
     n_components : int or "auto", default="auto"
         Number of densities; "auto" is 6, or 5 of an `estimator` that is a SharpPCDensity. Of one
@@ -304,6 +303,8 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
 
         learnt = self._subsets(rows, check_random_state(density.random_state))
         of_table = column_moments(rows)
+        is_plain = self.criterion == "auto" and self._is_given()
+        criterion = "likelihood" if is_plain else self.criterion
         self._experts: list[Expert] = []
         for place, weights in enumerate(learnt):
             of_rows = np.flatnonzero(weights)
@@ -319,9 +320,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
                 one._learn_quietly(subset, columns, validation, of_table=of_table)
             seen = matrix[of_rows], weights[of_rows]
             with density._threads(seen[0]):
-                self._experts.append(
-                    Expert.of(one.circuit_, self.criterion, *seen, working_bytes())
-                )
+                self._experts.append(Expert.of(one.circuit_, criterion, *seen, working_bytes()))
         circuits = [expert.circuit for expert in self._experts]
         density.circuit_ = stacked(circuits, np.ones(len(circuits)))
         self.estimator_ = density

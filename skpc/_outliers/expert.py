@@ -11,7 +11,7 @@ from skpc._checks import check_finite, checked_array
 from skpc._circuit.circuit import Circuit
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, dense, row_blocks
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.marginals import column_log_probs
+from skpc._queries.marginals import column_bytes, column_log_probs
 
 OWN_WEIGHTS = {"auto": 0.5, "likelihood": 0.0, "dependence": -1.0}
 """How much the values by themselves count, beside the row, for each criterion."""
@@ -72,7 +72,8 @@ class Expert:
         """The score (n,) of each row of a matrix (n, n_features), dense or sparse; NaN missing."""
         scores = log_likelihood(self.circuit, X, max_bytes=max_bytes)
         if self.own_weight:
-            for rows in row_blocks(X.shape[0], 32 * X.shape[1], max_bytes):
+            per_row = column_bytes(self.circuit, X.shape[1])
+            for rows in row_blocks(X.shape[0], per_row, max_bytes // 2):
                 part = dense(X[rows])
                 own = self.own_weight * column_log_probs(self.circuit, part)
                 scores[rows] += np.where(np.isnan(part), self.typical, own).sum(axis=1)

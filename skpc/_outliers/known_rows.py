@@ -11,7 +11,7 @@ from scipy.sparse import issparse
 
 from skpc._checks import checked_array
 
-_BLOCK_CELLS = 2**20
+_BLOCK_CELLS = 2**16
 _KEY_DTYPE = np.dtype("S16")
 
 

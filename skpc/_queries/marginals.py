@@ -159,6 +159,11 @@ def column_entries(circuit: Circuit) -> Iterator[tuple[int, int, int]]:
             yield region, entry, column
 
 
+def column_bytes(circuit: Circuit, n_columns: int) -> int:
+    """Memory of a row in `column_log_probs`, and of the row: one column is taken at a time."""
+    return 24 * n_columns + 8 * (8 + 4 * circuit.n_latents * len(circuit.roots))
+
+
 def column_log_probs(circuit: Circuit, X: np.ndarray) -> np.ndarray:
     """What each column of rows is by itself: log p(x_i), summed over all states, in nats.
 

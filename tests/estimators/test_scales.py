@@ -137,8 +137,6 @@ def test_columns_in_other_powers_of_two_have_the_jacobian_alone(name, exponents)
     # Logarithms of determinants are rounded elsewhere, in sums and differences of about 1e3.
     np.testing.assert_allclose(model.circuit_.sum_weights, weights, rtol=1e-9)
     jacobian = np.where(np.isnan(table), 0, exponents).sum(axis=1) * np.log(2.0)
-    if name == "detector":  # half as much for each value by itself; missing ones count as usual
-        jacobian = 1.5 * sum(exponents) * np.log(2.0)
     np.testing.assert_allclose(model.score_samples(scaled) + jacobian, expected, atol=1e-9)
 
 
