@@ -441,7 +441,9 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         matrix = self._shown(matrix)
         places = self._known_rows.places(matrix)
         is_new = places < 0
-        scores = self._known_rows.scores[places] if not is_new.all() else np.empty(len(places))
+        if is_new.all():  # without a copy
+            return self._judged(matrix).mean(axis=0)
+        scores = self._known_rows.scores[places]
         if is_new.any():
             scores[is_new] = self._judged(matrix[is_new]).mean(axis=0)
         return scores
