@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
+from scipy.stats import false_discovery_control
 
 from skpc._checks import shown
 from skpc._data.scope import CATEGORICAL
 from skpc._estimators.explanation import Explanation, OddPair, OddValue
-from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._tables import frames
 from skpc._tables.single_rows import table_of_row
 
@@ -34,11 +35,12 @@ class ExplainingMixin:
         _calibration: Calibration
         _experts: list[Expert]
         _known_rows: KnownRows
+        false_discovery_rate: float | None
+        offset_: float
 
         def _fitted_density(self) -> SharpPCDensity: ...
         def _judge(self, matrix: Any) -> np.ndarray: ...
         def _shown(self, matrix: Any) -> Any: ...
-        def predict(self, X: Any) -> np.ndarray: ...
         def score_samples(self, X: Any) -> np.ndarray: ...
 
     def feature_contributions(
@@ -174,7 +176,7 @@ class ExplainingMixin:
         return Explanation(
             score=float(score[0]),
             p_value=float(self._calibration.p_values(score)[0]),
-            is_outlier=bool(self.predict(table)[0] == -1),
+            is_outlier=bool(self._is_outlier(score)[0]),
             values=tuple(values),
             pairs=tuple(
                 OddPair((names[i], names[j]), (cells[i], cells[j]), dependence)
@@ -210,10 +212,16 @@ class ExplainingMixin:
         scores = self.score_samples(X)  # of an unfitted one this says so
         return self._calibration.p_values(scores)
 
+    def _is_outlier(self, scores: np.ndarray) -> np.ndarray:
+        """Which rows of a table are flagged, by their scores (n,)."""
+        if self.false_discovery_rate is None:
+            return scores - self.offset_ < 0
+        adjusted = false_discovery_control(self._calibration.p_values(scores))
+        return np.asarray(adjusted <= self.false_discovery_rate)
+
     def _shown_dense(self, matrix: Any) -> np.ndarray:
         """What counts of a matrix, as an array of floats."""
-        counted = self._shown(matrix)
-        return np.asarray(counted.toarray() if issparse(counted) else counted, np.float64)
+        return dense_floats(self._shown(matrix))
 
 
 def _cells(table: Any) -> list[Any]:

@@ -56,7 +56,9 @@ class OddValue(NamedTuple):
                 for category, probability in self.likeliest
             )
         else:
-            low, median, high = map(_rounded, (self.interval[0], self.median, self.interval[1]))
+            low, median, high = (
+                _shown(value, 3) for value in (self.interval[0], self.median, self.interval[1])
+            )
             expected = f"about {median} ({low} to {high})"
         return (
             f"{self.feature} is {_shown(self.value)}; expected {expected} given the other values."
@@ -149,17 +151,10 @@ for _kind in OddValue, OddPair, Explanation:
     _kind.__module__ = "skpc"  # where it is found
 
 
-def _shown(value: Any) -> str:
-    """A value of a table in a sentence."""
+def _shown(value: Any, n_digits: int = 6) -> str:
+    """A value of a table in a sentence, a number to so many digits."""
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
-        return f"{float(value):.6g}"
-    return str(value)
-
-
-def _rounded(value: Any) -> str:
-    """A number to three digits."""
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
-        return f"{float(f'{float(value):.3g}'):.6g}"
+        return f"{float(f'{float(value):.{n_digits}g}'):.6g}"
     return str(value)
 
 

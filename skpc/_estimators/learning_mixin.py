@@ -98,11 +98,7 @@ class LearningMixin:
         **prior
             See `_learn_circuit`.
         """
-        random_state = check_random_state(self.random_state)
-        stopping = self._stopping(rows, columns, validation, random_state)
-        if stopping is not None and is_part:
-            stopping = replace(stopping, is_optional=True)
-        result = self._learn_circuit(rows, columns, stopping, random_state, **prior)
+        result, stopping = self._learnt(rows, columns, validation, is_part=is_part, **prior)
         warn_of_end(self, result)
         if not self._continues():
             self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
@@ -129,12 +125,24 @@ class LearningMixin:
     ) -> None:
         """Learn from some of the rows, to score others: nothing is told nor kept but `circuit_`."""
         self.verbose = 0
+        result, _ = self._learnt(rows, columns, validation, is_part=True, **prior)
+        self.circuit_ = result.circuit
+
+    def _learnt(
+        self,
+        rows: Rows,
+        columns: Columns,
+        validation: tuple[Any, Any],
+        *,
+        is_part: bool,
+        **prior: Any,
+    ) -> tuple[FitResult, EarlyStopping | None]:
+        """What is learnt, and what it was validated on; for parameters see `_learn`."""
         random_state = check_random_state(self.random_state)
         stopping = self._stopping(rows, columns, validation, random_state)
-        if stopping is not None:
+        if stopping is not None and is_part:
             stopping = replace(stopping, is_optional=True)
-        result = self._learn_circuit(rows, columns, stopping, random_state, **prior)
-        self.circuit_ = result.circuit
+        return self._learn_circuit(rows, columns, stopping, random_state, **prior), stopping
 
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")

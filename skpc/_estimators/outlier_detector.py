@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 
@@ -494,7 +493,4 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         >>> detector.predict([[0.0, 0.0], [9.0, 0.0]])
         array([ 1, -1])
         """
-        if self.false_discovery_rate is None:
-            return np.where(self.decision_function(X) < 0, -1, 1)
-        adjusted = false_discovery_control(self.p_values(X))
-        return np.where(adjusted <= self.false_discovery_rate, -1, 1)
+        return np.where(self._is_outlier(self.score_samples(X)), -1, 1)

@@ -135,7 +135,7 @@ class QueryMixin:
         if groups is None:
             with self._threads(X):
                 return contributions(self.circuit_, X, max_bytes=working_bytes())
-        positions, X = self._group_positions(groups), _dense(X)
+        positions, X = self._group_positions(groups), dense_floats(X)
         with self._threads(X):
             return group_contributions(self.circuit_, X, positions, max_bytes=working_bytes())
 
@@ -196,7 +196,10 @@ class QueryMixin:
         >>> np.exp(model.log_conditional([[0, np.nan]], [[np.nan, 0]])).round(2)
         array([0.97])
         """
-        query, evidence = _dense(self._validate(X_query)), _dense(self._validate(X_evidence))
+        query, evidence = (
+            dense_floats(self._validate(X_query)),
+            dense_floats(self._validate(X_evidence)),
+        )
         if query.shape != evidence.shape:
             raise ValueError(
                 f"X_query and X_evidence must have as many rows; got {len(query)} and "
@@ -282,7 +285,7 @@ class QueryMixin:
     def _pointwise_total_correlation(self, matrix: Any) -> np.ndarray:
         from skpc._queries.information import pointwise_total_correlation
 
-        X = _dense(matrix)
+        X = dense_floats(matrix)
         with self._threads(X):
             return pointwise_total_correlation(self.circuit_, X, max_bytes=working_bytes())
 
@@ -440,5 +443,6 @@ def working_bytes() -> int:
     return max(1, int(get_config()["working_memory"] * 2**20))
 
 
-def _dense(X: Any) -> np.ndarray:
+def dense_floats(X: Any) -> np.ndarray:
+    """A matrix, dense or sparse, as an array of floats."""
     return np.asarray(X.toarray() if issparse(X) else X, np.float64)

@@ -9,9 +9,9 @@ import numpy as np
 
 from skpc._checks import check_finite, checked_array
 from skpc._circuit.circuit import Circuit
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, dense, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES, dense
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.marginals import column_bytes, column_log_probs
+from skpc._queries.marginals import column_log_probs, log_likelihood_and_columns
 
 OWN_WEIGHTS = {"auto": 0.5, "likelihood": 0.0, "dependence": -1.0}
 """How much the values by themselves count, beside the row, for each criterion."""
@@ -70,14 +70,11 @@ class Expert:
 
     def scores(self, X: Any, max_bytes: int = DEFAULT_MAX_BYTES) -> np.ndarray:
         """The score (n,) of each row of a matrix (n, n_features), dense or sparse; NaN missing."""
-        scores = log_likelihood(self.circuit, X, max_bytes=max_bytes)
-        if self.own_weight:
-            per_row = column_bytes(self.circuit, X.shape[1])
-            for rows in row_blocks(X.shape[0], per_row, max_bytes // 2):
-                part = dense(X[rows])
-                own = self.own_weight * column_log_probs(self.circuit, part)
-                scores[rows] += np.where(np.isnan(part), self.typical, own).sum(axis=1)
-        return scores
+        if not self.own_weight:
+            return log_likelihood(self.circuit, X, max_bytes=max_bytes)
+        return log_likelihood_and_columns(
+            self.circuit, X, self.own_weight, self.typical, max_bytes=max_bytes
+        )
 
     def check(self) -> None:
         """Raise ValueError unless there is a number for each column."""

@@ -6,9 +6,12 @@ import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.tree import levels_of
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
-from skpc._passes.likelihood import log_likelihood
-from skpc._queries.marginals import column_bytes, column_entries, column_log_probs, latent_marginals
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
+from skpc._queries.marginals import (
+    column_entries,
+    latent_marginals,
+    log_likelihood_and_columns,
+)
 from skpc._threads import one_blas_thread
 
 _BLOCK_BYTES = 2**28
@@ -75,10 +78,7 @@ def pointwise_total_correlation(
     circuit: Circuit, X: np.ndarray, *, max_bytes: int = DEFAULT_MAX_BYTES
 ) -> np.ndarray:
     """What each row (n, n_features) shows: log p(x) - sum_i log p(x_i), in nats."""
-    scores = log_likelihood(circuit, X, max_bytes=max_bytes)
-    for rows in row_blocks(len(X), column_bytes(circuit, X.shape[1]), max_bytes // 2):
-        scores[rows] -= column_log_probs(circuit, X[rows]).sum(axis=1)
-    return scores
+    return log_likelihood_and_columns(circuit, X, -1.0, max_bytes=max_bytes)
 
 
 def edge_information(circuit: Circuit) -> np.ndarray:

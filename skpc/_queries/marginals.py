@@ -159,11 +159,6 @@ def column_entries(circuit: Circuit) -> Iterator[tuple[int, int, int]]:
             yield region, entry, column
 
 
-def column_bytes(circuit: Circuit, n_columns: int) -> int:
-    """Memory of a row in `column_log_probs`, and of the row: one column is taken at a time."""
-    return 24 * n_columns + 8 * (8 + 4 * circuit.n_latents * len(circuit.roots))
-
-
 def column_log_probs(circuit: Circuit, X: np.ndarray) -> np.ndarray:
     """What each column of rows is by itself: log p(x_i), summed over all states, in nats.
 
@@ -200,6 +195,44 @@ def column_log_probs(circuit: Circuit, X: np.ndarray) -> np.ndarray:
             of_values = np.log(mixed_probs) + largest
         out[:, column] = np.where(np.isnan(values), 0.0, of_values)[places]
     return out
+
+
+def _column_bytes(circuit: Circuit, n_columns: int) -> int:
+    """Memory of a row in `column_log_probs`, and of the row: one column is taken at a time."""
+    return 24 * n_columns + 8 * (8 + 4 * circuit.n_latents * len(circuit.roots))
+
+
+def log_likelihood_and_columns(
+    circuit: Circuit,
+    X: Any,
+    own_weight: float,
+    of_missing: np.ndarray | float = 0.0,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Log p(x) + `own_weight` sum_i log p(x_i) of each row, in nats.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    X : (n, n_features) array or sparse matrix
+        NaN is missing.
+    own_weight : float
+    of_missing : (n_features,) or float
+        What a missing value adds.
+    max_bytes : int
+        Rows are taken in blocks so that what they need fits.
+
+    Returns
+    -------
+    (n,) float64
+    """
+    scores = log_likelihood(circuit, X, max_bytes=max_bytes)
+    for rows in row_blocks(X.shape[0], _column_bytes(circuit, X.shape[1]), max_bytes // 2):
+        part = dense(X[rows])
+        own = own_weight * column_log_probs(circuit, part)
+        scores[rows] += np.where(np.isnan(part), of_missing, own).sum(axis=1)
+    return scores
 
 
 def marginal(circuit: Circuit, columns: np.ndarray) -> Circuit:
