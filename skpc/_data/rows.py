@@ -64,6 +64,25 @@ class Rows:
         evidence, weights, first = self.evidence.distinct(self.weights)
         return replace(self, evidence=evidence, weights=weights), first
 
+    @property
+    def nbytes(self) -> int:
+        """Memory of dense rows, about."""
+        values = sum(vectors.nbytes for vectors in self.evidence.values if vectors is not None)
+        return int(4 * np.prod(self.evidence.symbols.shape)) + self.weights.nbytes + values
+
+    @property
+    def is_discrete(self) -> bool:
+        """Whether each region observes one column of categories: symbols mean the same anywhere."""
+        return all(vectors is None for vectors in self.evidence.values)
+
+    def merged(self, other: Rows) -> Rows:
+        """The distinct rows of both, which have the same scopes and are discrete."""
+        symbols = np.concatenate([self.evidence.symbols, other.evidence.symbols], axis=1)
+        weights = np.concatenate([self.weights, other.weights])
+        return replace(
+            self, evidence=self.evidence.with_symbols(symbols), weights=weights
+        ).distinct()
+
     def take(self, rows: np.ndarray) -> Rows:
         """Some of the rows, with all symbols."""
         symbols = take_rows(self.evidence.symbols, rows)

@@ -12,11 +12,13 @@ from sklearn.utils import Tags
 from skpc._estimators.base import DocumentedMixin, all_or_nothing
 from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
-from skpc._estimators.query_mixin import QueryMixin
+from skpc._estimators.parts import Chunks, fit_parts
+from skpc._estimators.query_mixin import QueryMixin, working_bytes
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
 from skpc._tables.columns import take_rows
 from skpc._tables.sklearn_private import fit_context
+from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 
@@ -451,7 +453,13 @@ class SharpPCDensity(
         >>> model.fit(X, sample_weight=np.arange(40)).n_parameters
         11
         """
+        source = as_source(X, working_bytes())
         with all_or_nothing(self):
+            if source is not None:
+                self._refuse_inert(X_val is not None)
+                chunks = Chunks(source, sample_weight, self.feature_types, working_bytes())
+                fit_parts(self, chunks, (X_val, sample_weight_val))
+                return self
             X = validate_table(self, X, reset=True)
             self._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, X)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -20,6 +21,15 @@ from skpc._passes.messages import Messages
 
 _SLOW_AFTER = 2.0  # epochs
 _POWER = 0.6  # from 1/2, for steps whose squares add up, to 1
+
+
+class AnyEStep(Protocol):
+    """What gives the expected counts of rows, wherever these are."""
+
+    total_weight: float
+
+    def __call__(self, circuit: Circuit) -> ExpectedCounts:
+        """Expected counts under `circuit`."""
 
 
 class EStep:
@@ -53,51 +63,95 @@ class EStep:
     ) -> None:
         if with_moments:
             dtype = np.float64
-        self.weights = weights
+        self.weights, self.total_weight = weights, float(weights.sum())
         self.with_gate, self.with_moments = with_gate, with_moments
-        self._unit = weight_unit(float(weights.sum()), dtype)
+        self._unit = weight_unit(self.total_weight, dtype)
         memory = Memory(max_bytes, Messages.bytes_per_row(circuit.n_latents, dtype))
         self.blocks = list(pattern_blocks(circuit, evidence, weights / self._unit, memory))
-        self._messages = Messages(circuit.n_regions, circuit.n_latents, dtype=dtype)
+        self._dtype = dtype
+        self._messages: Messages | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the messages, which are but room to work in."""
+        return {**vars(self), "_messages": None}
 
     @property
     def n_patterns(self) -> int:
         """Number of patterns of all regions: the size of the E-step."""
         return sum(int(block.patterns.n_patterns.sum()) for block in self.blocks)
 
-    def __call__(self, circuit: Circuit) -> ExpectedCounts:
-        """Expected counts under `circuit`."""
-        total = add_up(self._block_counts(circuit, block) for block in self.blocks)
+    @property
+    def nbytes(self) -> int:
+        """Memory of the patterns and of what their symbols stand for."""
+        return sum(
+            block.patterns.nbytes
+            + sum(vectors.nbytes for vectors in block.evidence.values if vectors is not None)
+            for block in self.blocks
+        )
+
+    def __call__(self, circuit: Circuit, messages: Messages | None = None) -> ExpectedCounts:
+        """Expected counts under `circuit`; messages of another E-step may lend their room."""
+        messages = messages or self._messages or self.new_messages(circuit)
+        self._messages = messages
+        total = add_up(self._block_counts(circuit, block, messages) for block in self.blocks)
         if self._unit != 1.0:
             total.scale(self._unit)
         return total
 
-    def _block_counts(self, circuit: Circuit, block: Block) -> ExpectedCounts:
+    def new_messages(self, circuit: Circuit) -> Messages:
+        """Messages of the kind that it works with."""
+        return Messages(circuit.n_regions, circuit.n_latents, dtype=self._dtype)
+
+    def _block_counts(self, circuit: Circuit, block: Block, messages: Messages) -> ExpectedCounts:
         rows, evidence, patterns = block
-        self._messages.upward(circuit, evidence, patterns)
+        messages.upward(circuit, evidence, patterns)
         moments = None
         if self.with_moments:
-            moments = self._messages.row_curvature(circuit, patterns, self.weights[rows])
-        counts = self._messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
+            moments = messages.row_curvature(circuit, patterns, self.weights[rows])
+        counts = messages.downward(circuit, evidence, patterns, with_gate=self.with_gate)
         if moments is not None:
             _, counts.root_moments, counts.sum_moments = moments
         return counts
 
 
+class EStepOfParts:
+    """Expected counts of rows that are in parts, of which one is looked at after the other.
+
+    Parameters
+    ----------
+    e_steps : iterable of EStep
+        Of the parts, one at least; it is gone through again and again.
+    total_weight : float
+    """
+
+    def __init__(self, e_steps: Iterable[EStep], total_weight: float) -> None:
+        self._e_steps = e_steps
+        self.total_weight = total_weight
+
+    def __call__(self, circuit: Circuit) -> ExpectedCounts:
+        """Expected counts of all rows under `circuit`."""
+        return add_up(self._counts(circuit))
+
+    def _counts(self, circuit: Circuit) -> Iterator[ExpectedCounts]:
+        messages = None
+        for e_step in self._e_steps:
+            messages = messages or e_step.new_messages(circuit)
+            yield e_step(circuit, messages)
+
+
 def fit_em(
-    circuit: Circuit, progress: Progress, e_step: EStep, m_step: MStep, max_iter: int
+    circuit: Circuit, progress: Progress, e_step: AnyEStep, m_step: MStep, max_iter: int
 ) -> FitResult:
     """Update `circuit` by EM until progress says stop, `max_iter` times at most."""
     return follow(progress, em_updates(circuit, e_step, m_step), max_iter)
 
 
-def em_updates(circuit: Circuit, e_step: EStep, m_step: MStep) -> Iterator[Update]:
+def em_updates(circuit: Circuit, e_step: AnyEStep, m_step: MStep) -> Iterator[Update]:
     """Update `circuit` by EM, without end."""
-    total_weight = float(e_step.weights.sum())
     while True:
         counts = e_step(circuit)
         circuit = m_step(circuit, counts)
-        yield circuit, counts.log_likelihood / total_weight
+        yield circuit, counts.log_likelihood / e_step.total_weight
 
 
 def fit_stepwise_em(

@@ -180,8 +180,8 @@ def learn_column(
         raise ValueError(_no_value(name))
     distinct = np.unique(values).astype(np.float64)
     assert cells.numbers is not None
-    if cells.exact is not None and len(set(cells.exact)) > len(np.unique(distinct)):
-        raise ValueError(_merged(cells.exact, name))
+    if cells.exact is not None:
+        refuse_merged(cells.exact, distinct, name)
     if wanted == "auto":
         total = _total(~np.isnan(cells.values.astype(np.float64)), weights)
         is_code = cells.numbers.kind == BOOLEAN or _are_codes(distinct, total)
@@ -277,13 +277,13 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
     return Column(kind, np.arange(float(len(labels))), labels, None, cells.dtype)
 
 
-def _merged(values: Iterable[Any], name: str) -> str:
-    """The message that refuses different numbers (n,) that are the same in float64."""
-    first: dict[float, Any] = {}
-    for value in values:
-        if first.setdefault(float(value), value) != value:
-            return _lost(value, name)
-    raise AssertionError("all are different in float64")
+def refuse_merged(values: Iterable[Any], distinct: np.ndarray, name: str) -> None:
+    """Refuse different numbers that are the same in float64, where only these are `distinct`."""
+    if len(set(values)) > len(distinct):
+        first: dict[float, Any] = {}
+        for value in values:
+            if first.setdefault(float(value), value) != value:
+                raise ValueError(_lost(value, name))
 
 
 def _lost(value: Any, name: str) -> str:

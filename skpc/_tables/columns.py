@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _READ_ROWS = 2**14
 
 
-def _library(X: Any) -> str | None:
+def library_of(X: Any) -> str | None:
     """What X is made with: see `Columns.library`."""
     module = frame_module(X)
     if module is not None:
@@ -130,13 +130,13 @@ class Columns:
             X = csc_array(X)
         wanted = wanted_types(feature_types, names, X.shape[1])
         columns = []
-        for j, cells in enumerate(_read_columns(X, names)):
+        for j, cells in enumerate(read_columns(X, names)):
             name = column_name(names, j)
             if whole is not None and cells.has_no_value:
                 columns.append(whole.columns[j])
                 continue
             columns.append(learn_column(cells, wanted[j], name, weights, numbers))
-        return cls(tuple(columns), names, frames.read_index(X), _library(X))
+        return cls(tuple(columns), names, frames.read_index(X), library_of(X))
 
     @property
     def categories(self) -> list[np.ndarray | None]:
@@ -199,7 +199,7 @@ class Columns:
 
     def fits(self, X: Any) -> bool:
         """Whether X is of the same kind, with the same columns."""
-        return _library(X) == self.library and _are_same(names_of(X), self.names)
+        return library_of(X) == self.library and are_same(names_of(X), self.names)
 
     def positions(self, keys: Sequence[Any], parameter: str) -> list[int]:
         """Column numbers of names or positions, for a parameter that refers to columns."""
@@ -277,7 +277,7 @@ class Columns:
             n_block = max(_READ_ROWS, *n_labels)
             for first in range(0, len(X), n_block):
                 rows = slice(first, first + n_block)
-                parts = _read_columns(frames.part_of(X, rows), self.names)
+                parts = read_columns(frames.part_of(X, rows), self.names)
                 for j, (column, cells) in enumerate(zip(self.columns, parts, strict=True)):
                     name = column_name(self.names, j)
                     if column.categories is not None and cells.exact is not None:
@@ -373,7 +373,7 @@ class Columns:
             If X has other names than fit saw, or in another order.
         """
         names = names_of(X)
-        if names is None or self.names is None or _are_same(names, self.names):
+        if names is None or self.names is None or are_same(names, self.names):
             return
         shown_here, shown_in_fit = [*map(str, names)], [*map(str, self.names)]
         is_reordered = shown_here != shown_in_fit and sorted(shown_here) == sorted(shown_in_fit)
@@ -408,7 +408,7 @@ def take_rows(X: Any, rows: np.ndarray) -> Any:
     return X.loc[rows] if module is not None else X[rows]
 
 
-def _are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool:
+def are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool:
     """Whether names of columns are the same, in their order; NaN is like NaN."""
     if names is None or others is None:
         return names is others
@@ -418,7 +418,7 @@ def _are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool
 
 def _is_same(name: Any, other: Any) -> bool:
     if isinstance(name, tuple) and isinstance(other, tuple):
-        return _are_same(name, other)
+        return are_same(name, other)
     return bool(name == other or (name != name and other != other))
 
 
@@ -442,7 +442,7 @@ def _as_float64(values: Any) -> Any:
         return values.astype(np.float64)
 
 
-def _read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
+def read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
     """What each column of a table holds."""
     if frame_module(X) is not None:
         for j in range(X.shape[1]):

@@ -1,0 +1,44 @@
+"""A sequence of objects that are kept in memory as far as there is room, the others in a file."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+
+class Shelf:
+    """Objects in the order in which they came; the file goes with it.
+
+    Parameters
+    ----------
+    max_bytes : int
+        How much memory objects may take before others go to a temporary file.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._room = max_bytes
+        self._objects: list[Any] = []
+        self._places: list[int] = []
+        self._file: Any = None
+
+    def __len__(self) -> int:
+        return len(self._objects) + len(self._places)
+
+    def append(self, thing: Any, n_bytes: int) -> None:
+        """Add an object of so many bytes."""
+        if not self._places and n_bytes <= self._room:
+            self._room -= n_bytes
+            self._objects.append(thing)
+            return
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._places.append(self._file.seek(0, 2))
+        pickle.dump(thing, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._objects
+        for place in self._places:
+            self._file.seek(place)
+            yield pickle.load(self._file)
