@@ -46,9 +46,8 @@ class RowSample:
         none = np.empty(0)
         return cls(none.astype(np.uint64), np.empty((0, n_columns)), none, most)
 
-    def with_rows(self, matrix: np.ndarray, weights: np.ndarray) -> RowSample:
-        """The sample of a table that has these rows (n, n_features) as well."""
-        keys = row_keys(matrix)
+    def with_rows(self, keys: np.ndarray, matrix: np.ndarray, weights: np.ndarray) -> RowSample:
+        """The sample of a table that has these rows (n, n_features), with these keys, as well."""
         if not self.is_complete:
             is_least = keys <= self.keys[-1]
             keys, matrix, weights = keys[is_least], matrix[is_least], weights[is_least]

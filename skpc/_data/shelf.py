@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -37,8 +38,26 @@ class Shelf:
         self._places.append(self._file.seek(0, 2))
         pickle.dump(thing, self._file, protocol=pickle.HIGHEST_PROTOCOL)
 
+    def __getitem__(self, number: int) -> Any:
+        if number < len(self._objects):
+            return self._objects[number]
+        self._file.seek(self._places[number - len(self._objects)])
+        return pickle.load(self._file)
+
     def __iter__(self) -> Iterator[Any]:
-        yield from self._objects
-        for place in self._places:
-            self._file.seek(place)
-            yield pickle.load(self._file)
+        return map(self.__getitem__, range(len(self)))
+
+    def part(self, numbers: Iterable[int]) -> ShelfPart:
+        """Some of the objects, each taken when it is asked for."""
+        return ShelfPart(self, tuple(map(int, numbers)))
+
+
+@dataclass(frozen=True)
+class ShelfPart:
+    """Some objects of a shelf, to be gone through again and again."""
+
+    shelf: Shelf
+    numbers: tuple[int, ...]
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.shelf.__getitem__, self.numbers)

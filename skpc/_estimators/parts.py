@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from sklearn.utils import check_random_state
 
-from skpc._data.row_sample import RowSample
+from skpc._data.row_sample import RowSample, row_keys
 from skpc._data.shelf import Shelf
 from skpc._estimators.reports import warn_of_end
 from skpc._tables.columns import Columns
@@ -23,16 +24,19 @@ from skpc._tables.validation import warn_of_light
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
     from skpc._data.rows import Rows
+    from skpc._data.scope import Scope
     from skpc._learning.em import AnyEStep
     from skpc._learning.solver import Solver
 
 MOST_ROWS = 2**16
 """So many rows are drawn at most, and fewer of many columns."""
 
+N_BATCHES = 64
+
 _MOST_CELLS = 2**21
 _LEAST_ROWS = 2**13
-_BLOCK_CELLS = 2**22
-_SHARE_OF_BLOCKS = 4  # of the working memory, for what a pass needs at a time
+_SHARE = 4  # of the working memory: for rows that wait, are kept, or are looked at
+_MANY_CELLS = 2**40  # more than what one thread is enough for
 
 
 class Parts(Protocol):
@@ -44,8 +48,8 @@ class Parts(Protocol):
     def sample(self, columns: Columns, most: int) -> RowSample:
         """Draw rows, and remember how all are encoded."""
 
-    def e_step(self, circuit: Circuit, columns: Columns, solver: Solver) -> AnyEStep:
-        """The E-step on all rows for circuits of this structure; call it after `sample`."""
+    def e_steps(self, circuit: Circuit, columns: Columns, solver: Solver) -> list[AnyEStep]:
+        """The E-step on each batch for circuits of this structure; call it after `sample`."""
 
 
 def n_rows_drawn(n_columns: int) -> int:
@@ -84,17 +88,17 @@ def _learn_from_all(
     density: Any, parts: Parts, columns: Columns, validation: tuple[Any, Any]
 ) -> None:
     """Let EM go on from the circuit of a fitted density, on all rows."""
-    from skpc._learning.em import fit_em
+    from skpc._learning.parts import BatchesOfParts, learn_from_parts
     from skpc._learning.progress import Progress
 
     solver = density._solver()
-    solver = replace(
-        solver, m_step=replace(solver.m_step, mu=density.mu_), chooses_mu=False, batch_size=None
-    ).resolved(np.ones(1))
-    with density._threads_for(2**62):
-        e_step = parts.e_step(density.circuit_, columns, solver)
-        progress = Progress(density.circuit_, tol=solver.tol, on_iteration=solver.on_iteration)
-        result = fit_em(density.circuit_, progress, e_step, solver.m_step, solver.max_iter)
+    solver = replace(solver, m_step=replace(solver.m_step, mu=density.mu_))
+    circuit = density.circuit_
+    with density._threads_for(_MANY_CELLS):
+        batches = BatchesOfParts(parts.e_steps(circuit, columns, solver))
+        progress = Progress(circuit, tol=solver.tol, on_iteration=solver.on_iteration)
+        random_state = check_random_state(density.random_state)
+        result = learn_from_parts(circuit, batches, solver, progress, random_state)
     warn_of_end(density, replace(result, mu=density.mu_))
     density.circuit_ = result.circuit
     density.log_likelihoods_ = result.log_likelihoods
@@ -123,6 +127,7 @@ class Chunks:
         self._max_bytes = max_bytes
         self._n_rows = 0
         self._rows = Shelf(0)
+        self._batch_of: list[int] = []
 
     def summary(self) -> TableSummary:
         """What the columns show."""
@@ -138,56 +143,117 @@ class Chunks:
         return total
 
     def sample(self, columns: Columns, most: int) -> RowSample:
-        """Draw rows, and keep all as they are encoded, distinct ones where there is room."""
-        from skpc._data.rows import Rows
-
+        """Draw rows, and keep all as they are encoded."""
         drawn = RowSample.empty(len(columns.columns), most)
-        self._rows = Shelf(self._max_bytes // _SHARE_OF_BLOCKS)
-        merged: Rows | None = None
-        for matrix, weights in self._blocks(columns):
-            rows, first = Rows.encode(matrix, columns.scopes, weights).distinct_and_first()
-            drawn = drawn.with_rows(matrix[first], rows.weights)
-            if merged is not None:
-                rows = merged.merged(rows)
-            n_bytes = rows.nbytes
-            if rows.is_discrete and 4 * n_bytes <= self._max_bytes:
-                merged = rows
-            else:
-                merged = None
-                self._rows.append(rows, n_bytes)
-        if merged is not None:
-            self._rows.append(merged, merged.nbytes)
+        self._rows, self._batch_of = Shelf(self._max_bytes // _SHARE), []
+        room = self._max_bytes // (_SHARE * N_BATCHES)
+        batches = [_Batch(columns.scopes, room) for _ in range(N_BATCHES)]
+        n_rows = 0
+        for table, weights in self._source.weighted_chunks(self._sample_weight):
+            matrix = np.asarray(columns.to_matrix(table), np.float64)
+            n_rows += len(weights)
+            keys = row_keys(matrix)
+            drawn = drawn.with_rows(keys, matrix, weights)
+            for number, rows in in_batches(keys):
+                for done in batches[number].with_rows(matrix[rows], weights[rows]):
+                    self._keep(number, done)
+        self._source.check_same(self._n_rows, n_rows)
+        for number, batch in enumerate(batches):
+            for done in batch.rest():
+                self._keep(number, done)
         return drawn
 
-    def _blocks(self, columns: Columns) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Matrices of as many rows each, whatever the chunks, and their weights."""
-        most = max(1, _BLOCK_CELLS // len(columns.columns))
-        matrices: list[np.ndarray] = []
-        parts: list[np.ndarray] = []
-        n_waiting = n_rows = 0
-        for table, weights in self._source.weighted_chunks(self._sample_weight):
-            matrices.append(np.asarray(columns.to_matrix(table), np.float64))
-            parts.append(weights)
-            n_rows, n_waiting = n_rows + len(weights), n_waiting + len(weights)
-            while n_waiting >= most:
-                matrix, of_rows = np.concatenate(matrices), np.concatenate(parts)
-                yield matrix[:most], of_rows[:most]
-                matrices, parts = [matrix[most:]], [of_rows[most:]]
-                n_waiting -= most
-        if n_waiting:
-            yield np.concatenate(matrices), np.concatenate(parts)
-        self._source.check_same(self._n_rows, n_rows)
+    def _keep(self, batch: int, rows: Rows) -> None:
+        self._rows.append(rows, rows.nbytes)
+        self._batch_of.append(batch)
 
-    def e_step(self, circuit: Circuit, columns: Columns, solver: Solver) -> AnyEStep:
-        """The E-step on all rows for circuits of this structure; call it after `sample`."""
-        from skpc._learning.em import EStepOfParts
+    def e_steps(self, circuit: Circuit, columns: Columns, solver: Solver) -> list[AnyEStep]:
+        """The E-step on each batch for circuits of this structure; call it after `sample`."""
+        from skpc._learning.em import new_messages
+        from skpc._learning.parts import EStepOfParts
 
-        solver = replace(solver, max_bytes=self._max_bytes // _SHARE_OF_BLOCKS)
-        shelf, total = Shelf(self._max_bytes // _SHARE_OF_BLOCKS), 0.0
-        for rows in self._rows:
-            total += rows.total_weight
+        solver = replace(solver, max_bytes=self._max_bytes // _SHARE)
+        shelf, messages = Shelf(self._max_bytes // _SHARE), new_messages(circuit, solver.dtype)
+        totals = np.zeros(N_BATCHES)
+        for rows, batch in zip(self._rows, self._batch_of, strict=True):
+            totals[batch] += rows.total_weight
             grouped = replace(rows, scopes=columns.scopes).grouped(circuit.features)
             e_step = solver.new_e_step(circuit, grouped)
             shelf.append(e_step, e_step.nbytes)
         self._rows = Shelf(0)
-        return EStepOfParts(shelf, total)
+        return [
+            EStepOfParts(
+                shelf.part(np.flatnonzero(np.array(self._batch_of) == batch)), total, messages
+            )
+            for batch, total in enumerate(totals.tolist())
+            if total > 0.0
+        ]
+
+
+class _Batch:
+    """Rows of a batch, which come in pieces and are encoded many at a time.
+
+    Parameters
+    ----------
+    scopes : tuple of Scope
+        Of the columns.
+    max_bytes : int
+        How much memory waiting rows may take.
+    """
+
+    def __init__(self, scopes: tuple[Scope, ...], max_bytes: int) -> None:
+        self._scopes = scopes
+        self._most = max(1, min(_MOST_CELLS, max_bytes // 8) // len(scopes))
+        self._max_bytes = max_bytes
+        self._matrices: list[np.ndarray] = []
+        self._weights: list[np.ndarray] = []
+        self._n_waiting = 0
+        self._distinct: Rows | None = None  # where there are categories alone
+
+    def with_rows(self, matrix: np.ndarray, weights: np.ndarray) -> Iterator[Rows]:
+        """Take rows in, and give those for which there is no more room."""
+        while len(weights):
+            room = self._most - self._n_waiting
+            self._matrices.append(matrix[:room])
+            self._weights.append(weights[:room])
+            self._n_waiting += len(self._weights[-1])
+            matrix, weights = matrix[room:], weights[room:]
+            if self._n_waiting == self._most:
+                yield from self._encoded()
+
+    def rest(self) -> Iterator[Rows]:
+        """Give what is left."""
+        if self._n_waiting:
+            yield from self._encoded()
+        if self._distinct is not None:
+            yield self._distinct
+            self._distinct = None
+
+    def _encoded(self) -> Iterator[Rows]:
+        from skpc._data.rows import Rows
+
+        matrix, weights = np.concatenate(self._matrices), np.concatenate(self._weights)
+        self._matrices, self._weights, self._n_waiting = [], [], 0
+        rows = Rows.encode(matrix, self._scopes, weights).distinct()
+        if not rows.is_discrete:
+            yield rows
+            return
+        if self._distinct is not None:
+            rows = self._distinct.merged(rows)
+        self._distinct = rows
+        if rows.nbytes > self._max_bytes:
+            self._distinct = None
+            yield rows
+
+
+def in_batches(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The batches that rows with these keys (n,) belong to, and which of them: by the keys alone.
+
+    So equal rows are in one batch, wherever they are.
+    """
+    numbers = (keys % np.uint64(N_BATCHES)).astype(np.uint8)
+    order = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers, minlength=N_BATCHES))
+    for number, rows in enumerate(np.split(order, ends[:-1])):
+        if len(rows):
+            yield number, rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from typing import Any, Protocol
@@ -12,7 +12,6 @@ from numpy.typing import DTypeLike
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
-from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
@@ -23,6 +22,11 @@ _SLOW_AFTER = 2.0  # epochs
 _POWER = 0.6  # from 1/2, for steps whose squares add up, to 1
 
 
+def new_messages(circuit: Circuit, dtype: DTypeLike) -> Messages:
+    """Messages for E-steps on circuits like this one."""
+    return Messages(circuit.n_regions, circuit.n_latents, dtype=dtype)
+
+
 class AnyEStep(Protocol):
     """What gives the expected counts of rows, wherever these are."""
 
@@ -30,6 +34,19 @@ class AnyEStep(Protocol):
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts under `circuit`."""
+
+
+class AnyBatches(Protocol):
+    """Mini-batches of rows, wherever these are, with their `weights` (n_batches,)."""
+
+    weights: np.ndarray
+
+    def __len__(self) -> int: ...
+
+    def expected_counts(
+        self, batch: int, circuit: Circuit, *, with_gate: bool = False
+    ) -> ExpectedCounts:
+        """Expected counts of a batch under `circuit`."""
 
 
 class EStep:
@@ -91,16 +108,12 @@ class EStep:
 
     def __call__(self, circuit: Circuit, messages: Messages | None = None) -> ExpectedCounts:
         """Expected counts under `circuit`; messages of another E-step may lend their room."""
-        messages = messages or self._messages or self.new_messages(circuit)
-        self._messages = messages
+        if messages is None:
+            messages = self._messages = self._messages or new_messages(circuit, self._dtype)
         total = add_up(self._block_counts(circuit, block, messages) for block in self.blocks)
         if self._unit != 1.0:
             total.scale(self._unit)
         return total
-
-    def new_messages(self, circuit: Circuit) -> Messages:
-        """Messages of the kind that it works with."""
-        return Messages(circuit.n_regions, circuit.n_latents, dtype=self._dtype)
 
     def _block_counts(self, circuit: Circuit, block: Block, messages: Messages) -> ExpectedCounts:
         rows, evidence, patterns = block
@@ -112,31 +125,6 @@ class EStep:
         if moments is not None:
             _, counts.root_moments, counts.sum_moments = moments
         return counts
-
-
-class EStepOfParts:
-    """Expected counts of rows that are in parts, of which one is looked at after the other.
-
-    Parameters
-    ----------
-    e_steps : iterable of EStep
-        Of the parts, one at least; it is gone through again and again.
-    total_weight : float
-    """
-
-    def __init__(self, e_steps: Iterable[EStep], total_weight: float) -> None:
-        self._e_steps = e_steps
-        self.total_weight = total_weight
-
-    def __call__(self, circuit: Circuit) -> ExpectedCounts:
-        """Expected counts of all rows under `circuit`."""
-        return add_up(self._counts(circuit))
-
-    def _counts(self, circuit: Circuit) -> Iterator[ExpectedCounts]:
-        messages = None
-        for e_step in self._e_steps:
-            messages = messages or e_step.new_messages(circuit)
-            yield e_step(circuit, messages)
 
 
 def fit_em(
@@ -157,7 +145,7 @@ def em_updates(circuit: Circuit, e_step: AnyEStep, m_step: MStep) -> Iterator[Up
 def fit_stepwise_em(
     circuit: Circuit,
     progress: Progress,
-    batches: Batches,
+    batches: AnyBatches,
     m_step: MStep,
     step_size: float,
     max_iter: int,
@@ -183,7 +171,7 @@ def fit_stepwise_em(
 
 def stepwise_updates(
     circuit: Circuit,
-    batches: Batches,
+    batches: AnyBatches,
     m_step: MStep,
     step_size: float,
     random_state: np.random.RandomState,
@@ -220,7 +208,7 @@ class StepwiseEM:
     m_step : MStep
     """
 
-    def __init__(self, batches: Batches, m_step: MStep) -> None:
+    def __init__(self, batches: AnyBatches, m_step: MStep) -> None:
         self._batches = batches
         self._m_step = m_step
         self._total_weight = float(batches.weights.sum())

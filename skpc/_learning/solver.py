@@ -183,14 +183,18 @@ class Solver:
         )
         settings: dict[str, Any] = {
             "batches": batches,
-            "step_size": self.step_size,
+            "step_size": self.step_for(circuit),
             "random_state": random_state,
         }
         if self.kind == "adam":
             return {**settings, "mu": self.m_step.mu, "pseudocount": self.m_step.pseudocount}
-        if len(circuit.roots) > 1:  # which long steps would make forget how they differ
-            settings["step_size"] *= _STEP_OF_MIXTURES
         return {**settings, "m_step": self.m_step}
+
+    def step_for(self, circuit: Circuit) -> float:
+        """The step size of mini-batches for circuits like this one."""
+        # Long steps would make trees forget how they differ.
+        is_shorter = self.kind == "em" and len(circuit.roots) > 1
+        return self.step_size * (_STEP_OF_MIXTURES if is_shorter else 1.0)
 
 
 def most_batches(weights: np.ndarray) -> float:
