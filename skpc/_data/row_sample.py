@@ -15,6 +15,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+MOST_ROWS = 2**16
+"""So many rows say what to learn at most, and fewer of many columns."""
+
+_MOST_CELLS = 2**21
+_LEAST_ROWS = 2**13
 _MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -46,10 +51,15 @@ class RowSample:
         none = np.empty(0)
         return cls(none.astype(np.uint64), np.empty((0, n_columns)), none, most)
 
+    @property
+    def largest_key(self) -> np.uint64:
+        """Rows with greater keys are not in the sample."""
+        return np.uint64(2**64 - 1) if self.is_complete else self.keys[-1]
+
     def with_rows(self, keys: np.ndarray, matrix: np.ndarray, weights: np.ndarray) -> RowSample:
         """The sample of a table that has these rows (n, n_features), with these keys, as well."""
         if not self.is_complete:
-            is_least = keys <= self.keys[-1]
+            is_least = keys <= self.largest_key
             keys, matrix, weights = keys[is_least], matrix[is_least], weights[is_least]
         return self.merged(replace(self, keys=keys, matrix=matrix, weights=weights))
 
@@ -69,6 +79,11 @@ class RowSample:
         matrix[~is_own] = other.matrix[places[~is_own] - len(self.keys)]
         is_complete = self.is_complete and other.is_complete and len(first) <= self.most
         return RowSample(keys[kept], matrix, sums, self.most, is_complete)
+
+
+def n_rows_drawn(n_columns: int) -> int:
+    """How many rows say what to learn of a table of which nobody holds all, at most."""
+    return min(MOST_ROWS, max(_LEAST_ROWS, _MOST_CELLS // n_columns))
 
 
 def row_keys(matrix: np.ndarray) -> np.ndarray:

@@ -406,9 +406,12 @@ class SharpPCDensity(
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like, frame or source of shape (n_samples, n_features)
             Numbers, or a pandas or polars frame with columns of numbers, labels or
-            booleans. NaN, None and NA are missing.
+            booleans. NaN, None and NA are missing. Or a source, which is read in chunks, several
+            times: a path to Parquet data, a data set of Arrow, an array of zarr or h5py, a
+            memory-mapped array above `working_memory`, or a function that returns a new iterator
+            of arrays or frames each time. See Notes.
         y : None
             Ignored; present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -444,6 +447,14 @@ class SharpPCDensity(
             If the type of a column is uncertain, if it has very many labels, or if its labels
             only name rows.
 
+        Notes
+        -----
+        Of a source types and categories come from all rows; margins, structure, size and start
+        from at most 65,536 distinct ones, chosen by a hash of what they show. If there are no
+        more, that is all, and the same as of the whole table. Else stepwise EM goes on with all
+        rows, in 64 batches that hashes decide, for `max_iter` passes (None: 10, or until `tol`),
+        or EM if `batch_size` is None; `log_likelihoods_`, `n_iter_` and `converged_` are of that.
+
         Examples
         --------
         >>> import numpy as np
@@ -451,6 +462,8 @@ class SharpPCDensity(
         >>> X = np.array([[0, 0, 1], [1, 1, 1], [1, 1, 0], [0, 0, 0]] * 10)
         >>> model = SharpPCDensity(n_latents=2, random_state=0)
         >>> model.fit(X, sample_weight=np.arange(40)).n_parameters
+        11
+        >>> model.fit(lambda: (X[i : i + 10] for i in range(0, 40, 10))).n_parameters
         11
         """
         source = as_source(X, working_bytes())

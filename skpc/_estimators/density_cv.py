@@ -19,8 +19,10 @@ from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.settings import defaults_of, refuse_inert
 from skpc._tables.columns import Columns, take_rows
+from skpc._tables.drawing import in_memory
 from skpc._tables.sklearn_private import fit_context, safe_indexing
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
@@ -185,8 +187,8 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            As in :class:`SharpPCDensity`.
+        X : array-like, frame or source of shape (n_samples, n_features)
+            As in :class:`SharpPCDensity`. Of a source `mu` is chosen on the rows that are drawn.
         y : array-like of shape (n_samples,), default=None
             Seen by nobody but a splitter given as `cv`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -231,6 +233,9 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             mus = self._check_mus()
             for name in [name for name in vars(self) if name.endswith("_")]:
                 delattr(self, name)  # of a former fit
+            given, types = (X, sample_weight), self._template().feature_types
+            X, sample_weight = in_memory(*given, types, working_bytes())
+            is_drawn = X is not given[0]
             X = validate_table(self, X, reset=True)
             model = self._new_density()
             verbose = model.verbose
@@ -250,9 +255,14 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             mu = float(mus[np.argmax(found[0].mean(axis=1))])
             if self.refit:
                 model.set_params(verbose=verbose)
-                for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
-                    model.set_params(mu=float(step))
-                    model._fit_part(table, of_table, *whole, **validation)
+                if is_drawn:
+                    model.set_params(mu=mu, warm_start=False).fit(
+                        given[0], None, given[1], **validation
+                    )
+                else:
+                    for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
+                        model.set_params(mu=float(step))
+                        model._fit_part(table, of_table, *whole, **validation)
                 self.best_estimator_ = model.set_params(warm_start=False)
             self.mus_, self.mu_ = mus, mu
             self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found

@@ -99,12 +99,19 @@ class LearningMixin:
             See `_learn_circuit`.
         """
         result, stopping = self._learnt(rows, columns, validation, is_part=is_part, **prior)
-        warn_of_end(self, result)
         if not self._continues():
             self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
-        self.circuit_ = result.circuit
         self.categories_ = columns.categories
         self.feature_types_ = [column.type for column in columns.columns]
+        self.fit_report_ = result.report
+        self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
+        self._columns = columns
+        warn_of_end(self, result)
+        self._set_learnt(result)
+
+    def _set_learnt(self, result: FitResult) -> None:
+        """Set what learning leaves."""
+        self.circuit_ = result.circuit
         self.mu_ = result.mu
         self.log_likelihoods_ = result.log_likelihoods
         self.n_iter_ = len(result.log_likelihoods)
@@ -112,9 +119,6 @@ class LearningMixin:
         self.validation_log_likelihoods_ = result.validation_log_likelihoods
         self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
         self.best_iteration_ = result.best_iteration
-        self.fit_report_ = result.report
-        self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
-        self._columns = columns
 
     def _learn_quietly(
         self,
@@ -183,33 +187,18 @@ class LearningMixin:
         random_state: np.random.RandomState,
     ) -> EarlyStopping | None:
         """What learning from these rows is validated on, or None; see `EarlyStopping`."""
-        X_val, sample_weight_val = validation
-        if X_val is None and sample_weight_val is not None:
-            raise ValueError(
-                "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
-            )
+        held_out = self._validation_rows(columns, validation)
         is_auto = self.early_stopping == "auto"
         chooses = self._chooses_size()
         is_possible = rows.total_weight >= _LEAST_ROWS_TO_SPLIT
         is_useful = (chooses or self.n_latents != 1) and not self.warm_start and is_possible
-        ends_learning = X_val is not None or (is_useful if is_auto else self.early_stopping)
+        ends_learning = held_out is not None or (is_useful if is_auto else self.early_stopping)
         if not ends_learning and not (chooses and is_possible):
             return None
         from skpc._learning.stopping import EarlyStopping
 
-        held_out = None
-        if X_val is not None:
-            with named("X_val"):
-                table = validate_table(self, X_val, reset=False)
-            with named("sample_weight_val"):
-                weights = check_weights(sample_weight_val, table)
-            with named("X_val"):
-                table, weights = take_rows(table, weights > 0), weights[weights > 0]
-                matrix = columns.to_matrix(table)
-                columns.check_values(matrix)
-            held_out = self._encode(matrix, weights, columns).distinct()
-            seed = None
-        else:
+        seed = None
+        if held_out is None:
             seed = self._split_seed if self._continues() else None
             if seed is None:
                 seed = int(random_state.randint(np.iinfo(np.int32).max))
@@ -225,6 +214,25 @@ class LearningMixin:
             n_folds=N_FOLDS if chooses and is_few and refit and held_out is None else 1,
             ends_learning=bool(ends_learning),
         )
+
+    def _validation_rows(self, columns: Columns, validation: tuple[Any, Any]) -> Rows | None:
+        """The distinct rows of `X_val`, if there are any."""
+        X_val, sample_weight_val = validation
+        if X_val is None:
+            if sample_weight_val is not None:
+                raise ValueError(
+                    "sample_weight_val weights the rows of X_val, which is None. Pass X_val too."
+                )
+            return None
+        with named("X_val"):
+            table = validate_table(self, X_val, reset=False)
+        with named("sample_weight_val"):
+            weights = check_weights(sample_weight_val, table)
+        with named("X_val"):
+            table, weights = take_rows(table, weights > 0), weights[weights > 0]
+            matrix = columns.to_matrix(table)
+            columns.check_values(matrix)
+        return self._encode(matrix, weights, columns).distinct()
 
     def _chooses_size(self) -> bool:
         """Whether fit is to find out how many states there should be."""

@@ -19,6 +19,7 @@ from skpc._estimators.query_mixin import working_bytes
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
 from skpc._tables.columns import Columns, take_rows
+from skpc._tables.drawing import in_memory
 from skpc._tables.sklearn_private import Interval, RealNotInt, StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
@@ -229,6 +230,8 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         3
         """
         with all_or_nothing(self):
+            types = self._template().feature_types
+            X, sample_weight = in_memory(X, sample_weight, types, working_bytes())
             table = validate_table(self, X, reset=True)
             density = self._new_density()
             seeds = check_random_state(self.random_state)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skpc._data.row_sample import RowSample, row_keys
+from skpc._data.row_sample import RowSample, n_rows_drawn, row_keys
 from skpc._data.shelf import Shelf
 from skpc._estimators.reports import warn_of_end
 from skpc._tables.columns import Columns
+from skpc._tables.drawing import summarised
 from skpc._tables.sources import Source
 from skpc._tables.summary import TableSummary
 from skpc._tables.validation import warn_of_light
@@ -28,13 +29,9 @@ if TYPE_CHECKING:
     from skpc._learning.em import AnyEStep
     from skpc._learning.solver import Solver
 
-MOST_ROWS = 2**16
-"""So many rows are drawn at most, and fewer of many columns."""
-
 N_BATCHES = 64
 
-_MOST_CELLS = 2**21
-_LEAST_ROWS = 2**13
+_MOST_CELLS = 2**21  # that wait to be encoded
 _SHARE = 4  # of the working memory: for rows that wait, are kept, or are looked at
 _MANY_CELLS = 2**40  # more than what one thread is enough for
 
@@ -50,11 +47,6 @@ class Parts(Protocol):
 
     def e_steps(self, circuit: Circuit, columns: Columns, solver: Solver) -> list[AnyEStep]:
         """The E-step on each batch for circuits of this structure; call it after `sample`."""
-
-
-def n_rows_drawn(n_columns: int) -> int:
-    """How many rows say what to learn, at most."""
-    return min(MOST_ROWS, max(_LEAST_ROWS, _MOST_CELLS // n_columns))
 
 
 def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any]) -> None:
@@ -77,6 +69,11 @@ def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any]) -> None:
     warn_of_light(np.array([summary.total_weight]))
     columns = summary.learn_columns()
     drawn = parts.sample(columns, n_rows_drawn(len(summary.columns)))
+    if not drawn.is_complete and density.solver == "adam":
+        raise ValueError(
+            f"solver='adam' cannot learn from more than {len(drawn.weights)} distinct rows in "
+            "chunks. Set solver='em'."
+        )
     columns = summary.completed(columns, drawn.matrix, drawn.weights)
     rows = density._encode(drawn.matrix, drawn.weights, columns).distinct()
     density._learn(rows, columns, validation)
@@ -90,20 +87,38 @@ def _learn_from_all(
     """Let EM go on from the circuit of a fitted density, on all rows."""
     from skpc._learning.parts import BatchesOfParts, learn_from_parts
     from skpc._learning.progress import Progress
+    from skpc._passes.likelihood import MeanLogLikelihood
 
     solver = density._solver()
     solver = replace(solver, m_step=replace(solver.m_step, mu=density.mu_))
     circuit = density.circuit_
     with density._threads_for(_MANY_CELLS):
         batches = BatchesOfParts(parts.e_steps(circuit, columns, solver))
-        progress = Progress(circuit, tol=solver.tol, on_iteration=solver.on_iteration)
+        held_out, judge = density._validation_rows(columns, validation), None
+        if held_out is not None:
+            held_out = held_out.grouped(circuit.features)
+            judge = MeanLogLikelihood(
+                circuit, held_out.evidence, held_out.weights, max_bytes=solver.max_bytes
+            )
+        progress = Progress(
+            circuit,
+            tol=solver.tol,
+            validation=judge,
+            n_iter_no_change=density.n_iter_no_change,
+            on_iteration=solver.on_iteration,
+        )
         random_state = check_random_state(density.random_state)
         result = learn_from_parts(circuit, batches, solver, progress, random_state)
-    warn_of_end(density, replace(result, mu=density.mu_))
-    density.circuit_ = result.circuit
-    density.log_likelihoods_ = result.log_likelihoods
-    density.n_iter_ = len(result.log_likelihoods)
-    density.converged_ = result.converged
+    result = replace(result, mu=density.mu_)
+    warn_of_end(density, result)
+    if judge is None:  # what was validated is the run on rows that were drawn
+        result = replace(
+            result,
+            validation_log_likelihoods=density.validation_log_likelihoods_,
+            validation_run_log_likelihoods=density.validation_run_log_likelihoods_,
+            best_iteration=density.best_iteration_,
+        )
+    density._set_learnt(result)
 
 
 class Chunks:
@@ -131,14 +146,7 @@ class Chunks:
 
     def summary(self) -> TableSummary:
         """What the columns show."""
-        total: TableSummary | None = None
-        for table, weights in self._source.weighted_chunks(self._sample_weight):
-            of_chunk = TableSummary.of(table, weights, self._feature_types)
-            total = of_chunk if total is None else total.merged(of_chunk)
-        if total is None:
-            raise ValueError(
-                f"{self._source.name} has no row of positive weight: at least one is needed."
-            )
+        total = summarised(self._source, self._sample_weight, self._feature_types)
         self._n_rows = total.n_rows
         return total
 

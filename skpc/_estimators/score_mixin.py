@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._estimators.query_mixin import working_bytes
+from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table
 
 
@@ -28,9 +29,9 @@ class ScoreMixin:
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
+        X : array-like, frame or source of shape (n_samples, n_features)
             Rows to score; NaN is missing. A category never seen in training has the mass
-            of one with no count (see `pseudocount`).
+            of one with no count (see `pseudocount`). A source is read in chunks, as in `fit`.
 
         Returns
         -------
@@ -46,15 +47,19 @@ class ScoreMixin:
         >>> model.score_samples([[0, 0, 1], [0, np.nan, np.nan]]).round(1)
         array([-1.4, -0.7])
         """
-        return self._score_samples(self._validate(X))
+        source = as_source(X, working_bytes())
+        if source is None:
+            return self._score_samples(self._validate(X))
+        check_is_fitted(self)
+        return np.concatenate([self.score_samples(table) for table in source.chunks()])
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean score of the rows, in nats.
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            Rows to score; NaN is missing.
+        X : array-like, frame or source of shape (n_samples, n_features)
+            Rows to score; NaN is missing. A source is read in chunks, as in `fit`.
         y : None
             Ignored; present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -75,7 +80,10 @@ class ScoreMixin:
         >>> round(model.score(X), 1)
         -1.4
         """
-        return self._mean(self._score_samples, X, sample_weight)
+        if as_source(X, working_bytes()) is None:
+            return self._mean(self._score_samples, X, sample_weight)
+        scores = self.score_samples(X)
+        return float(np.average(scores, weights=check_weights(sample_weight, scores)))
 
     @property
     def n_parameters(self) -> int:

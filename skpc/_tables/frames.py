@@ -49,6 +49,16 @@ def part_of(X: Any, rows: slice) -> Any:
     return X[rows] if frame_module(X).__name__ == "polars" else X.iloc[rows]
 
 
+def concatenated(tables: Sequence[Any]) -> Any:
+    """One table of the rows of several frames or arrays with the same columns."""
+    module = frame_module(tables[0])
+    if module is None:
+        return np.concatenate(tables)
+    if module.__name__ == "polars":
+        return module.concat(tables, how="vertical_relaxed")
+    return module.concat(tables, ignore_index=True)
+
+
 def cell(X: Any, i: int, j: int) -> Any:
     """One cell of a frame."""
     return X[i, j] if frame_module(X).__name__ == "polars" else X.iloc[i, j]

@@ -48,7 +48,10 @@ class Source:
                 rows = slice(first, first + n_rows)
                 yield table[rows] if frame_module(table) is None else part_of(table, rows)
         if number < 0:
-            raise ValueError(f"{self.name} has no chunk: at least one row is needed.")
+            raise ValueError(
+                f"{self.name} has no chunk: at least one row is needed, each time. A function has "
+                "to return a new iterator."
+            )
 
     def weighted_chunks(self, sample_weight: Any = None) -> Iterator[tuple[Any, np.ndarray]]:
         """The chunks, less rows of weight zero, and the weights of their rows."""
@@ -91,18 +94,17 @@ def as_source(X: Any, max_bytes: int) -> Source | None:
     max_bytes : int
         A memory-mapped array that is not larger than this in double precision is an array.
     """
-    kind = type(X).__name__
     if isinstance(X, (str, PathLike)):
         return Source(lambda: parquet.batches(Path(X)), f"X={str(X)!r}")
     if parquet.is_dataset(X):
-        return Source(lambda: parquet.batches(X), f"X, a {kind},")
+        return Source(lambda: parquet.batches(X), "X")
     if isinstance(X, np.memmap):
         is_large = X.ndim == 2 and 8 * X.size > max_bytes
         return Source(lambda: _slices(X), "X") if is_large else None
     if _is_stored_array(X):
-        return Source(lambda: _slices(X), f"X, a {kind},")
+        return Source(lambda: _slices(X), "X")
     if callable(X) and not isinstance(X, type):
-        return Source(X, "what X gives")
+        return Source(X, "X")
     return None
 
 
