@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,7 @@ class Shelf:
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
         self._places.append(self._file.seek(0, 2))
         pickle.dump(thing, self._file, protocol=pickle.HIGHEST_PROTOCOL)
 

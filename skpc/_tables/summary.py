@@ -290,7 +290,7 @@ def _width(column: ColumnSummary) -> tuple[Any, ...]:
     """Sorts what can hold more after what can hold less."""
     assert column.numbers is not None
     kind = _KINDS.index(column.numbers.kind)
-    return not column.is_empty, kind, column.numbers.high, str(column.dtype)
+    return kind, column.numbers.high, str(column.dtype)
 
 
 def _joint_labels(one: ColumnSummary, other: ColumnSummary, name: str) -> Any:
