@@ -34,7 +34,10 @@ def to_frame(table: Any) -> Any:
 
 def _opened(path: Path) -> Any:
     if not path.exists():
-        raise ValueError(f"X={str(path)!r} is no file or folder. Pass a path to Parquet data.")
+        raise ValueError(
+            f"X={str(path)!r} is no file or folder. Pass the path of Parquet data, or a table, such "
+            "as pandas.read_csv(X)."
+        )
     try:
         from pyarrow import ArrowInvalid, dataset  # type: ignore[import-untyped, unused-ignore]
     except ImportError as error:
