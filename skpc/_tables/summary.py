@@ -263,8 +263,12 @@ def _counted_numbers(
     is_seen = ~np.isnan(values)
     values, weights = values[is_seen], weights[is_seen]
     some = np.unique(values[: 2 * most + 1])
-    if len(some) > most:  # sorting all would take most of the time of a pass
+    # Sorting all values would take most of the time of a pass.
+    if len(some) > most:
         return np.unique(np.append(some, [values.min(), values.max()])), np.empty(0)
+    codes = np.searchsorted(some, values)
+    if len(some) and (some[np.minimum(codes, len(some) - 1)] == values).all():
+        return some, np.bincount(codes, weights, len(some))
     return _summed(values, weights)
 
 
