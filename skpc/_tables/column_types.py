@@ -319,6 +319,8 @@ def _check_known(cells: Cells, known: np.ndarray, wanted: str, name: str) -> Non
         )
     seen = {value for value in cells.values.tolist() if value is not None and value == value}
     unknown = sorted(seen - {*known})
+    if wanted == BINOMIAL and cells.labels is None:  # whose levels are all from end to end
+        unknown = [value for value in unknown if not min(known) <= value <= max(known)]
     if unknown:
         value = unknown[0]
         value = int(value) if isinstance(value, float) and is_whole(value) else value

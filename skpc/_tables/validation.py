@@ -113,8 +113,11 @@ def _refuse_near_misses(X: Any) -> None:
 def check_weights(sample_weight: Any, X: Any, *, may_be_zero: bool = False) -> np.ndarray:
     """The weights (n,) of the rows of X, not negative; see `countable`.
 
-    Almost zero in all is zero, which is an error unless it may be.
+    All must not be zero, or almost, unless `may_be_zero`: then they are zero.
     """
+    nothing = np.zeros(X.shape[0])
+    if may_be_zero and (not len(nothing) or _are_zeros(sample_weight)):
+        return nothing
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         i = int(np.argmax(weights < 0))
@@ -131,12 +134,18 @@ def check_weights(sample_weight: Any, X: Any, *, may_be_zero: bool = False) -> n
         )
     if total < _SMALLEST_WEIGHT:
         if may_be_zero:
-            return np.zeros(len(weights))
+            return nothing
         raise ValueError(
             "sample_weight is zero in every row, or almost: at least one row needs a positive "
             f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
         )
     return countable(weights)
+
+
+def _are_zeros(sample_weight: Any) -> bool:
+    """Whether these are weights, and all of them zero, which scikit-learn would refuse."""
+    given = np.asarray(sample_weight)
+    return given.dtype.kind in "biuf" and not given.any()
 
 
 def warn_of_light(weights: np.ndarray) -> None:
