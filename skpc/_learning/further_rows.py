@@ -115,10 +115,10 @@ def _stepped(
     average = own_counts(circuit, seen)
     average.move_towards(found, step)
     inputs = average.inputs
-    average.scale(1.0 / step)
     # What penalties ask of single rows besides, these rows alone tell.
     average.gate = found.gate
     average.root_moments, average.sum_moments = found.root_moments, found.sum_moments
+    average.scale(1.0 / step)
     if m_step.multiplier == "exact":  # whose penalty does not fade beside counts
         m_step = replace(m_step, mu=step * m_step.mu)
     updated = m_step(circuit, average)
