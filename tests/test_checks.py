@@ -52,7 +52,7 @@ X = np.array([[0.0, 0.5], [1.0, 1.5], [0.0, 2.5], [1.0, 3.5]] * 5)
         (lambda m: m.feature_contributions(X, {np.str_("g"): np.array([9])}), r"groups\['g'\]"),
         (lambda m: density(feature_groups=[np.int64(0)]).fit(X), "the element 0"),
         (lambda m: density(structure=[np.int64(0), np.float64(0.5)]).fit(X), r"\[0, 0.5\]"),
-        (lambda m: density(warm_start=True).fit(X).fit(X + np.array([2, 0])), "not see: 2 in"),
+        (lambda m: density(warm_start=True).fit(X).fit(X + np.array([2, 0])), "not known: 2 in"),
         (
             lambda m: SharpPCClassifier(density(), priors=np.array([0.5, 0.6])).fit(
                 X, X[:, 0].astype(int)

@@ -11,7 +11,7 @@ import numpy as np
 from skpc._checks import checked_array, reading, shown
 from skpc._circuit.format import attributes_from, description, flattened, unflattened
 from skpc._circuit.inputs.inputs import Inputs
-from skpc._circuit.tree import depths_of, tree_of_region
+from skpc._circuit.tree import depths_of, levels_of, tree_of_region
 from skpc._data.rows import Rows
 
 _ROUNDING = 1e-12  # of sums of weights
@@ -324,6 +324,16 @@ def random_circuit(
     circuit = Circuit(parents, inputs.features, root_weights, sum_weights, inputs)
     circuit.check()
     return circuit
+
+
+def latent_marginals(circuit: Circuit) -> np.ndarray:
+    """Prior probabilities (n_regions, K) of latent states, times that of their tree."""
+    topdown, _ = levels_of(circuit.parents, from_leaves=False)
+    marginals = np.empty((circuit.n_regions, circuit.n_latents))
+    marginals[circuit.roots] = circuit.root_weights.reshape(-1, circuit.n_latents)
+    for region in topdown[len(circuit.roots) :]:
+        marginals[region] = marginals[circuit.parents[region]] @ circuit.sum_weights[region]
+    return marginals
 
 
 def mixture(circuits: Sequence[Circuit], shares: np.ndarray) -> Circuit:

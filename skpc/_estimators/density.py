@@ -16,7 +16,7 @@ from skpc._estimators.parts import Chunks, fit_parts
 from skpc._estimators.query_mixin import QueryMixin, working_bytes
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
-from skpc._tables.columns import take_rows
+from skpc._estimators.stream_mixin import StreamMixin
 from skpc._tables.sklearn_private import fit_context
 from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -25,6 +25,7 @@ from skpc._tables.validation import check_weights, validate_table, warn_of_light
 class SharpPCDensity(
     ScoreMixin,
     QueryMixin,
+    StreamMixin,
     LearningMixin,
     FittedMixin,
     DocumentedMixin,
@@ -258,12 +259,14 @@ class SharpPCDensity(
     log_likelihoods_ : ndarray of shape (`n_iter_`,)
         Mean log-likelihood of the training rows before each iteration of the run that led to
         `circuit_`, in nats: if rows were held out, of the last one, from all rows. With
-        mini-batches each row's is that before the update by its batch.
+        mini-batches each row's is that before the update by its batch. Each call of `partial_fit`
+        but the first adds one, of its own rows.
 
     n_iter_ : int
         Number of iterations (epochs, with mini-batches) of the run that led to `circuit_`: if rows
         were held out, that of the last one, `best_iteration_` or one; with `X_val` or `warm_start`
-        those until it stopped, of which `circuit_` has had the first `best_iteration_`.
+        those until it stopped, of which `circuit_` has had the first `best_iteration_`. Each call
+        of `partial_fit` but the first is one more.
 
     converged_ : bool
         Whether the rule of `tol`, and not `max_iter`, decided how many iterations `circuit_` has
@@ -282,6 +285,10 @@ class SharpPCDensity(
     best_iteration_ : int or None
         Number of iterations after which the validation log-likelihood was best: those that
         `circuit_` has had (one at least, if rows were held out). None without early stopping.
+
+    n_samples_seen_ : float
+        The weight of all rows learnt from: by `fit`, and by calls of `partial_fit` since. What the
+        other attributes tell is of `fit`, or of the first call, unless they say otherwise.
 
     n_features_in_ : int
         Number of columns seen in fit.
@@ -477,10 +484,7 @@ class SharpPCDensity(
             self._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, X)
             warn_of_light(weights)
-            X, weights = take_rows(X, weights > 0), weights[weights > 0]
-            columns = self._learn_columns(X, weights)
-            rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
-            self._learn(rows, columns, (X_val, sample_weight_val))
+            self._learn_table(X, weights, (X_val, sample_weight_val))
         return self
 
     def _refuse_inert(self, has_validation_rows: bool) -> None:

@@ -22,6 +22,7 @@ _FITTED = (
     "validation_run_log_likelihoods_",
     "best_iteration_",
     "n_iter_",
+    "n_samples_seen_",
     "converged_",
     "fit_report_",
     "_split_seed",
@@ -135,6 +136,10 @@ class FittedMixin(StoredMixin):
         if not 0 <= self.mu_ < np.inf or self.converged_ not in (True, False):
             raise ValueError(
                 f"mu_ and converged_ are {shown(self.mu_)} and {shown(self.converged_)}."
+            )
+        if not 0 < self.n_samples_seen_ < np.inf:
+            raise ValueError(
+                f"n_samples_seen_ must be a weight above 0; got {shown(self.n_samples_seen_)}."
             )
         histories = {
             "log_likelihoods_": self.n_iter_,

@@ -76,6 +76,19 @@ class LearningMixin:
         rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
         self._learn(rows, columns, (X_val, sample_weight_val), of_table=of_table)
 
+    def _learn_table(
+        self,
+        X: Any,
+        weights: np.ndarray,
+        validation: tuple[Any, Any] = (None, None),
+        categories: Any = None,
+    ) -> None:
+        """Learn from a validated table: all that `fit` does once weights (n,) are checked too."""
+        X, weights = take_rows(X, weights > 0), weights[weights > 0]
+        columns = self._learn_columns(X, weights, categories)
+        rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
+        self._learn(rows, columns, validation)
+
     def _learn(
         self,
         rows: Rows,
@@ -103,6 +116,7 @@ class LearningMixin:
             self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
         self.categories_ = columns.categories
         self.feature_types_ = [column.type for column in columns.columns]
+        self.n_samples_seen_ = rows.total_weight
         self.fit_report_ = result.report
         self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
         self._columns = columns
@@ -151,10 +165,10 @@ class LearningMixin:
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
 
-    def _learn_columns(self, X: Any, weights: np.ndarray) -> Columns:
+    def _learn_columns(self, X: Any, weights: np.ndarray, categories: Any = None) -> Columns:
         """How to read the columns; with `warm_start`, as in the last fit."""
         if not self._continues():
-            return Columns.learn(X, self.feature_types, weights)
+            return Columns.learn(X, self.feature_types, weights, categories=categories)
         remedy = "Set warm_start=False to start anew."
         for name, former in getattr(self, "_start_settings", {}).items():
             value = getattr(self, name)

@@ -77,6 +77,7 @@ def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any]) -> None:
     columns = summary.completed(columns, drawn.matrix, drawn.weights)
     rows = density._encode(drawn.matrix, drawn.weights, columns).distinct()
     density._learn(rows, columns, validation)
+    density.n_samples_seen_ = summary.total_weight
     if not drawn.is_complete:
         _learn_from_all(density, parts, columns, validation)
 

@@ -133,6 +133,23 @@ class Solver:
             dtype=self.dtype,
         )
 
+    def new_batches(
+        self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
+    ) -> Batches:
+        """Mini-batches of distinct rows."""
+        assert not isinstance(self.batch_size, str)
+        by_row = self.kind == "adam" and self.m_step.mu > 0
+        return Batches(
+            circuit,
+            rows.evidence,
+            rows.weights,
+            np.inf if self.batch_size is None else self.batch_size,
+            random_state,
+            by_row=by_row,
+            max_bytes=self.max_bytes,
+            dtype=np.float64 if by_row else self.dtype,
+        )
+
     def bind(
         self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
     ) -> Callable[[Circuit, Progress], FitResult]:
@@ -169,20 +186,8 @@ class Solver:
         self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
     ) -> dict[str, Any]:
         """What learning from mini-batches needs."""
-        assert not isinstance(self.batch_size, str)
-        by_row = self.kind == "adam" and self.m_step.mu > 0
-        batches = Batches(
-            circuit,
-            rows.evidence,
-            rows.weights,
-            np.inf if self.batch_size is None else self.batch_size,
-            random_state,
-            by_row=by_row,
-            max_bytes=self.max_bytes,
-            dtype=np.float64 if by_row else self.dtype,
-        )
         settings: dict[str, Any] = {
-            "batches": batches,
+            "batches": self.new_batches(circuit, rows, random_state),
             "step_size": self.step_for(circuit),
             "random_state": random_state,
         }

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from skpc._circuit.circuit import Circuit
+from skpc._circuit.circuit import Circuit, latent_marginals
 from skpc._circuit.tree import levels_of
 from skpc._passes.blocks import DEFAULT_MAX_BYTES
-from skpc._queries.marginals import (
-    column_entries,
-    latent_marginals,
-    log_likelihood_and_columns,
-)
+from skpc._queries.marginals import column_entries, log_likelihood_and_columns
 from skpc._threads import one_blas_thread
 
 _BLOCK_BYTES = 2**28

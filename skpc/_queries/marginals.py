@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from skpc._circuit.circuit import Circuit
+from skpc._circuit.circuit import Circuit, latent_marginals
 from skpc._circuit.tree import levels_of
 from skpc._kernels.gemm import TILE_ROWS, multiply, padded
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, row_blocks
@@ -140,16 +140,6 @@ def log_conditional(
     """Log-likelihoods of joint rows less those of evidence, all of which the joint rows show."""
     above = log_likelihood(circuit, joint, max_bytes=max_bytes)
     return above - log_likelihood(circuit, evidence, max_bytes=max_bytes)
-
-
-def latent_marginals(circuit: Circuit) -> np.ndarray:
-    """Prior probabilities (n_regions, K) of latent states, times that of their tree."""
-    topdown, _ = levels_of(circuit.parents, from_leaves=False)
-    marginals = np.empty((circuit.n_regions, circuit.n_latents))
-    marginals[circuit.roots] = circuit.root_weights.reshape(-1, circuit.n_latents)
-    for region in topdown[len(circuit.roots) :]:
-        marginals[region] = marginals[circuit.parents[region]] @ circuit.sum_weights[region]
-    return marginals
 
 
 def column_entries(circuit: Circuit) -> Iterator[tuple[int, int, int]]:

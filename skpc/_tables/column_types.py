@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,6 +48,12 @@ def check_values(values: np.ndarray, kind: str, name: str) -> None:
     """Raise ValueError if values of a column (n,), NaN missing, cannot be of this kind."""
     values = values[~np.isnan(values)]
     if values.size:
+        largest = values[np.abs(values).argmax()]
+        if abs(largest) > _LARGEST:
+            raise ValueError(
+                f"X contains a value too large to be squared: {largest} in {name}. Rescale the "
+                "column."
+            )
         try:
             _kinds()[kind].check_values(values)
         except ValueError as error:
@@ -168,17 +175,24 @@ def learn_column(
     name: str,
     weights: np.ndarray | None,
     numbers: str = NUMERIC,
+    known: np.ndarray | None = None,
 ) -> Column:
-    """Type and categories of one column; "auto" takes numbers that are no codes for `numbers`."""
+    """Type and categories of one column; "auto" takes numbers that are no codes for `numbers`.
+
+    `known` are categories (n,) that it has, whether it shows them or not, and no others.
+    """
+    if known is not None:
+        wanted = CATEGORICAL if wanted == "auto" else wanted
+        _check_known(cells, known, wanted, name)
     if cells.labels is not None:
-        return _learn_labels(cells, wanted, name, weights)
+        return _learn_labels(cells, wanted, name, weights, known)
     values = cells.values
     if values.dtype.kind == "f":
         refuse_infinity(values, name)
         values = values[~np.isnan(values)]
     if not values.size:
         raise ValueError(_no_value(name))
-    distinct = np.unique(values).astype(np.float64)
+    distinct = np.unique(values if known is None else known).astype(np.float64)
     assert cells.numbers is not None
     if cells.exact is not None:
         refuse_merged(cells.exact, distinct, name)
@@ -186,11 +200,6 @@ def learn_column(
         total = _total(~np.isnan(cells.values.astype(np.float64)), weights)
         is_code = cells.numbers.kind == BOOLEAN or _are_codes(distinct, total)
         wanted = CATEGORICAL if is_code else numbers
-    if wanted not in _DISCRETE and np.abs(distinct).max() > _LARGEST:
-        raise ValueError(
-            f"X contains a value too large to be squared: {distinct[np.abs(distinct).argmax()]} "
-            f"in {name}. Rescale the column."
-        )
     if wanted == BINOMIAL:
         return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
     if wanted != CATEGORICAL:
@@ -237,7 +246,97 @@ def _learn_margin(values: np.ndarray, weights: np.ndarray | None, n_labels: int 
     return learn_margin(distinct, np.add.reduceat(weights[order], first), n_labels=n_labels)
 
 
-def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | None) -> Column:
+def known_categories(
+    categories: Any, names: Sequence[Any] | None, n_columns: int
+) -> list[np.ndarray | None]:
+    """The categories that are named of each column, as an array of objects; None where none are.
+
+    Parameters
+    ----------
+    categories : mapping from names or positions, sequence of n_columns, or None
+        Of sequences of categories; None is none, for a column and in all.
+    """
+    given = [None] * n_columns
+    if isinstance(categories, Mapping):
+        places = positions_of(list(categories), names, n_columns, "categories")
+        for j, of_column in zip(places, categories.values(), strict=True):
+            given[j] = of_column
+    elif isinstance(categories, (list, tuple)):
+        given = list(categories)
+        if len(given) != n_columns:
+            raise ValueError(
+                f"categories has {len(given)} entries for {n_columns} columns; give one for each, "
+                "None where there is nothing to say, or a dict from names or positions."
+            )
+    elif categories is not None:
+        raise ValueError(
+            "categories must be a dict from names or positions of columns to their categories, or "
+            f"a list with an entry for each column; got a {type(categories).__name__}."
+        )
+    return [
+        None if of_column is None else _as_objects(of_column, column_name(names, j))
+        for j, of_column in enumerate(given)
+    ]
+
+
+def _as_objects(of_column: Any, name: str) -> np.ndarray:
+    """The categories of a column that are named, none of them missing, at least one."""
+    if isinstance(of_column, (str, bytes)) or not isinstance(of_column, Iterable):
+        raise ValueError(
+            f"categories of {name} must be a sequence of categories; got {shown(of_column)}."
+        )
+    values = [value.item() if isinstance(value, np.generic) else value for value in of_column]
+    missing = [value for value in values if value is None or value != value]
+    if missing or not values:
+        what = shown(missing[0]) if missing else "none"
+        raise ValueError(
+            f"categories of {name} must be at least one, and none of them missing; got {what}. "
+            "Missing values need no name."
+        )
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def _check_known(cells: Cells, known: np.ndarray, wanted: str, name: str) -> None:
+    """Raise ValueError if a column that has these cells cannot have these categories, and all."""
+    if wanted not in _DISCRETE:
+        raise ValueError(
+            f"categories names some of {name}, to which feature_types gives {shown(wanted)}. Leave "
+            "the column out of one of the two."
+        )
+    is_label = [isinstance(value, str) for value in known]
+    is_number = [isinstance(value, (Real, np.bool_)) for value in known]
+    if not all(is_number if cells.labels is None else is_label):
+        kinds = "numbers" if cells.labels is None else "labels"
+        raise ValueError(
+            f"categories of {name}, which holds {kinds}, must be such; got {shown(known)}."
+        )
+    if cells.labels is not None and len(cells.labels) and {*cells.labels} != {*known}:
+        raise ValueError(
+            f"categories of {name} must be those that its dtype declares, "
+            f"{shown(list(cells.labels))}; got {shown(known)}. Leave the column out."
+        )
+    seen = {value for value in cells.values.tolist() if value is not None and value == value}
+    unknown = sorted(seen - {*known})
+    if wanted == BINOMIAL and cells.labels is None:  # whose levels are all from end to end
+        unknown = [value for value in unknown if not min(known) <= value <= max(known)]
+    if unknown:
+        value = unknown[0]
+        value = int(value) if isinstance(value, float) and is_whole(value) else value
+        raise ValueError(
+            f"X has a category that is not known: {shown(value)} in {name}. Name it in categories "
+            "too, or leave the column out."
+        )
+
+
+def _learn_labels(
+    cells: Cells,
+    wanted: str,
+    name: str,
+    weights: np.ndarray | None,
+    known: np.ndarray | None = None,
+) -> Column:
     """Type and categories of a column of labels."""
     if wanted not in ("auto", *_OF_LABELS):
         raise ValueError(f"feature_types gives {shown(wanted)} to {name}, which holds labels.")
@@ -250,7 +349,9 @@ def _learn_labels(cells: Cells, wanted: str, name: str, weights: np.ndarray | No
     different = set(cells.values[is_present])
     if not different:
         raise ValueError(_no_value(name))
-    labels = cells.labels if len(cells.labels) else np.array(sorted(different), dtype=object)
+    labels = cells.labels
+    if not len(labels):
+        labels = np.array(sorted(different if known is None else {*known}), dtype=object)
     if len(labels) > _MANY_LABELS:
         warnings.warn(
             f"{name} has {len(labels)} different labels; memory grows with their square. "

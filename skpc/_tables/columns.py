@@ -23,6 +23,7 @@ from skpc._tables.column_types import (
     are_strings,
     check_values,
     column_name,
+    known_categories,
     learn_column,
     name_rows,
     positions_of,
@@ -104,6 +105,7 @@ class Columns:
         *,
         whole: Columns | None = None,
         numbers: str = NUMERIC,
+        categories: Any = None,
     ) -> Columns:
         """Read the type, and the categories, of every column.
 
@@ -118,6 +120,8 @@ class Columns:
             Of a table that X is a part of: what holds where X has no value.
         numbers : str
             The type that "auto" gives to numbers which are no codes.
+        categories : mapping, sequence or None
+            All categories of some columns; see `known_categories`.
 
         Raises
         ------
@@ -129,13 +133,14 @@ class Columns:
         if issparse(X):  # columns are read one by one
             X = csc_array(X)
         wanted = wanted_types(feature_types, names, X.shape[1])
+        known = known_categories(categories, names, X.shape[1])
         columns = []
         for j, cells in enumerate(read_columns(X, names)):
             name = column_name(names, j)
             if whole is not None and cells.has_no_value:
                 columns.append(whole.columns[j])
                 continue
-            columns.append(learn_column(cells, wanted[j], name, weights, numbers))
+            columns.append(learn_column(cells, wanted[j], name, weights, numbers, known[j]))
         return cls(tuple(columns), names, frames.read_index(X), library_of(X))
 
     @property
@@ -293,16 +298,17 @@ class Columns:
                 check_values(_dense_column(matrix, j), column.type, column_name(self.names, j))
 
     def refuse_unknown(self, X: Any, matrix: Any, remedy: str) -> None:
-        """Raise a ValueError that names the first category of X that fit did not see."""
+        """Raise a ValueError that names the first category, or label, of X that is not known."""
         if issparse(matrix):  # columns are read one by one
             matrix = csc_array(matrix)
-        for j, column in enumerate(self.columns):
-            if column.categories is None:
+        for j, (column, called) in enumerate(zip(self.columns, self.categories, strict=True)):
+            if called is None:
                 continue
+            known = np.arange(len(called)) if column.categories is None else column.categories
             values = _dense_column(matrix, j)
             for first in range(0, len(values), _READ_ROWS):
                 part = values[first : first + _READ_ROWS].astype(np.float64)
-                unknown = ~np.isnan(part) & ~np.isin(part, column.categories)
+                unknown = ~np.isnan(part) & ~np.isin(part, known)
                 if unknown.any():
                     break
             else:
@@ -312,7 +318,7 @@ class Columns:
             if isinstance(value, (float, np.floating)) and is_whole(value):
                 value = int(value)
             raise ValueError(
-                f"X has a category that the last fit did not see: {shown(value)} in "
+                f"X has a category that is not known: {shown(value)} in "
                 f"{column_name(self.names, j)}, row {i}. {remedy}"
             )
 

@@ -35,8 +35,8 @@ def to_frame(table: Any) -> Any:
 def _opened(path: Path) -> Any:
     if not path.exists():
         raise ValueError(
-            f"X={str(path)!r} is no file or folder. Pass the path of Parquet data, or a table, such "
-            "as pandas.read_csv(X)."
+            f"X={str(path)!r} is no file or folder. Pass the path of Parquet data, or a table, "
+            "such as pandas.read_csv(X)."
         )
     try:
         from pyarrow import ArrowInvalid, dataset  # type: ignore[import-untyped, unused-ignore]

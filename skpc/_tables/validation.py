@@ -25,14 +25,21 @@ _FEW_ROWS = 10.0
 _FRACTION = 0.1
 
 
-def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool = True) -> Any:
+def validate_table(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool,
+    accept_sparse: bool = True,
+    may_be_empty: bool = False,
+) -> Any:
     """Check names and number of columns, and cells if X is no frame."""
     _refuse_near_misses(X)
     _refuse_namesakes(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
     if frame_module(X) is not None:
-        if min(X.shape) > 0:
+        if X.shape[1] and (len(X) or may_be_empty):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
             return X
         X = np.empty(X.shape)  # whose emptiness is explained better
@@ -44,6 +51,7 @@ def validate_table(estimator: Any, X: Any, *, reset: bool, accept_sparse: bool =
             dtype="numeric",
             accept_sparse=["csr", "csc"] if accept_sparse else False,
             ensure_all_finite=False,
+            ensure_min_samples=0 if may_be_empty else 1,
         )
         if table.dtype.kind == "O":  # of a list with None
             table = table.astype(np.float64)
@@ -102,8 +110,14 @@ def _refuse_near_misses(X: Any) -> None:
         raise ValueError(f"X must be a table of two dimensions; got a {kind}. {remedy}.")
 
 
-def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """The weights (n,) of the rows of X, not negative and not all zero; see `countable`."""
+def check_weights(sample_weight: Any, X: Any, *, may_be_zero: bool = False) -> np.ndarray:
+    """The weights (n,) of the rows of X, not negative; see `countable`.
+
+    All must not be zero, or almost, unless `may_be_zero`: then they are zero.
+    """
+    nothing = np.zeros(X.shape[0])
+    if may_be_zero and (not len(nothing) or _are_zeros(sample_weight)):
+        return nothing
     weights = check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         i = int(np.argmax(weights < 0))
@@ -119,11 +133,19 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
             "them by the largest."
         )
     if total < _SMALLEST_WEIGHT:
+        if may_be_zero:
+            return nothing
         raise ValueError(
             "sample_weight is zero in every row, or almost: at least one row needs a positive "
             f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
         )
     return countable(weights)
+
+
+def _are_zeros(sample_weight: Any) -> bool:
+    """Whether these are weights, and all of them zero, which scikit-learn would refuse."""
+    given = np.asarray(sample_weight)
+    return given.dtype.kind in "biuf" and not given.any()
 
 
 def warn_of_light(weights: np.ndarray) -> None:

@@ -61,6 +61,9 @@ class Exponential(InputDistribution):
         mean = np.maximum(total / np.where(has_rows, n_rows, 1.0), LEAST_MEAN)
         return replace(self, rates=np.where(has_rows, 1.0 / mean, self.rates))
 
+    def expected_statistics(self, masses):
+        return np.stack([masses, masses / self.rates], axis=1)
+
     def sample_given(self, values, states, uniforms, normals):
         drawn = -np.log1p(-uniforms) / self.rates[states, None]
         return np.where(np.isnan(values), drawn, values)

@@ -62,6 +62,18 @@ def test_one_state_has_the_inverse_of_the_weighted_mean():
     assert model.feature_types_ == ["exponential"]
 
 
+def test_further_rows_are_learnt_from():
+    first, rest, test = frame(200), frame(2000, seed=1), frame(2000, seed=2)
+    model = fitted(first)
+    one = model.circuit_.inputs[0]
+    same = one.updated(one.expected_statistics(np.array([1.0, 2.0, 0.5, 3.0])))
+    np.testing.assert_allclose(same.rates, one.rates, rtol=1e-12)
+    before = model.score(test)
+    for start in range(0, 2000, 200):
+        model.partial_fit(rest.iloc[start : start + 200])
+    assert model.score(test) > before + 0.005
+
+
 def test_the_density_integrates_to_one():
     x = np.random.default_rng(0).exponential(7.0, (80, 1)) * np.array([[1.0], [0.1]] * 40)
     model = SharpPCDensity(n_latents=3, feature_types="exponential", random_state=0).fit(x)

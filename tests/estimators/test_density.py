@@ -255,7 +255,7 @@ def test_warm_start_goes_on_where_it_stopped():
     ("parameters", "X", "message"),
     [
         ({"n_latents": 4}, binary_rows(), "n_latents=4 differs from the 3"),
-        ({}, binary_rows() + 1, "category that the last fit did not see: 2 in column 0"),
+        ({}, binary_rows() + 1, "category that is not known: 2 in column 0"),
         ({}, binary_rows()[:, :4], "4 columns, the fitted circuit 5"),
     ],
 )

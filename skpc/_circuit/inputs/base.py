@@ -120,6 +120,22 @@ class InputDistribution(ABC):
             Added to each state's counts of categories, spread as the column is in all states.
         """
 
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """What `summarize` finds on average (n_latents, s) in rows that the states draw themselves.
+
+        So `updated`, without priors, leaves the distribution as it is.
+
+        Parameters
+        ----------
+        masses : (n_latents,)
+            How many rows each state draws.
+        """
+        raise ValueError(
+            f"A column of the type {shown(self.kind)} is not learnt from further rows, as its "
+            "distribution has no expected_statistics. Fit all rows at once, or change "
+            "feature_types."
+        )
+
     @abstractmethod
     def sample_given(
         self, values: np.ndarray, states: np.ndarray, uniforms: np.ndarray, normals: np.ndarray

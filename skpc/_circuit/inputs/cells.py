@@ -194,6 +194,10 @@ class Numeric(InputDistribution):
         n_latents = self.n_latents
         return replace(self, means=np.zeros(n_latents), deviations=np.ones(n_latents))
 
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """See `skpc._circuit.inputs.normal_scale.expected_moments`."""
+        return normal_scale.expected_moments(masses, self.means, self.deviations)
+
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """M-step: see `skpc._circuit.inputs.normal_scale.updated`."""
         means, deviations = normal_scale.updated(
@@ -435,6 +439,11 @@ class NumericRegions:
         """The same of a first assignment of rows: see `Numeric.summarize_clusters`."""
         zeros, ones = np.zeros_like(self.means), np.ones_like(self.means)
         return moments(self.cells(evidence), counts, zeros, ones)
+
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """Moments (len(self), n_latents, 3) of rows that states of all regions draw."""
+        own = masses[np.array(self.regions, np.int64)]
+        return normal_scale.expected_moments(own, self.means, self.deviations)
 
     def updated(self, summary: np.ndarray) -> Self:
         """M-step: see `Numeric.updated`."""

@@ -191,6 +191,10 @@ class Composite(InputDistribution):
             [part.summarize_clusters(x, counts, smooth) for part, x in self._split(values)]
         )
 
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """What the parts find in rows (n_latents,) that the states draw, side by side."""
+        return np.hstack([part.expected_statistics(masses) for part in self.parts])
+
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """M-step of each part."""
         return self._of(part.updated(own, pseudocount) for part, own in self._statistics(summary))

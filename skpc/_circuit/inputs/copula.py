@@ -160,6 +160,10 @@ class Copula(InputDistribution):
         """`summarize`: the prior is what smooths."""
         return self.summarize(values, counts)
 
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """Moments about the means of rows that states draw, none of which is rounded to a value."""
+        return self._gaussian.expected_statistics(masses)
+
     def recentred(self, summary: np.ndarray, former: Self) -> np.ndarray:
         """Moments about these means, not the former."""
         return self._gaussian.recentred(summary, former._gaussian)

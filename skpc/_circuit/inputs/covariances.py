@@ -159,6 +159,13 @@ def floored(covariances: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
 
 
+def expected_moments(masses: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Moments (K, 1 + m + m^2) about the means of so many rows (K,) that the states draw."""
+    n_latents, m = covariances.shape[:2]
+    second = (masses[:, None, None] * covariances).reshape(n_latents, m * m)
+    return np.hstack([masses[:, None], np.zeros((n_latents, m)), second])
+
+
 def recentred_moments(moments: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """Moments (n_latents, 1 + m + m^2) about origins that are moved by `shift` (n_latents, m)."""
     n_latents, m = shift.shape

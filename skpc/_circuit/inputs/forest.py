@@ -351,6 +351,16 @@ class Forest(InputDistribution):
             out += found.transpose(1, 0, 2).reshape(len(out), -1)[:, : self.n_latents]
         return out.T
 
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """Counts (n_latents, n_rows) of pairs of categories in rows that the states draw."""
+        layout = self._layout
+        above = np.ones((len(layout.run_lengths), self.n_latents))
+        first = np.cumsum(layout.n_above) - layout.n_above
+        for column in np.flatnonzero(self.parents >= 0).tolist():
+            runs = slice(first[column], first[column] + layout.n_above[column])
+            above[runs] = self._alone[layout.cells(self.parents[column])]
+        return (self.probs * np.repeat(above, layout.run_lengths, axis=0) * masses).T
+
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """M-step, as that of `Tables`, of the distributions given all categories of the parent.
 

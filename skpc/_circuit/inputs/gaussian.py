@@ -13,6 +13,7 @@ from skpc._circuit.inputs.base import InputDistribution, Moments, register
 from skpc._circuit.inputs.covariances import (
     add_incomplete,
     check_covariances,
+    expected_moments,
     floored,
     missingness,
     patterns_of,
@@ -267,6 +268,10 @@ class Gaussian(InputDistribution):
             rest = ~is_complete & ~np.isnan(values).all(axis=1)
             add_incomplete(self.means, self.covariances, values[rest], counts[rest], out)
         return out
+
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """See `skpc._circuit.inputs.covariances.expected_moments`."""
+        return expected_moments(masses, self.covariances)
 
     def recentred(self, summary: np.ndarray, former: Self) -> np.ndarray:
         """Moments about these means, not the former."""

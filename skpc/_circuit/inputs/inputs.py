@@ -224,9 +224,6 @@ class Inputs(Sequence["InputDistribution | None"]):
         table = self._table_rows(region)
         return kind_named(kind)(self.categories[region], self.probs[table], self.unseen[region])
 
-    def __iter__(self) -> Iterator[InputDistribution | None]:
-        return (self[region] for region in range(len(self)))
-
     def _table_rows(self, region: int) -> slice:
         return slice(self.start[region], self.start[region + 1])
 
@@ -300,16 +297,14 @@ class Inputs(Sequence["InputDistribution | None"]):
             columns, is in row ``start[r] + s * m + c``.
         table, exponents : like `likelihoods`
         """
-        start = np.zeros(len(self), np.int64)
-        found, n_rows = [], 0
-        first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
-        for region, distribution, vectors in self._with_vectors(evidence):
-            n_symbols, m = vectors.shape
-            if m > 1:
-                found.append(without_each(distribution, vectors, self._least_exponent))
-                start[region] = n_rows - first[region] * m
-                n_rows += n_symbols * m
+        several = [one for one in self._with_vectors(evidence) if one[2].shape[1] > 1]
         nothing = np.zeros((0, self.n_latents)), np.zeros(0, np.int64)
+        found = [without_each(one, vectors, self._least_exponent) for _, one, vectors in several]
+        start, n_rows = np.zeros(len(self), np.int64), 0
+        first = np.cumsum(evidence.n_symbols) - evidence.n_symbols
+        for region, _, vectors in several:
+            start[region] = n_rows - first[region] * vectors.shape[1]
+            n_rows += vectors.size
         tables, exponents = zip(nothing, *found, strict=True)
         return start, np.concatenate(tables), np.concatenate(exponents)
 
@@ -377,6 +372,13 @@ class Inputs(Sequence["InputDistribution | None"]):
         """Each of the other regions, its distribution, and its part of a summary."""
         pairs = zip(self.others.items(), self.of_others(summary), strict=True)
         return ((region, one, part) for (region, one), part in pairs)
+
+    def expected_statistics(self, masses: np.ndarray) -> list[np.ndarray]:
+        """What `summarize` finds on average in rows that states (n_regions, n_latents) draw."""
+        of_tables = self.probs * np.repeat(masses, self.n_categories, axis=0)
+        of_numeric = [self.numeric.expected_statistics(masses)] if len(self.numeric) else []
+        of_others = [one.expected_statistics(masses[r]) for r, one in self.others.items()]
+        return [of_tables, *of_numeric, *of_others]
 
     def updated(self, summary: list[np.ndarray], pseudocount: float) -> Inputs:
         """M-step: the distributions that fit these statistics best.
@@ -493,8 +495,5 @@ class Inputs(Sequence["InputDistribution | None"]):
         """
         of_tables = self.tables.free_gradient(self.probs, summary[0])
         of_numeric = self.numeric.free_gradient(summary[1]) if len(self.numeric) else []
-        return [
-            *of_tables,
-            *of_numeric,
-            *stacks.free_gradient(self.others, self.of_others(summary)),
-        ]
+        of_others = stacks.free_gradient(self.others, self.of_others(summary))
+        return [*of_tables, *of_numeric, *of_others]

@@ -39,6 +39,14 @@ def usual_variance(n_latents: int, n_columns: int) -> float:
     return float(n_latents ** (-2.0 / n_columns))
 
 
+def expected_moments(masses: np.ndarray, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """Counts, sums and sums of squares (..., 3) of so many rows that states (...,) draw.
+
+    Cells make no difference: what they let expect is that of the state, on average.
+    """
+    return np.stack([masses, masses * means, masses * (means**2 + deviations**2)], axis=-1)
+
+
 def updated(
     summary: np.ndarray, means: np.ndarray, deviations: np.ndarray, shrinkage: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

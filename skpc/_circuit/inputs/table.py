@@ -313,6 +313,10 @@ class Categorical(InputDistribution):
         shows = csr_array((np.ones(n_rows), self._symbols(values), np.arange(n_rows + 1)), shape)
         return (shows.T @ counts)[:n_categories].T
 
+    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
+        """Counts (n_latents, n_categories) in rows (n_latents,) that the states draw."""
+        return (self.probs * masses).T
+
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """M-step, as that of `Tables`."""
         counts = np.ascontiguousarray(summary.T)
