@@ -35,14 +35,15 @@ class CsvFile:
 
     @property
     def can_be_read_again(self) -> bool:
-        """Whether it is a file, and not a pipe."""
-        return Path(self.path).is_file()
+        """Whether it is no pipe."""
+        path = Path(self.path)
+        return path.is_file() or not path.exists()
 
     def n_bytes(self) -> int:
         """About how much text there is; 0 if that is not known."""
         path = Path(self.path)
         factor = _COMPRESSION if path.suffix in _COMPRESSED else 1
-        return factor * path.stat().st_size if self.can_be_read_again else 0
+        return factor * path.stat().st_size if path.is_file() else 0
 
     def whole(self) -> Any:
         """All of it as one frame."""
@@ -169,8 +170,8 @@ class ColumnKinds:
     def dtype(self, name: str) -> str:
         """The dtype of a column in a whole file."""
         seen = self._seen[name]
-        if len(seen - {_INTEGER, _UNSIGNED, _NUMBER}):
-            return seen.pop() if len(seen) == 1 else _LABEL
+        if not seen <= {_INTEGER, _UNSIGNED, _NUMBER}:
+            return _BOOLEAN if seen == {_BOOLEAN} else _LABEL
         if _UNSIGNED in seen:
             if seen <= {_INTEGER, _UNSIGNED} and name not in self._has_missing | self._has_negative:
                 return _UNSIGNED

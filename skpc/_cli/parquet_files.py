@@ -43,8 +43,9 @@ class ParquetFile:
     def __init__(self, path: str) -> None:
         self.path = path
         # Folders called year=2024 are a column of what is in them.
+        open_dataset = pyarrow_part("dataset").dataset
         self._dataset = self._asked(
-            lambda: pyarrow_part("dataset").dataset(path, format="parquet", partitioning="hive")
+            lambda: open_dataset(path, format="parquet", partitioning="hive")
         )
 
     @property

@@ -52,6 +52,7 @@ class TrainingTable:
     ----------
     names : list of str
     n_rows : int
+    is_in_chunks : bool
     """
 
     def __init__(self, path: str, n_chunk_rows: int | None = None) -> None:
@@ -60,8 +61,8 @@ class TrainingTable:
         self._frame: Any = None
         self._dtype_of: Callable[[str], Any] | None = None
         is_large = n_chunk_rows is None and file.n_bytes() > working_bytes()
-        self._is_in_chunks = bool(n_chunk_rows) or is_large
-        if not self._is_in_chunks:
+        self.is_in_chunks = bool(n_chunk_rows) or is_large
+        if not self.is_in_chunks:
             self._frame = file.whole()
             self.names, self.n_rows = list(self._frame), len(self._frame)
         elif not file.can_be_read_again:
@@ -74,13 +75,9 @@ class TrainingTable:
         if not self.n_rows:
             raise UsageError(f"{path} has no rows.")
 
-    def __str__(self) -> str:
-        in_chunks = ", read in chunks" if self._is_in_chunks else ""
-        return f"{self._file.path}: {self.n_rows} rows{in_chunks}"
-
     def frames(self, columns: list[str]) -> Iterator[Any]:
         """Frames of some columns, which have all rows together."""
-        if not self._is_in_chunks:
+        if not self.is_in_chunks:
             yield self._frame[columns]
             return
         dtype = None
@@ -90,4 +87,4 @@ class TrainingTable:
 
     def X(self, columns: list[str]) -> Any:  # noqa: N802
         """Some columns, as `fit` of an estimator takes them."""
-        return (lambda: self.frames(columns)) if self._is_in_chunks else self._frame[columns]
+        return (lambda: self.frames(columns)) if self.is_in_chunks else self._frame[columns]

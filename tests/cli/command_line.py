@@ -55,5 +55,8 @@ def error_of(capsys, *arguments):
     assert printed.out == ""
     *progress, error = printed.err.splitlines()
     assert error.startswith("error: ")
-    assert all(re.search(r"\d+ rows, \d+ columns$|^not looked at", line) for line in progress)
+    assert all(
+        re.search(r"\d+ rows, \d+ columns(, read in chunks)?$|^not looked", line)
+        for line in progress
+    )
     return error
