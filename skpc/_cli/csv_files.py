@@ -69,13 +69,14 @@ class CsvFile:
         dtype : dict or None
             Of some columns; what others hold may not change.
         """
-        columns: list[str] = []
+        columns: list[str] | None = None
         seen = ColumnKinds()
         for frame in self._frames(n_rows, dtype):
-            columns = columns or choose(list(frame))
+            if columns is None:
+                columns = choose(list(frame))
             frame = frame[columns]
-            seen.add(frame)
-            if mixed := [name for name in columns if seen.is_mixed(name)]:
+            seen.add(frame[[name for name in columns if name not in (dtype or {})]])
+            if mixed := [name for name in seen.names if seen.is_mixed(name)]:
                 raise UsageError(
                     f"{self.path} holds true or false in some rows of column {mixed[0]!r} and "
                     "numbers in others. Write 0 and 1."

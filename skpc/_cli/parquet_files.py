@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ class ParquetFile:
     @property
     def names(self) -> list[str]:
         """The names of the columns, without those of an index."""
-        return list(self._frame(self._dataset.schema.empty_table()))
+        return list(self._dataset.schema.empty_table().to_pandas())
 
     def n_bytes(self) -> int:
         """About how much memory the table takes."""
@@ -83,16 +84,31 @@ class ParquetFile:
             The file has its own.
         """
         columns = choose(self.names)
-        # Few batches ahead: by default Arrow reads sixteen, each of them decoded.
-        batches = self._dataset.to_batches(
-            columns=columns,
-            batch_size=n_rows(len(columns)),
-            batch_readahead=1,
-            fragment_readahead=1,
-        )
-        while (batch := self._asked(lambda: next(batches, None))) is not None:
-            if batch.num_rows:
-                yield self._frame(pyarrow_part().Table.from_batches([batch]))
+        for fragment in self._dataset.get_fragments():
+            batches = self._batches(fragment, columns, n_rows(len(columns)))
+            while (batch := self._asked(partial(next, batches, None))) is not None:
+                if len(batch):
+                    yield self._frame(batch)
+
+    def _batches(self, fragment: Any, columns: list[str], n_rows: int) -> Iterator[Any]:
+        """Tables of some columns of a file, which have the types of the whole folder.
+
+        A scanner of Arrow would take care of them, but decodes whole groups of rows, and ahead.
+        """
+        arrow, parquet = pyarrow_part(), pyarrow_part("parquet")
+        schema = arrow.schema([self._dataset.schema.field(name) for name in columns])
+        values = pyarrow_part("dataset").get_partition_keys(fragment.partition_expression)
+        with fragment.filesystem.open_input_file(fragment.path) as stream:
+            file = parquet.ParquetFile(stream)
+            stored = [name for name in columns if name in file.schema_arrow.names]
+            for batch in file.iter_batches(n_rows, columns=stored):
+                arrays = [
+                    batch.column(field.name).cast(field.type)
+                    if field.name in stored
+                    else arrow.repeat(arrow.scalar(values.get(field.name), field.type), len(batch))
+                    for field in schema
+                ]
+                yield arrow.Table.from_arrays(arrays, schema=schema)
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """What Arrow answers; errors name the file."""
@@ -106,11 +122,12 @@ class ParquetFile:
     def _frame(self, table: Any) -> Any:
         """The frame of a table of Arrow."""
         types = pyarrow_part("types")
+        table = table.replace_schema_metadata()  # which may name an index
         for j, field in enumerate(table.schema):
             if types.is_dictionary(field.type) and not field.type.ordered:
                 column = table.column(j).cast(field.type.value_type)
                 table = table.set_column(j, field.name, column)
-        return self._asked(lambda: table.to_pandas(types_mapper=_nullable)).reset_index(drop=True)
+        return self._asked(lambda: table.to_pandas(types_mapper=_nullable))
 
 
 def _nullable(kind: Any) -> Any:

@@ -82,6 +82,23 @@ def test_types_that_csv_has_not(tmp_path):
         assert frame["none"].isna().all()
 
 
+def test_files_of_a_folder_are_read_as_the_first_is(tmp_path):
+    pandas.DataFrame({"a": [1.5], "b": ["x"], "c": [True]}).to_parquet(tmp_path / "0.parquet")
+    pandas.DataFrame({"d": [0], "b": ["y"], "a": [2]}).to_parquet(tmp_path / "1.parquet")
+    whole = ParquetFile(str(tmp_path)).whole()
+    assert whole["a"].tolist() == [1.5, 2.0]
+    assert whole["c"].isna().tolist() == [False, True]
+    pandas.testing.assert_frame_equal(in_chunks(tmp_path, 1), whole)
+
+
+def test_names_of_columns_may_have_points(tmp_path):
+    path = tmp_path / "data.parquet"
+    pandas.DataFrame({"a": [1, 2], "a.b": [3, 4], "a.b.c": [5, 6]}).to_parquet(path)
+    pandas.testing.assert_frame_equal(in_chunks(path, 1), ParquetFile(str(path)).whole())
+    assert in_chunks(path, 2, ["a.b"])["a.b"].tolist() == [3, 4]
+    assert in_chunks(path, 2, ["a.b.c", "a"])["a"].tolist() == [1, 2]
+
+
 def test_files_of_a_folder_that_do_not_go_together(tmp_path):
     pandas.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "0.parquet")
     pandas.DataFrame({"a": ["x", "y"]}).to_parquet(tmp_path / "1.parquet")
@@ -106,6 +123,12 @@ def test_tables_without_rows(model, tmp_path, capsys):
     path = tmp_path / "empty.parquet"
     table().iloc[:0].to_parquet(path)
     (tmp_path / "folder").mkdir()
+    (tmp_path / "some").mkdir()
+    for name, frame in {"0": table().iloc[:0], "1": table().iloc[:3]}.items():
+        frame.to_parquet(tmp_path / "some" / f"{name}.parquet")
+    assert run("score", model, tmp_path / "some", "-o", tmp_path / "scores.csv") == 0
+    assert len(pandas.read_csv(tmp_path / "scores.csv")) == 3
+    capsys.readouterr()
     for options in (), ("--chunk-rows", 5):
         for empty in path, tmp_path / "folder":
             assert "has no rows" in error_of(capsys, "fit", empty, "-o", tmp_path / "m", *options)
