@@ -23,6 +23,7 @@ from skpc._cli.tables import TrainingTable, check_names, chunk_rows, open_table
 
 _KINDS = "categorical", "binomial", "numeric"
 _MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
+_CELLS_DRAWN = 2**20  # at a time, whatever the working memory: the rows depend on it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -271,7 +272,7 @@ def _sample(options: argparse.Namespace) -> None:
     """``sample``: write rows drawn from a model."""
     check_table_output(options.output)
     model = _read_model(options.model)
-    n_left, at_once = options.n_samples, chunk_rows(None)(model.n_features_in_)
+    n_left, at_once = options.n_samples, max(1, _CELLS_DRAWN // model.n_features_in_)
     try:
         generator = check_random_state(options.seed)
         with table_writer(options.output) as write:

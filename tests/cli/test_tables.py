@@ -190,7 +190,7 @@ def test_samples_in_parts_go_on(model, tmp_path, monkeypatch):
     generator = np.random.RandomState(5)
     for n_rows in 6, 6, 3:
         parts.append(joblib.load(model).sample(n_rows, random_state=generator))
-    monkeypatch.setattr("skpc._cli.tables._MOST_ROWS", 6)
+    monkeypatch.setattr("skpc._cli.commands._CELLS_DRAWN", 24)
     assert run("sample", model, "-n", 15, "--seed", 5, "-o", output) == 0
     pandas.concat(parts).to_csv(tmp_path / "expected.csv", index=False)
     assert output.read_bytes() == (tmp_path / "expected.csv").read_bytes()
