@@ -23,7 +23,7 @@ from skpc._cli.tables import TrainingTable, check_names, chunk_rows, open_table
 
 _KINDS = "categorical", "binomial", "numeric"
 _MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
-_CELLS_DRAWN = 2**20  # at a time, whatever the working memory: the rows depend on it
+_CELLS_DRAWN = 2**18  # at a time, whatever the working memory: the rows depend on it
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -278,8 +278,7 @@ def _sample(options: argparse.Namespace) -> None:
         with table_writer(options.output) as write:
             # Once in any case: of no rows the model says what is wrong.
             while n_left > 0 or n_left == options.n_samples:
-                rows = model.sample(min(n_left, at_once), random_state=generator)
-                write(_frame_of(rows, model))
+                write(_frame_of(model.sample(min(n_left, at_once), generator), model))
                 n_left -= at_once
     except (ValueError, TypeError, OverflowError, ImportError) as error:
         raise UsageError(f"cannot draw {options.n_samples} rows: {error}") from error
