@@ -93,6 +93,8 @@ def _fit(options: argparse.Namespace) -> None:
     weights = _weights(table, options.weight)
     left_out = {options.weight, *options.drop}
     columns = [name for name in table.names if name not in left_out]
+    if not columns:
+        raise UsageError(f"{options.data} has 0 features: all columns are left out.")
     how = ", read in chunks" if table.is_in_chunks else ""
     say(f"{options.data}: {table.n_rows} rows, {len(columns)} columns{how}")
     model = SharpPCDensity(
