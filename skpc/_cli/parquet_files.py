@@ -87,8 +87,7 @@ class ParquetFile:
         for fragment in self._dataset.get_fragments():
             batches = self._batches(fragment, columns, n_rows(len(columns)))
             while (batch := self._asked(partial(next, batches, None))) is not None:
-                if len(batch):
-                    yield self._frame(batch)
+                yield self._frame(batch)
 
     def _batches(self, fragment: Any, columns: list[str], n_rows: int) -> Iterator[Any]:
         """Tables of some columns of a file, which have the types of the whole folder.
