@@ -1,8 +1,6 @@
 """Command line: fit, score and sample on CSV files."""
 
-import os
 import re
-import stat
 import subprocess
 import sys
 
@@ -10,45 +8,10 @@ import joblib
 import numpy as np
 import pandas
 import pytest
+from command_line import error_of, main, python, run, shell, table
 from sklearn.preprocessing import StandardScaler
 
 from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
-from skpc.__main__ import main
-
-
-def table(n=120):
-    """Labels, integers, numbers and booleans, all with holes."""
-    rng = np.random.default_rng(0)
-    k = rng.integers(0, 3, n)
-    frame = pandas.DataFrame(
-        {
-            "colour": np.array(["red", "green", "dark blue"], object)[k],
-            "count": pandas.array(k + rng.integers(0, 2, n), "Int64"),
-            "x": (rng.normal(size=n) + 2 * k).round(6),
-            "flag": pandas.array(rng.random(n) < 0.2 + 0.3 * k, "boolean"),
-        }
-    )
-    for step, name in zip((5, 7, 9, 11), frame, strict=True):
-        frame.loc[::step, name] = None
-    return frame
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "data.csv"
-    table().to_csv(path, index=False)
-    return path
-
-
-@pytest.fixture(scope="module")
-def model(data):
-    path = data.with_name("model.joblib")
-    assert main(["fit", str(data), "-o", str(path), "--n-latents", "3", "--max-iter", "30"]) == 0
-    return path
-
-
-def run(*arguments):
-    return main([str(argument) for argument in arguments])
 
 
 def as_fitted(**parameters):
@@ -255,11 +218,6 @@ def test_samples_of_a_model_of_an_array(tmp_path, capsys):
 # --- in a process of its own ---------------------------------------------------------------
 
 
-def python(*arguments, **options):
-    command = [sys.executable, "-m", "skpc", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
-
-
 def test_exit_codes_and_streams_of_a_process(model, data):
     done = python("score", model, data)
     assert done.returncode == 0
@@ -272,21 +230,10 @@ def test_exit_codes_and_streams_of_a_process(model, data):
 
 
 def test_a_reader_that_has_seen_enough(model):
-    command = f"{sys.executable} -m skpc sample {model} -n 200000 | head -n 2"
+    command = f"{sys.executable} -m skpc sample {model} -n {10**15} | head -n 2"
     done = subprocess.run(command, shell=True, capture_output=True, text=True, check=False)
     assert done.stdout.startswith("colour,count,x,flag\n")
     assert done.stderr == ""
-
-
-def shell(line, **environment):
-    """A line of the shell, in which SKPC stands for the command; fails if a traceback is shown."""
-    done = subprocess.run(
-        ["bash", "-c", line.replace("SKPC", f"{sys.executable} -m skpc")],
-        capture_output=True, text=True, check=False, env={**os.environ, **environment},
-    )  # fmt: skip
-    assert "Traceback" not in done.stderr
-    assert "Exception ignored" not in done.stderr
-    return done
 
 
 @pytest.mark.slow
@@ -333,79 +280,7 @@ def test_labels_that_the_terminal_cannot_show(tmp_path):
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("target", ["-o /dev/stdout", "-o /dev/fd/1", "-o PIPE & cat PIPE; wait"])
-def test_devices_and_pipes_are_written_to_as_they_are(target, model, tmp_path):
-    expected = shell(f"SKPC sample {model} --seed 1 -n 4").stdout
-    os.mkfifo(tmp_path / "pipe")
-    command = f"SKPC sample {model} --seed 1 -n 4 {target}".replace("PIPE", str(tmp_path / "pipe"))
-    assert shell(command).stdout == expected
-    assert shell(f"echo before > {tmp_path}/out; ({command}) >> {tmp_path}/out").returncode == 0
-    assert (tmp_path / "out").read_text() == "before\n" + expected
-    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
-
-
-@pytest.mark.slow
-def test_a_model_is_written_to_standard_output(data, tmp_path):
-    fit = f"SKPC fit {data} --n-latents 2 --max-iter 2"
-    assert shell(f"{fit} -o /dev/stdout > {tmp_path}/a && {fit} -o {tmp_path}/b").returncode == 0
-    scores = [joblib.load(tmp_path / name).score_samples(table()) for name in "ab"]
-    assert np.array_equal(*scores)
-
-
-# --- files that are replaced -----------------------------------------------------------------
-
-
-def test_a_write_that_fails_leaves_the_old_file(model, data, tmp_path, monkeypatch, capsys):
-    def fail(*arguments, **options):
-        with open(arguments[-1], "wb") as file:
-            file.write(b"half")
-        raise OSError(28, "No space left on device")
-
-    old = tmp_path / "old"
-    old.write_bytes(b"precious")
-    monkeypatch.setattr(joblib, "dump", fail)
-    monkeypatch.setattr(pandas.DataFrame, "to_csv", lambda frame, path, **_: fail(path))
-    options = "--n-latents", 2, "--max-iter", 2
-    for arguments in (["fit", data, *options], ["score", model, data], ["sample", model]):
-        assert run(*arguments, "-o", old) == 2
-        assert f"cannot write {old}: No space left on device" in capsys.readouterr().err
-        assert old.read_bytes() == b"precious"
-        assert list(tmp_path.iterdir()) == [old]
-
-
-def test_a_replaced_file_keeps_its_permissions_and_links(model, tmp_path):
-    real, link = tmp_path / "real.csv", tmp_path / "link.csv"
-    real.write_text("old")
-    real.chmod(0o640)
-    link.symlink_to(real.name)
-    assert run("sample", model, "-n", 3, "-o", link) == 0
-    assert link.is_symlink()
-    assert len(real.read_text().splitlines()) == 4
-    assert stat.S_IMODE(real.stat().st_mode) == 0o640
-    assert run("sample", model, "-n", 3, "-o", tmp_path / "new.csv") == 0
-    (tmp_path / "made").touch()  # with the permissions of any new file
-    assert (tmp_path / "new.csv").stat().st_mode == (tmp_path / "made").stat().st_mode
-
-
-def test_names_still_ask_for_compression(model, data, tmp_path):
-    assert run("sample", model, "-n", 3, "-o", tmp_path / "rows.csv.gz") == 0
-    assert (tmp_path / "rows.csv.gz").read_bytes()[:2] == b"\x1f\x8b"
-    assert len(pandas.read_csv(tmp_path / "rows.csv.gz")) == 3
-
-
 # --- what a user can do wrong ----------------------------------------------------------------
-
-
-def error_of(capsys, *arguments):
-    """The one line that a failing command prints."""
-    assert run(*arguments) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    *progress, error = printed.err.splitlines()
-    assert error.startswith("error: ")
-    assert all(re.search(r"\d+ rows, \d+ columns$|^not looked at", line) for line in progress)
-    return error
 
 
 @pytest.mark.parametrize(
@@ -537,13 +412,6 @@ def test_bad_usage_exits_with_two(arguments, capsys):
 def test_no_samples(model, capsys):
     assert "n_samples" in error_of(capsys, "sample", model, "-n", 0)
     assert "eed" in error_of(capsys, "sample", model, "--seed", -1)
-
-
-def test_more_samples_than_there_is_memory(model, capsys):
-    for n_samples in 10**15, 10**30:
-        assert run("sample", model, "-n", n_samples) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("error: ")
 
 
 def test_a_missing_pandas_is_one_line(data, tmp_path, monkeypatch, capsys):

@@ -1,0 +1,147 @@
+"""Parquet files, and folders of them, that the command line reads."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from skpc._cli.messages import UsageError, one_line
+
+_SUFFIXES = ".parquet", ".pq"
+_BYTES_PER_CELL = 8
+_INTEGERS = [f"{sign}nt{n_bits}" for sign in ("I", "UI") for n_bits in (8, 16, 32, 64)]
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a name is that of a Parquet file."""
+    return path.suffix in _SUFFIXES
+
+
+def pyarrow_part(name: str = "") -> Any:
+    """The library that reads and writes Parquet, or one of its modules."""
+    try:
+        return importlib.import_module(f"pyarrow.{name}" if name else "pyarrow")
+    except ImportError as error:
+        raise UsageError('Parquet needs pyarrow: pip install "skpc[parquet]"') from error
+
+
+class ParquetFile:
+    """A Parquet file, or a folder of them with the same columns.
+
+    Frames have the dtypes that those of CSV files have: nullable ones, and strings for categories
+    without an order.
+
+    Parameters
+    ----------
+    path : str
+    """
+
+    can_be_read_again = True
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        # Folders called year=2024 are a column of what is in them.
+        open_dataset = pyarrow_part("dataset").dataset
+        self._dataset = self._asked(
+            lambda: open_dataset(path, format="parquet", partitioning="hive")
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns, without those of an index."""
+        return list(self._dataset.schema.empty_table().to_pandas())
+
+    def n_bytes(self) -> int:
+        """About how much memory the table takes."""
+        return self.n_rows() * len(self.names) * _BYTES_PER_CELL
+
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return int(self._asked(self._dataset.count_rows))
+
+    def whole(self) -> Any:
+        """All of it as one frame."""
+        return self._frame(self._asked(lambda: self._dataset.to_table(columns=self.names)))
+
+    def chunks(
+        self,
+        n_rows: Callable[[int], int],
+        choose: Callable[[list[str]], list[str]],
+        dtype: Any = None,
+    ) -> Iterator[Any]:
+        """Frames of at most so many rows, of the columns that `choose` picks from all names.
+
+        Parameters
+        ----------
+        n_rows : callable
+            Is given how many columns there are.
+        choose : callable
+            Is given all names, once, and returns some of them.
+        dtype : ignored
+            The file has its own.
+        """
+        columns = choose(self.names)
+        for fragment in self._dataset.get_fragments():
+            batches = self._batches(fragment, columns, n_rows(len(columns)))
+            while (batch := self._asked(partial(next, batches, None))) is not None:
+                yield self._frame(batch)
+
+    def _batches(self, fragment: Any, columns: list[str], n_rows: int) -> Iterator[Any]:
+        """Tables of some columns of a file, which have the types of the whole folder.
+
+        A scanner of Arrow would take care of them, but decodes whole groups of rows, and ahead.
+        """
+        arrow, parquet = pyarrow_part(), pyarrow_part("parquet")
+        schema = arrow.schema([self._dataset.schema.field(name) for name in columns])
+        values = pyarrow_part("dataset").get_partition_keys(fragment.partition_expression)
+        with fragment.filesystem.open_input_file(fragment.path) as stream:
+            file = parquet.ParquetFile(stream)
+            stored = [name for name in columns if name in file.schema_arrow.names]
+            for batch in file.iter_batches(n_rows, columns=stored):
+                arrays = [
+                    batch.column(field.name).cast(field.type)
+                    if field.name in stored
+                    else arrow.repeat(arrow.scalar(values.get(field.name), field.type), len(batch))
+                    for field in schema
+                ]
+                yield arrow.Table.from_arrays(arrays, schema=schema)
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        """What Arrow answers; errors name the file."""
+        try:
+            return ask()
+        except pyarrow_part("lib").ArrowException as error:
+            raise UsageError(f"{self.path} is no Parquet data: {one_line(error)}") from error
+        except OSError as error:
+            raise UsageError(f"cannot read {self.path}: {one_line(error)}") from error
+
+    def _frame(self, table: Any) -> Any:
+        """The frame of a table of Arrow."""
+        types = pyarrow_part("types")
+        table = table.replace_schema_metadata()  # which may name an index
+        for j, field in enumerate(table.schema):
+            if types.is_dictionary(field.type) and not field.type.ordered:
+                column = table.column(j).cast(field.type.value_type)
+                table = table.set_column(j, field.name, column)
+        return self._asked(lambda: table.to_pandas(types_mapper=_nullable))
+
+
+def _nullable(kind: Any) -> Any:
+    """The dtype of pandas for a type of Arrow, with a place for missing values, or None."""
+    import pandas
+
+    types = pyarrow_part("types")
+    if types.is_integer(kind):
+        return getattr(pandas, next(n for n in _INTEGERS if n.lower() == str(kind)) + "Dtype")()
+    if types.is_boolean(kind):
+        return pandas.BooleanDtype()
+    if types.is_float32(kind):
+        return pandas.Float32Dtype()
+    if types.is_float64(kind):
+        return pandas.Float64Dtype()
+    if types.is_string(kind) or types.is_large_string(kind):
+        return pandas.StringDtype()
+    return None
