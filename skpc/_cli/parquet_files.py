@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skpc._cli.messages import UsageError, one_line
+from skpc._tables.parquet import batches_of_fragment
 
 _SUFFIXES = ".parquet", ".pq"
 _BYTES_PER_CELL = 8
@@ -84,30 +85,11 @@ class ParquetFile:
             The file has its own.
         """
         columns = choose(self.names)
+        schema = pyarrow_part().schema([self._dataset.schema.field(name) for name in columns])
         for fragment in self._dataset.get_fragments():
-            batches = self._batches(fragment, columns, n_rows(len(columns)))
+            batches = batches_of_fragment(fragment, schema, n_rows(len(columns)))
             while (batch := self._asked(partial(next, batches, None))) is not None:
                 yield self._frame(batch)
-
-    def _batches(self, fragment: Any, columns: list[str], n_rows: int) -> Iterator[Any]:
-        """Tables of some columns of a file, which have the types of the whole folder.
-
-        A scanner of Arrow would take care of them, but decodes whole groups of rows, and ahead.
-        """
-        arrow, parquet = pyarrow_part(), pyarrow_part("parquet")
-        schema = arrow.schema([self._dataset.schema.field(name) for name in columns])
-        values = pyarrow_part("dataset").get_partition_keys(fragment.partition_expression)
-        with fragment.filesystem.open_input_file(fragment.path) as stream:
-            file = parquet.ParquetFile(stream)
-            stored = [name for name in columns if name in file.schema_arrow.names]
-            for batch in file.iter_batches(n_rows, columns=stored):
-                arrays = [
-                    batch.column(field.name).cast(field.type)
-                    if field.name in stored
-                    else arrow.repeat(arrow.scalar(values.get(field.name), field.type), len(batch))
-                    for field in schema
-                ]
-                yield arrow.Table.from_arrays(arrays, schema=schema)
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """What Arrow answers; errors name the file."""

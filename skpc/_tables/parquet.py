@@ -6,15 +6,42 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-_BATCH_ROWS = 2**17
+_BATCH_CELLS = 2**21
 
 
-def batches(path: Any) -> Iterator[Any]:
-    """Record batches of a Parquet file, of a folder of them, or of a data set of Arrow."""
-    if isinstance(path, Path):
-        path = _opened(path)
-    # Few batches ahead: by default Arrow reads sixteen, each of them decoded.
-    yield from path.to_batches(batch_size=_BATCH_ROWS, batch_readahead=1, fragment_readahead=1)
+def batches(data: Any) -> Iterator[Any]:
+    """Tables of Arrow, of some rows each: of a Parquet file or folder, or of a data set."""
+    if isinstance(data, Path):
+        data = _opened(data)
+    n_rows = max(1, _BATCH_CELLS // max(1, len(data.schema)))
+    for fragment in data.get_fragments():
+        yield from batches_of_fragment(fragment, data.schema, n_rows)
+
+
+def batches_of_fragment(fragment: Any, schema: Any, n_rows: int) -> Iterator[Any]:
+    """Tables of at most so many rows of a file of a data set, with some columns of the latter.
+
+    A scanner of Arrow would do, but decodes whole groups of rows, and ahead.
+    """
+    import pyarrow
+    from pyarrow import dataset, parquet
+
+    if not isinstance(fragment, dataset.ParquetFileFragment):  # of another format
+        yield from map(pyarrow.Table.from_batches, zip(fragment.to_batches(schema=schema)))
+        return
+    # Folders called year=2024 are a column of what is in them.
+    values = dataset.get_partition_keys(fragment.partition_expression)
+    with fragment.filesystem.open_input_file(fragment.path) as stream:
+        file = parquet.ParquetFile(stream)
+        stored = [name for name in schema.names if name in file.schema_arrow.names]
+        for batch in file.iter_batches(n_rows, columns=stored):
+            arrays = [
+                batch.column(field.name).cast(field.type)
+                if field.name in stored
+                else pyarrow.repeat(pyarrow.scalar(values.get(field.name), field.type), len(batch))
+                for field in schema
+            ]
+            yield pyarrow.Table.from_arrays(arrays, schema=schema)
 
 
 def is_dataset(X: Any) -> bool:
@@ -39,13 +66,13 @@ def _opened(path: Path) -> Any:
             "such as pandas.read_csv(X)."
         )
     try:
-        from pyarrow import ArrowInvalid, dataset  # type: ignore[import-untyped, unused-ignore]
+        from pyarrow import ArrowInvalid, dataset
     except ImportError as error:
         raise ImportError(
             "Reading Parquet needs pyarrow: install it, or skpc with its extra, skpc[parquet]."
         ) from error
     try:
-        return dataset.dataset(path, format="parquet")
+        return dataset.dataset(path, format="parquet", partitioning="hive")
     except (ArrowInvalid, OSError) as error:
         raise ValueError(
             f"X={str(path)!r} is no Parquet data ({str(error).splitlines()[0]}). Of other files "

@@ -62,6 +62,21 @@ def test_parquet_files_folders_and_data_sets(tmp_path):
     assert sum(map(len, chunks_of(tmp_path / "0.parquet"))) == 6
 
 
+def test_folders_that_are_a_column(tmp_path):
+    for year, part in ((2023, FRAME[:4]), (2024, FRAME[4:])):
+        (tmp_path / f"year={year}").mkdir()
+        part.to_parquet(tmp_path / f"year={year}" / "0.parquet")
+    found = pd.concat(chunks_of(tmp_path), ignore_index=True)
+    expected = FRAME.assign(year=[2023] * 4 + [2024] * 6)
+    pd.testing.assert_frame_equal(found[["a", "b", "year"]], expected, check_dtype=False)
+
+
+def test_indices_of_frames_are_no_columns(tmp_path):
+    FRAME.set_index("a").to_parquet(tmp_path / "t.parquet")
+    (table,) = chunks_of(tmp_path / "t.parquet")
+    assert list(table.columns) == ["b"]
+
+
 def test_functions_that_give_what_is_a_table():
     given = [FRAME[:3], FRAME[:0], FRAME[3:]]
     found = chunks_of(lambda: iter(given))
