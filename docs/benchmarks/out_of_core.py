@@ -18,12 +18,14 @@ import resource
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markdown import print_header, print_row, write_table
+from sklearn.exceptions import ConvergenceWarning
 
 ROWS = {"binary": 50_000_000, "mixed": 10_000_000}
 LIMIT = 4 * 2**30
@@ -112,7 +114,9 @@ def fit_in_chunks(path: Path, kept: Path) -> dict[str, float]:
         setattr(Chunks, name, timed(seconds, name, getattr(Chunks, name)))
     BatchesOfParts.expected_counts = timed(seconds, "batch", BatchesOfParts.expected_counts)  # type: ignore
     began = time.perf_counter()
-    model = SharpPCDensity(**SETTINGS).fit(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = SharpPCDensity(**SETTINGS).fit(path)
     total = time.perf_counter() - began
     joblib.dump(model, kept)
     return {
