@@ -10,11 +10,13 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import Tags
 
 from skpc._estimators.base import DocumentedMixin, all_or_nothing
+from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
 from skpc._estimators.query_mixin import QueryMixin
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
+from skpc._estimators.watching import watching
 from skpc._tables.columns import take_rows
 from skpc._tables.sklearn_private import fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -26,6 +28,7 @@ class SharpPCDensity(
     LearningMixin,
     FittedMixin,
     DocumentedMixin,
+    CallbackSupportMixin,
     DensityMixin,
     BaseEstimator,
 ):
@@ -358,7 +361,7 @@ class SharpPCDensity(
         random_state: int | np.random.RandomState | None = None,
         dtype: str = "float64",
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: int | str = 0,
     ) -> None:
         self.n_latents = n_latents
         self.mu = mu
@@ -399,6 +402,8 @@ class SharpPCDensity(
         *,
         X_val: Any = None,
         sample_weight_val: Any = None,
+        on_interrupt: str = "raise",
+        checkpoint: Any = None,
     ) -> SharpPCDensity:
         """Learn the tree and the parameters.
 
@@ -451,7 +456,7 @@ class SharpPCDensity(
         >>> model.fit(X, sample_weight=np.arange(40)).n_parameters
         11
         """
-        with all_or_nothing(self):
+        with all_or_nothing(self), watching(on_interrupt, checkpoint) as watch:
             X = validate_table(self, X, reset=True)
             self._refuse_inert(X_val is not None)
             weights = check_weights(sample_weight, X)
@@ -459,7 +464,7 @@ class SharpPCDensity(
             X, weights = take_rows(X, weights > 0), weights[weights > 0]
             columns = self._learn_columns(X, weights)
             rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
-            self._learn(rows, columns, (X_val, sample_weight_val))
+            self._learn(rows, columns, (X_val, sample_weight_val), watch=watch)
         return self
 
     def _refuse_inert(self, has_validation_rows: bool) -> None:

@@ -1,10 +1,8 @@
-"""What a user is told while a density learns, and of how that ended."""
+"""What a user is told of how learning ended."""
 
 from __future__ import annotations
 
-import time
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +10,28 @@ from sklearn.exceptions import ConvergenceWarning
 
 if TYPE_CHECKING:
     from skpc._learning.progress import FitResult
+    from skpc._learning.watch import Watch
 
 
-def warn_of_end(density: Any, result: FitResult) -> None:
-    """Warn of what the user should know about how EM ended."""
+def warn_of_end(density: Any, result: FitResult, watch: Watch) -> None:
+    """Warn of what the user should know about how learning ended."""
+    if watch.is_over:
+        report = result.report
+        n_mixed = 1 if report is None else int((report["weight"] > 0).sum())
+        kept = f"the best circuit so far, after {result.n_iter} iterations"
+        if n_mixed > 1:
+            assert report is not None
+            kept = (
+                f"a mixture of {n_mixed} of the {len(report['weight'])} circuits that were tried "
+                "(see fit_report_)"
+            )
+        warnings.warn(
+            f"Learning was interrupted after {watch.seconds:.1f} s. What is kept is {kept}. It is "
+            "fitted, but converged_ is False.",
+            ConvergenceWarning,
+            stacklevel=6,
+        )
+        return
     if not result.converged and density.tol > 0 and not result.has_schedule:
         what = "log-likelihood still changes"
         if result.best_iteration is not None:
@@ -42,27 +58,3 @@ def warn_of_end(density: Any, result: FitResult) -> None:
             ConvergenceWarning,
             stacklevel=6,
         )
-
-
-def reporter(verbose: int) -> Callable[[int, float, float | None], None] | None:
-    """A callback for `fit_em` that prints one line every `verbose` iterations."""
-    if not verbose:
-        return None
-    start = time.perf_counter()
-    last = np.nan
-
-    def report(iteration: int, log_likelihood: float, validation: float | None) -> None:
-        nonlocal last
-        if iteration == 1:  # of another start, perhaps
-            last = np.nan
-        if iteration % int(verbose) == 0 or iteration == 1:
-            seconds = time.perf_counter() - start
-            validated = "" if validation is None else f"validation {validation:.6f}  "
-            print(
-                f"iteration {iteration:4d}  log-likelihood {log_likelihood:.6f}  "
-                f"change {log_likelihood - last:.6f}  {validated}{seconds:.2f} s",
-                flush=True,
-            )
-        last = log_likelihood
-
-    return report
