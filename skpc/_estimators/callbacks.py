@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from skpc._learning.watch import Listener
 
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
@@ -19,8 +23,12 @@ except ImportError:  # before 1.9
         return method
 
 
-def has_callbacks(estimator: Any) -> bool:
-    """Whether somebody is to be called while it learns, or while a part of something else does."""
+def callbacks_of(density: Any) -> list[Listener]:
+    """Who tells the callbacks of a density, if it has any, of what is learnt."""
+    return [Tasks(density)] if _has_callbacks(density) else []
+
+
+def _has_callbacks(estimator: Any) -> bool:
     return bool(getattr(estimator, "_skl_callbacks", ()))
 
 
@@ -57,3 +65,39 @@ class Tasks:
     def close(self) -> None:
         """End the task of the fit, whatever has ended it."""
         self._fit.call_on_fit_task_end(estimator=self._estimator)
+
+
+class Parts:
+    """Tells callbacks of the densities that an estimator learns, as tasks of its fit.
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        In a method `with_callbacks`.
+    n_parts : int or None
+        How many there will be, if that is known.
+    """
+
+    def __init__(self, estimator: Any, n_parts: int | None) -> None:
+        self._estimator = estimator
+        self._fit: Any = None
+        if _has_callbacks(estimator):
+            self._fit = estimator._init_callback_context(max_subtasks=n_parts)
+            self._fit.call_on_fit_task_begin(estimator=estimator)
+
+    @contextmanager
+    def learning(self, density: Any) -> Iterator[None]:
+        """Learn a density within."""
+        if self._fit is None:
+            yield
+            return
+        task = self._fit.subcontext("density")
+        with task.propagate_callback_context(density):
+            task.call_on_fit_task_begin(estimator=self._estimator)
+            yield
+            task.call_on_fit_task_end(estimator=self._estimator)
+
+    def close(self) -> None:
+        """End the task of the fit."""
+        if self._fit is not None:
+            self._fit.call_on_fit_task_end(estimator=self._estimator)

@@ -227,11 +227,12 @@ class SharpPCDensity(
         an error. Unlike elsewhere in scikit-learn these are threads of compiled code, not
         joblib workers.
 
-    verbose : int, default=0
+    verbose : int or "bar", default=0
         If positive, every that many iterations print one line: iteration, mean
         log-likelihood, its change, that of the validation rows, and seconds. Runs follow each
         other: of several starts, of the values that None lets `mu` have, and last the one from all
-        rows after early stopping, which no rows validate.
+        rows after early stopping, which no rows validate. "bar" shows one bar, of `tqdm` if that
+        is installed: what is learnt, its log-likelihood, and how long that run may take at most.
 
     Attributes
     ----------
@@ -422,6 +423,14 @@ class SharpPCDensity(
             they are transformed like X with ``Pipeline(..., transform_input=["X_val"])``.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the rows of `X_val`.
+        on_interrupt : {"raise", "keep"}, default="raise"
+            What Ctrl-C does: raise KeyboardInterrupt, the estimator being as it was, or keep the
+            best of what was learnt so far, with a warning. Nothing is then learnt anew from all
+            rows, and `converged_` is False. Before anything was learnt it raises in any case.
+        checkpoint : path-like, default=None
+            A file in which to save every ten seconds what was learnt. If it is there the fit goes
+            on from it, and ends with the same bits as one that was never stopped, or is refused,
+            if parameters, data or versions are others. It is removed once the fit is complete.
 
         Returns
         -------
@@ -441,8 +450,8 @@ class SharpPCDensity(
             If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
             are counts, not shares.
         ConvergenceWarning
-            If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
-            of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
+            If learning had not met `tol` after `max_iter` iterations, or was interrupted, or if
+            the log-likelihood of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
         UserWarning
             If the type of a column is uncertain, if it has very many labels, or if its labels
             only name rows.

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skpc._checks import shown
-from skpc._estimators.callbacks import with_callbacks
+from skpc._estimators.callbacks import callbacks_of, with_callbacks
 from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.reports import warn_of_end
 from skpc._estimators.settings import (
@@ -128,6 +128,7 @@ class LearningMixin:
         self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
         self._columns = columns
 
+    @with_callbacks
     def _learn_quietly(
         self,
         rows: Rows,
@@ -135,10 +136,15 @@ class LearningMixin:
         validation: tuple[Any, Any] = (None, None),
         **prior: Any,
     ) -> None:
-        """Learn from some of the rows, to score others: nothing is told nor kept but `circuit_`."""
+        """Learn from some of the rows, to score others: only callbacks are told.
+
+        Nothing is kept but `circuit_`.
+        """
         from skpc._learning.watch import Watch
 
-        result, _ = self._learnt(rows, columns, validation, is_part=True, watch=Watch(), **prior)
+        watch = Watch()
+        with watch.telling(callbacks_of(self)):
+            result, _ = self._learnt(rows, columns, validation, is_part=True, watch=watch, **prior)
         self.circuit_ = result.circuit
 
     def _learnt(

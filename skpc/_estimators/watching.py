@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skpc._checks import shown
-from skpc._estimators.callbacks import Tasks, has_callbacks
+from skpc._estimators.callbacks import callbacks_of
 from skpc._version import __version__
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check_same_fit(journal: Journal, density: Any, rows: Rows, columns: Columns)
 
 def listeners_of(density: Any) -> list[Listener]:
     """Those that the parameter `verbose` and callbacks ask for."""
-    listeners: list[Listener] = [Tasks(density)] if has_callbacks(density) else []
+    listeners = callbacks_of(density)
     if density.verbose == "bar":
         listeners.append(Bar() if _has_tqdm() else Lines(_LINES_WITHOUT_BAR))
     elif density.verbose:
