@@ -18,7 +18,7 @@ def warn_of_end(density: Any, result: FitResult, watch: Watch) -> None:
     if watch.is_over:
         report = result.report
         n_mixed = 1 if report is None else int((report["weight"] > 0).sum())
-        kept = f"the best circuit so far, after {result.n_iter} iterations"
+        kept = f"the best circuit so far, that of iteration {result.n_iter}"
         if n_mixed > 1:
             assert report is not None
             kept = (

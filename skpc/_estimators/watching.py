@@ -135,16 +135,19 @@ class Bar:
     """
 
     def __init__(self) -> None:
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(bar_format=_BAR)
+        self._bar: Any = None
 
     def begin(self, name: str, n_before: int, max_iter: int) -> None:
         """Begin anew."""
+        from tqdm.auto import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(desc=name, total=max_iter, initial=n_before, bar_format=_BAR)
+            return
+        self._bar.set_description_str(name, refresh=False)
+        self._bar.set_postfix_str("", refresh=False)
         self._bar.reset(max_iter)
         self._bar.initial = self._bar.n = self._bar.last_print_n = n_before
-        self._bar.set_postfix_str("", refresh=False)
-        self._bar.set_description_str(name)
 
     def update(self, iteration: int, log_likelihood: float, validation: float | None) -> bool:
         """Move on."""
@@ -159,4 +162,5 @@ class Bar:
 
     def close(self) -> None:
         """Leave it as it is."""
-        self._bar.close()
+        if self._bar is not None:
+            self._bar.close()

@@ -78,7 +78,7 @@ class Journal:
         if kind is None and not self.is_kept:
             self._path.unlink(missing_ok=True)
         elif self._has_news:
-            self._write()
+            self._write(time.monotonic())
 
     def check(self, what: str, value: str) -> None:
         """Raise ValueError if the file is of a fit of which something was not the same."""
@@ -118,23 +118,23 @@ class Journal:
             self._records[key] = _Record(True, _packed(value(), arrays), arrays)
             self._has_news = True
             if self._is_due():  # at first, too: better to know at once what cannot be written
-                self._write()
+                self._write(time.monotonic())
 
     def note(self, key: str, state: Callable[[], Any]) -> None:
         """Keep the state of a piece of work, if it is time to."""
         if self.is_open and self._is_due():
+            began = time.monotonic()
             arrays: list[np.ndarray] = []
             tree = _packed(state(), arrays)
             self._records[key] = _Record(False, tree, [array.copy() for array in arrays])
-            self._write()
+            self._write(began)
 
     def _is_due(self) -> bool:
         return time.monotonic() >= self._next
 
-    def _write(self) -> None:
+    def _write(self, began: float) -> None:
         """Put a whole file in the place of the last one, whatever happens on the way."""
         assert self._path is not None
-        began = time.monotonic()
         arrays = [array for record in self._records.values() for array in record.arrays]
         records = [
             (key, record.is_finished, record.tree, len(record.arrays))
@@ -155,7 +155,7 @@ class Journal:
 
     def _read(self, path: Path) -> None:
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
                 header = json.loads(archive["header"].tobytes())
                 if header["format"] != FORMAT:
                     raise ValueError("it has another format.")
