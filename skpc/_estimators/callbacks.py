@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skpc._learning.watch import Listener
@@ -13,14 +14,18 @@ try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupportMixin
     from sklearn.callback import with_callbacks as with_callbacks
 except ImportError:  # before 1.9
-    _Method = TypeVar("_Method", bound=Callable[..., Any])
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """An estimator that nobody can give callbacks to."""
 
-    def with_callbacks(method: _Method) -> _Method:
-        """The method as it is."""
-        return method
+    def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
+        """The method as it is, as far down the stack: there warnings count frames."""
+
+        @wraps(method)
+        def same(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        return same
 
 
 def callbacks_of(density: Any) -> list[Listener]:
