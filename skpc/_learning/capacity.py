@@ -23,7 +23,7 @@ from skpc._learning.initialisation import Start, has_edges
 from skpc._learning.progress import FitResult
 from skpc._learning.report import Entry, as_arrays, name_of, name_of_draw
 from skpc._learning.solver import Solver
-from skpc._learning.stacking import mean_and_error, stack
+from skpc._learning.stacking import mean_and_error, stack, stack_quickly
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 
@@ -363,7 +363,12 @@ class Chooser:
     def _shares(self, found: Sequence[Tried], is_frugal: bool) -> dict[Tried, float]:
         """The weight of each in the mixture of those that are worth it together: see `stack`."""
         log_probs = np.stack([candidate.log_probs for candidate in found], axis=1)
-        weights = stack(log_probs, self._weights, is_frugal)
+        weights: np.ndarray | None = None
+        with self._watch.ending():
+            self._watch.check()
+            weights = stack(log_probs, self._weights, is_frugal)
+        if weights is None:
+            weights = stack_quickly(log_probs, self._weights)
         return dict(zip(found, weights.tolist(), strict=True))
 
     def fitted(self, candidate: Tried) -> FitResult:

@@ -164,6 +164,16 @@ def test_a_search_keeps_a_mixture_of_what_was_tried(n_rows, at_update):
     assert len(model.circuit_.roots) == n_folds * np.count_nonzero(weights)
 
 
+def test_ctrl_c_while_circuits_are_weighted_keeps_them(monkeypatch):
+    def strike(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skpc._learning.capacity.stack", strike)
+    model = SharpPCDensity(random_state=0).fit(binary(), on_interrupt="keep")
+    assert not model.converged_
+    assert model.fit_report_["weight"].sum() == pytest.approx(1)
+
+
 def test_ctrl_c_before_there_is_a_circuit_leaves_the_estimator_as_it_was(monkeypatch):
     def strike(*args):
         raise KeyboardInterrupt
