@@ -83,4 +83,6 @@ def test_quick_weights_are_nearly_the_best_ones(n_rows):
     assert quick.sum() == pytest.approx(1)
     assert (quick[:2] < 0.02).all()
     best = mean_of_mixture(log_probs, weights, stacking_weights(log_probs, weights, np.ones(6)))
-    assert mean_of_mixture(log_probs, weights, quick) > best - 1e-3
+    assert (
+        mean_of_mixture(log_probs, weights, quick) > best - 0.005
+    )  # nats: what `stack` gives up, too
