@@ -82,7 +82,6 @@ def test_quick_weights_are_nearly_the_best_ones(n_rows):
     quick = stack_quickly(log_probs, weights)
     assert quick.sum() == pytest.approx(1)
     assert (quick[:2] < 0.02).all()
-    best = mean_of_mixture(log_probs, weights, stacking_weights(log_probs, weights, np.ones(6)))
-    assert (
-        mean_of_mixture(log_probs, weights, quick) > best - 0.005
-    )  # nats: what `stack` gives up, too
+    best = stacking_weights(log_probs, weights, np.array([5.0, 1, 1, 1, 1, 1]))
+    means = [mean_of_mixture(log_probs, weights, shares) for shares in (quick, best)]
+    assert means[0] > means[1] - 1e-3
