@@ -398,7 +398,7 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
                 f"cross-validation: max_iter={max_iter} iterations were not enough for "
                 f"tol={model.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         with np.errstate(divide="ignore", invalid="ignore"):
             overfitting = (train_scores - scores) / np.abs(train_scores)
