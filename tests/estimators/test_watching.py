@@ -379,7 +379,7 @@ KILLED = {
     "batches": ({"n_latents": 4}, 4000),
     "all rows": ({"n_latents": 8, "batch_size": None, "tol": 1e-7}, 4000),
     "Adam": ({"n_latents": 4, "solver": "adam"}, 2000),
-    "auto": ({"structure": "auto", "n_components": 1}, 1600),
+    "auto": ({"structure": "auto", "n_components": 1, "max_iter": 6}, 1600),
 }
 
 
