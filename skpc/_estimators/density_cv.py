@@ -244,8 +244,8 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             whole = columns, column_moments(rows)
             validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
             folds = self._folds(X, y, weights)
-            found = self._learn(model, mus, X, weights, folds, whole, validation)
-            self.mus_, self.mu_ = mus, _best(mus, found[0])
+            mu, found = self._learn(model, mus, X, weights, folds, whole, validation)
+            self.mus_, self.mu_ = mus, mu
             self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found
         return self
 
@@ -259,25 +259,25 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
         folds: list[tuple[np.ndarray, np.ndarray]],
         whole: tuple[Columns, ColumnMoments],
         validation: dict[str, Any],
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """What `_cross_validate` finds; and, with `refit`, learn all rows with the best `mu`."""
+    ) -> tuple[float, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The best `mu`, and what `_cross_validate` finds; with `refit` learn all rows with it."""
         verbose = model.verbose
         model.verbose = 0
         n_parts = None if self.refit and self.warm_path else len(mus) * len(folds) + self.refit
         parts = Parts(self, n_parts)
         found = self._cross_validate(model, mus, (X, weights), folds, whole, validation, parts)
+        mu = float(mus[np.argmax(found[0].mean(axis=1))])
         if self.refit:
             model.verbose = verbose
             counts = weights > 0
             table, of_table = take_rows(X, counts), weights[counts]
-            mu = _best(mus, found[0])
             for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
                 model.set_params(mu=float(step))
                 with parts.learning(model):
                     model._fit_part(table, of_table, *whole, **validation)
             self.best_estimator_ = model.set_params(warm_start=False)
         parts.close()
-        return found
+        return mu, found
 
     def _check_state(self) -> None:
         if "best_estimator_" in vars(self):  # not without refit
@@ -403,11 +403,6 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
         with np.errstate(divide="ignore", invalid="ignore"):
             overfitting = (train_scores - scores) / np.abs(train_scores)
         return scores, sharpness, overfitting
-
-
-def _best(mus: np.ndarray, scores: np.ndarray) -> float:
-    """The strength whose scores (n_mus, n_folds) are best in the mean."""
-    return float(mus[np.argmax(scores.mean(axis=1))])
 
 
 def _one_seed(density: SharpPCDensity) -> int:
