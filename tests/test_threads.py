@@ -198,11 +198,12 @@ def count():
 def inside(n_jobs, **work):
     with _threads.use_threads(n_jobs, **work):
         return count()
-def stop(*unused):
+def stop(run, *update):
     found.append(count())
     raise KeyboardInterrupt
 counts = {str(n_jobs): inside(n_jobs) for n_jobs in (None, 1, 3, 4, 99, -1, -2, -4, -99)}
-skpc._estimators.learning_mixin.reporter = lambda verbose: stop
+from skpc._learning.watch import Run
+Run.update = stop
 found = []
 try:
     estimator(n_jobs=3).fit(X)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skpc._checks import shown
+from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import drawn_seed
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.joint_class import (
@@ -42,6 +43,36 @@ class ClassLearningMixin:
                 "one of all. Set joint=False, or leave share_structure at False."
             )
 
+    @with_callbacks
+    def _learn_all(
+        self,
+        template: SharpPCDensity,
+        columns: Columns,
+        matrix: Any,
+        weights: np.ndarray,
+        of_rows: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """Learn the densities that `joint` asks for.
+
+        Parameters
+        ----------
+        template : SharpPCDensity
+            Unfitted.
+        columns : Columns
+        matrix : (n, n_features) array or sparse matrix
+        weights : (n,)
+        of_rows : tuple
+            The number (n,) of each row's class, and the classes.
+        """
+        codes, classes = of_rows
+        parts = Parts(self, None)
+        if self.joint:
+            self._learn_jointly(columns, matrix, weights, codes, classes, parts)
+        else:
+            rows = template._encode(matrix, weights, columns)
+            self.estimators_ = self._learn(template, columns, rows, classes, codes, parts)
+        parts.close()
+
     def _learn_jointly(
         self,
         columns: Columns,
@@ -49,6 +80,7 @@ class ClassLearningMixin:
         weights: np.ndarray,
         codes: np.ndarray,
         classes: np.ndarray,
+        parts: Parts,
     ) -> None:
         """Learn a density of the columns and the class; and one per class, if both are wanted."""
         from skpc._estimators.class_pool import MOST_CLASSES, OF_EACH_CLASS, LabelledRows
@@ -60,7 +92,8 @@ class ClassLearningMixin:
         distinct, first = density._encode(
             joined(matrix, codes), weights, whole
         ).distinct_and_first()
-        density._learn(distinct, whole)
+        with parts.learning(density):
+            density._learn(distinct, whole)
         self.density_ = density
         if self.joint != "auto" or not 1 < len(classes) <= MOST_CLASSES:
             return
@@ -69,8 +102,10 @@ class ClassLearningMixin:
             template.n_latents = OF_EACH_CLASS
         of_columns = template._encode(matrix, weights, columns).take(first)
         rows = LabelledRows(first, codes[first], of_columns.weighted_as(distinct.weights), distinct)
-        self.estimators_ = self._learn(template, columns, rows.of_columns, classes, rows.codes)
-        self.exponents_ = self._learn_exponents(template, columns, rows, matrix, classes)
+        self.estimators_ = self._learn(
+            template, columns, rows.of_columns, classes, rows.codes, parts
+        )
+        self.exponents_ = self._learn_exponents(template, columns, rows, matrix, classes, parts)
 
     def _learn_exponents(
         self,
@@ -79,6 +114,7 @@ class ClassLearningMixin:
         rows: LabelledRows,
         matrix: Any,
         classes: np.ndarray,
+        parts: Parts,
     ) -> np.ndarray:
         """How much to believe the density of both, and those per class: by rows held out."""
         from skpc._estimators.class_pool import learn_exponents, ratios
@@ -94,9 +130,10 @@ class ClassLearningMixin:
                 n_latents=_main_size(self.density_), random_state=self.density_.random_state
             )
             prepare(density, columns, whole)
-            density._learn_quietly(learnt.of_both, whole)
+            with parts.learning(density):
+                density._learn_quietly(learnt.of_both, whole)
             own = self._learn(
-                template, columns, learnt.of_columns, classes, learnt.codes, quietly=True
+                template, columns, learnt.of_columns, classes, learnt.codes, parts, quietly=True
             )
             both = log_joint(density, part, len(classes)), log_of_classes(own, part) + log_prior
             found.append(np.stack([ratios(logs, log_prior) for logs in both]))
@@ -113,6 +150,7 @@ class ClassLearningMixin:
         rows: Rows,
         classes: np.ndarray,
         codes: np.ndarray,
+        parts: Parts,
         quietly: bool = False,
     ) -> list[SharpPCDensity]:
         """A density for each class, from its rows."""
@@ -126,7 +164,7 @@ class ClassLearningMixin:
             if not len(of_class):  # of a rare class, in a fold
                 continue
             own = rows.take(of_class).distinct().without_unused()
-            with named(f"the rows of class {shown(label)}"):
+            with named(f"the rows of class {shown(label)}"), parts.learning(density):
                 learn = density._learn_quietly if quietly else density._learn
                 learn(own, columns, **shared)
         return estimators

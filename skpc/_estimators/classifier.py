@@ -203,11 +203,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
             matrix = columns.to_matrix(table)
             for name in "density_", "estimators_", "exponents_":
                 self.__dict__.pop(name, None)
-            if self.joint:
-                self._learn_jointly(columns, matrix, weights, codes, classes)
-            else:
-                rows = template._encode(matrix, weights, columns)
-                self.estimators_ = self._learn(template, columns, rows, classes, codes)
+            self._learn_all(template, columns, matrix, weights, (codes, classes))
             self.classes_ = classes
             self.class_prior_ = prior
             self._columns = columns

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
 from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.density import SharpPCDensity
 
 _ATTRIBUTES = (
@@ -34,7 +35,7 @@ _ATTRIBUTES = (
 )
 
 
-class ComposedMixin(DocumentedMixin, StoredMixin):
+class ComposedMixin(DocumentedMixin, StoredMixin, CallbackSupportMixin):
     """An estimator whose parameter `estimator` is a density, which it clones and never changes."""
 
     estimator: Any
@@ -42,7 +43,7 @@ class ComposedMixin(DocumentedMixin, StoredMixin):
     _default_density: ClassVar[dict[str, Any]] = {}  # parameters of the one that None stands for
 
     def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.input_tags.sparse = True
         return tags

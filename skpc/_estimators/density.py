@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import Tags
 
 from skpc._estimators.base import DocumentedMixin, all_or_nothing
+from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
 from skpc._estimators.parts import Chunks, fit_parts
@@ -17,6 +17,7 @@ from skpc._estimators.query_mixin import QueryMixin, working_bytes
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
 from skpc._estimators.stream_mixin import StreamMixin
+from skpc._estimators.watching import watching
 from skpc._tables.sklearn_private import fit_context
 from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -29,6 +30,7 @@ class SharpPCDensity(
     LearningMixin,
     FittedMixin,
     DocumentedMixin,
+    CallbackSupportMixin,
     DensityMixin,
     BaseEstimator,
 ):
@@ -227,11 +229,12 @@ class SharpPCDensity(
         an error. Unlike elsewhere in scikit-learn these are threads of compiled code, not
         joblib workers.
 
-    verbose : int, default=0
+    verbose : int or "bar", default=0
         If positive, every that many iterations print one line: iteration, mean
         log-likelihood, its change, that of the validation rows, and seconds. Runs follow each
         other: of several starts, of the values that None lets `mu` have, and last the one from all
-        rows after early stopping, which no rows validate.
+        rows after early stopping, which no rows validate. "bar" shows one bar, of `tqdm` if that
+        is installed: what is learnt, its log-likelihood, and how long that run may take at most.
 
     Attributes
     ----------
@@ -367,7 +370,7 @@ class SharpPCDensity(
         random_state: int | np.random.RandomState | None = None,
         dtype: str = "float64",
         n_jobs: int | None = None,
-        verbose: int = 0,
+        verbose: int | str = 0,
     ) -> None:
         self.n_latents = n_latents
         self.mu = mu
@@ -393,12 +396,6 @@ class SharpPCDensity(
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
-        return tags
-
     @fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -408,6 +405,8 @@ class SharpPCDensity(
         *,
         X_val: Any = None,
         sample_weight_val: Any = None,
+        on_interrupt: str = "raise",
+        checkpoint: Any = None,
     ) -> SharpPCDensity:
         """Learn the tree and the parameters.
 
@@ -415,20 +414,26 @@ class SharpPCDensity(
         ----------
         X : array-like, frame or source of shape (n_samples, n_features)
             Numbers, or a pandas or polars frame with columns of numbers, labels or
-            booleans. NaN, None and NA are missing. Or a source, which is read in chunks, several
-            times: a path to Parquet data, a data set of Arrow, an array of zarr or h5py, a
-            memory-mapped array above `working_memory`, or a function that returns a new iterator
-            of arrays or frames each time. See Notes.
+            booleans. NaN, None and NA are missing. Or a source, which is read in chunks: a path to
+            Parquet data, a data set of Arrow, an array of zarr or h5py, a memory-mapped array above
+            `working_memory`, or a function that returns a new iterator of arrays or frames.
         y : None
             Ignored; present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row. A row of weight two is a row given twice, one of weight zero
-            is absent.
+            Weight of each row: one of weight two is a row given twice.
         X_val : array-like or frame of shape (n_val, n_features), default=None
             Additional rows for validation, which turn early stopping on. In a `Pipeline`
             they are transformed like X with ``Pipeline(..., transform_input=["X_val"])``.
         sample_weight_val : array-like of shape (n_val,), default=None
             Weights of the rows of `X_val`.
+        on_interrupt : {"raise", "keep"}, default="raise"
+            What Ctrl-C does: raise KeyboardInterrupt, the estimator being as it was, or keep the
+            best of what was learnt so far, with a warning. Nothing is then learnt anew from all
+            rows, and `converged_` is False. Before anything was learnt it raises in any case.
+        checkpoint : path-like, default=None
+            A file in which to save every ten seconds what was learnt. If it is there the fit goes
+            on from it, and ends with the same bits as one that was never stopped, or is refused,
+            if parameters, data or versions are others. It is removed once the fit is complete.
 
         Returns
         -------
@@ -446,21 +451,17 @@ class SharpPCDensity(
         -----
         UserWarning
             If `sample_weight` sums to less than a tenth of the rows, and less than ten: weights
-            are counts, not shares.
+            are counts, not shares. If the type of a column is uncertain, if it has very many
+            labels, or if its labels only name rows.
         ConvergenceWarning
-            If learning had not met `tol` after `max_iter` iterations, or if the log-likelihood
-            of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
-        UserWarning
-            If the type of a column is uncertain, if it has very many labels, or if its labels
-            only name rows.
+            If learning had not met `tol` after `max_iter` iterations, or was interrupted, or if
+            the log-likelihood of plain EM (`mu` and `pseudocount` zero, no mini-batches) fell.
 
         Notes
         -----
-        Of a source types and categories come from all rows; margins, structure, size and start
-        from at most 65,536 distinct ones, chosen by a hash of what they show. If there are no
-        more, that is all, and the same as of the whole table. Else stepwise EM goes on with all
-        rows, in 64 batches that hashes decide, for `max_iter` passes (None: 10, or until `tol`),
-        or EM if `batch_size` is None; `log_likelihoods_`, `n_iter_` and `converged_` are of that.
+        Of a source margins, structure, size and start come from at most 65,536 distinct rows. If
+        there are more, stepwise EM goes on with all, for `max_iter` passes (None: 10), or EM if
+        `batch_size` is None; `log_likelihoods_`, `n_iter_` and `converged_` are of that.
 
         Examples
         --------
@@ -474,17 +475,15 @@ class SharpPCDensity(
         11
         """
         source = as_source(X, working_bytes())
-        with all_or_nothing(self):
-            if source is not None:
-                self._refuse_inert(X_val is not None)
-                chunks = Chunks(source, sample_weight, self.feature_types, working_bytes())
-                fit_parts(self, chunks, (X_val, sample_weight_val))
-                return self
-            X = validate_table(self, X, reset=True)
+        with all_or_nothing(self), watching(on_interrupt, checkpoint) as watch:
             self._refuse_inert(X_val is not None)
+            if source is not None:
+                parts = Chunks(source, sample_weight, self.feature_types, working_bytes())
+                return fit_parts(self, parts, (X_val, sample_weight_val), watch)
+            X = validate_table(self, X, reset=True)
             weights = check_weights(sample_weight, X)
             warn_of_light(weights)
-            self._learn_table(X, weights, (X_val, sample_weight_val))
+            self._learn_table(X, weights, (X_val, sample_weight_val), watch=watch)
         return self
 
     def _refuse_inert(self, has_validation_rows: bool) -> None:

@@ -17,6 +17,7 @@ from sklearn.utils import check_random_state
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
+from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import working_bytes
@@ -238,10 +239,7 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             is_drawn = X is not given[0]
             X = validate_table(self, X, reset=True)
             model = self._new_density()
-            verbose = model.verbose
-            model.set_params(
-                random_state=_one_seed(model), verbose=0, warm_start=bool(self.warm_path)
-            )
+            model.set_params(random_state=_one_seed(model), warm_start=bool(self.warm_path))
             self._refuse_what_cannot_act(model, mus, X_val is not None)
             weights = check_weights(sample_weight, X)
             warn_of_light(weights)
@@ -251,22 +249,48 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             whole = columns, column_moments(rows)
             validation = {"X_val": X_val, "sample_weight_val": sample_weight_val}
             folds = self._folds(X, y, weights)
-            found = self._cross_validate(model, mus, X, weights, folds, whole, validation)
-            mu = float(mus[np.argmax(found[0].mean(axis=1))])
-            if self.refit:
-                model.set_params(verbose=verbose)
-                if is_drawn:
-                    model.set_params(mu=mu, warm_start=False).fit(
-                        given[0], None, given[1], **validation
-                    )
-                else:
-                    for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
-                        model.set_params(mu=float(step))
-                        model._fit_part(table, of_table, *whole, **validation)
-                self.best_estimator_ = model.set_params(warm_start=False)
+            source = given if is_drawn else None
+            mu, found = self._learn(model, mus, (X, weights), folds, whole, validation, source)
             self.mus_, self.mu_ = mus, mu
             self.cv_log_likelihoods_, self.cv_sharpness_, self.cv_overfitting_ = found
         return self
+
+    @with_callbacks
+    def _learn(
+        self,
+        model: SharpPCDensity,
+        mus: np.ndarray,
+        data: tuple[Any, np.ndarray],
+        folds: list[tuple[np.ndarray, np.ndarray]],
+        whole: tuple[Columns, ColumnMoments],
+        validation: dict[str, Any],
+        source: tuple[Any, Any] | None,
+    ) -> tuple[float, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The best `mu`, and what `_cross_validate` finds; with `refit` learn all rows with it,
+        those of a source if the data were drawn from one.
+        """
+        verbose = model.verbose
+        model.verbose = 0
+        n_parts = None if self.refit and self.warm_path else len(mus) * len(folds) + self.refit
+        parts = Parts(self, n_parts)
+        found = self._cross_validate(model, mus, data, folds, whole, validation, parts)
+        mu = float(mus[np.argmax(found[0].mean(axis=1))])
+        if self.refit:
+            model.verbose = verbose
+            counts = data[1] > 0
+            table, of_table = take_rows(data[0], counts), data[1][counts]
+            if source is not None:
+                model.set_params(mu=mu, warm_start=False)
+                with parts.learning(model):
+                    model.fit(source[0], None, source[1], **validation)
+            else:
+                for step in mus[mus >= mu][::-1] if self.warm_path else [mu]:
+                    model.set_params(mu=float(step))
+                    with parts.learning(model):
+                        model._fit_part(table, of_table, *whole, **validation)
+            self.best_estimator_ = model.set_params(warm_start=False)
+        parts.close()
+        return mu, found
 
     def _check_state(self) -> None:
         if "best_estimator_" in vars(self):  # not without refit
@@ -348,13 +372,14 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
         self,
         model: SharpPCDensity,
         mus: np.ndarray,
-        X: Any,
-        weights: np.ndarray,
+        table: tuple[Any, np.ndarray],
         folds: list[tuple[np.ndarray, np.ndarray]],
         whole: tuple[Columns, ColumnMoments],
         validation: dict[str, Any],
+        parts: Parts,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Held-out log-likelihood, sharpness and overfitting, each of (n_mus, n_folds)."""
+        X, weights = table
         scores, train_scores, sharpness = np.empty((3, len(mus), len(folds)))
         n_unfinished = 0
         for fold, (train, test) in enumerate(folds):
@@ -363,8 +388,9 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
             held_out = safe_indexing(X, test), weights[test]
             for i in reversed(range(len(mus))):
                 start = time.perf_counter()
-                with _in_fold(fold):
-                    density.set_params(mu=float(mus[i]))._fit_part(*rows, *whole, **validation)
+                density.set_params(mu=float(mus[i]))
+                with _in_fold(fold), parts.learning(density):
+                    density._fit_part(*rows, *whole, **validation)
                 if model.solver == "em" and not density.converged_:
                     n_unfinished += 1
                     stopped = density.validation_run_log_likelihoods_
@@ -385,7 +411,7 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
                 f"cross-validation: max_iter={max_iter} iterations were not enough for "
                 f"tol={model.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
         with np.errstate(divide="ignore", invalid="ignore"):
             overfitting = (train_scores - scores) / np.abs(train_scores)

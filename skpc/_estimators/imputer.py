@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import is_fitted
 from skpc._estimators.base import all_or_nothing
+from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import ComposedMixin, check_held
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import working_bytes
@@ -158,9 +159,17 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
             else:
                 table = validate_table(self, X, reset=True, accept_sparse=False)
                 density = self._new_density(check_random_state(self.random_state))
-                density.fit(table, sample_weight=sample_weight)
+                self._learn(density, table, sample_weight)
             self.density_ = density
         return self
+
+    @with_callbacks
+    def _learn(self, density: SharpPCDensity, table: Any, sample_weight: Any) -> None:
+        """Fit the density, as a part of what callbacks are told."""
+        parts = Parts(self, 1)
+        with parts.learning(density):
+            density.fit(table, sample_weight=sample_weight)
+        parts.close()
 
     def _check_state(self) -> None:
         if not is_fitted(self, ("density_", "n_features_in_")):

@@ -9,11 +9,12 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 
 from skpc._checks import shown
+from skpc._estimators.callbacks import callbacks_of, with_callbacks
 from skpc._estimators.query_mixin import working_bytes
-from skpc._estimators.reports import reporter, warn_of_end
+from skpc._estimators.reports import warn_of_end
 from skpc._estimators.settings import (
     FEW_ROWS,
     N_FOLDS,
@@ -23,6 +24,7 @@ from skpc._estimators.settings import (
     is_share,
     same_setting,
 )
+from skpc._estimators.watching import check_same_fit, listeners_of
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.validation import check_weights, named, validate_table
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from skpc._learning.solver import Solver
     from skpc._learning.stopping import EarlyStopping
     from skpc._learning.structure import Regions, Structure
+    from skpc._learning.watch import Watch
 
 _LEAST_ROWS_TO_SPLIT = 10
 _MAX_BYTES = 2**34  # what the tables of a column's categories may take
@@ -53,6 +56,12 @@ class LearningMixin:
     if TYPE_CHECKING:  # parameters and fitted attributes of a `SharpPCDensity`
 
         def __getattr__(self, name: str) -> Any: ...
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        return tags
 
     def _fit_part(
         self,
@@ -82,13 +91,15 @@ class LearningMixin:
         weights: np.ndarray,
         validation: tuple[Any, Any] = (None, None),
         categories: Any = None,
+        watch: Watch | None = None,
     ) -> None:
         """Learn from a validated table: all that `fit` does once weights (n,) are checked too."""
         X, weights = take_rows(X, weights > 0), weights[weights > 0]
         columns = self._learn_columns(X, weights, categories)
         rows = self._encode(columns.to_matrix(X), weights, columns).distinct()
-        self._learn(rows, columns, validation)
+        self._learn(rows, columns, validation, watch=watch)
 
+    @with_callbacks
     def _learn(
         self,
         rows: Rows,
@@ -96,6 +107,7 @@ class LearningMixin:
         validation: tuple[Any, Any] = (None, None),
         *,
         is_part: bool = False,
+        watch: Watch | None = None,
         **prior: Any,
     ) -> None:
         """Learn from distinct rows, and set all that `fit` sets but what its table says.
@@ -108,10 +120,18 @@ class LearningMixin:
             `X_val` and `sample_weight_val` of `fit`.
         is_part : bool
             Whether other rows judge: then those may be too few to hold some out.
+        watch : Watch, optional
         **prior
             See `_learn_circuit`.
         """
-        result, stopping = self._learnt(rows, columns, validation, is_part=is_part, **prior)
+        from skpc._learning.watch import Watch
+
+        watch = watch or Watch()
+        with watch.telling(listeners_of(self)):
+            result, stopping = self._learnt(
+                rows, columns, validation, is_part=is_part, watch=watch, **prior
+            )
+        warn_of_end(self, result, watch)
         if not self._continues():
             self._start_settings = {name: copy(getattr(self, name)) for name in OF_THE_START}
         self.categories_ = columns.categories
@@ -120,7 +140,6 @@ class LearningMixin:
         self.fit_report_ = result.report
         self._split_seed = stopping.seed if stopping and stopping.ends_learning else None
         self._columns = columns
-        warn_of_end(self, result)
         self._set_learnt(result)
 
     def _set_learnt(self, result: FitResult) -> None:
@@ -134,6 +153,7 @@ class LearningMixin:
         self.validation_run_log_likelihoods_ = result.validation_run_log_likelihoods
         self.best_iteration_ = result.best_iteration
 
+    @with_callbacks
     def _learn_quietly(
         self,
         rows: Rows,
@@ -141,9 +161,15 @@ class LearningMixin:
         validation: tuple[Any, Any] = (None, None),
         **prior: Any,
     ) -> None:
-        """Learn from some of the rows, to score others: nothing is told nor kept but `circuit_`."""
-        self.verbose = 0
-        result, _ = self._learnt(rows, columns, validation, is_part=True, **prior)
+        """Learn from some of the rows, to score others: only callbacks are told.
+
+        Nothing is kept but `circuit_`.
+        """
+        from skpc._learning.watch import Watch
+
+        watch = Watch()
+        with watch.telling(callbacks_of(self)):
+            result, _ = self._learnt(rows, columns, validation, is_part=True, watch=watch, **prior)
         self.circuit_ = result.circuit
 
     def _learnt(
@@ -153,14 +179,26 @@ class LearningMixin:
         validation: tuple[Any, Any],
         *,
         is_part: bool,
+        watch: Watch,
         **prior: Any,
     ) -> tuple[FitResult, EarlyStopping | None]:
         """What is learnt, and what it was validated on; for parameters see `_learn`."""
         random_state = check_random_state(self.random_state)
+        if watch.journal.is_open:
+            check_same_fit(watch.journal, self, rows, columns)
+            watch.journal.resume_random("random numbers", random_state)
         stopping = self._stopping(rows, columns, validation, random_state)
         if stopping is not None and is_part:
             stopping = replace(stopping, is_optional=True)
-        return self._learn_circuit(rows, columns, stopping, random_state, **prior), stopping
+        if watch.journal.is_open:
+            from skpc._learning.journal import digest
+
+            given = None if stopping is None else stopping.rows
+            watch.journal.check("table of validation rows (as a fingerprint)", digest(given))
+        result = self._learn_circuit(
+            rows, columns, stopping, random_state, self._solver(watch), **prior
+        )
+        return replace(result, converged=result.converged and not watch.is_over), stopping
 
     def _continues(self) -> bool:
         return self.warm_start and hasattr(self, "circuit_")
@@ -278,6 +316,7 @@ class LearningMixin:
         columns: Columns,
         stopping: EarlyStopping | None,
         random_state: np.random.RandomState,
+        solver: Solver,
         *,
         regions: Regions | None = None,
         of_table: ColumnMoments | None = None,
@@ -305,14 +344,12 @@ class LearningMixin:
             if self._is_continuous():
                 self._refuse_untied(columns)
                 n_points = None if self.n_latents == "auto" else self.n_latents
-                result = learn_continuous_mixture(
-                    rows, n_points, self._solver(), stopping, random_state
-                )
+                result = learn_continuous_mixture(rows, n_points, solver, stopping, random_state)
             else:
                 learn = choose_circuit if self._chooses_size() else learn_circuit
                 if self._chooses_structure():
                     learn = partial(choose_circuit, n_others=self._n_others())
-                result = learn(rows, structure, start, self._solver(), stopping, random_state)
+                result = learn(rows, structure, start, solver, stopping, random_state)
         if of_table is None:
             return result
         # The prior of a group has changed columns of which no row shows anything: once more.
@@ -410,10 +447,11 @@ class LearningMixin:
             regions,
         )
 
-    def _solver(self) -> Solver:
-        """How parameters are learnt."""
+    def _solver(self, watch: Watch | None = None) -> Solver:
+        """How parameters are learnt, and who watches."""
         from skpc._learning.mstep import MStep
         from skpc._learning.solver import Solver
+        from skpc._learning.watch import Watch
 
         has_batches = self.solver == "adam" or isinstance(self.batch_size, Integral)
         if self.update == "cubic" and has_batches:
@@ -437,5 +475,5 @@ class LearningMixin:
             max_bytes=working_bytes(),
             dtype=np.dtype(self.dtype),
             chooses_mu=self.mu is None,
-            on_iteration=reporter(self.verbose),
+            watch=watch or Watch(),
         )

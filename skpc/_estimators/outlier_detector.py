@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from skpc._checks import is_fitted, restored, shown
 from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
+from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.explaining_mixin import ExplainingMixin
@@ -276,6 +277,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
             matrix[:, list(self._names_of_rows)] = np.nan
         return matrix
 
+    @with_callbacks
     def _learn(
         self,
         density: SharpPCDensity,
@@ -308,21 +310,23 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         is_plain = self.criterion == "auto" and self._is_given()
         criterion = "likelihood" if is_plain else self.criterion
         self._experts: list[Expert] = []
+        parts = Parts(self, len(learnt))
         for place, weights in enumerate(learnt):
             of_rows = np.flatnonzero(weights)
             subset = with_own_margins(
                 without_rare_numbers(rows.reweighted(weights), matrix[of_rows])
             )
-            if place == 0:
-                density._learn(subset, columns, validation, is_part=True, of_table=of_table)
-                one = density
-            else:
-                one = clone(density)
-                share_names(self, one)
-                one._learn_quietly(subset, columns, validation, of_table=of_table)
+            one = clone(density) if place else density
+            share_names(self, one)
+            with parts.learning(one):
+                if place == 0:
+                    one._learn(subset, columns, validation, is_part=True, of_table=of_table)
+                else:
+                    one._learn_quietly(subset, columns, validation, of_table=of_table)
             seen = matrix[of_rows], weights[of_rows]
             with density._threads(seen[0]):
                 self._experts.append(Expert.of(one.circuit_, criterion, *seen, working_bytes()))
+        parts.close()
         circuits = [expert.circuit for expert in self._experts]
         density.circuit_ = stacked(circuits, np.ones(len(circuits)))
         self.estimator_ = density

@@ -15,7 +15,9 @@ from sklearn.utils import check_random_state
 
 from skpc._data.row_sample import RowSample, n_rows_drawn, row_keys
 from skpc._data.shelf import Shelf
+from skpc._estimators.callbacks import with_callbacks
 from skpc._estimators.reports import warn_of_end
+from skpc._estimators.watching import listeners_of
 from skpc._tables.columns import Columns
 from skpc._tables.drawing import summarised
 from skpc._tables.sources import Source
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from skpc._data.scope import Scope
     from skpc._learning.em import AnyEStep
     from skpc._learning.solver import Solver
+    from skpc._learning.watch import Watch
 
 N_BATCHES = 64
 
@@ -49,8 +52,8 @@ class Parts(Protocol):
         """The E-step on each batch for circuits of this structure; call it after `sample`."""
 
 
-def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any]) -> None:
-    """Fit a density to a table in parts: set all that `fit` sets, but what the table is called.
+def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any], watch: Watch) -> Any:
+    """Fit a density to a table in parts: set all that `fit` sets, and return it.
 
     Parameters
     ----------
@@ -58,6 +61,7 @@ def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any]) -> None:
     parts : Parts
     validation : pair
         `X_val` and `sample_weight_val` of `fit`.
+    watch : Watch
     """
     summary = parts.summary()
     density.n_features_in_ = len(summary.columns)
@@ -74,26 +78,34 @@ def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any]) -> None:
             f"solver='adam' cannot learn from more than {len(drawn.weights)} distinct rows in "
             "chunks. Set solver='em'."
         )
+    watch.journal.check("table", f"of {summary.n_rows} rows, of weight {summary.total_weight}")
     columns = summary.completed(columns, drawn.matrix, drawn.weights)
     rows = density._encode(drawn.matrix, drawn.weights, columns).distinct()
-    density._learn(rows, columns, validation)
+    density._learn(rows, columns, validation, watch=watch)
     density.n_samples_seen_ = summary.total_weight
-    if not drawn.is_complete:
-        _learn_from_all(density, parts, columns, validation)
+    if not (drawn.is_complete or watch.is_over):
+        _learn_from_all(density, parts, columns, validation, watch)
+    return density
 
 
+@with_callbacks
 def _learn_from_all(
-    density: Any, parts: Parts, columns: Columns, validation: tuple[Any, Any]
+    density: Any, parts: Parts, columns: Columns, validation: tuple[Any, Any], watch: Watch
 ) -> None:
-    """Let EM go on from the circuit of a fitted density, on all rows."""
+    """Let EM go on from the circuit of a fitted density, on all rows.
+
+    Ctrl-C leaves the last circuit, if it is to be kept: that of the rows drawn before the first
+    pass is done.
+    """
     from skpc._learning.parts import BatchesOfParts, learn_from_parts
-    from skpc._learning.progress import Progress
+    from skpc._learning.progress import FitResult
     from skpc._passes.likelihood import MeanLogLikelihood
 
-    solver = density._solver()
-    solver = replace(solver, m_step=replace(solver.m_step, mu=density.mu_))
     circuit = density.circuit_
-    with density._threads_for(_MANY_CELLS):
+    result = FitResult(circuit, density.log_likelihoods_, False)
+    solver = replace(density._solver(), watch=watch)
+    solver = replace(solver, m_step=replace(solver.m_step, mu=density.mu_))
+    with watch.ending(), watch.telling(listeners_of(density)), density._threads_for(_MANY_CELLS):
         batches = BatchesOfParts(parts.e_steps(circuit, columns, solver))
         held_out, judge = density._validation_rows(columns, validation), None
         if held_out is not None:
@@ -101,18 +113,12 @@ def _learn_from_all(
             judge = MeanLogLikelihood(
                 circuit, held_out.evidence, held_out.weights, max_bytes=solver.max_bytes
             )
-        progress = Progress(
-            circuit,
-            tol=solver.tol,
-            validation=judge,
-            n_iter_no_change=density.n_iter_no_change,
-            on_iteration=solver.on_iteration,
-        )
         random_state = check_random_state(density.random_state)
-        result = learn_from_parts(circuit, batches, solver, progress, random_state)
-    result = replace(result, mu=density.mu_)
-    warn_of_end(density, result)
-    if judge is None:  # what was validated is the run on rows that were drawn
+        n_iter_no_change = density.n_iter_no_change
+        result = learn_from_parts(circuit, batches, solver, judge, n_iter_no_change, random_state)
+    result = replace(result, mu=density.mu_, converged=result.converged and not watch.is_over)
+    warn_of_end(density, result, watch)
+    if result.validation_log_likelihoods is None:  # that was of the run on rows that were drawn
         result = replace(
             result,
             validation_log_likelihoods=density.validation_log_likelihoods_,

@@ -1,21 +1,48 @@
-"""What a user is told while a density learns, and of how that ended."""
+"""What a user is told of how learning ended."""
 
 from __future__ import annotations
 
-import time
+import sys
 import warnings
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+_OURS = "skpc", "sklearn"
+
 if TYPE_CHECKING:
     from skpc._learning.progress import FitResult
+    from skpc._learning.watch import Watch
 
 
-def warn_of_end(density: Any, result: FitResult) -> None:
-    """Warn of what the user should know about how EM ended."""
+def level_of_caller() -> int:
+    """How many frames are between whoever calls this and the first one outside of the library."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def warn_of_end(density: Any, result: FitResult, watch: Watch) -> None:
+    """Warn of what the user should know about how learning ended."""
+    if watch.is_over:
+        report = result.report
+        n_mixed = 1 if report is None else int((report["weight"] > 0).sum())
+        kept = f"the best circuit so far, that of iteration {result.n_iter}"
+        if n_mixed > 1:
+            assert report is not None
+            kept = (
+                f"a mixture of {n_mixed} of the {len(report['weight'])} circuits that were tried "
+                "(see fit_report_)"
+            )
+        warnings.warn(
+            f"Learning was interrupted after {watch.seconds:.1f} s. What is kept is {kept}. It is "
+            "fitted, but converged_ is False.",
+            ConvergenceWarning,
+            stacklevel=level_of_caller(),
+        )
+        return
     if not result.converged and density.tol > 0 and not result.has_schedule:
         what = "log-likelihood still changes"
         if result.best_iteration is not None:
@@ -28,7 +55,7 @@ def warn_of_end(density: Any, result: FitResult) -> None:
             f"Learning did not converge: after max_iter={n_iter} iterations the {what} by "
             f"more than tol={density.tol}. Increase max_iter or tol.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=level_of_caller(),
         )
     history = result.stopped_run
     changes = np.diff(history)
@@ -40,29 +67,5 @@ def warn_of_end(density: Any, result: FitResult) -> None:
             f"The log-likelihood fell by {-changes[fell][0]:.3g} at iteration "
             f"{np.argmax(fell) + 2}: plain EM never does but for rounding. Please report it.",
             ConvergenceWarning,
-            stacklevel=6,
+            stacklevel=level_of_caller(),
         )
-
-
-def reporter(verbose: int) -> Callable[[int, float, float | None], None] | None:
-    """A callback for `fit_em` that prints one line every `verbose` iterations."""
-    if not verbose:
-        return None
-    start = time.perf_counter()
-    last = np.nan
-
-    def report(iteration: int, log_likelihood: float, validation: float | None) -> None:
-        nonlocal last
-        if iteration == 1:  # of another start, perhaps
-            last = np.nan
-        if iteration % int(verbose) == 0 or iteration == 1:
-            seconds = time.perf_counter() - start
-            validated = "" if validation is None else f"validation {validation:.6f}  "
-            print(
-                f"iteration {iteration:4d}  log-likelihood {log_likelihood:.6f}  "
-                f"change {log_likelihood - last:.6f}  {validated}{seconds:.2f} s",
-                flush=True,
-            )
-        last = log_likelihood
-
-    return report

@@ -49,7 +49,7 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "dtype": [StrOptions({"float64", "float32"})],
     "n_jobs": [Integral, None],
-    "verbose": ["verbose"],
+    "verbose": ["verbose", StrOptions({"bar"})],
 }
 """What each parameter of a `SharpPCDensity` may be."""
 

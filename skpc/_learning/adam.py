@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
 from skpc._kernels.mstep import WEIGHT_FLOOR
+from skpc._learning.journal import check_form
 from skpc._learning.minibatches import Batches
-from skpc._learning.progress import FitResult, Progress, Update, follow
+from skpc._learning.progress import FitResult, Progress, Update, Updates, follow
 from skpc._passes.blocks import Block
 from skpc._passes.counts import ExpectedCounts, add_up
 from skpc._passes.tangents import Linearisation
@@ -43,43 +45,79 @@ def fit_adam(
     ----------
     D. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
     """
-    updates = adam_updates(circuit, batches, mu, pseudocount, step_size, max_iter, random_state)
+    updates = AdamUpdates(circuit, batches, mu, pseudocount, step_size, max_iter, random_state)
     return replace(follow(progress, updates, max_iter), is_stepwise=True, has_schedule=True)
 
 
-def adam_updates(
-    circuit: Circuit,
-    batches: Batches,
-    mu: float,
-    pseudocount: float,
-    step_size: float,
-    max_iter: int,
-    random_state: np.random.RandomState,
-) -> Iterator[Update]:
-    """Update `circuit` epoch by epoch, `max_iter` times, as `fit_adam` says."""
-    total_weight = float(batches.weights.sum())
-    # A step does not depend on the unit of what is descended on, and gradients are squared.
-    unit = 1.0
-    if mu > _LARGEST_MU:
-        mu, unit = _LARGEST_MU, float(_LARGEST_MU / min(mu, 1e300))
-    parameters = free_parameters(circuit)
-    climb = Climb(parameters)
-    for epoch in range(max_iter):
+class AdamUpdates(Updates):
+    """Updates of a circuit epoch by epoch, `max_iter` of them, as `fit_adam` says."""
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        batches: Batches,
+        mu: float,
+        pseudocount: float,
+        step_size: float,
+        max_iter: int,
+        random_state: np.random.RandomState,
+    ) -> None:
+        # A step does not depend on the unit of what is descended on, and gradients are squared.
+        unit = 1.0
+        if mu > _LARGEST_MU:
+            mu, unit = _LARGEST_MU, float(_LARGEST_MU / min(mu, 1e300))
+        self._circuit = circuit
+        self._batches = batches
+        self._mu, self._unit = mu, unit
+        self._pseudocount = pseudocount
+        self._step_size, self._max_iter = step_size, max_iter
+        self._random_state = random_state
+        self._parameters = free_parameters(circuit)
+        self._climb = Climb(self._parameters)
+        self._epoch = 0
+
+    def __next__(self) -> Update:
+        if self._epoch == self._max_iter:
+            raise StopIteration
+        circuit, parameters = self._circuit, self._parameters
         log_likelihood = 0.0
         seen: list[np.ndarray] = []
-        step = step_size * annealed(epoch / max_iter)
-        for batch in random_state.permutation(len(batches)):
-            ascent, counts = _ascent(circuit, batches, batch, mu, unit)
+        step = self._step_size * annealed(self._epoch / self._max_iter)
+        for batch in self._random_state.permutation(len(self._batches)):
+            ascent, counts = _ascent(circuit, self._batches, batch, self._mu, self._unit)
             log_likelihood += counts.log_likelihood
             seen = (
                 [a + b for a, b in zip(seen, counts.inputs, strict=True)] if seen else counts.inputs
             )
-            climb(parameters, ascent, step)
+            self._climb(parameters, ascent, step)
             circuit = with_free_parameters(circuit, parameters)
             parameters = free_parameters(circuit)  # no further than where the floors are
-        inputs = circuit.inputs.with_unseen(seen, pseudocount)
-        circuit = circuit.replaced(inputs=inputs)
-        yield circuit, log_likelihood / total_weight
+        inputs = circuit.inputs.with_unseen(seen, self._pseudocount)
+        self._circuit, self._parameters = circuit.replaced(inputs=inputs), parameters
+        self._epoch += 1
+        return self._circuit, log_likelihood / float(self._batches.weights.sum())
+
+    def state(self, is_over: bool) -> dict[str, Any]:
+        random = {"random": self._random_state.get_state(legacy=False)}
+        if is_over:
+            return random
+        return {
+            **random,
+            "circuit": self._circuit,
+            "parameters": self._parameters,
+            "climb": vars(self._climb),
+            "epoch": self._epoch,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._random_state.set_state(state["random"])
+        if "circuit" in state:
+            check_form(state["circuit"], self._circuit)
+            check_form(state["parameters"], self._parameters)
+            check_form(state["climb"], vars(self._climb))
+            self._circuit, self._parameters = state["circuit"], state["parameters"]
+            vars(self._climb).update(state["climb"])
+            self._epoch = state["epoch"]
 
 
 class Climb:

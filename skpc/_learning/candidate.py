@@ -87,8 +87,9 @@ class Candidate:
     def go_on(self, n_iter: int) -> None:
         """Learn for so many iterations more."""
         began = time.perf_counter()
-        self.result = self.course.go_on(n_iter)
-        if len(self.result.stopped_run) == MAX_ITER:  # not the user's bound
-            self.result = replace(self.result, converged=True)
-        self.log_probs = self.judge.of_rows(self.result.circuit)  # type: ignore[arg-type]
+        result = self.course.go_on(n_iter)
+        if len(result.stopped_run) == MAX_ITER:  # not the user's bound
+            result = replace(result, converged=True)
+        log_probs = self.judge.of_rows(result.circuit)  # type: ignore[arg-type]
+        self.result, self.log_probs = result, log_probs  # at once, whatever Ctrl-C interrupts
         self.seconds += time.perf_counter() - began

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from skpc._circuit.circuit import Circuit
 from skpc._circuit.stack import stacked
 from skpc._data.rows import Rows
 from skpc._learning.candidate import MAX_ITER, Candidate
@@ -22,7 +23,7 @@ from skpc._learning.initialisation import Start, has_edges
 from skpc._learning.progress import FitResult
 from skpc._learning.report import Entry, as_arrays, name_of, name_of_draw
 from skpc._learning.solver import Solver
-from skpc._learning.stacking import mean_and_error, stack
+from skpc._learning.stacking import mean_and_error, stack, stack_quickly
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
 
@@ -92,7 +93,7 @@ class Chooser:
         self._given_stopping = stopping
         if all(vectors is not None for vectors in rows.evidence.values):
             solver = replace(solver, least_batch_size=_BATCH_SIZE_OF_NUMBERS)
-        self._solver = solver
+        self._solver, self._watch = solver, solver.watch
         self._ends_learning = stopping.ends_learning
         patience = min(_PATIENCE_OF_RUNS, stopping.n_iter_no_change)
         self._stopping = replace(stopping, n_iter_no_change=patience)
@@ -118,8 +119,16 @@ class Chooser:
 
     def try_sizes(self, structure: Structure, sizes: Sequence[int]) -> list[Candidate]:
         """The best candidate of each size, as far as growing was worth it."""
-        first, others = slice(1), slice(1, None)
-        found = [self._best_of("independent", structure.without_dependence(), 1, first)]
+        found: list[Candidate] = []
+        with self._watch.ending(lambda: bool(found)):
+            self._grow(found, structure, sizes)
+            self._vary(found)
+        return found
+
+    def _grow(self, found: list[Candidate], structure: Structure, sizes: Sequence[int]) -> None:
+        """Find candidates of more and more states."""
+        first = slice(1)
+        found.append(self._best_of("independent", structure.without_dependence(), 1, first))
         best, n_in_vain, gain = found[0], 0, (0.0, 0.0)
         for n_latents in sizes:
             if n_latents == 1 and not self._has_dependence(structure):
@@ -140,6 +149,10 @@ class Chooser:
             if n_in_vain == _PATIENCE or is_far:
                 break
         self._finish(found)
+
+    def _vary(self, found: list[Candidate]) -> None:
+        """Find variants of the best candidate, in its groups of columns and in the penalty."""
+        first, others = slice(1), slice(1, None)
         best = max(found, key=self._mean)
         n_latents = best.start.n_latents
         target = self._mean(best) - _WORTH_STACKING
@@ -150,7 +163,6 @@ class Chooser:
             found.append(self._best_of(best.name, best.structure, n_latents, others))
             if self._is_ahead(found[-1], best):
                 self._finish(found)
-        return found
 
     @staticmethod
     def _is_ahead(candidate: Candidate, other: Candidate) -> bool:
@@ -172,6 +184,7 @@ class Chooser:
             ]
             if not promising:
                 break
+            self._watch.check()
             candidate = max(promising, key=self._mean)
             candidate.go_on(candidate.course.n_iter)
 
@@ -232,29 +245,36 @@ class Chooser:
         They are left as they are once they have no prospect of a mean log-likelihood of `target`.
         With another `draw` all random numbers are others.
         """
+        self._watch.check()
         folds, whole = [fold.redrawn(draw) for fold in self._folds], self._whole.redrawn(draw)
         start = replace(self._start, n_latents=n_latents)
         forests = [fold.forest(structure, start, self._solver) for fold in folds]
-        judge, own = None, []
+        judge: Judge | None = None
+        own: list[Candidate] = []
         edges = any(has_edges(forest.trees, start) for forest in forests)
-        for solver in self._solvers(edges)[which]:
-            draws = zip(
-                *(
-                    fold.starts(forest, start, solver)
-                    for fold, forest in zip(folds, forests, strict=True)
-                ),
-                strict=True,
-            )
-            for place, circuits in enumerate(draws):
+        stopping = self._stopping if n_latents > 1 else self._stopping_at_once
+
+        def draws(solver: Solver) -> Iterator[tuple[Circuit, ...]]:
+            pairs = zip(folds, forests, strict=True)
+            return zip(*(fold.starts(forest, start, solver) for fold, forest in pairs), strict=True)
+
+        with self._watch.ending(lambda: bool(own)):
+            for solver, place, circuits in (
+                (one, place, circuits)
+                for one in self._solvers(edges)[which]
+                for place, circuits in enumerate(draws(one))
+            ):
+                self._watch.check()
                 if judge is None:
                     held_out = [forest.held_out for forest in forests]
                     judge = Judge(circuits, held_out, solver.max_bytes)  # type: ignore[arg-type]
                 course = Course(
+                    name,
                     circuits,
                     [forest.rows for forest in forests],
                     judge,
                     solver,
-                    self._stopping if n_latents > 1 else self._stopping_at_once,
+                    stopping,
                     [fold.new_random_state() for fold in folds],
                     target,
                 )
@@ -285,24 +305,27 @@ class Chooser:
         in the stack of all that was tried.
         """
         best = max(found, key=self._mean)
-        turns = deque(self._kinds(best))
-        draws: dict[_Kind, list[Tried]] = {kind: [] for kind in turns}
         others: list[Tried] = []
-        while turns and len(others) < n_others:
-            kind = turns[0]
-            turns.rotate(-1)
-            draw = len(draws[kind])
-            if kind.n_trees:
-                others.append(self._mixture_of_trees(structure, best, kind.n_trees, draw))
-            else:
-                others.append(self._continuous_mixture(kind.has_edges, draw))
-            draws[kind].append(others[-1])
-            shares = self._shares([*found, *others], is_frugal=False)
-            turns = deque(
-                kind
-                for kind in turns
-                if not draws[kind] or any(shares[candidate] for candidate in draws[kind])
-            )
+        with self._watch.ending():
+            self._watch.check()
+            turns = deque(self._kinds(best))
+            draws: dict[_Kind, list[Tried]] = {kind: [] for kind in turns}
+            while turns and len(others) < n_others:
+                self._watch.check()
+                kind = turns[0]
+                turns.rotate(-1)
+                draw = len(draws[kind])
+                if kind.n_trees:
+                    others.append(self._mixture_of_trees(structure, best, kind.n_trees, draw))
+                else:
+                    others.append(self._continuous_mixture(kind.has_edges, draw))
+                draws[kind].append(others[-1])
+                shares = self._shares([*found, *others], is_frugal=False)
+                turns = deque(
+                    kind
+                    for kind in turns
+                    if not draws[kind] or any(shares[candidate] for candidate in draws[kind])
+                )
         return others
 
     def _kinds(self, best: Candidate) -> list[_Kind]:
@@ -340,16 +363,33 @@ class Chooser:
     def _shares(self, found: Sequence[Tried], is_frugal: bool) -> dict[Tried, float]:
         """The weight of each in the mixture of those that are worth it together: see `stack`."""
         log_probs = np.stack([candidate.log_probs for candidate in found], axis=1)
-        weights = stack(log_probs, self._weights, is_frugal)
+        weights: np.ndarray | None = None
+        with self._watch.ending():
+            self._watch.check()
+            weights = stack(log_probs, self._weights, is_frugal)
+        if weights is None:
+            weights = stack_quickly(log_probs, self._weights)
         return dict(zip(found, weights.tolist(), strict=True))
 
     def fitted(self, candidate: Tried) -> FitResult:
-        """A candidate learnt from all rows, if some were held out that may be learnt from."""
-        result = candidate.result
+        """A candidate learnt from all rows, if some were held out that may be learnt from.
+
+        If that is interrupted it is what it was: a circuit of the rows of each fold.
+        """
         if isinstance(candidate, ContinuousCandidate):
             return candidate.fitted(self._whole, self._stopping.refits)
-        if not self._stopping.refits:
-            return replace(result, circuit=result.circuit[0])  # type: ignore[index]
+        if self._stopping.refits:
+            with self._watch.ending():
+                self._watch.check()
+                result = self._fitted_again(candidate)
+                self._watch.check()
+                return result
+        of_folds: Any = candidate.result.circuit
+        return replace(candidate.result, circuit=stacked(of_folds, np.ones(len(of_folds))))
+
+    def _fitted_again(self, candidate: Candidate) -> FitResult:
+        """A candidate of trees learnt from all rows."""
+        result = candidate.result
         solver = candidate.solver
         if self._stopping.ends_learning:
             solver = replace(solver, max_iter=candidate.n_iter, tol=0.0)
@@ -368,8 +408,9 @@ class Chooser:
         else:  # from there all rows tell what most of them told before
             n_before, circuit = before
             solver = replace(solver, max_iter=candidate.n_iter - n_before)
+        name = f"{candidate.name}, all rows"
         again, _ = learn_parameters(
-            [circuit], solver, rows, None, None, candidate.whole.new_random_state()
+            [circuit], solver, rows, None, None, candidate.whole.new_random_state(), name
         )
         if not self._stopping.ends_learning:
             return again

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import count
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,8 +10,9 @@ from numpy.typing import DTypeLike
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.evidence import Evidence
+from skpc._learning.journal import check_form
 from skpc._learning.mstep import MStep
-from skpc._learning.progress import FitResult, Progress, Update, follow
+from skpc._learning.progress import FitResult, Progress, Update, Updates, follow
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.counts import ExpectedCounts, add_up, weight_unit
 from skpc._passes.messages import Messages
@@ -131,15 +130,28 @@ def fit_em(
     circuit: Circuit, progress: Progress, e_step: AnyEStep, m_step: MStep, max_iter: int
 ) -> FitResult:
     """Update `circuit` by EM until progress says stop, `max_iter` times at most."""
-    return follow(progress, em_updates(circuit, e_step, m_step), max_iter)
+    return follow(progress, EMUpdates(circuit, e_step, m_step), max_iter)
 
 
-def em_updates(circuit: Circuit, e_step: AnyEStep, m_step: MStep) -> Iterator[Update]:
-    """Update `circuit` by EM, without end."""
-    while True:
-        counts = e_step(circuit)
-        circuit = m_step(circuit, counts)
-        yield circuit, counts.log_likelihood / e_step.total_weight
+class EMUpdates(Updates):
+    """Updates of a circuit by EM, without end."""
+
+    def __init__(self, circuit: Circuit, e_step: AnyEStep, m_step: MStep) -> None:
+        self._circuit = circuit
+        self._e_step, self._m_step = e_step, m_step
+
+    def __next__(self) -> Update:
+        counts = self._e_step(self._circuit)
+        self._circuit = self._m_step(self._circuit, counts)
+        return self._circuit, counts.log_likelihood / self._e_step.total_weight
+
+    def state(self, is_over: bool) -> dict[str, Any]:
+        return {} if is_over else {"circuit": self._circuit}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        circuit = state.get("circuit", self._circuit)
+        check_form(circuit, self._circuit)
+        self._circuit = circuit
 
 
 def fit_stepwise_em(
@@ -165,27 +177,55 @@ def fit_stepwise_em(
     O. Cappe and E. Moulines, "On-line expectation-maximization algorithm for latent data
     models", Journal of the Royal Statistical Society B, 2009.
     """
-    updates = stepwise_updates(circuit, batches, m_step, step_size, random_state)
+    updates = StepwiseUpdates(circuit, batches, m_step, step_size, random_state)
     return replace(follow(progress, updates, max_iter), is_stepwise=True)
 
 
-def stepwise_updates(
-    circuit: Circuit,
-    batches: AnyBatches,
-    m_step: MStep,
-    step_size: float,
-    random_state: np.random.RandomState,
-) -> Iterator[Update]:
-    """Update `circuit` epoch by epoch, as `fit_stepwise_em` says, without end."""
-    total_weight = float(batches.weights.sum())
-    learner = StepwiseEM(batches, m_step)
-    circuit, log_likelihood = learner.begin(circuit)
-    yield circuit, log_likelihood / total_weight
-    for epoch in count():
-        step = step_size * falling(epoch)
-        order = random_state.permutation(len(batches))
-        circuit, averaged, log_likelihood = learner.epoch(circuit, order, step)
-        yield averaged, log_likelihood / total_weight
+class StepwiseUpdates(Updates):
+    """Updates of a circuit epoch by epoch, as `fit_stepwise_em` says, without end."""
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        batches: AnyBatches,
+        m_step: MStep,
+        step_size: float,
+        random_state: np.random.RandomState,
+    ) -> None:
+        self._circuit = circuit
+        self._n_batches = len(batches)
+        self._step_size = step_size
+        self._random_state = random_state
+        self._total_weight = float(batches.weights.sum())
+        self._learner = StepwiseEM(batches, m_step)
+        self._epoch = 0
+
+    def __next__(self) -> Update:
+        if self._epoch == 0:
+            self._circuit, log_likelihood = self._learner.begin(self._circuit)
+            averaged = self._circuit
+        else:
+            step = self._step_size * falling(self._epoch - 1)
+            order = self._random_state.permutation(self._n_batches)
+            self._circuit, averaged, log_likelihood = self._learner.epoch(
+                self._circuit, order, step
+            )
+        self._epoch += 1
+        return averaged, log_likelihood / self._total_weight
+
+    def state(self, is_over: bool) -> dict[str, Any]:
+        random = {"random": self._random_state.get_state(legacy=False)}
+        if is_over:
+            return random
+        average = vars(self._learner.average)
+        return {**random, "circuit": self._circuit, "epoch": self._epoch, "average": average}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._random_state.set_state(state["random"])
+        if "circuit" in state:
+            check_form(state["circuit"], self._circuit)
+            self._circuit, self._epoch = state["circuit"], state["epoch"]
+            self._learner.resume(self._circuit, ExpectedCounts(**state["average"]))
 
 
 def falling(epoch: int) -> float:
@@ -206,23 +246,33 @@ class StepwiseEM:
     ----------
     batches : Batches
     m_step : MStep
+
+    Attributes
+    ----------
+    average : ExpectedCounts
+        Since `begin`.
     """
 
     def __init__(self, batches: AnyBatches, m_step: MStep) -> None:
         self._batches = batches
         self._m_step = m_step
         self._total_weight = float(batches.weights.sum())
-        self._average: ExpectedCounts
+        self.average: ExpectedCounts
+
+    def resume(self, circuit: Circuit, average: ExpectedCounts) -> None:
+        """Be where another one was: with this circuit, and this average of counts behind it."""
+        check_form(vars(average), vars(self._counts(circuit, 0)))
+        self.average = average
 
     def begin(self, circuit: Circuit) -> tuple[Circuit, float]:
         """An iteration of EM, whose counts are the first average.
 
         Also returns the log-likelihood before it.
         """
-        self._average = add_up(self._counts(circuit, i) for i in range(len(self._batches)))
-        log_likelihood = self._average.log_likelihood
-        updated = self._m_step(circuit, self._average)
-        _recentre(self._average, updated, circuit)
+        self.average = add_up(self._counts(circuit, i) for i in range(len(self._batches)))
+        log_likelihood = self.average.log_likelihood
+        updated = self._m_step(circuit, self.average)
+        _recentre(self.average, updated, circuit)
         return updated, log_likelihood
 
     def epoch(
@@ -237,13 +287,13 @@ class StepwiseEM:
         for batch in order:
             counts = self._counts(circuit, batch)
             factor = self._total_weight / self._batches.weights[batch]
-            self._average.move_towards(counts, step, factor)
+            self.average.move_towards(counts, step, factor)
             if of_epoch is None:
                 of_epoch = counts
             else:
                 of_epoch.add(counts)
-            updated = self._m_step(circuit, self._average)
-            for sums in self._average, of_epoch:
+            updated = self._m_step(circuit, self.average)
+            for sums in self.average, of_epoch:
                 _recentre(sums, updated, circuit)
             circuit = updated
         assert of_epoch is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
 from skpc._learning.initialisation import Start, draw_starts, has_edges, learn_trees, with_moments
 from skpc._learning.progress import FitResult, Progress
-from skpc._learning.report import report_of
+from skpc._learning.report import name_of, report_of
 from skpc._learning.solver import Solver
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
@@ -55,30 +56,37 @@ def learn_circuit(
     grouped = trees[0].rows if len(trees) == 1 else training.grouped(features)
     validation = None if held_out is None else held_out.grouped(features)
     before = random_state.get_state()
-    found = []
+    found: list[tuple[FitResult, Circuit, Solver, Any]] = []
     edges = has_edges(trees, start)
-    for candidate in solver.candidates(training.weights, held_out is not None, edges):
-        random_state.set_state(before)  # as if there were no other
-        starts = [start.circuit] if start.circuit is not None else [
-            with_moments(circuit, start, is_missing)
-            for circuit in draw_starts(trees, start, candidate, random_state)
-        ]  # fmt: skip
-        result, best = learn_parameters(
-            starts, candidate, grouped, validation, stopping, random_state
-        )
-        now = time.perf_counter()
-        result = replace(result, seconds=now - began)
-        began = now
-        found.append((result, best, candidate, random_state.get_state()))
+    with solver.watch.ending(lambda: bool(found)):
+        for candidate in solver.candidates(training.weights, held_out is not None, edges):
+            solver.watch.check()
+            random_state.set_state(before)  # as if there were no other
+            starts = [start.circuit] if start.circuit is not None else [
+                with_moments(circuit, start, is_missing)
+                for circuit in draw_starts(trees, start, candidate, random_state)
+            ]  # fmt: skip
+            result, best = learn_parameters(
+                starts, candidate, grouped, validation, stopping, random_state
+            )
+            now = time.perf_counter()
+            result = replace(result, seconds=now - began)
+            began = now
+            found.append((result, best, candidate, random_state.get_state()))
     result, best, solver, after = max(found, key=lambda one: one[0].score)
     result = replace(result, report=report_of([one[0] for one in found], result))
     random_state.set_state(after)
     if held_out is None or stopping is None or not stopping.refits:
         return result
     solver = replace(solver, max_iter=max(1, result.best_iteration or 0), tol=0.0)
-    grouped = rows.grouped(features)
-    refitted, _ = learn_parameters([best], solver, grouped, None, None, random_state)
-    return replace(result, circuit=refitted.circuit, log_likelihoods=refitted.log_likelihoods)
+    with solver.watch.ending():
+        solver.watch.check()
+        grouped = rows.grouped(features)
+        name = f"{name_of(best.n_latents)}, all rows"
+        again, _ = learn_parameters([best], solver, grouped, None, None, random_state, name)
+        solver.watch.check()  # half of it would be no better than what is there
+        return replace(result, circuit=again.circuit, log_likelihoods=again.log_likelihoods)
+    return result
 
 
 def learn_parameters(
@@ -88,22 +96,27 @@ def learn_parameters(
     validation: Rows | None,
     stopping: EarlyStopping | None,
     random_state: np.random.RandomState,
+    name: str | None = None,
 ) -> tuple[FitResult, Circuit]:
-    """Learn from several starts of one structure; the best result and the start it is from."""
+    """Learn from several starts of one structure; the best result and the start it is from.
+
+    Those who watch are told the name, if it is not that of so many states.
+    """
     judge = None
     if validation is not None:
         judge = MeanLogLikelihood(
             starts[0], validation.evidence, validation.weights, max_bytes=solver.max_bytes
         )
     learn = solver.bind(starts[0], rows, random_state)
-    results = []
-    for circuit in starts:
-        progress = Progress(
-            circuit,
-            tol=solver.tol,
-            validation=judge,
-            n_iter_no_change=1 if stopping is None else stopping.n_iter_no_change,
-            on_iteration=solver.on_iteration,
-        )
-        results.append((replace(learn(circuit, progress), mu=solver.m_step.mu), circuit))
+    results: list[tuple[FitResult, Circuit]] = []
+    with solver.watch.ending(lambda: bool(results)):
+        for circuit in starts:
+            progress = Progress(
+                circuit,
+                tol=solver.tol,
+                validation=judge,
+                n_iter_no_change=1 if stopping is None else stopping.n_iter_no_change,
+                run=solver.run(name or name_of(circuit.n_latents)),
+            )
+            results.append((replace(learn(circuit, progress), mu=solver.m_step.mu), circuit))
     return max(results, key=lambda one: one[0].score)

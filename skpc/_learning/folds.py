@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
 from skpc._learning.continuous_mixture.forest import learn_forest
 from skpc._learning.initialisation import Start, Tree, TreeLearner, draw_starts, with_moments
-from skpc._learning.progress import FitResult, Progress, Update, follow
+from skpc._learning.journal import check_form
+from skpc._learning.progress import FitResult, Progress, Update, Updates, follow
 from skpc._learning.solver import Solver
 from skpc._learning.stopping import EarlyStopping
 from skpc._learning.structure import Structure
@@ -123,6 +124,8 @@ class Course:
 
     Parameters
     ----------
+    name : str
+        What is learnt.
     starts : sequence of Circuit
     rows : sequence of Rows
         What each is learnt from.
@@ -144,6 +147,7 @@ class Course:
 
     def __init__(
         self,
+        name: str,
         starts: Sequence[Circuit],
         rows: Sequence[Rows],
         judge: Judge,
@@ -160,7 +164,7 @@ class Course:
             n_iter_no_change=stopping.n_iter_no_change,
             keeps_start=False,
             target=target,
-            on_iteration=solver.on_iteration,
+            run=solver.run(name),
         )
         self._pauses: list[tuple[int, Circuit]] = []
         self.n_iter, self.is_over = 0, False
@@ -185,16 +189,16 @@ class Course:
             )
         ]
         weights = np.array([of_fold.total_weight for of_fold in self._rows])
-        updates = _in_step(runs, weights / weights.sum())
-        end = self.n_iter + n_iter
-        while True:
-            result = follow(self._progress, updates, min(_PAUSE_EVERY, end - self.n_iter))
-            self.n_iter = len(result.stopped_run)
-            if result.converged or self.n_iter == end:
-                break
-            self._keep_pause()
-        self._keep_pause()
-        self.is_over = result.converged or self.n_iter == solver.max_iter
+        first = self._progress.last[0]  # type: ignore[index]
+        updates = _InStep(first, runs, weights / weights.sum())
+        before, end = self.n_iter, self.n_iter + n_iter
+        result = follow(self._progress, updates, n_iter)
+        self.n_iter = self._progress.n_iter
+        if solver.is_full:
+            last = self._progress.last[0]  # type: ignore[index]
+            self._pauses += [(before + n, circuit) for n, circuit in updates.pauses]
+            self._pauses.append((self.n_iter, last))
+        self.is_over = result.converged or self.n_iter < end or self.n_iter == solver.max_iter
         return replace(
             result,
             mu=solver.m_step.mu,
@@ -202,18 +206,53 @@ class Course:
             has_schedule=solver.kind == "adam",
         )
 
-    def _keep_pause(self) -> None:
-        if self._solver.is_full:
-            self._pauses.append((self.n_iter, self._progress.last[0]))  # type: ignore[index]
-
     def pause_before(self, n_iter: int) -> tuple[int, Circuit] | None:
         """After how many iterations, at most `n_iter`, a circuit was kept; the first fold's."""
         return max((pause for pause in self._pauses if pause[0] <= n_iter), default=None,
                    key=lambda pause: pause[0])  # fmt: skip
 
 
-def _in_step(runs: Sequence[Iterator[Update]], shares: np.ndarray) -> Iterator[Update]:
-    """One update of all runs at a time."""
-    for updates in zip(*runs, strict=True):
-        circuits, means = zip(*updates, strict=True)
-        yield circuits, float(shares @ np.array(means))
+class _InStep(Updates):
+    """One update of all runs at a time.
+
+    Parameters
+    ----------
+    first : Circuit
+        Where the first run begins.
+    runs : sequence of Updates
+    shares : (n_runs,)
+        Of the rows that each learns from.
+
+    Attributes
+    ----------
+    pauses : list of tuple
+        After how many updates a circuit of the first run was kept, and that circuit.
+    """
+
+    def __init__(self, first: Circuit, runs: Sequence[Updates], shares: np.ndarray) -> None:
+        self._runs, self._shares = runs, shares
+        self._n_updates, self._last = 0, first
+        self.pauses: list[tuple[int, Circuit]] = []
+
+    def __next__(self) -> Update:
+        if self._n_updates and self._n_updates % _PAUSE_EVERY == 0:
+            self.pauses.append((self._n_updates, self._last))
+        circuits, means = zip(*[next(run) for run in self._runs], strict=True)
+        self._n_updates += 1
+        self._last = circuits[0]
+        return circuits, float(self._shares @ np.array(means))
+
+    def state(self, is_over: bool) -> dict[str, Any]:
+        runs = [run.state(is_over) for run in self._runs]
+        state = {"runs": runs, "pauses": self.pauses}
+        return state if is_over else {**state, "n_updates": self._n_updates, "last": self._last}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for run, own in zip(self._runs, state["runs"], strict=True):
+            run.restore(own)
+        kept = [circuit for _, circuit in state["pauses"]]
+        for circuit in [*kept, state.get("last", self._last)]:
+            check_form(circuit, self._last)
+        self.pauses = state["pauses"]
+        if "last" in state:
+            self._n_updates, self._last = state["n_updates"], state["last"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._learning.em import AnyEStep, EStep, fit_em, fit_stepwise_em
 from skpc._learning.progress import FitResult, Progress
 from skpc._learning.solver import Solver
+from skpc._learning.watch import Run
 from skpc._passes.counts import ExpectedCounts, add_up
 from skpc._passes.messages import Messages
 
@@ -77,7 +78,8 @@ def learn_from_parts(
     circuit: Circuit,
     batches: BatchesOfParts,
     solver: Solver,
-    progress: Progress,
+    judge: Callable[[Circuit], float] | None,
+    n_iter_no_change: int,
     random_state: np.random.RandomState,
 ) -> FitResult:
     """Let EM go on from a circuit that was learnt from some of the rows.
@@ -89,16 +91,28 @@ def learn_from_parts(
     solver : Solver
         EM on all rows at once if its `batch_size` is None, or if that is what its M-step needs;
         stepwise EM otherwise, a few passes of which do what takes many at once.
-    progress : Progress
+    judge : callable or None
+        The mean log-likelihood of rows that validate, if there are any.
+    n_iter_no_change : int
+        See `Progress`.
     random_state : RandomState
         Of the order of batches.
     """
     m_step = solver.m_step
-    if solver.batch_size is None or m_step.needs_moments:
-        max_iter = replace(solver, batch_size=None).resolved(np.ones(1)).max_iter
-        assert max_iter is not None
+    is_full = solver.batch_size is None or m_step.needs_moments
+    default = _MOST_PASSES
+    if is_full:
+        default = replace(solver, max_iter=None, batch_size=None).resolved(np.ones(1)).max_iter or 0
+    max_iter = solver.max_iter or default
+    progress = Progress(
+        circuit,
+        tol=solver.tol,
+        validation=judge,
+        n_iter_no_change=n_iter_no_change,
+        run=Run(solver.watch, "all rows", max_iter),
+    )
+    if is_full:
         return fit_em(circuit, progress, batches, m_step, max_iter)
-    max_iter = solver.max_iter or _MOST_PASSES
     step = solver.step_for(circuit)
     result = fit_stepwise_em(circuit, progress, batches, m_step, step, max_iter, random_state)
     return replace(result, has_schedule=solver.max_iter is None)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
+from skpc._learning.journal import check_form
+from skpc._learning.watch import Run, Watch
 
 _FORESIGHT = 10.0
 
@@ -81,6 +83,29 @@ class FitResult:
         return float(self.log_likelihoods[-1])
 
 
+class _Standing(NamedTuple):
+    """How far learning has come; replaced as a whole, so that Ctrl-C never finds half of it.
+
+    Attributes
+    ----------
+    circuit : Circuit
+        The one to keep.
+    last : Circuit
+        After all updates.
+    best_iteration : int
+    converged : bool
+    log_likelihoods, scores : list of float
+        Of training before each update; of validation before each and after the last.
+    """
+
+    circuit: Circuit
+    last: Circuit
+    best_iteration: int
+    converged: bool
+    log_likelihoods: list[float]
+    scores: list[float]
+
+
 class Progress:
     """The progress of a fit: it is told of each update, answers whether to stop, keeps the circuit.
 
@@ -108,14 +133,8 @@ class Progress:
     target : float
         Learning also stops where the best validation log-likelihood would not get there in ten
         times `n_iter_no_change` updates more, if it rose as it did in the last so many.
-    on_iteration : callable, optional
-        Called after each update with its number, from 1, and the training and validation
-        log-likelihoods (or None) before it.
-
-    Attributes
-    ----------
-    last : Circuit
-        After all updates so far.
+    run : Run, optional
+        Who watches; it may stop learning too.
     """
 
     def __init__(
@@ -127,19 +146,26 @@ class Progress:
         n_iter_no_change: int = 10,
         keeps_start: bool = True,
         target: float = -np.inf,
-        on_iteration: Callable[[int, float, float | None], None] | None = None,
+        run: Run | None = None,
     ) -> None:
-        self._circuit = self.last = circuit
         self._tol = tol
         self._validation = validation
         self._n_iter_no_change = n_iter_no_change
         self._first = 0 if keeps_start else 1
         self._target = target
-        self._on_iteration = on_iteration
-        self._converged = False
-        self._log_likelihoods: list[float] = []
-        self._scores = [] if validation is None else [validation(circuit)]
-        self._best_iteration = 0
+        self.run = run or Run(Watch(), "", 0)
+        scores = [] if validation is None else [validation(circuit)]
+        self._standing = _Standing(circuit, circuit, 0, False, [], scores)
+
+    @property
+    def last(self) -> Circuit:
+        """After all updates so far."""
+        return self._standing.last
+
+    @property
+    def n_iter(self) -> int:
+        """How many updates there were."""
+        return len(self._standing.log_likelihoods)
 
     def update(self, circuit: Circuit, log_likelihood: float) -> bool:
         """Take note of an update, and say whether it should be the last.
@@ -151,45 +177,102 @@ class Progress:
         log_likelihood : float
             Mean training log-likelihood before the update.
         """
-        self.last = circuit
-        self._log_likelihoods.append(log_likelihood)
-        n_iter, before = len(self._log_likelihoods), None
+        kept, _, best_iteration, converged, log_likelihoods, scores = self._standing
+        log_likelihoods = [*log_likelihoods, log_likelihood]
+        n_iter, before = len(log_likelihoods), None
         if self._validation is None:
-            self._circuit = circuit
-            change = abs(log_likelihood - self._log_likelihoods[-2]) if n_iter > 1 else np.inf
-            self._converged = bool(change < self._tol)
+            kept = circuit
+            change = abs(log_likelihood - log_likelihoods[-2]) if n_iter > 1 else np.inf
+            converged = bool(change < self._tol)
         else:
-            before = self._scores[-1]
-            self._scores.append(self._validation(circuit))
-            if n_iter == self._first or self._scores[-1] > self._scores[self._best_iteration]:
-                self._circuit, self._best_iteration = circuit, n_iter
+            before = scores[-1]
+            scores = [*scores, self._validation(circuit)]
+            if n_iter == self._first or scores[-1] > scores[best_iteration]:
+                kept, best_iteration = circuit, n_iter
             if n_iter >= self._n_iter_no_change:
-                earlier = max(self._scores[: -self._n_iter_no_change])
-                best = self._scores[self._best_iteration]
+                earlier = max(scores[: -self._n_iter_no_change])
+                best = scores[best_iteration]
                 is_hopeless = best + _FORESIGHT * (best - earlier) < self._target
-                self._converged = bool(best <= earlier + self._tol or is_hopeless)
-        if self._on_iteration is not None:
-            self._on_iteration(n_iter, log_likelihood, before)
-        return self._converged
+                converged = bool(best <= earlier + self._tol or is_hopeless)
+        self._standing = _Standing(
+            kept, circuit, best_iteration, converged, log_likelihoods, scores
+        )
+        is_stopped = self.run.update(n_iter, log_likelihood, before)
+        return converged or is_stopped
+
+    def state(self) -> dict[str, Any]:
+        """How far it has come, for `restore`."""
+        return self._standing._asdict()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Be where another one was."""
+        standing = _Standing(**state)
+        for circuit in standing.circuit, standing.last:
+            check_form(circuit, self._standing.circuit)
+        self._standing = standing
 
     def result(self) -> FitResult:
         """The circuit to keep, and the history."""
-        history = np.array(self._log_likelihoods)
+        kept, _, best_iteration, converged, log_likelihoods, scores = self._standing
+        history = np.array(log_likelihoods)
         if self._validation is None:
-            return FitResult(self._circuit, history, self._converged)
+            return FitResult(kept, history, converged)
         return FitResult(
-            self._circuit,
+            kept,
             history,
-            self._converged,
-            validation_log_likelihoods=np.array(self._scores),
+            converged,
+            validation_log_likelihoods=np.array(scores),
             validation_run_log_likelihoods=history,
-            best_iteration=self._best_iteration,
+            best_iteration=best_iteration,
         )
 
 
-def follow(progress: Progress, updates: Iterable[Update], max_iter: int) -> FitResult:
-    """Tell of updates until one should be the last, `max_iter` of them at most."""
-    for circuit, log_likelihood in islice(updates, max_iter):
-        if progress.update(circuit, log_likelihood):
-            break
+class Updates(Iterator[Update]):
+    """Updates that lead from a circuit, one by one, and what they go on from.
+
+    The random numbers that they draw are part of that: others may draw from the same generator
+    afterwards.
+    """
+
+    def state(self, is_over: bool) -> dict[str, Any]:
+        """What `restore` needs to go on with them, or only with what comes after they are over."""
+        raise NotImplementedError
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Be where others were."""
+        raise NotImplementedError
+
+
+def follow(progress: Progress, updates: Iterator[Update], max_iter: int) -> FitResult:
+    """Tell of updates until one should be the last, `max_iter` of them at most.
+
+    Of what an earlier fit has left in the journal nothing is done again, if they are `Updates`.
+    Ctrl-C ends it, if it may, after one update or more.
+    """
+    run, last = progress.run, progress.n_iter + max_iter
+    watch, journal = run.watch, run.watch.journal
+    watch.check()
+    kept = updates if isinstance(updates, Updates) else None
+    key, is_finished = "", False
+    if kept is not None:
+        key = watch.next_key(run.name)
+        is_finished, state = journal.find(key)
+        if state is not None:
+            progress.restore(state["progress"])
+            kept.restore(state["updates"])
+    if is_finished:
+        return progress.result()
+    with watch.ending(lambda: progress.n_iter > 0), run.told(progress.n_iter):
+        while progress.n_iter < last:
+            update = next(updates, None)
+            if update is None or progress.update(*update):
+                break
+            if kept is not None:
+                journal.note(key, partial(_state, progress, kept, False))
+        if kept is not None:
+            journal.finish(key, partial(_state, progress, kept, True))
     return progress.result()
+
+
+def _state(progress: Progress, updates: Updates, is_over: bool) -> dict[str, Any]:
+    return {"progress": progress.state(), "updates": updates.state(is_over)}

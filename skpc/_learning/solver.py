@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -12,11 +12,12 @@ from numpy.typing import DTypeLike
 
 from skpc._circuit.circuit import Circuit
 from skpc._data.rows import Rows
-from skpc._learning.adam import adam_updates, fit_adam
-from skpc._learning.em import EStep, em_updates, fit_em, fit_stepwise_em, stepwise_updates
+from skpc._learning.adam import AdamUpdates, fit_adam
+from skpc._learning.em import EMUpdates, EStep, StepwiseUpdates, fit_em, fit_stepwise_em
 from skpc._learning.minibatches import Batches
 from skpc._learning.mstep import MStep
-from skpc._learning.progress import FitResult, Progress, Update
+from skpc._learning.progress import FitResult, Progress, Updates
+from skpc._learning.watch import Run, Watch
 from skpc._passes.blocks import DEFAULT_MAX_BYTES
 
 _MANY_ROWS = 5000
@@ -58,8 +59,8 @@ class Solver:
         Of the messages.
     chooses_mu : bool
         Whether `candidates` differ in the `mu` of the M-step, in place of the one given.
-    on_iteration : callable or None
-        See `skpc._learning.progress.Progress`.
+    watch : Watch
+        Of the whole fit.
     """
 
     m_step: MStep
@@ -72,7 +73,7 @@ class Solver:
     max_bytes: int = DEFAULT_MAX_BYTES
     dtype: DTypeLike = np.float64
     chooses_mu: bool = False
-    on_iteration: Callable[[int, float, float | None], None] | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def candidates(
         self, weights: np.ndarray, is_validated: bool, has_edges: bool = True
@@ -165,17 +166,20 @@ class Solver:
         settings |= self._of_batches(circuit, rows, random_state)
         return partial(fit_adam if self.kind == "adam" else fit_stepwise_em, **settings)
 
-    def updates(
-        self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState
-    ) -> Iterator[Update]:
+    def updates(self, circuit: Circuit, rows: Rows, random_state: np.random.RandomState) -> Updates:
         """The updates that lead from a circuit, one by one: see `bind`; they may have no end."""
         assert self.max_iter is not None
         if self.is_full:
-            return em_updates(circuit, self.new_e_step(circuit, rows), self.m_step)
+            return EMUpdates(circuit, self.new_e_step(circuit, rows), self.m_step)
         settings = self._of_batches(circuit, rows, random_state)
         if self.kind == "adam":
-            return adam_updates(circuit, max_iter=self.max_iter, **settings)
-        return stepwise_updates(circuit, **settings)
+            return AdamUpdates(circuit, max_iter=self.max_iter, **settings)
+        return StepwiseUpdates(circuit, **settings)
+
+    def run(self, name: str) -> Run:
+        """A run of updates that is called so, as those see it who watch; `resolved`."""
+        assert self.max_iter is not None
+        return Run(self.watch, name, self.max_iter)
 
     @property
     def is_full(self) -> bool:

@@ -8,12 +8,14 @@ import polars as pl
 import pytest
 import sklearn
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
 from skpc._data import row_sample
 from skpc._data.rows import Rows
 from skpc._estimators import parts
-from skpc._learning.em import EStep, em_updates
+from skpc._learning.em import EMUpdates, EStep
+from skpc._learning.parts import BatchesOfParts
 
 
 def mixed(n=600, seed=0):
@@ -110,7 +112,7 @@ def test_all_rows_are_learnt_from_by_em(monkeypatch):
     rows = Rows.encode(columns.to_matrix(table), columns.scopes, weights).distinct()
     rows = rows.grouped(circuit.features)
     m_step = replace(first._solver().m_step, mu=first.mu_)
-    updates = em_updates(circuit, EStep(circuit, rows.evidence, rows.weights), m_step)
+    updates = EMUpdates(circuit, EStep(circuit, rows.evidence, rows.weights), m_step)
     expected = []
     for _ in range(3):
         circuit, log_likelihood = next(updates)
@@ -166,6 +168,74 @@ def test_no_half_fitted_model_remains():
     with pytest.raises(ValueError, match="solver='adam' cannot learn from more than 150 distinct"):
         model.set_params(solver="adam").fit(in_chunks(table, 100))
     np.testing.assert_array_equal(model.score_samples(table), before)
+
+
+@pytest.mark.usefixtures("draw_few")
+def test_ctrl_c_keeps_what_was_learnt_by_then(monkeypatch):
+    """Of all rows, or, before the first pass is done, of those that were drawn."""
+    table = mixed()
+    settings = {"max_iter": 4, "tol": 0.0}
+    circuits = []
+    for n_batches in (30, 100):
+        left = [n_batches]
+
+        def interrupted(self, batch, circuit, *, with_gate=False, left=left):
+            left[0] -= 1
+            if not left[0]:
+                raise KeyboardInterrupt
+            return self._e_steps[batch](circuit)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(BatchesOfParts, "expected_counts", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                density(**settings).fit(in_chunks(table, 100))
+            left[0] = n_batches
+            model = density(**settings)
+            with pytest.warns(ConvergenceWarning, match="Learning was interrupted after"):
+                model.fit(in_chunks(table, 100), on_interrupt="keep")
+        assert not model.converged_
+        circuits.append(model)
+    one = density(max_iter=1, tol=0.0).fit(in_chunks(table, 100))
+    assert circuits[1].n_iter_ == 1
+    monkeypatch.setattr(parts, "_learn_from_all", lambda *_: None)
+    drawn = density(**settings).fit(in_chunks(table, 100))
+    np.testing.assert_array_equal(circuits[0].score_samples(table), drawn.score_samples(table))
+    assert (one.score_samples(table) != drawn.score_samples(table)).any()
+
+
+@pytest.mark.usefixtures("draw_few")
+def test_a_fit_goes_on_from_a_checkpoint(monkeypatch, tmp_path):
+    table = mixed()
+    settings = {"max_iter": 4, "tol": 0.0}
+    whole = density(**settings).fit(in_chunks(table, 100))
+    left = [3 * 64 + 20]
+    count = BatchesOfParts.expected_counts
+
+    def crash(self, batch, circuit, *, with_gate=False):
+        left[0] -= 1
+        if not left[0]:
+            raise MemoryError
+        return count(self, batch, circuit, with_gate=with_gate)
+
+    path = tmp_path / "fit.npz"
+    monkeypatch.setattr("skpc._learning.journal._SECONDS", 0.0)
+    monkeypatch.setattr("skpc._learning.journal._SHARE", 1e9)
+    with monkeypatch.context() as patch:
+        patch.setattr(BatchesOfParts, "expected_counts", crash)
+        with pytest.raises(MemoryError):
+            density(**settings).fit(in_chunks(table, 100), checkpoint=path)
+    with pytest.raises(ValueError, match="is of another fit, whose table is of 600 rows"):
+        density(**settings).fit(in_chunks(table[:599], 100), checkpoint=path)
+    passes = []
+    monkeypatch.setattr(
+        BatchesOfParts,
+        "expected_counts",
+        lambda *args, **kwargs: passes.append(0) or count(*args, **kwargs),
+    )
+    own = density(**settings).fit(in_chunks(table, 61), checkpoint=path)
+    assert_same_bits(own, whole, table)
+    assert len(passes) <= 2 * 64
+    assert not path.exists()
 
 
 def test_scores_of_sources(tmp_path):

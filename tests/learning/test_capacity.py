@@ -166,7 +166,7 @@ def course_of(parts, circuit):
     def start(**changed):
         judge = Judge([circuit], [held_out], solver.max_bytes)
         return Course(
-            [circuit], [training], judge, replace(solver, **changed), stopping,
+            "3 states", [circuit], [training], judge, replace(solver, **changed), stopping,
             [np.random.RandomState(0)],
         )  # fmt: skip
 

@@ -157,15 +157,6 @@ def test_tol_zero_runs_all_iterations():
     assert len(run(circuit, X, weights, max_iter=8).log_likelihoods) == 8
 
 
-def test_every_iteration_is_reported():
-    circuit, X, weights = small_case(1)
-    reports = []
-    result = run(
-        circuit, X, weights, max_iter=3, on_iteration=lambda *report: reports.append(report)
-    )
-    assert reports == [(i, value, None) for i, value in enumerate(result.log_likelihoods, 1)]
-
-
 def test_scaled_weights_scale_counts():
     circuit, X, weights = small_case(3)
     once, thrice = gather(circuit, X, weights), gather(circuit, X, 3 * weights)

@@ -24,6 +24,7 @@ from skpc._learning.em import EStep, StepwiseEM, falling, fit_em, fit_stepwise_e
 from skpc._learning.minibatches import Batches, deal
 from skpc._learning.mstep import MStep
 from skpc._learning.progress import Progress
+from skpc._learning.watch import Run, Watch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -349,6 +350,11 @@ class Record:
     circuits: list = field(default_factory=list)
     values: list = field(default_factory=list)
     is_stepwise: bool = False
+    run: Run = field(default_factory=lambda: Run(Watch(), "", 1))
+
+    @property
+    def n_iter(self):
+        return len(self.circuits)
 
     def update(self, circuit, log_likelihood):
         self.circuits.append(circuit)

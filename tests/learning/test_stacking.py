@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from skpc._learning.stacking import mean_of_mixture, stack, stacking_weights
+from skpc._learning.stacking import mean_of_mixture, stack, stack_quickly, stacking_weights
 
 
 def case(n=300, n_members=3, seed=0):
@@ -70,3 +70,18 @@ def test_who_is_not_frugal_keeps_what_helps_a_little_and_nothing_else():
     np.testing.assert_allclose(shares, [0.0, 0.5, 0.5, 0.0], atol=0.02)
     alone = mean_of_mixture(log_probs, weights, np.eye(4)[1])
     assert mean_of_mixture(log_probs, weights, shares) > alone + 0.001
+
+
+@pytest.mark.parametrize("n_rows", [300, 30_000])
+def test_quick_weights_are_nearly_the_best_ones(n_rows):
+    """Whatever comes of few steps and some of the rows, on members that are much alike."""
+    rng = np.random.default_rng(0)
+    log_probs = rng.normal(size=(n_rows, 1)) + 0.3 * rng.normal(size=(n_rows, 6))
+    log_probs[:, :2] -= 2.0
+    weights = rng.uniform(0.5, 2.0, n_rows)
+    quick = stack_quickly(log_probs, weights)
+    assert quick.sum() == pytest.approx(1)
+    assert (quick[:2] < 0.02).all()
+    best = stacking_weights(log_probs, weights, np.array([5.0, 1, 1, 1, 1, 1]))
+    means = [mean_of_mixture(log_probs, weights, shares) for shares in (quick, best)]
+    assert means[0] > means[1] - 1e-3

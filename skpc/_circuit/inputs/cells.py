@@ -251,7 +251,7 @@ class Numeric(InputDistribution):
 
     def free_parameters(self) -> list[np.ndarray]:
         """Means and logarithms of deviations (n_latents,)."""
-        return [self.means, np.log(self.deviations)]
+        return [self.means.copy(), np.log(self.deviations)]  # learning changes them in place
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Self:
         """The distribution with other `free_parameters`, its deviations floored."""
@@ -454,7 +454,7 @@ class NumericRegions:
 
     def free_parameters(self) -> list[np.ndarray]:
         """Means and logarithms of deviations (n_regions, n_latents)."""
-        return [self.means, np.log(self.deviations)]
+        return [self.means.copy(), np.log(self.deviations)]  # learning changes them in place
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Self:
         """Those with other `free_parameters`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -92,8 +94,10 @@ class ContinuousCandidate:
         self._n_points, self._has_edges, self._draw = n_points, has_edges, draw
         learner = self._learner(fold)
         is_judged = stopping is not None and stopping.ends_learning
-        self.result = learner.learn(fold.held_out if is_judged else None, stopping)
-        self._n_best = learner.n_best
+        held_out = fold.held_out if is_judged else None
+        self.result, self._n_best = self._piece(
+            "continuous mixture", lambda: (learner.learn(held_out, stopping), learner.n_best)
+        )
         circuit = self.result.circuit
         if fold.held_out is not None:
             grouped = fold.held_out.grouped(circuit.features)
@@ -118,8 +122,34 @@ class ContinuousCandidate:
         """The mixture learnt from all rows, or from those of the fold."""
         if not is_refitted:
             return self.result
-        learner = self._learner(whole)
-        if self.result.best_iteration is None:
-            return learner.learn(None, None)
-        again = learner.learn_for(*self._n_best)
-        return replace(self.result, circuit=again.circuit, log_likelihoods=again.log_likelihoods)
+        watch = self._solver.watch
+        with watch.ending():
+            watch.check()
+            learner = self._learner(whole)
+            is_judged = self.result.best_iteration is not None
+            again, _ = self._piece(
+                f"{self.name}, all rows",
+                lambda: (
+                    learner.learn_for(*self._n_best) if is_judged else learner.learn(None, None),
+                    (0, 0),
+                ),
+            )
+            watch.check()
+            if not is_judged:
+                return again
+            return replace(
+                self.result, circuit=again.circuit, log_likelihoods=again.log_likelihoods
+            )
+        return self.result
+
+    def _piece(
+        self, name: str, learn: Callable[[], tuple[FitResult, tuple[int, int]]]
+    ) -> tuple[FitResult, tuple[int, int]]:
+        """What is learnt, as the journal keeps it."""
+
+        def compute() -> tuple[dict[str, Any], tuple[int, int]]:
+            result, n_best = learn()
+            return vars(result), n_best
+
+        attributes, n_best = self._solver.watch.piece(name, compute)
+        return FitResult(**attributes), n_best

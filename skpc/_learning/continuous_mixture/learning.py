@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
 
 import numpy as np
 from scipy.special import ndtri
@@ -18,6 +18,7 @@ from skpc._learning.minibatches import deal
 from skpc._learning.progress import FitResult, Progress, Update, follow
 from skpc._learning.solver import Solver, most_batches
 from skpc._learning.stopping import EarlyStopping
+from skpc._learning.watch import Run
 from skpc._passes.likelihood import MeanLogLikelihood
 
 _MOST_POINTS = 2048
@@ -80,6 +81,7 @@ class Learner:
         n_iter = float(np.clip(_EPOCHS * n_batches / _STEPS, _LEAST_ITER, _MOST_ITER))
         self._max_iter = solver.max_iter or round(n_iter)
         self._n_free = max(1, round(_SHARE_OF_FREE_POINTS * self._max_iter))
+        self._n_own = max(1, self._max_iter - self._n_free)
         n_points = rounded_up(n_points)
         n_bits = int(np.ceil(np.log2(n_points)))
         self._grid = qmc.Sobol(_N_DIMS, scramble=False).random_base2(n_bits)[:n_points]
@@ -130,7 +132,7 @@ class Learner:
 
     def of_own_points(self, model: ContinuousMixture) -> Iterator[Update]:
         """The same of the second stage."""
-        n_iter = max(1, self._max_iter - self._n_free)
+        n_iter = self._n_own
         points, weights = model.points.copy(), model.weights
         layers = [part.copy() for part in model.layers]
         climb, climb_of_points = Climb(layers, _DECAY_OF_SQUARE), Climb([points], _DECAY_OF_SQUARE)
@@ -164,34 +166,46 @@ class Learner:
             def judge(model: ContinuousMixture) -> float:
                 return mean(model.circuit())
 
-        results = []
-        for updates in (self.of_free_points, self.of_own_points):
-            progress = Progress(
-                model,  # type: ignore[arg-type]
-                tol=self._solver.tol if held_out is not None else 0.0,
-                validation=judge,  # type: ignore[arg-type]
-                n_iter_no_change=1 if stopping is None else stopping.n_iter_no_change,
-                on_iteration=self._solver.on_iteration,
-            )
-            result = follow(progress, updates(model), self._max_iter)
-            model = result.circuit  # type: ignore[assignment]
-            results.append(result)
+        results: list[FitResult] = []
+        watch = self._solver.watch
+        stages = (
+            (self.of_free_points, self._n_free, ""),
+            (self.of_own_points, self._n_own, ", own points"),
+        )
+        with watch.ending(lambda: bool(results)):
+            for updates, n_iter, stage in stages:
+                progress = Progress(
+                    model,  # type: ignore[arg-type]
+                    tol=self._solver.tol if held_out is not None else 0.0,
+                    validation=judge,  # type: ignore[arg-type]
+                    n_iter_no_change=1 if stopping is None else stopping.n_iter_no_change,
+                    run=Run(watch, f"continuous mixture{stage}", n_iter),
+                )
+                results.append(follow(progress, updates(model), n_iter))
+                model = results[-1].circuit  # type: ignore[assignment]
         return self._joined(results, model)
 
     def learn_for(self, n_free: int, n_own: int) -> FitResult:
         """Learn both stages for so many iterations."""
         model = self.start()
+        watch = self._solver.watch
         log_likelihoods = []
         for updates, n_iter in ((self.of_free_points, n_free), (self.of_own_points, n_own)):
-            for after, mean in islice(updates(model), n_iter):
-                model = after
-                log_likelihoods.append(mean)
-        return FitResult(model.circuit(), np.array(log_likelihoods), True)
+            run = Run(watch, "continuous mixture, all rows", n_iter)
+            progress = Progress(model, tol=0.0, run=run)  # type: ignore[arg-type]
+            result = follow(progress, updates(model), n_iter)
+            watch.check()
+            model = result.circuit  # type: ignore[assignment]
+            log_likelihoods.append(result.log_likelihoods)
+        return FitResult(model.circuit(), np.concatenate(log_likelihoods), True)
 
     def _joined(self, results: list[FitResult], model: ContinuousMixture) -> FitResult:
-        """Both stages as one: of the first, as far as it was best."""
-        first, second = results
+        """Both stages as one: of the first, as far as it was best; or the first, if it is alone."""
+        first, second = results[0], results[-1]
         circuit = model.circuit()
+        if first is second:
+            self.n_best = first.n_iter, 0
+            return replace(first, circuit=circuit, has_schedule=True, is_stepwise=True)
         if first.best_iteration is None or second.best_iteration is None:
             history = np.concatenate([first.log_likelihoods, second.log_likelihoods])
             return FitResult(circuit, history, True, has_schedule=True, is_stepwise=True)
