@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from skpc._checks import is_fitted, restored, shown
 from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
-from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
+from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.explaining_mixin import ExplainingMixin
 from skpc._estimators.query_mixin import working_bytes
@@ -233,24 +233,25 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
             types = self._template().feature_types
             X, sample_weight = in_memory(X, sample_weight, types, working_bytes())
             table = validate_table(self, X, reset=True)
-            density = self._new_density()
-            seeds = check_random_state(self.random_state)
-            if density.random_state is None:
-                is_seed = isinstance(self.random_state, Integral)
-                density.random_state = self.random_state if is_seed else drawn_seed(seeds)
             self._refuse_both()
-            density._refuse_inert(X_val is not None)
+            density = self._seeded_density(X_val is not None)
+            numbers = NUMERIC if self._is_given() else GAUSSIAN
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
-            numbers = NUMERIC if self._is_given() else GAUSSIAN
             columns = Columns.learn(table, density.feature_types, weights, numbers=numbers)
             matrix = columns.to_matrix(table)
-            self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
-            matrix = self._shown(matrix)
-            rows, first = density._encode(matrix, weights, columns).distinct_and_first()
-            self._learn(density, rows, matrix[first], columns, (X_val, sample_weight_val))
+            self._fit_matrix(density, matrix, weights, columns, (X_val, sample_weight_val))
         return self
+
+    def _fit_matrix(
+        self, density: SharpPCDensity, matrix: Any, weights: Any, columns: Columns, validation: Any
+    ) -> None:
+        """Learn from the weighted rows (n, n_features) of a matrix; see `_learn`."""
+        self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
+        matrix = self._shown(matrix)
+        rows, first = density._encode(matrix, weights, columns).distinct_and_first()
+        self._learn(density, rows, matrix[first], columns, validation)
 
     def _is_given(self) -> bool:
         """Whether the density is the user's own."""

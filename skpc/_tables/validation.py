@@ -104,13 +104,25 @@ def _refuse_near_misses(X: Any) -> None:
 
 def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
     """The weights (n,) of the rows of X, not negative and not all zero; see `countable`."""
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    weights = check_some_weights(sample_weight, X)
+    check_total_weight(weights)
+    return countable(weights)
+
+
+def check_some_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """The weights (n,) of some of the rows of a table, not negative; all of these may be zero."""
+    weights: np.ndarray = check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         i = int(np.argmax(weights < 0))
         raise ValueError(
             f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
             "rows, or give them weight zero."
         )
+    return weights
+
+
+def check_total_weight(weights: np.ndarray) -> None:
+    """Raise ValueError if weights of rows, or of parts, sum to nothing or to too much."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
@@ -123,7 +135,6 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
             "sample_weight is zero in every row, or almost: at least one row needs a positive "
             f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
         )
-    return countable(weights)
 
 
 def warn_of_light(weights: np.ndarray) -> None:
