@@ -172,7 +172,7 @@ class SharpPCDensity(_DaskMixin, skpc.SharpPCDensity):
     >>> import skpc.dask
     >>> from dask.distributed import Client
     >>> X = dask.array.from_array(np.array([[0, 0, 1], [1, 1, 1]] * 20), chunks=(10, 3))
-    >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    >>> with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
     ...     model = skpc.dask.SharpPCDensity(2, random_state=0, client=client).fit(X)
     ...     scores = model.score_samples(X).compute()
     >>> scores.shape
@@ -314,7 +314,7 @@ class SharpPCOutlierDetector(_DaskMixin, skpc.SharpPCOutlierDetector):
     >>> import skpc.dask
     >>> from dask.distributed import Client
     >>> X = dask.array.random.default_rng(0).normal(size=(200, 2), chunks=(50, 2))
-    >>> with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    >>> with Client(processes=False, n_workers=1, dashboard_address=":0") as client:
     ...     detector = skpc.dask.SharpPCOutlierDetector(random_state=0, client=client).fit(X)
     >>> detector.predict([[0.0, 0.0], [9.0, 0.0]])
     array([ 1, -1])

@@ -89,7 +89,8 @@ class Cluster:
         with self._reaching():
             while True:
                 try:
-                    wait([future], timeout=_PATIENCE)
+                    with self._client.as_current():
+                        wait([future], timeout=_PATIENCE)
                     if future.status != "error":
                         return future.result(timeout=_PATIENCE)
                     error = future.exception(timeout=_PATIENCE)

@@ -84,7 +84,10 @@ def count_rows(table: Any) -> int:
 def summary_of(table: Any, weights: Any, feature_types: Any, place: str) -> TableSummary | None:
     """What the columns of a partition show; None without a row of weight."""
     found = _weighted_rows(table, weights, place)
-    return None if found is None else TableSummary.of(*found, feature_types)
+    if found is None:
+        return None
+    with named(place):
+        return TableSummary.of(*found, feature_types)
 
 
 def encoded(table: Any, weights: Any, columns: Columns, most: int, place: str) -> Encoded:
@@ -228,7 +231,7 @@ def _checked_weights(weights: Any, rows: np.ndarray, place: str) -> np.ndarray:
             "Cut it into the same partitions as the table."
         )
     with named(f"sample_weight of {place}"):
-        return check_some_weights(weights, rows) if len(rows) else weights
+        return check_some_weights(weights, rows) if weights.any() else weights
 
 
 @contextmanager

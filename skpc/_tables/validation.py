@@ -110,7 +110,7 @@ def check_weights(sample_weight: Any, X: Any) -> np.ndarray:
 
 
 def check_some_weights(sample_weight: Any, X: Any) -> np.ndarray:
-    """The weights (n,) of some of the rows of a table, not negative; all of these may be zero."""
+    """The weights (n,) of some of the rows of a table, not negative."""
     weights: np.ndarray = check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         i = int(np.argmax(weights < 0))
