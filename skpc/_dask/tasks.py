@@ -256,15 +256,27 @@ def _messages_for(e_step: EStep, circuit: Circuit) -> Messages:
 
 
 @sizeof.register(EStep)
-def _(e_step: EStep) -> int:
-    return e_step.nbytes
-
-
 @sizeof.register(Rows)
-def _(rows: Rows) -> int:
-    return rows.nbytes
+def _(thing: EStep | Rows) -> int:
+    return thing.nbytes
+
+
+@sizeof.register(RowSample)
+def _(sample: RowSample) -> int:
+    return sample.matrix.nbytes + sample.keys.nbytes + sample.weights.nbytes
 
 
 @sizeof.register(Encoded)
 def _(part: Encoded) -> int:
-    return part.drawn.matrix.nbytes + (0 if part.rows is None else part.rows.nbytes)
+    return int(sizeof(part.drawn) + (0 if part.rows is None else part.rows.nbytes))
+
+
+@sizeof.register(ExpectedCounts)
+def _(counts: ExpectedCounts) -> int:
+    arrays = [counts.root, counts.sums, counts.gate, counts.root_moments, counts.sum_moments]
+    return sum(array.nbytes for array in [*counts.inputs, *arrays] if array is not None)
+
+
+@sizeof.register(Circuit)
+def _(circuit: Circuit) -> int:
+    return circuit.sum_weights.nbytes + circuit.inputs.probs.nbytes

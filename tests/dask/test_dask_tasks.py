@@ -11,6 +11,7 @@ from helpers import parts_of
 from skpc import SharpPCDensity
 from skpc._dask import tasks
 from skpc._dask.cluster import Cluster
+from skpc._data.row_sample import RowSample
 from skpc._data.rows import Rows
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
@@ -62,7 +63,7 @@ def test_steps_that_travel_or_follow_others_give_the_same_bits(prepared):
     circuit, _, parts, plan = prepared
     first, second = (tasks.linked(rows, plan) for rows in parts)
     expected = bits(tasks.expected_counts(second, circuit))
-    other, X, plan = learnt(3, 5)
+    other, X, plan = learnt(9, 5)  # whose messages are wider
     between = tasks.linked(rows_of(X, plan), plan)
     for step in first, between, first, pickle.loads(pickle.dumps(second)):
         found = tasks.expected_counts(step, other if step is between else circuit)
@@ -96,6 +97,11 @@ def test_dask_knows_the_size_of_what_it_keeps(prepared):
     step = tasks.linked(rows, plan)
     assert sizeof(step) == step.nbytes > 100
     assert sizeof(rows) == rows.nbytes > 100
+    counts = tasks.expected_counts(step, plan.circuit)
+    assert abs(sizeof(counts) - len(pickle.dumps(counts))) < 2000
+    drawn = RowSample.empty(3, 10).with_rows(np.eye(3), np.ones(3))
+    assert sizeof(tasks.Encoded(drawn, None)) == sizeof(drawn) == 15 * 8
+    assert sizeof(tasks.Encoded(drawn, rows)) == 15 * 8 + rows.nbytes
 
 
 def test_merges_are_a_tree_that_depends_on_the_number_of_parts_alone(client):
