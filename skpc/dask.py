@@ -25,9 +25,10 @@ from skpc._dask.collections import (
     weighted_sum,
 )
 from skpc._dask.parts import DaskParts
+from skpc._data.row_sample import n_rows_drawn
 from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
-from skpc._estimators.parts import fit_parts, n_rows_drawn, take_names
+from skpc._estimators.parts import N_BATCHES, fit_parts, take_names
 from skpc._tables.sklearn_private import fit_context
 from skpc._tables.validation import warn_of_light
 
@@ -135,11 +136,11 @@ class SharpPCDensity(_DaskMixin, skpc.SharpPCDensity):
     """Density of a table whose partitions are with the workers of a dask cluster.
 
     It learns what :class:`skpc.SharpPCDensity` does, from the same parameters. Each worker reads
-    its partitions, says what their columns show, and gathers their expected counts in every
-    iteration of EM; these summaries are merged by the workers, and the last one comes here. Rows
-    that are drawn, 65,536 different ones at most, fewer of many columns, decide types of columns
-    with many numbers, the structure, the number of states and the start; EM on all rows follows. Of
-    a table that has no more different rows the fit is that of :class:`skpc.SharpPCDensity`.
+    its partitions, says what their columns show, and gathers their expected counts in every update;
+    these summaries are merged by the workers, and the last one comes here. Rows that are drawn,
+    65,536 different ones at most, fewer of many columns, decide margins, structure, size and start;
+    EM goes on with all rows. What is learnt is what :class:`skpc.SharpPCDensity` learns from a
+    source; of a table that has no more different rows, what it learns from that.
 
     Parameters
     ----------
@@ -249,8 +250,12 @@ class SharpPCDensity(_DaskMixin, skpc.SharpPCDensity):
             )
         self._refuse_inert(X_val is not None)
         with all_or_nothing(self), Cluster(self.client) as cluster:
+            is_whole = self.batch_size is None or self.update == "cubic"
             parts = DaskParts(
-                partitions_of(X, sample_weight, "X", cluster), self.feature_types, cluster
+                partitions_of(X, sample_weight, "X", cluster),
+                self.feature_types,
+                cluster,
+                1 if is_whole else N_BATCHES,
             )
             validation: Any = X_val, sample_weight_val
             if is_collection(X_val):

@@ -131,10 +131,10 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     n_iter = 10
     if options.smoke:
-        import skpc._estimators.parts as parts
+        import skpc._data.row_sample as sample
 
         options.rows, options.partition, options.repetitions, n_iter = 4_000, 1_000, 1, 4
-        parts.MOST_ROWS = parts._LEAST_ROWS = 500
+        sample.MOST_ROWS = sample._LEAST_ROWS = 500
     X = table(options.rows, options.partition)
     found: dict[int, list[dict[str, tuple[float, float, float]]]] = {1: [], 2: []}
     clusters = {

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distributed import Future
 
     from skpc._circuit.circuit import Circuit
+    from skpc._learning.em import AnyEStep
     from skpc._learning.solver import Solver
     from skpc._passes.counts import ExpectedCounts
 
@@ -35,14 +36,18 @@ class DaskParts:
     partitions : Partitions
     feature_types : see `SharpPCDensity`
     cluster : Cluster
+    n_batches : int
+        `N_BATCHES` of `skpc._estimators.parts`, or 1: all rows at once.
     """
 
-    def __init__(self, partitions: Partitions, feature_types: Any, cluster: Cluster) -> None:
+    def __init__(
+        self, partitions: Partitions, feature_types: Any, cluster: Cluster, n_batches: int = 1
+    ) -> None:
         self._partitions = partitions
         self._feature_types = feature_types
         self._cluster = cluster
+        self._weights = np.zeros(n_batches)
         self._rows: list[Future] = []
-        self._total_weight = 0.0
 
     def summary(self) -> TableSummary:
         """What the columns show."""
@@ -54,12 +59,11 @@ class DaskParts:
                 f"{self._partitions.name} has no row of positive weight: at least one is needed."
             )
         check_total_weight(np.array([total.total_weight]))
-        self._total_weight = total.total_weight
         return total
 
     def sample(self, columns: Columns, most: int) -> RowSample:
         """Draw rows, and leave all as they are encoded with the workers."""
-        encoded = self._compute(tasks.encoded, columns, most)
+        encoded = self._compute(tasks.encoded, columns, most, len(self._weights))
         drawn = [self._cluster.submit(tasks.drawn_of, part) for part in encoded]
         self._rows = [self._cluster.submit(tasks.rows_of, part) for part in encoded]
         self._cluster.release(encoded)
@@ -70,14 +74,18 @@ class DaskParts:
         return self._merged_samples(self._compute(tasks.drawn_from, columns, most))
 
     def _merged_samples(self, drawn: list[Future]) -> RowSample:
-        sample: RowSample = self._cluster.merged(tasks.merged_samples, drawn)
+        sample, self._weights = self._cluster.merged(tasks.merged_samples, drawn)
         self._cluster.release(drawn)
         return sample
 
-    def e_step(self, circuit: Circuit, columns: Columns, solver: Solver) -> DaskEStep:
-        """The E-step on all rows for circuits of this structure; call it after `sample`."""
+    def e_steps(self, circuit: Circuit, columns: Columns, solver: Solver) -> list[AnyEStep]:
+        """The E-step on each batch for circuits of this structure; call it after `sample`."""
         linked = self._for_circuits(tasks.linked, circuit, columns, solver)
-        return DaskEStep(linked, self._total_weight, self._cluster)
+        return [
+            DaskEStep(linked, batch, total, self._cluster)
+            for batch, total in enumerate(self._weights.tolist())
+            if total > 0.0
+        ]
 
     def judge(
         self, circuit: Circuit, columns: Columns, solver: Solver
@@ -111,24 +119,32 @@ class DaskParts:
 
 
 class DaskEStep:
-    """Expected counts of rows whose patterns are with the workers.
+    """Expected counts of the rows of a batch, whose patterns are with the workers.
 
     Parameters
     ----------
-    linked : list of futures of EStep
+    linked : list of futures of Linked
+    batch : int
     total_weight : float
+        Of the batch.
     cluster : Cluster
     """
 
-    def __init__(self, linked: list[Future], total_weight: float, cluster: Cluster) -> None:
+    def __init__(
+        self, linked: list[Future], batch: int, total_weight: float, cluster: Cluster
+    ) -> None:
         self._linked = linked
+        self._batch = batch
         self.total_weight = total_weight
         self._cluster = cluster
 
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
-        """Expected counts of all rows under `circuit`."""
+        """Expected counts of all its rows under `circuit`."""
         sent = self._cluster.put(circuit)
-        parts = [self._cluster.submit(tasks.expected_counts, one, sent) for one in self._linked]
+        parts = [
+            self._cluster.submit(tasks.expected_counts, one, self._batch, sent)
+            for one in self._linked
+        ]
         total: ExpectedCounts = self._cluster.merged(tasks.added_counts, parts)
         self._cluster.release([sent, *parts])
         return total

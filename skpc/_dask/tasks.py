@@ -18,10 +18,11 @@ from dask.sizeof import sizeof
 from distributed import get_worker
 
 from skpc._circuit.circuit import Circuit
-from skpc._data.row_sample import RowSample
+from skpc._data.row_sample import RowSample, row_keys
 from skpc._data.rows import Rows
 from skpc._data.scope import Scope
-from skpc._learning.em import EStep
+from skpc._estimators.parts import in_batches
+from skpc._learning.em import EStep, new_messages
 from skpc._learning.solver import Solver
 from skpc._passes.counts import ExpectedCounts
 from skpc._passes.likelihood import MeanLogLikelihood
@@ -32,14 +33,35 @@ from skpc._tables.summary import TableSummary
 from skpc._tables.validation import check_some_weights, named
 from skpc._threads import share_threads, use_threads
 
-_lent = threading.local()  # room for the messages of this thread, as long as an E-step has it
+_lent = threading.local()  # the room for messages of this thread, as long as a partition has it
+
+
+class Drawn(NamedTuple):
+    """Rows that were drawn, and the weight (n_batches,) of each batch."""
+
+    sample: RowSample
+    weights: np.ndarray
 
 
 class Encoded(NamedTuple):
-    """What stays of a partition: rows that were drawn, and all distinct ones as symbols."""
+    """What stays of a partition: rows that were drawn, and the distinct ones of each batch."""
 
-    drawn: RowSample
-    rows: Rows | None
+    drawn: Drawn
+    rows: dict[int, Rows]
+
+
+@dataclass
+class Linked:
+    """The E-step on the rows of each batch that a partition has some of.
+
+    `room` is for messages, and as long as there are such partitions; it does not travel.
+    """
+
+    e_steps: dict[int, EStep]
+    room: Messages | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"e_steps": self.e_steps, "room": None}
 
 
 @dataclass(frozen=True)
@@ -90,57 +112,68 @@ def summary_of(table: Any, weights: Any, feature_types: Any, place: str) -> Tabl
         return TableSummary.of(*found, feature_types)
 
 
-def encoded(table: Any, weights: Any, columns: Columns, most: int, place: str) -> Encoded:
-    """The rows of a partition, each once."""
+def encoded(
+    table: Any, weights: Any, columns: Columns, most: int, n_batches: int, place: str
+) -> Encoded:
+    """The rows of a partition, each once, in the batches that their keys decide."""
     found = _weighted_rows(table, weights, place)
-    drawn = RowSample.empty(len(columns.columns), most)
+    sample, of_batches = RowSample.empty(len(columns.columns), most), np.zeros(n_batches)
     if found is None:
-        return Encoded(drawn, None)
+        return Encoded(Drawn(sample, of_batches), {})
     with named(place):
         matrix = np.asarray(columns.to_matrix(found[0]), np.float64)
         columns.check_values(matrix)
+    keys, of_rows = row_keys(matrix), found[1]
+    rows = {}
     with _one_of_several():
-        rows, first = Rows.encode(matrix, columns.scopes, found[1]).distinct_and_first()
-    return Encoded(drawn.with_rows(matrix[first], rows.weights), rows)
+        for number, some in [(0, slice(None))] if n_batches == 1 else in_batches(keys):
+            batch = Rows.encode(matrix[some], columns.scopes, of_rows[some]).distinct()
+            rows[number], of_batches[number] = batch, batch.total_weight
+    return Encoded(Drawn(sample.with_rows(keys, matrix, of_rows), of_batches), rows)
 
 
-def drawn_from(table: Any, weights: Any, columns: Columns, most: int, place: str) -> RowSample:
+def drawn_from(table: Any, weights: Any, columns: Columns, most: int, place: str) -> Drawn:
     """Rows of a partition that are drawn."""
-    return encoded(table, weights, columns, most, place).drawn
+    return encoded(table, weights, columns, most, 1, place).drawn
 
 
-def drawn_of(part: Encoded) -> RowSample:
+def drawn_of(part: Encoded) -> Drawn:
     """The rows that were drawn."""
     return part.drawn
 
 
-def rows_of(part: Encoded) -> Rows | None:
-    """All distinct rows."""
+def rows_of(part: Encoded) -> dict[int, Rows]:
+    """The distinct rows of each batch."""
     return part.rows
 
 
-def linked(rows: Rows | None, plan: Plan) -> EStep | None:
-    """The E-step on the rows of a partition."""
-    if rows is None:
-        return None
+def linked(rows: dict[int, Rows], plan: Plan) -> Linked:
+    """The E-steps on the rows of a partition."""
     with _one_of_several():
-        return plan.solver.new_e_step(plan.circuit, plan.grouped(rows))
+        return Linked(
+            {
+                batch: plan.solver.new_e_step(plan.circuit, plan.grouped(of_batch))
+                for batch, of_batch in rows.items()
+            }
+        )
 
 
-def expected_counts(e_step: EStep | None, circuit: Circuit) -> ExpectedCounts | None:
-    """The expected counts of the rows of a partition."""
+def expected_counts(part: Linked, batch: int, circuit: Circuit) -> ExpectedCounts | None:
+    """The expected counts of the rows of a partition that are in a batch."""
+    e_step = part.e_steps.get(batch)
     if e_step is None:
         return None
+    part.room = _messages_for(e_step, circuit)
     with _one_of_several():
-        return e_step(circuit, _messages_for(e_step, circuit))
+        return e_step(circuit, part.room)
 
 
-def judging(rows: Rows | None, plan: Plan) -> tuple[MeanLogLikelihood, float] | None:
-    """What judges circuits by the rows of a partition, and their weight."""
-    if rows is None:
+def judging(rows: dict[int, Rows], plan: Plan) -> tuple[MeanLogLikelihood, float] | None:
+    """What judges circuits by the rows of a partition, all in a batch, and their weight."""
+    if not rows:
         return None
     with _one_of_several():
-        grouped, max_bytes = plan.grouped(rows), plan.solver.max_bytes
+        grouped, max_bytes = plan.grouped(rows[0]), plan.solver.max_bytes
         judge = MeanLogLikelihood(
             plan.circuit, grouped.evidence, grouped.weights, max_bytes=max_bytes
         )
@@ -189,9 +222,10 @@ def merged_summaries(parts: list[TableSummary | None]) -> TableSummary | None:
     return reduce(TableSummary.merged, found) if found else None
 
 
-def merged_samples(parts: list[RowSample]) -> RowSample:
+def merged_samples(parts: list[Drawn]) -> Drawn:
     """The rows that are drawn from several partitions."""
-    return reduce(RowSample.merged, parts)
+    sample = reduce(RowSample.merged, [part.sample for part in parts])
+    return Drawn(sample, np.sum([part.weights for part in parts], axis=0))
 
 
 def added_counts(parts: list[ExpectedCounts | None]) -> ExpectedCounts | None:
@@ -250,7 +284,7 @@ def _messages_for(e_step: EStep, circuit: Circuit) -> Messages:
     kind = circuit.n_regions, circuit.n_latents, e_step.dtype
     lent: Messages | None = _lent.messages() if getattr(_lent, "kind", None) == kind else None
     if lent is None:
-        lent = e_step.new_messages(circuit)
+        lent = new_messages(circuit, e_step.dtype)
         _lent.kind, _lent.messages = kind, weakref.ref(lent)
     return lent
 
@@ -268,7 +302,12 @@ def _(sample: RowSample) -> int:
 
 @sizeof.register(Encoded)
 def _(part: Encoded) -> int:
-    return int(sizeof(part.drawn) + (0 if part.rows is None else part.rows.nbytes))
+    return int(sizeof(part.drawn.sample)) + sum(rows.nbytes for rows in part.rows.values())
+
+
+@sizeof.register(Linked)
+def _(part: Linked) -> int:
+    return sum(e_step.nbytes for e_step in part.e_steps.values())
 
 
 @sizeof.register(ExpectedCounts)

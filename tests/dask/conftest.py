@@ -40,5 +40,5 @@ def frame():
 @pytest.fixture
 def few_drawn(monkeypatch):
     """Draw so few rows that EM has to go on with all of them."""
-    monkeypatch.setattr("skpc._estimators.parts.MOST_ROWS", 128)
-    monkeypatch.setattr("skpc._estimators.parts._LEAST_ROWS", 128)
+    monkeypatch.setattr("skpc._data.row_sample.MOST_ROWS", 128)
+    monkeypatch.setattr("skpc._data.row_sample._LEAST_ROWS", 128)

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV
 import skpc
 from skpc.dask import SharpPCDensity
 
-SETTINGS = {"n_latents": 2, "max_iter": 6, "random_state": 0}
+SETTINGS = {"n_latents": 2, "max_iter": 6, "batch_size": None, "random_state": 0}
 
 
 def split(frame, *lengths):
@@ -34,10 +34,10 @@ def numbers(frame):
     return frame[["code", "tied", "free"]].to_numpy()
 
 
-def in_chunks(frame, size=90):
+def in_chunks(frame, size=90, **settings):
     """The fit on this machine that reads the table part by part."""
     parts = [frame.iloc[i : i + size] for i in range(0, len(frame), size)]
-    return skpc.SharpPCDensity(**SETTINGS).fit(lambda: iter(parts))
+    return skpc.SharpPCDensity(**{**SETTINGS, **settings}).fit(lambda: iter(parts))
 
 
 def test_a_table_that_is_drawn_whole_gives_the_bits_of_the_fit_in_memory(client, frame):
@@ -63,6 +63,19 @@ def test_em_goes_on_with_all_rows_as_it_does_on_one_machine(client, frame, few_d
         assert np.allclose(model.log_likelihoods_, expected.log_likelihoods_, rtol=0, atol=1e-9)
         difference = model.score_samples(frame) - expected.score_samples(frame)
         assert np.abs(difference).max() < 1e-9
+
+
+@pytest.mark.slow
+def test_batches_are_those_of_the_fit_on_one_machine(client, frame, few_drawn):
+    """The hash of a row decides which, not the partition that it is in."""
+    settings = {**SETTINGS, "batch_size": "auto", "max_iter": 2}
+    expected = in_chunks(frame, **settings)
+    model = SharpPCDensity(**settings, client=client).fit(split(frame, 350))
+    difference = model.score_samples(frame) - expected.score_samples(frame)
+    assert np.abs(difference).max() < 1e-9
+    assert model.n_iter_ == 2
+    whole = SharpPCDensity(**{**settings, "batch_size": None}, client=client)
+    assert not np.allclose(whole.fit(split(frame, 350)).score(frame), model.score(frame))
 
 
 def test_workers_and_threads_do_not_change_a_bit(client, frame, few_drawn):

@@ -41,8 +41,8 @@ def test_the_density_may_be_one_of_dask(client, frame):
 
 def test_about_the_wanted_share_of_all_rows_is_flagged_by_rows_that_are_drawn(client, monkeypatch):
     """Within four standard errors of a share of the rows drawn; the others are new to it."""
-    monkeypatch.setattr("skpc._estimators.parts.MOST_ROWS", 1000)
-    monkeypatch.setattr("skpc._estimators.parts._LEAST_ROWS", 1000)
+    monkeypatch.setattr("skpc._data.row_sample.MOST_ROWS", 1000)
+    monkeypatch.setattr("skpc._data.row_sample._LEAST_ROWS", 1000)
     X = np.random.default_rng(0).normal(size=(20_000, 2))
     cut = da.from_array(X, chunks=(3000, 2))
     detector = SharpPCOutlierDetector(2, **PARAMETERS, client=client).fit(cut)

@@ -17,7 +17,7 @@ from skpc.dask import SharpPCDensity
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = {"n_latents": 2, "max_iter": 4, "random_state": 0}
+SETTINGS = {"n_latents": 2, "max_iter": 4, "batch_size": None, "random_state": 0}
 SOON = 30
 """Seconds within which a lost scheduler is to be told."""
 
@@ -59,8 +59,8 @@ def own_client():
 @pytest.fixture(scope="module")
 def expected(own_client, frame):
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("skpc._estimators.parts.MOST_ROWS", 128)
-        monkeypatch.setattr("skpc._estimators.parts._LEAST_ROWS", 128)
+        monkeypatch.setattr("skpc._data.row_sample.MOST_ROWS", 128)
+        monkeypatch.setattr("skpc._data.row_sample._LEAST_ROWS", 128)
         return SharpPCDensity(**SETTINGS, client=own_client).fit(slow_table(frame))
 
 

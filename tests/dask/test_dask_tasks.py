@@ -11,8 +11,8 @@ from helpers import parts_of
 from skpc import SharpPCDensity
 from skpc._dask import tasks
 from skpc._dask.cluster import Cluster
-from skpc._data.row_sample import RowSample
 from skpc._data.rows import Rows
+from skpc._estimators.parts import N_BATCHES
 from skpc._learning.mstep import MStep
 from skpc._learning.solver import Solver
 from skpc._tables.columns import Columns
@@ -45,8 +45,9 @@ def bits(counts):
 
 def test_counts_of_partitions_add_up_and_are_not_changed(prepared):
     circuit, X, parts, plan = prepared
-    steps = [tasks.linked(rows, plan) for rows in parts]
-    counts = [tasks.expected_counts(step, circuit) for step in steps]
+    linked = [tasks.linked({3: rows}, plan) for rows in parts]
+    counts = [tasks.expected_counts(part, 3, circuit) for part in linked]
+    assert tasks.expected_counts(linked[0], 2, circuit) is None
     before = deepcopy(counts)
     total = tasks.added_counts([None, *counts])
     assert [*map(bits, counts)] == [*map(bits, before)]
@@ -61,20 +62,20 @@ def test_counts_of_partitions_add_up_and_are_not_changed(prepared):
 def test_steps_that_travel_or_follow_others_give_the_same_bits(prepared):
     """The room for messages is lent from one to the next, of whatever circuit."""
     circuit, _, parts, plan = prepared
-    first, second = (tasks.linked(rows, plan) for rows in parts)
-    expected = bits(tasks.expected_counts(second, circuit))
+    first, second = (tasks.linked({0: rows}, plan) for rows in parts)
+    expected = bits(tasks.expected_counts(second, 0, circuit))
     other, X, plan = learnt(9, 5)  # whose messages are wider
-    between = tasks.linked(rows_of(X, plan), plan)
+    between = tasks.linked({0: rows_of(X, plan)}, plan)
     for step in first, between, first, pickle.loads(pickle.dumps(second)):
-        found = tasks.expected_counts(step, other if step is between else circuit)
+        found = tasks.expected_counts(step, 0, other if step is between else circuit)
     assert bits(found) == expected
 
 
 def test_judges_of_partitions_give_the_mean_of_all_rows(prepared):
     circuit, X, parts, plan = prepared
-    judges = [pickle.loads(pickle.dumps(tasks.judging(rows, plan))) for rows in parts]
+    judges = [pickle.loads(pickle.dumps(tasks.judging({0: rows}, plan))) for rows in parts]
     total, weight = tasks.added_means([tasks.judged(one, circuit) for one in [*judges, None]])
-    expected = tasks.judged(tasks.judging(rows_of(X, plan), plan), circuit)
+    expected = tasks.judged(tasks.judging({0: rows_of(X, plan)}, plan), circuit)
     assert weight == len(X)
     assert np.isclose(total, expected.total, rtol=1e-12)
 
@@ -84,24 +85,41 @@ def test_partitions_without_rows_say_so():
     columns = Columns.learn(np.array([[0.0, 1.0], [1.0, 0.0]]))
     for table, weights in [(X[:0], None), (X, np.zeros(3)), (X[:0], np.empty(0))]:
         assert tasks.summary_of(table, weights, "auto", "here") is None
-        part = tasks.encoded(table, weights, columns, 10, "here")
-        assert part.rows is None
-        assert len(part.drawn.keys) == 0
-        assert part.drawn.is_complete
-    assert tasks.linked(None, None) is tasks.expected_counts(None, None) is None
+        part = tasks.encoded(table, weights, columns, 10, 2, "here")
+        assert part.rows == tasks.linked(part.rows, None).e_steps == {}
+        assert len(part.drawn.sample.keys) == 0
+        assert part.drawn.sample.is_complete
+        assert part.drawn.weights.tolist() == [0.0, 0.0]
+    assert tasks.judging({}, None) is None
     assert tasks.merged_summaries([None, None]) is None
 
 
 def test_dask_knows_the_size_of_what_it_keeps(prepared):
-    _, _, (rows, _), plan = prepared
-    step = tasks.linked(rows, plan)
-    assert sizeof(step) == step.nbytes > 100
+    _, X, (rows, _), plan = prepared
+    part = tasks.linked({0: rows}, plan)
+    assert sizeof(part) == sizeof(part.e_steps[0]) == part.e_steps[0].nbytes > 100
     assert sizeof(rows) == rows.nbytes > 100
-    counts = tasks.expected_counts(step, plan.circuit)
+    counts = tasks.expected_counts(part, 0, plan.circuit)
     assert abs(sizeof(counts) - len(pickle.dumps(counts))) < 2000
-    drawn = RowSample.empty(3, 10).with_rows(np.eye(3), np.ones(3))
-    assert sizeof(tasks.Encoded(drawn, None)) == sizeof(drawn) == 15 * 8
-    assert sizeof(tasks.Encoded(drawn, rows)) == 15 * 8 + rows.nbytes
+    assert part.room is not None
+    assert pickle.loads(pickle.dumps(part)).room is None
+    columns = Columns.learn(X)
+    encoded = tasks.encoded(X, None, columns, 7, 1, "here")
+    sample = encoded.drawn.sample
+    assert sizeof(sample) == 7 * 8 * (X.shape[1] + 2)
+    assert sizeof(encoded) == sizeof(sample) + encoded.rows[0].nbytes
+
+
+def test_batches_have_all_rows(prepared):
+    X = prepared[1]
+    columns = Columns.learn(X)
+    weights = np.arange(1.0, 61.0)
+    part = tasks.encoded(X, weights, columns, 1000, N_BATCHES, "here")
+    assert len(part.rows) > 5
+    found = np.array([part.rows[b].total_weight if b in part.rows else 0 for b in range(N_BATCHES)])
+    assert np.array_equal(found, part.drawn.weights)
+    assert found.sum() == weights.sum() == part.drawn.sample.weights.sum()
+    assert sum(len(rows) for rows in part.rows.values()) == len(part.drawn.sample.weights)
 
 
 def test_merges_are_a_tree_that_depends_on_the_number_of_parts_alone(client):
