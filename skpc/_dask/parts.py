@@ -63,7 +63,7 @@ class DaskParts:
 
     def sample(self, columns: Columns, most: int) -> RowSample:
         """Draw rows, and leave all as they are encoded with the workers."""
-        encoded = self._compute(tasks.encoded, columns, most, len(self._weights))
+        encoded = self._compute(tasks.encoded, tasks.unfinished(columns), most, len(self._weights))
         drawn = [self._cluster.submit(tasks.drawn_of, part) for part in encoded]
         self._rows = [self._cluster.submit(tasks.rows_of, part) for part in encoded]
         self._cluster.release(encoded)
@@ -71,7 +71,9 @@ class DaskParts:
 
     def draw(self, columns: Columns, most: int) -> RowSample:
         """Draw rows, and forget the others."""
-        return self._merged_samples(self._compute(tasks.drawn_from, columns, most))
+        return self._merged_samples(
+            self._compute(tasks.drawn_from, tasks.unfinished(columns), most)
+        )
 
     def _merged_samples(self, drawn: list[Future]) -> RowSample:
         sample, self._weights = self._cluster.merged(tasks.merged_samples, drawn)

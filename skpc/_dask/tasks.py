@@ -112,10 +112,16 @@ def summary_of(table: Any, weights: Any, feature_types: Any, place: str) -> Tabl
         return TableSummary.of(*found, feature_types)
 
 
+def unfinished(columns: Columns) -> tuple[Any, ...]:
+    """Columns in a form that travels also where margins are still open."""
+    return columns.columns, columns.names, columns.index, columns.library
+
+
 def encoded(
-    table: Any, weights: Any, columns: Columns, most: int, n_batches: int, place: str
+    table: Any, weights: Any, sent: tuple[Any, ...], most: int, n_batches: int, place: str
 ) -> Encoded:
     """The rows of a partition, each once, in the batches that their keys decide."""
+    columns = Columns(*sent)  # see `unfinished`
     found = _weighted_rows(table, weights, place)
     sample, of_batches = RowSample.empty(len(columns.columns), most), np.zeros(n_batches)
     if found is None:
@@ -132,9 +138,9 @@ def encoded(
     return Encoded(Drawn(sample.with_rows(keys, matrix, of_rows), of_batches), rows)
 
 
-def drawn_from(table: Any, weights: Any, columns: Columns, most: int, place: str) -> Drawn:
+def drawn_from(table: Any, weights: Any, sent: tuple[Any, ...], most: int, place: str) -> Drawn:
     """Rows of a partition that are drawn."""
-    return encoded(table, weights, columns, most, 1, place).drawn
+    return encoded(table, weights, sent, most, 1, place).drawn
 
 
 def drawn_of(part: Encoded) -> Drawn:

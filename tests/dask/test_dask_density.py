@@ -65,6 +65,17 @@ def test_em_goes_on_with_all_rows_as_it_does_on_one_machine(client, frame, few_d
         assert np.abs(difference).max() < 1e-9
 
 
+def test_of_many_numbers_those_that_are_drawn_make_the_margin(client, few_drawn):
+    rng = np.random.default_rng(0)
+    state = rng.integers(0, 2, (5000, 1))
+    X = np.hstack([state, 3 * state + rng.normal(size=(5000, 1))])
+    expected = in_chunks(pd.DataFrame(X, columns=["state", "number"]))
+    model = SharpPCDensity(**SETTINGS, client=client).fit(da.from_array(X, chunks=(1300, 1)))
+    assert model.feature_types_ == ["categorical", "numeric"]
+    assert np.allclose(model.score_samples(X), expected.score_samples(
+        pd.DataFrame(X, columns=["state", "number"])), rtol=0, atol=1e-9)  # fmt: skip
+
+
 @pytest.mark.slow
 def test_batches_are_those_of_the_fit_on_one_machine(client, frame, few_drawn):
     """The hash of a row decides which, not the partition that it is in."""

@@ -85,7 +85,7 @@ def test_partitions_without_rows_say_so():
     columns = Columns.learn(np.array([[0.0, 1.0], [1.0, 0.0]]))
     for table, weights in [(X[:0], None), (X, np.zeros(3)), (X[:0], np.empty(0))]:
         assert tasks.summary_of(table, weights, "auto", "here") is None
-        part = tasks.encoded(table, weights, columns, 10, 2, "here")
+        part = tasks.encoded(table, weights, tasks.unfinished(columns), 10, 2, "here")
         assert part.rows == tasks.linked(part.rows, None).e_steps == {}
         assert len(part.drawn.sample.keys) == 0
         assert part.drawn.sample.is_complete
@@ -104,7 +104,7 @@ def test_dask_knows_the_size_of_what_it_keeps(prepared):
     assert part.room is not None
     assert pickle.loads(pickle.dumps(part)).room is None
     columns = Columns.learn(X)
-    encoded = tasks.encoded(X, None, columns, 7, 1, "here")
+    encoded = tasks.encoded(X, None, tasks.unfinished(columns), 7, 1, "here")
     sample = encoded.drawn.sample
     assert sizeof(sample) == 7 * 8 * (X.shape[1] + 2)
     assert sizeof(encoded) == sizeof(sample) + encoded.rows[0].nbytes
@@ -114,7 +114,7 @@ def test_batches_have_all_rows(prepared):
     X = prepared[1]
     columns = Columns.learn(X)
     weights = np.arange(1.0, 61.0)
-    part = tasks.encoded(X, weights, columns, 1000, N_BATCHES, "here")
+    part = tasks.encoded(X, weights, tasks.unfinished(columns), 1000, N_BATCHES, "here")
     assert len(part.rows) > 5
     found = np.array([part.rows[b].total_weight if b in part.rows else 0 for b in range(N_BATCHES)])
     assert np.array_equal(found, part.drawn.weights)
