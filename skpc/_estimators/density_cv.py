@@ -123,6 +123,9 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
     :class:`SharpPCDensity`, integer weights are not quite repetitions, and the order of rows
     matters.
 
+    Folds are fitted by joblib: one after the other, or in parallel in a
+    ``joblib.parallel_config``, such as one of dask.
+
     Examples
     --------
     >>> import numpy as np

@@ -17,6 +17,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 
 import skpc
+from skpc import SharpPCDensityCV
 from skpc.dask import SharpPCDensity
 
 SETTINGS = {"n_latents": 2, "max_iter": 6, "batch_size": None, "random_state": 0}
@@ -304,5 +305,11 @@ def test_searches_over_mu_run_on_the_cluster(client, frame):
     serial = GridSearchCV(skpc.SharpPCDensity(**SETTINGS), grid, cv=2).fit(X)
     with client.as_current(), joblib.parallel_config(backend="dask"):
         spread = GridSearchCV(skpc.SharpPCDensity(**SETTINGS), grid, cv=2).fit(X)
-    for name in "split0_test_score", "split1_test_score":
+        folds = SharpPCDensityCV(skpc.SharpPCDensity(**SETTINGS), mus=[0.0, 0.3], cv=2).fit(X)
+    for number in range(2):
+        name = f"split{number}_test_score"
         assert np.array_equal(spread.cv_results_[name], serial.cv_results_[name])
+    one = SharpPCDensityCV(skpc.SharpPCDensity(**SETTINGS), mus=[0.0, 0.3], cv=2).fit(X)
+    for name in "cv_log_likelihoods_", "cv_sharpness_", "cv_overfitting_":
+        assert np.array_equal(getattr(folds, name), getattr(one, name))
+    assert same_bits(folds.circuit_, one.circuit_)
