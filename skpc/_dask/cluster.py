@@ -54,11 +54,17 @@ class Cluster:
         self._held += futures
         return futures
 
-    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future:
-        """The future of what a function gives, of futures or of other things."""
+    def submit(
+        self, function: Callable[..., Any], *arguments: Any, workers: Sequence[str] = ()
+    ) -> Future:
+        """The future of what a function gives, of futures or of other things.
+
+        Of `workers`, if there are any, one does it, unless they are lost.
+        """
         key = f"skpc-{function.__name__}-{self._token}-{next(self._numbers)}"
+        where = {"workers": list(workers), "allow_other_workers": True} if workers else {}
         with self._reaching(), _any_size():
-            future = self._client.submit(function, *arguments, key=key)
+            future = self._client.submit(function, *arguments, key=key, **where)
         self._held.append(future)
         return future
 
@@ -86,18 +92,35 @@ class Cluster:
 
     def result(self, future: Future) -> Any:
         """The result of a future; ConnectionError where the scheduler does not answer any more."""
+        self._wait(future)
+        while True:
+            with self._reaching(), suppress(TimeoutError):
+                return future.result(timeout=_PATIENCE)
+            self._wait(future)  # as what had the result may be lost
+
+    def _wait(self, future: Future) -> None:
+        """Wait for a result, and raise what its task raised."""
+        error = None
         with self._reaching():
             while True:
                 try:
                     with self._client.as_current():
                         wait([future], timeout=_PATIENCE)
-                    if future.status != "error":
-                        return future.result(timeout=_PATIENCE)
-                    error = future.exception(timeout=_PATIENCE)
+                    if future.status == "error":
+                        error = future.exception(timeout=_PATIENCE)
                     break
                 except TimeoutError:
                     self._client.sync(self._client.scheduler.identity, callback_timeout=_PING)
-        raise error
+        if error is not None:
+            raise error
+
+    def places(self, futures: Sequence[Future]) -> list[Sequence[str]]:
+        """The addresses of the workers that have each result, once all are there."""
+        for future in futures:
+            self._wait(future)
+        with self._reaching():
+            found = self._client.who_has(list(futures))
+        return [found.get(future.key, ()) for future in futures]
 
     def release(self, futures: Sequence[Future]) -> None:
         """Let go of results; tasks that nobody else wants are not done any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -83,8 +83,10 @@ class DaskParts:
     def e_steps(self, circuit: Circuit, columns: Columns, solver: Solver) -> list[AnyEStep]:
         """The E-step on each batch for circuits of this structure; call it after `sample`."""
         linked = self._for_circuits(tasks.linked, circuit, columns, solver)
+        # Patterns are large: what needs them comes to them, and they are never moved.
+        placed = list(zip(linked, self._cluster.places(linked), strict=True))
         return [
-            DaskEStep(linked, batch, total, self._cluster)
+            DaskEStep(placed, batch, total, self._cluster)
             for batch, total in enumerate(self._weights.tolist())
             if total > 0.0
         ]
@@ -125,7 +127,8 @@ class DaskEStep:
 
     Parameters
     ----------
-    linked : list of futures of Linked
+    placed : list of pairs
+        A future of Linked, and the workers that have it.
     batch : int
     total_weight : float
         Of the batch.
@@ -133,9 +136,13 @@ class DaskEStep:
     """
 
     def __init__(
-        self, linked: list[Future], batch: int, total_weight: float, cluster: Cluster
+        self,
+        placed: list[tuple[Future, Sequence[str]]],
+        batch: int,
+        total_weight: float,
+        cluster: Cluster,
     ) -> None:
-        self._linked = linked
+        self._placed = placed
         self._batch = batch
         self.total_weight = total_weight
         self._cluster = cluster
@@ -144,8 +151,8 @@ class DaskEStep:
         """Expected counts of all its rows under `circuit`."""
         sent = self._cluster.put(circuit)
         parts = [
-            self._cluster.submit(tasks.expected_counts, one, self._batch, sent)
-            for one in self._linked
+            self._cluster.submit(tasks.expected_counts, one, self._batch, sent, workers=workers)
+            for one, workers in self._placed
         ]
         total: ExpectedCounts = self._cluster.merged(tasks.added_counts, parts)
         self._cluster.release([sent, *parts])

@@ -135,6 +135,19 @@ def test_merges_are_a_tree_that_depends_on_the_number_of_parts_alone(client):
         assert cluster.merged(tasks.added_means, parts[:1]) == means[0]
 
 
+def test_tasks_go_where_they_are_sent_unless_nobody_is_there(client):
+    with Cluster(client) as cluster:
+        held = [cluster.put(number) for number in range(6)]
+        places = cluster.places(held)
+        assert all(len(where) == 1 for where in places)
+        sent = [
+            cluster.submit(tasks.same, one, workers=w) for one, w in zip(held, places, strict=True)
+        ]
+        assert [cluster.result(one) for one in sent] == [*range(6)]
+        assert cluster.places(sent) == places
+        assert cluster.result(cluster.submit(tasks.same, 7, workers=["tcp://127.0.0.1:1"])) == 7
+
+
 def test_what_a_task_raises_is_not_taken_for_a_lost_scheduler(client):
     with Cluster(client) as cluster, pytest.raises(TimeoutError, match="the store is asleep"):
         cluster.result(cluster.submit(_fail))
