@@ -29,8 +29,26 @@ def table_work(n_cells: int, n_latents: int) -> int:
 
 
 def available_threads() -> int:
-    """Cores that Numba may use (NUMBA_NUM_THREADS): one in a worker process of joblib."""
+    """Cores that Numba may use (NUMBA_NUM_THREADS): one in a worker process of joblib.
+
+    Less where `share_threads` says so.
+    """
+    return max(1, _n_cores() // getattr(_context, "n_sharing", 1))
+
+
+def _n_cores() -> int:
     return int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def share_threads(n_sharing: int) -> Iterator[None]:
+    """Leave this Python thread its part of the cores, if so many of them launch kernels at once."""
+    before = getattr(_context, "n_sharing", 1)
+    _context.n_sharing = n_sharing
+    try:
+        yield
+    finally:
+        _context.n_sharing = before
 
 
 @contextmanager
@@ -61,7 +79,7 @@ def use_threads(n_jobs: int | None, work: float = math.inf) -> Iterator[None]:
 
 @cache
 def _helpers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(1, available_threads() - 1), thread_name_prefix="skpc")
+    return ThreadPoolExecutor(max(1, _n_cores() - 1), thread_name_prefix="skpc")
 
 
 if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads

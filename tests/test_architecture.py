@@ -18,7 +18,8 @@ PACKAGE = Path(skpc.__file__).parent
 LAYERS = """
     __main__
     _cli
-    plotting
+    plotting dask
+    _dask
     __init__
     _estimators datasets
     circuit
@@ -131,6 +132,15 @@ def test_plotting_is_a_leaf_and_imports_matplotlib_only_to_draw():
         if top_name(path) not in ("plotting", "_cli"):
             assert not [name for name in imports(path) if name.startswith("skpc.plotting")], path
     assert run("import skpc.plotting, sys; print('matplotlib' in sys.modules)") == "False\n"
+
+
+def test_dask_is_a_leaf_and_known_there_alone():
+    for path in SOURCES:
+        if top_name(path) not in ("dask", "_dask"):
+            foreign = ("dask", "distributed")
+            assert not [n for n in imports(path) if n.split(".")[0] in foreign], path
+            own = ("skpc.dask", "skpc._dask")
+            assert not [n for n in imports(path) if n.startswith(own)], path
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ import pytest
 import skpc
 import skpc.circuit
 import skpc.curvature
+import skpc.dask
 import skpc.datasets
 import skpc.plotting
 
@@ -36,6 +37,7 @@ def test_the_api_lists_everything_public():
         *skpc.__all__,
         *skpc.circuit.__all__,
         *skpc.curvature.__all__,
+        *skpc.dask.__all__,
         *skpc.datasets.__all__,
         *skpc.plotting.__all__,
     }

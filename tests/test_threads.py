@@ -710,3 +710,17 @@ with warnings.catch_warnings():
     # Five steps of EM from one start, whose sums are ordered otherwise.
     plain = [float(word) for word in printed.split()]
     np.testing.assert_allclose(plain, compiled["answers"], rtol=1e-7, atol=1e-9)
+
+
+def test_python_threads_that_share_the_cores_get_their_part_of_them(monkeypatch):
+    monkeypatch.setattr(_threads, "_n_cores", lambda: 8)
+    assert _threads.available_threads() == 8
+    with _threads.share_threads(3):
+        assert _threads.available_threads() == 2
+        with ThreadPoolExecutor(1) as pool:  # another one knows nothing of it
+            assert pool.submit(_threads.available_threads).result() == 8
+        with _threads.share_threads(100):
+            assert _threads.available_threads() == 1
+        with _threads.use_threads(None):
+            assert _threads._worth_while(np.array([0, 100]), np.inf) == 2
+    assert _threads.available_threads() == 8

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import Tags
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -39,6 +39,7 @@ class ComposedMixin(DocumentedMixin, StoredMixin, CallbackSupportMixin):
     """An estimator whose parameter `estimator` is a density, which it clones and never changes."""
 
     estimator: Any
+    random_state: Any
     _accepted: ClassVar[str] = "a SharpPCDensity or None"
     _default_density: ClassVar[dict[str, Any]] = {}  # parameters of the one that None stands for
 
@@ -61,6 +62,16 @@ class ComposedMixin(DocumentedMixin, StoredMixin, CallbackSupportMixin):
         if seeds is not None and density.random_state is None:
             density.random_state = drawn_seed(seeds)
         share_names(self, density)
+        return density
+
+    def _seeded_density(self, has_validation_rows: bool) -> SharpPCDensity:
+        """An unfitted copy of the template, whose seed is ours if it has none."""
+        density = self._new_density()
+        if density.random_state is None:
+            seed = self.random_state
+            is_seed = isinstance(seed, Integral)
+            density.random_state = seed if is_seed else drawn_seed(check_random_state(seed))
+        density._refuse_inert(has_validation_rows)
         return density
 
     def _template(self) -> SharpPCDensity:

@@ -124,6 +124,9 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
     :class:`SharpPCDensity`, integer weights are not quite repetitions, and the order of rows
     matters.
 
+    Folds are fitted by joblib: one after the other, or in parallel in a
+    ``joblib.parallel_config``, such as one of dask.
+
     Examples
     --------
     >>> import numpy as np
@@ -379,32 +382,16 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
         parts: Parts,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Held-out log-likelihood, sharpness and overfitting, each of (n_mus, n_folds)."""
-        X, weights = table
-        scores, train_scores, sharpness = np.empty((3, len(mus), len(folds)))
-        n_unfinished = 0
-        for fold, (train, test) in enumerate(folds):
-            density = clone(model)
-            rows = safe_indexing(X, train), weights[train]
-            held_out = safe_indexing(X, test), weights[test]
-            for i in reversed(range(len(mus))):
-                start = time.perf_counter()
-                density.set_params(mu=float(mus[i]))
-                with _in_fold(fold), parts.learning(density):
-                    density._fit_part(*rows, *whole, **validation)
-                if model.solver == "em" and not density.converged_:
-                    n_unfinished += 1
-                    stopped = density.validation_run_log_likelihoods_
-                    max_iter = density.n_iter_ if stopped is None else len(stopped)
-                scores[i, fold] = density.score(held_out[0], sample_weight=held_out[1])
-                train_scores[i, fold] = density.score(rows[0], sample_weight=rows[1])
-                sharpness[i, fold] = density.sharpness(rows[0], sample_weight=rows[1])
-                if self.verbose:
-                    print(
-                        f"fold {fold}  mu {mus[i]:g}  iterations {density.n_iter_}  held-out "
-                        f"log-likelihood {scores[i, fold]:.6f}  "
-                        f"{time.perf_counter() - start:.2f} s",
-                        flush=True,
-                    )
+        from joblib import Parallel, delayed
+
+        fit_fold = delayed(_fit_fold)
+        of_folds = Parallel()(
+            fit_fold(clone(model), mus, table, fold, whole, validation, self.verbose, parts)
+            for fold in enumerate(folds)
+        )
+        scores, train_scores, sharpness = np.stack([found for found, _ in of_folds], axis=-1)
+        unfinished = [n_iter for _, n_iters in of_folds for n_iter in n_iters]
+        n_unfinished, max_iter = len(unfinished), max(unfinished, default=0)
         if n_unfinished and model.tol > 0:
             warnings.warn(
                 f"EM did not converge in {n_unfinished} of the {scores.size} fits of "
@@ -422,6 +409,50 @@ def _one_seed(density: SharpPCDensity) -> int:
     """The seed of a density, or one drawn from where it gets its randomness."""
     seed = density.random_state
     return int(seed) if isinstance(seed, Integral) else drawn_seed(check_random_state(seed))
+
+
+def _fit_fold(
+    density: SharpPCDensity,
+    mus: np.ndarray,
+    data: tuple[Any, np.ndarray],
+    fold: tuple[int, tuple[np.ndarray, np.ndarray]],
+    whole: tuple[Columns, ColumnMoments],
+    validation: dict[str, Any],
+    verbose: int,
+    parts: Parts,
+) -> tuple[np.ndarray, list[int]]:
+    """Fit each `mu` in a fold, from the largest on.
+
+    Returns
+    -------
+    found : (3, n_mus)
+        Log-likelihoods of held-out and of training rows, and sharpness.
+    unfinished : list of int
+        How many iterations EM had where these were not enough.
+    """
+    X, weights = data
+    number, (train, test) = fold
+    rows = safe_indexing(X, train), weights[train]
+    held_out = safe_indexing(X, test), weights[test]
+    found, unfinished = np.empty((3, len(mus))), []
+    for i in reversed(range(len(mus))):
+        start = time.perf_counter()
+        density.set_params(mu=float(mus[i]))
+        with _in_fold(number), parts.learning(density):
+            density._fit_part(*rows, *whole, **validation)
+        if density.solver == "em" and not density.converged_:
+            stopped = density.validation_run_log_likelihoods_
+            unfinished.append(density.n_iter_ if stopped is None else len(stopped))
+        found[0, i] = density.score(held_out[0], sample_weight=held_out[1])
+        found[1, i] = density.score(rows[0], sample_weight=rows[1])
+        found[2, i] = density.sharpness(rows[0], sample_weight=rows[1])
+        if verbose:
+            print(
+                f"fold {number}  mu {mus[i]:g}  iterations {density.n_iter_}  held-out "
+                f"log-likelihood {found[0, i]:.6f}  {time.perf_counter() - start:.2f} s",
+                flush=True,
+            )
+    return found, unfinished
 
 
 @contextmanager

@@ -268,8 +268,12 @@ class LearningMixin:
         )
 
     def _validation_rows(self, columns: Columns, validation: tuple[Any, Any]) -> Rows | None:
-        """The distinct rows of `X_val`, if there are any."""
+        """The distinct rows of `X_val`, if there are any; it may be these."""
+        from skpc._data.rows import Rows
+
         X_val, sample_weight_val = validation
+        if isinstance(X_val, Rows):
+            return X_val
         if X_val is None:
             if sample_weight_val is not None:
                 raise ValueError(

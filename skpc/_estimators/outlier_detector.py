@@ -13,7 +13,7 @@ from skpc._checks import is_fitted, restored, shown
 from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
-from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed, share_names
+from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.explaining_mixin import ExplainingMixin
 from skpc._estimators.query_mixin import working_bytes
@@ -37,20 +37,18 @@ _PARTS = {"_known_rows": KnownRows, "_calibration": Calibration}
 class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, BaseEstimator):
     """Rows that several probabilistic circuits, each learnt from other rows, find improbable.
 
-    Small densities are learnt from random subsets of the rows. The score of a row is the mean
-    of what they say: a density that has learnt an outlier by heart is outvoted by those that
-    have never seen it. A row that `fit` was given is judged by those densities alone that did not
-    learn from it, so that its score can be compared with that of a new row. The threshold,
-    and `p_values`, come from these scores.
+    Small densities are learnt from random subsets of the rows. The score of a row is the mean of
+    what they say: a density that has learnt an outlier by heart is outvoted by those that have
+    never seen it. A row that `fit` was given is judged by those alone that did not learn from it,
+    as a new row is. The threshold, and `p_values`, come from these scores.
 
     Parameters
     ----------
     estimator : SharpPCDensity, int or None, default=None
-        The density, whose copies are fitted and which is not changed. None is one tree of 8 states
-        that takes numbers for normal in each state as they are
+        The density, whose copies are fitted. None is one tree of 8 states that takes numbers for
+        normal in each state as they are, so that what is far out stays far out
         (``SharpPCDensity(n_latents=8, mu=0.01, pseudocount=(1, 100))`` with "gaussian" for
-        "numeric"): on its own scale a number that is far out stays far out. An int is the
-        same with so many states.
+        "numeric"). An int is the same with so many states.
 
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of *new* rows like most of those in X that are flagged: `offset_` is the score below
@@ -62,8 +60,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
     false_discovery_rate : float in (0, 1) or None, default=None
         If given, `predict` judges a table of new rows as a whole, by `p_values` and the procedure
         of Benjamini and Hochberg: of the rows that it flags, the expected share that is like X is
-        at most this one. `contamination` cannot act then. Rows of X itself, which are compared
-        with each other, it does not flag.
+        at most this one. `contamination` cannot act then. Rows of X itself it does not flag.
 
     criterion : {"auto", "likelihood", "dependence"}, default="auto"
         What a density says of a row:
@@ -124,8 +121,8 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
     keeps of each distinct training row a digest, the score, and which densities judged it. A row
     of weight two is a row given twice, for the subsets and the threshold too.
 
-    Columns of labels that nearly all differ (names, dates as text) name rows: a warning says so,
-    and they are left out, unless `feature_types` of `estimator` calls them "categorical".
+    Columns of labels that nearly all differ name rows: a warning says so, and they are left out,
+    unless `feature_types` of `estimator` calls them "categorical".
 
     References
     ----------
@@ -200,8 +197,8 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
 
         Parameters
         ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            As for :meth:`SharpPCDensity.fit`.
+        X : array-like, frame or source of shape (n_samples, n_features)
+            As for :meth:`SharpPCDensity.fit`. Of a source rows are drawn, 65,536 at most.
         y : None
             Ignored; present for API consistency.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -219,8 +216,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         Raises
         ------
         ValueError
-            If a parameter, of the density too, or the data cannot be used, or a parameter is set
-            that cannot act. The estimator is then as it was before.
+            If a parameter, of the density too, or the data cannot be used.
 
         Examples
         --------
@@ -234,24 +230,25 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
             types = self._template().feature_types
             X, sample_weight = in_memory(X, sample_weight, types, working_bytes())
             table = validate_table(self, X, reset=True)
-            density = self._new_density()
-            seeds = check_random_state(self.random_state)
-            if density.random_state is None:
-                is_seed = isinstance(self.random_state, Integral)
-                density.random_state = self.random_state if is_seed else drawn_seed(seeds)
             self._refuse_both()
-            density._refuse_inert(X_val is not None)
+            density = self._seeded_density(X_val is not None)
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
             numbers = NUMERIC if self._is_given() else GAUSSIAN
             columns = Columns.learn(table, density.feature_types, weights, numbers=numbers)
-            matrix = columns.to_matrix(table)
-            self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
-            matrix = self._shown(matrix)
-            rows, first = density._encode(matrix, weights, columns).distinct_and_first()
-            self._learn(density, rows, matrix[first], columns, (X_val, sample_weight_val))
+            validation = X_val, sample_weight_val
+            self._fit_matrix(density, columns.to_matrix(table), weights, columns, validation)
         return self
+
+    def _fit_matrix(
+        self, density: SharpPCDensity, matrix: Any, weights: Any, columns: Columns, validation: Any
+    ) -> None:
+        """Learn from the weighted rows (n, n_features) of a matrix; see `_learn`."""
+        self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
+        matrix = self._shown(matrix)
+        rows, first = density._encode(matrix, weights, columns).distinct_and_first()
+        self._learn(density, rows, matrix[first], columns, validation)
 
     def _is_given(self) -> bool:
         """Whether the density is the user's own."""

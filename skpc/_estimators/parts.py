@@ -6,7 +6,7 @@ they are all there are, that is all. Else EM goes on with all rows, part by part
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -52,27 +52,59 @@ class Parts(Protocol):
         """The E-step on each batch for circuits of this structure; call it after `sample`."""
 
 
-def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any], watch: Watch) -> Any:
+class ValidationParts(Protocol):
+    """The rows of a table in parts that validates what is learnt from others."""
+
+    def sample(self, columns: Columns, most: int) -> RowSample:
+        """Draw rows, and remember how all are encoded."""
+
+    def judge(
+        self, circuit: Circuit, columns: Columns, solver: Solver
+    ) -> Callable[[Circuit], float]:
+        """The mean log-likelihood of all rows under circuits of this structure, in nats.
+
+        Call it after `sample`.
+        """
+
+
+class RowsInMemory:
+    """Rows to validate on that fit into memory, if there are any; see `ValidationParts`."""
+
+    def __init__(self, rows: Rows | None) -> None:
+        self.rows = rows
+
+    def judge(
+        self, circuit: Circuit, columns: Columns, solver: Solver
+    ) -> Callable[[Circuit], float] | None:
+        """The mean log-likelihood of all rows under circuits of this structure, in nats."""
+        from skpc._passes.likelihood import MeanLogLikelihood
+
+        if self.rows is None:
+            return None
+        rows = self.rows.grouped(circuit.features)
+        return MeanLogLikelihood(circuit, rows.evidence, rows.weights, max_bytes=solver.max_bytes)
+
+
+def fit_parts(
+    density: Any, parts: Parts, validation: tuple[Any, Any] | ValidationParts, watch: Watch
+) -> Any:
     """Fit a density to a table in parts: set all that `fit` sets, and return it.
 
     Parameters
     ----------
     density : SharpPCDensity
     parts : Parts
-    validation : pair
-        `X_val` and `sample_weight_val` of `fit`.
+    validation : pair or ValidationParts
+        `X_val` and `sample_weight_val` of `fit`, or the former in parts: as many of its rows are
+        drawn as of those to learn from, to validate what these learn.
     watch : Watch
     """
     summary = parts.summary()
-    density.n_features_in_ = len(summary.columns)
-    names = summary.names or ()
-    if names and all(isinstance(name, str) for name in names):
-        density.feature_names_in_ = np.array(names, object)
-    elif hasattr(density, "feature_names_in_"):
-        del density.feature_names_in_
+    take_names(density, summary)
     warn_of_light(np.array([summary.total_weight]))
     columns = summary.learn_columns()
-    drawn = parts.sample(columns, n_rows_drawn(len(summary.columns)))
+    most = n_rows_drawn(len(summary.columns))
+    drawn = parts.sample(columns, most)
     if not drawn.is_complete and density.solver == "adam":
         raise ValueError(
             f"solver='adam' cannot learn from more than {len(drawn.weights)} distinct rows in "
@@ -81,16 +113,37 @@ def fit_parts(density: Any, parts: Parts, validation: tuple[Any, Any], watch: Wa
     watch.journal.check("table", f"of {summary.n_rows} rows, of weight {summary.total_weight}")
     columns = summary.completed(columns, drawn.matrix, drawn.weights)
     rows = density._encode(drawn.matrix, drawn.weights, columns).distinct()
-    density._learn(rows, columns, validation, watch=watch)
+    if isinstance(validation, tuple):
+        held_out = density._validation_rows(columns, validation)
+        judges: RowsInMemory | ValidationParts = RowsInMemory(held_out)
+    else:
+        judges = validation
+        seen = validation.sample(columns, most)
+        held_out = density._encode(seen.matrix, seen.weights, columns).distinct()
+    density._learn(rows, columns, (held_out, None), watch=watch)
     density.n_samples_seen_ = summary.total_weight
     if not (drawn.is_complete or watch.is_over):
-        _learn_from_all(density, parts, columns, validation, watch)
+        _learn_from_all(density, parts, columns, judges, watch)
     return density
+
+
+def take_names(estimator: Any, summary: TableSummary) -> None:
+    """Set how many columns an estimator expects, and their names if they are strings."""
+    estimator.n_features_in_ = len(summary.columns)
+    names = summary.names or ()
+    if names and all(isinstance(name, str) for name in names):
+        estimator.feature_names_in_ = np.array(names, object)
+    elif hasattr(estimator, "feature_names_in_"):
+        del estimator.feature_names_in_
 
 
 @with_callbacks
 def _learn_from_all(
-    density: Any, parts: Parts, columns: Columns, validation: tuple[Any, Any], watch: Watch
+    density: Any,
+    parts: Parts,
+    columns: Columns,
+    judges: RowsInMemory | ValidationParts,
+    watch: Watch,
 ) -> None:
     """Let EM go on from the circuit of a fitted density, on all rows.
 
@@ -99,7 +152,6 @@ def _learn_from_all(
     """
     from skpc._learning.parts import BatchesOfParts, learn_from_parts
     from skpc._learning.progress import FitResult
-    from skpc._passes.likelihood import MeanLogLikelihood
 
     circuit = density.circuit_
     result = FitResult(circuit, density.log_likelihoods_, False)
@@ -107,12 +159,7 @@ def _learn_from_all(
     solver = replace(solver, m_step=replace(solver.m_step, mu=density.mu_))
     with watch.ending(), watch.telling(listeners_of(density)), density._threads_for(_MANY_CELLS):
         batches = BatchesOfParts(parts.e_steps(circuit, columns, solver))
-        held_out, judge = density._validation_rows(columns, validation), None
-        if held_out is not None:
-            held_out = held_out.grouped(circuit.features)
-            judge = MeanLogLikelihood(
-                circuit, held_out.evidence, held_out.weights, max_bytes=solver.max_bytes
-            )
+        judge = judges.judge(circuit, columns, solver)
         random_state = check_random_state(density.random_state)
         n_iter_no_change = density.n_iter_no_change
         result = learn_from_parts(circuit, batches, solver, judge, n_iter_no_change, random_state)

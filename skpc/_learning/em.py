@@ -84,7 +84,7 @@ class EStep:
         self._unit = weight_unit(self.total_weight, dtype)
         memory = Memory(max_bytes, Messages.bytes_per_row(circuit.n_latents, dtype))
         self.blocks = list(pattern_blocks(circuit, evidence, weights / self._unit, memory))
-        self._dtype = dtype
+        self.dtype = np.dtype(dtype)
         self._messages: Messages | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class EStep:
     def __call__(self, circuit: Circuit, messages: Messages | None = None) -> ExpectedCounts:
         """Expected counts under `circuit`; messages of another E-step may lend their room."""
         if messages is None:
-            messages = self._messages = self._messages or new_messages(circuit, self._dtype)
+            messages = self._messages = self._messages or new_messages(circuit, self.dtype)
         total = add_up(self._block_counts(circuit, block, messages) for block in self.blocks)
         if self._unit != 1.0:
             total.scale(self._unit)

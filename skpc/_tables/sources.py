@@ -40,7 +40,7 @@ class Source:
         number = -1
         for number, given in enumerate(_opened(self)):
             with named(f"chunk {number} of {self.name}"):
-                table = _validated(parquet.to_frame(given))
+                table = validated_chunk(parquet.to_frame(given))
             if table is None:
                 continue
             n_rows = max(1, _MOST_CELLS // max(1, table.shape[1]))
@@ -134,7 +134,7 @@ def _opened(source: Source) -> Iterable[Any]:
     return chunks
 
 
-def _validated(table: Any) -> Any:
+def validated_chunk(table: Any) -> Any:
     """A chunk as estimators want it; None if it has no row."""
     if issparse(table):
         raise ValueError(

@@ -123,10 +123,17 @@ class ColumnSummary(NamedTuple):
             )
         return self._replace(values=None, weights=np.empty(0), exact=None)
 
-    def learnt(self, wanted: str, name: str, drawn: tuple[np.ndarray, np.ndarray] | None) -> Column:
+    def learnt(
+        self,
+        wanted: str,
+        name: str,
+        drawn: tuple[np.ndarray, np.ndarray] | None,
+        numbers: str = NUMERIC,
+    ) -> Column:
         """How the column is read; without values, from those of rows that were drawn.
 
-        Where there are none yet, a column of numbers has no margin.
+        Where there are none yet, a numeric column has no margin. "auto" takes numbers that are no
+        codes for `numbers`.
         """
         if self.values is not None:
             values = self.values
@@ -134,8 +141,8 @@ class ColumnSummary(NamedTuple):
                 values = values.astype(np.float64)
             exact = None if self.exact is None else sorted(self.exact)
             cells = Cells(values, self.labels, self.numbers, self.dtype, exact)
-            return learn_column(cells, wanted, name, self.weights)
-        kind = NUMERIC if wanted == "auto" else wanted
+            return learn_column(cells, wanted, name, self.weights, numbers)
+        kind = numbers if wanted == "auto" else wanted
         ends = Cells(np.array([self.low, self.high]), None, self.numbers, self.dtype, None)
         column = learn_column(ends, kind, name, np.ones(2))
         if kind != NUMERIC:
@@ -217,10 +224,13 @@ class TableSummary:
             return "arrays"
         return f"frames of {self.library} with the columns {', '.join(map(str, self.names))}"
 
-    def learn_columns(self) -> Columns:
-        """How columns are read; those that are still open have no margin."""
+    def learn_columns(self, numbers: str = NUMERIC) -> Columns:
+        """How columns are read; those that are still open have no margin.
+
+        "auto" takes numbers that are no codes for `numbers`.
+        """
         learnt = tuple(
-            column.learnt(kind, column_name(self.names, j), None)
+            column.learnt(kind, column_name(self.names, j), None, numbers)
             for j, (column, kind) in enumerate(zip(self.columns, self.wanted, strict=True))
         )
         return Columns(learnt, self.names, self.index, self.library)

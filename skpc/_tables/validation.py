@@ -118,13 +118,27 @@ def check_weights(sample_weight: Any, X: Any, *, may_be_zero: bool = False) -> n
     nothing = np.zeros(X.shape[0])
     if may_be_zero and (not len(nothing) or _are_zeros(sample_weight)):
         return nothing
-    weights = check_sample_weight(sample_weight, X, dtype=np.float64)
+    weights = check_some_weights(sample_weight, X)
+    if may_be_zero and weights.sum() < _SMALLEST_WEIGHT:
+        return nothing
+    check_total_weight(weights)
+    return countable(weights)
+
+
+def check_some_weights(sample_weight: Any, X: Any) -> np.ndarray:
+    """The weights (n,) of some of the rows of a table, not negative."""
+    weights: np.ndarray = check_sample_weight(sample_weight, X, dtype=np.float64)
     if (weights < 0).any():
         i = int(np.argmax(weights < 0))
         raise ValueError(
             f"sample_weight must not be negative; got {weights[i]} in row {i}. Drop such "
             "rows, or give them weight zero."
         )
+    return weights
+
+
+def check_total_weight(weights: np.ndarray) -> None:
+    """Raise ValueError if weights of rows, or of parts, sum to nothing or to too much."""
     with np.errstate(over="ignore"):
         total = weights.sum()
     if not np.isfinite(total):
@@ -133,13 +147,10 @@ def check_weights(sample_weight: Any, X: Any, *, may_be_zero: bool = False) -> n
             "them by the largest."
         )
     if total < _SMALLEST_WEIGHT:
-        if may_be_zero:
-            return nothing
         raise ValueError(
             "sample_weight is zero in every row, or almost: at least one row needs a positive "
             f"weight, and all together {_SMALLEST_WEIGHT}; got {total}."
         )
-    return countable(weights)
 
 
 def _are_zeros(sample_weight: Any) -> bool:
