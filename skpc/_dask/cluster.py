@@ -14,6 +14,7 @@ import dask
 from distributed import Client, Future, get_client, wait
 from distributed.comm.core import CommClosedError
 
+from skpc._checks import shown
 from skpc._dask.tasks import same
 
 _FAN_IN = 8
@@ -175,7 +176,7 @@ def _checked_client(client: Any) -> Client:
         )
     if client.status != "running":
         raise ConnectionError(
-            f"client is not connected to a scheduler: its status is {client.status!r}. Pass a new "
-            "Client."
+            f"client is not connected to a scheduler: its status is {shown(client.status)}. Pass a "
+            "new Client."
         )
     return client

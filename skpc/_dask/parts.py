@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
     from skpc._learning.em import AnyEStep
     from skpc._learning.solver import Solver
-    from skpc._learning.watch import Watch
 from skpc._passes.counts import ExpectedCounts
 
 _SHARE_OF_MESSAGES = 4  # of the working memory, as of chunks
@@ -114,6 +113,8 @@ class DaskParts:
         self, function: Callable[..., Any], circuit: Circuit, columns: Columns, solver: Solver
     ) -> list[Future]:
         """What a function makes of the rows of each partition, which are no longer needed then."""
+        from skpc._learning.watch import Watch
+
         max_bytes = working_bytes() // _SHARE_OF_MESSAGES
         sent = replace(solver, max_bytes=max_bytes, watch=Watch())
         plan = self._cluster.put(tasks.Plan(circuit, columns.scopes, sent))
