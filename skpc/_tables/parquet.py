@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from skpc._checks import shown
+
 _BATCH_CELLS = 2**21
 
 
@@ -62,7 +64,7 @@ def to_frame(table: Any) -> Any:
 def _opened(path: Path) -> Any:
     if not path.exists():
         raise ValueError(
-            f"X={str(path)!r} is no file or folder. Pass the path of Parquet data, or a table, "
+            f"X={shown(str(path))} is no file or folder. Pass the path of Parquet data, or a table, "
             "such as pandas.read_csv(X)."
         )
     try:
@@ -75,7 +77,7 @@ def _opened(path: Path) -> Any:
         return dataset.dataset(path, format="parquet", partitioning="hive")
     except (ArrowInvalid, OSError) as error:
         raise ValueError(
-            f"X={str(path)!r} is no Parquet data ({str(error).splitlines()[0]}). Of other files "
+            f"X={shown(str(path))} is no Parquet data ({str(error).splitlines()[0]}). Of other files "
             "pass a function that returns an iterator of frames, such as "
             "lambda: pandas.read_csv(path, chunksize=100_000)."
         ) from error

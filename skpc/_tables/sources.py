@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
+from skpc._checks import shown
 from skpc._tables import parquet
 from skpc._tables.columns import take_rows
 from skpc._tables.frames import frame_module, part_of
@@ -95,7 +96,7 @@ def as_source(X: Any, max_bytes: int) -> Source | None:
         A memory-mapped array that is not larger than this in double precision is an array.
     """
     if isinstance(X, (str, PathLike)):
-        return Source(lambda: parquet.batches(Path(X)), f"X={str(X)!r}")
+        return Source(lambda: parquet.batches(Path(X)), f"X={shown(str(X))}")
     if parquet.is_dataset(X):
         return Source(lambda: parquet.batches(X), "X")
     if isinstance(X, np.memmap):
