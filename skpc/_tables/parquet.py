@@ -64,8 +64,8 @@ def to_frame(table: Any) -> Any:
 def _opened(path: Path) -> Any:
     if not path.exists():
         raise ValueError(
-            f"X={shown(str(path))} is no file or folder. Pass the path of Parquet data, or a table, "
-            "such as pandas.read_csv(X)."
+            f"X={shown(str(path))} is no file or folder. Pass the path of Parquet data, or a "
+            "table, such as pandas.read_csv(X)."
         )
     try:
         from pyarrow import ArrowInvalid, dataset
@@ -77,7 +77,7 @@ def _opened(path: Path) -> Any:
         return dataset.dataset(path, format="parquet", partitioning="hive")
     except (ArrowInvalid, OSError) as error:
         raise ValueError(
-            f"X={shown(str(path))} is no Parquet data ({str(error).splitlines()[0]}). Of other files "
-            "pass a function that returns an iterator of frames, such as "
+            f"X={shown(str(path))} is no Parquet data ({str(error).splitlines()[0]}). Of other "
+            "files pass a function that returns an iterator of frames, such as "
             "lambda: pandas.read_csv(path, chunksize=100_000)."
         ) from error
