@@ -249,11 +249,6 @@ class SharpPCDensity(_DaskMixin, skpc.SharpPCDensity):
                 X, y, sample_weight, X_val=X_val, sample_weight_val=sample_weight_val,
                 on_interrupt=on_interrupt, checkpoint=checkpoint,
             )  # fmt: skip
-        if self.warm_start:
-            raise ValueError(
-                "warm_start=True cannot act on collections of dask. Set warm_start=False, or fit "
-                "tables in memory."
-            )
         self._refuse_inert(X_val is not None)
         watched = watching(on_interrupt, checkpoint)
         with all_or_nothing(self), watched as watch, Cluster(self.client) as cluster:

@@ -200,7 +200,7 @@ def main() -> None:
         ]  # fmt: skip
         lines.append(print_row([case, f"{n_rows:,}", *(f"{cell:.3g}" for cell in cells)]))
     if arguments.write:
-        write_table(arguments.write, "out of core", lines)
+        write_table(arguments.write, "out-of-core", lines)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def _fit(options: argparse.Namespace) -> None:
 
     from skpc import SharpPCDensity
 
-    check_output(options.output)
+    check_output(options.output, options.data)
     table = TrainingTable(options.data, options.chunk_rows)
     types: dict[str, str] = {}
     for kind in _KINDS:
@@ -180,7 +180,7 @@ def _mean_score(model: Any, frames: Iterator[Any], weights: np.ndarray | None) -
 
 def _score(options: argparse.Namespace) -> None:
     """``score``: write what the model says of each row, and why."""
-    check_table_output(options.output)
+    check_table_output(options.output, options.model, options.data)
     model = _read_model(options.model)
     is_detector = hasattr(model, "p_values")
     if options.describe and not is_detector:
@@ -272,7 +272,7 @@ class _OddestRows:
 
 def _sample(options: argparse.Namespace) -> None:
     """``sample``: write rows drawn from a model."""
-    check_table_output(options.output)
+    check_table_output(options.output, options.model)
     model = _read_model(options.model)
     n_left, at_once = options.n_samples, max(1, _CELLS_DRAWN // model.n_features_in_)
     try:

@@ -22,8 +22,11 @@ _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 _OTHER_COMPRESSIONS = {".zip", ".zst", ".tar"}
 
 
-def check_output(path: Path) -> None:
-    """Say before any work that a file cannot be written."""
+def check_output(path: Path, *inputs: str | Path) -> None:
+    """Say before any work that a file cannot be written, or is one of those that are read."""
+    for name in inputs:
+        if path.is_file() and os.path.exists(name) and os.path.samefile(path, name):
+            raise UsageError(f"cannot write {path}: it is read as well. Name another file.")
     directory = Path(os.path.realpath(path)).parent
     if path.is_dir():
         raise UsageError(f"cannot write {path}: it is a directory.")
@@ -37,13 +40,13 @@ def check_output(path: Path) -> None:
         raise UsageError(f"cannot write {path}: it may only be read. Change its permissions.")
 
 
-def check_table_output(path: Path | None) -> None:
+def check_table_output(path: Path | None, *inputs: str | Path) -> None:
     """Say before any work that a table cannot be written to a file, or to standard output."""
     if path is None:
         if sys.stdout is None:
             raise UsageError("standard output is closed: name a file with --output.")
         return
-    check_output(path)
+    check_output(path, *inputs)
     if is_parquet(path):
         pyarrow_part("parquet")
     if found := _OTHER_COMPRESSIONS.intersection(path.suffixes):

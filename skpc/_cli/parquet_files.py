@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from skpc._cli.messages import UsageError, one_line
-from skpc._tables.parquet import batches_of_fragment
+from skpc._tables.parquet import batches_of_fragment, open_dataset
 
 _SUFFIXES = ".parquet", ".pq"
 _BYTES_PER_CELL = 8
+_WHOLE_ROWS = 2**16  # at a time
 _INTEGERS = [f"{sign}nt{n_bits}" for sign in ("I", "UI") for n_bits in (8, 16, 32, 64)]
 
 
@@ -44,16 +45,13 @@ class ParquetFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        # Folders called year=2024 are a column of what is in them.
-        open_dataset = pyarrow_part("dataset").dataset
-        self._dataset = self._asked(
-            lambda: open_dataset(path, format="parquet", partitioning="hive")
-        )
+        pyarrow_part("dataset")
+        self._dataset, self._schema = self._asked(lambda: open_dataset(Path(path)))
 
     @property
     def names(self) -> list[str]:
         """The names of the columns, without those of an index."""
-        return list(self._dataset.schema.empty_table().to_pandas())
+        return list(self._schema.empty_table().to_pandas())
 
     def n_bytes(self) -> int:
         """About how much memory the table takes."""
@@ -65,7 +63,15 @@ class ParquetFile:
 
     def whole(self) -> Any:
         """All of it as one frame."""
-        return self._frame(self._asked(lambda: self._dataset.to_table(columns=self.names)))
+        arrow, schema = pyarrow_part(), self._schema_of(self.names)
+        parts = self._asked(
+            lambda: [
+                batch
+                for fragment in self._dataset.get_fragments()
+                for batch in batches_of_fragment(fragment, schema, _WHOLE_ROWS)
+            ]
+        )
+        return self._frame(arrow.concat_tables([schema.empty_table(), *parts]))
 
     def chunks(
         self,
@@ -85,11 +91,15 @@ class ParquetFile:
             The file has its own.
         """
         columns = choose(self.names)
-        schema = pyarrow_part().schema([self._dataset.schema.field(name) for name in columns])
+        schema = self._schema_of(columns)
         for fragment in self._dataset.get_fragments():
             batches = batches_of_fragment(fragment, schema, n_rows(len(columns)))
             while (batch := self._asked(partial(next, batches, None))) is not None:
                 yield self._frame(batch)
+
+    def _schema_of(self, names: list[str]) -> Any:
+        """The types of some columns."""
+        return pyarrow_part().schema([self._schema.field(name) for name in names])
 
     def _asked(self, ask: Callable[[], Any]) -> Any:
         """What Arrow answers; errors name the file."""
@@ -99,6 +109,8 @@ class ParquetFile:
             raise UsageError(f"{self.path} is no Parquet data: {one_line(error)}") from error
         except OSError as error:
             raise UsageError(f"cannot read {self.path}: {one_line(error)}") from error
+        except ValueError as error:
+            raise UsageError(one_line(error)) from error
 
     def _frame(self, table: Any) -> Any:
         """The frame of a table of Arrow."""

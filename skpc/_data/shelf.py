@@ -6,6 +6,7 @@ import pickle
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,11 +35,19 @@ class Shelf:
             self._room -= n_bytes
             self._objects.append(thing)
             return
-        if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115
-            weakref.finalize(self, self._file.close)
-        self._places.append(self._file.seek(0, 2))
-        pickle.dump(thing, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115
+                weakref.finalize(self, _closed, self._file)
+            self._places.append(self._file.seek(0, 2))
+            pickle.dump(thing, self._file, protocol=pickle.HIGHEST_PROTOCOL)
+            self._file.flush()
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"rows that do not fit into memory cannot be kept in a temporary file in "
+                f"{tempfile.gettempdir()}: {error.strerror}. Set TMPDIR to a folder with more room",
+            ) from error
 
     def __getitem__(self, number: int) -> Any:
         if number < len(self._objects):
@@ -52,6 +61,11 @@ class Shelf:
     def part(self, numbers: Iterable[int]) -> ShelfPart:
         """Some of the objects, each taken when it is asked for."""
         return ShelfPart(self, tuple(map(int, numbers)))
+
+
+def _closed(file: Any) -> None:
+    with suppress(OSError):  # of what there was no room for
+        file.close()
 
 
 @dataclass(frozen=True)

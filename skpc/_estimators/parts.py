@@ -18,11 +18,12 @@ from skpc._data.shelf import Shelf
 from skpc._estimators.callbacks import with_callbacks
 from skpc._estimators.reports import warn_of_end
 from skpc._estimators.watching import listeners_of
+from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
 from skpc._tables.drawing import summarised
 from skpc._tables.sources import Source
 from skpc._tables.summary import TableSummary
-from skpc._tables.validation import warn_of_light
+from skpc._tables.validation import named, warn_of_light
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
@@ -99,6 +100,11 @@ def fit_parts(
         drawn as of those to learn from, to validate what these learn.
     watch : Watch
     """
+    if density.warm_start:
+        raise ValueError(
+            "warm_start=True cannot act on a table that is read in parts. Set warm_start=False, or "
+            "go on with partial_fit."
+        )
     summary = parts.summary()
     take_names(density, summary)
     warn_of_light(np.array([summary.total_weight]))
@@ -195,6 +201,7 @@ class Chunks:
         self._feature_types = feature_types
         self._max_bytes = max_bytes
         self._n_rows = 0
+        self._ranges: list[tuple[float, float]] = []
         self._rows = Shelf(0)
         self._batch_of: list[int] = []
 
@@ -202,28 +209,43 @@ class Chunks:
         """What the columns show."""
         total = summarised(self._source, self._sample_weight, self._feature_types)
         self._n_rows = total.n_rows
+        self._ranges = [(column.low, column.high) for column in total.columns]
         return total
 
     def sample(self, columns: Columns, most: int) -> RowSample:
         """Draw rows, and keep all as they are encoded."""
-        drawn = RowSample.empty(len(columns.columns), most)
+        n_columns = len(columns.columns)
+        drawn = RowSample.empty(n_columns, most)
         self._rows, self._batch_of = Shelf(self._max_bytes // _SHARE), []
         room = self._max_bytes // (_SHARE * N_BATCHES)
         batches = [_Batch(columns.scopes, room) for _ in range(N_BATCHES)]
-        n_rows = 0
-        for table, weights in self._source.weighted_chunks(self._sample_weight):
-            matrix = np.asarray(columns.to_matrix(table), np.float64)
+        n_rows, low, high = 0, np.full(n_columns, np.nan), np.full(n_columns, np.nan)
+        for table, weights, name in self._source.weighted_chunks(self._sample_weight):
+            with named(name):
+                matrix = np.asarray(columns.to_matrix(table), np.float64)
             n_rows += len(weights)
+            low, high = np.fmin(low, np.fmin.reduce(matrix)), np.fmax(high, np.fmax.reduce(matrix))
             keys = row_keys(matrix)
             drawn = drawn.with_rows(keys, matrix, weights)
             for number, rows in in_batches(keys):
                 for done in batches[number].with_rows(matrix[rows], weights[rows]):
                     self._keep(number, done)
         self._source.check_same(self._n_rows, n_rows)
+        self._check_range(columns, low, high)
         for number, batch in enumerate(batches):
             for done in batch.rest():
                 self._keep(number, done)
         return drawn
+
+    def _check_range(self, columns: Columns, low: np.ndarray, high: np.ndarray) -> None:
+        """Raise ValueError if the second pass has shown values that the first one has not."""
+        for j, (column, before) in enumerate(zip(columns.columns, self._ranges, strict=True)):
+            limits = before if column.labels is None else (0.0, len(column.labels) - 1.0)
+            if low[j] < limits[0] or high[j] > limits[1]:
+                raise ValueError(
+                    f"{self._source.name} had other values in {column_name(columns.names, j)} when "
+                    "it was read again. It must give the same rows each time."
+                )
 
     def _keep(self, batch: int, rows: Rows) -> None:
         self._rows.append(rows, rows.nbytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -38,38 +39,40 @@ class Source:
 
     def chunks(self) -> Iterator[Any]:
         """The chunks that have rows, none of more than some million cells, each checked."""
-        number = -1
+        is_empty = True
         for number, given in enumerate(_opened(self)):
             with named(f"chunk {number} of {self.name}"):
                 table = validated_chunk(parquet.to_frame(given))
             if table is None:
                 continue
+            is_empty = False
             n_rows = max(1, _MOST_CELLS // max(1, table.shape[1]))
             for first in range(0, table.shape[0], n_rows):
                 rows = slice(first, first + n_rows)
                 yield table[rows] if frame_module(table) is None else part_of(table, rows)
-        if number < 0:
+        if is_empty:
             raise ValueError(
-                f"{self.name} has no chunk: at least one row is needed, each time. A function has "
-                "to return a new iterator."
+                f"{self.name} has no row: at least one is needed. A function that is passed as X "
+                "has to return a new iterator each time."
             )
 
-    def weighted_chunks(self, sample_weight: Any = None) -> Iterator[tuple[Any, np.ndarray]]:
-        """The chunks, less rows of weight zero, and the weights of their rows."""
+    def weighted_chunks(self, sample_weight: Any = None) -> Iterator[tuple[Any, np.ndarray, str]]:
+        """The chunks, less rows of weight zero, the weights of their rows, and a name for each."""
         weights, n_rows = None, 0
         if sample_weight is not None:
-            weights = check_weights(sample_weight, np.empty((len(sample_weight), 0)))
+            weights = _checked_weights(sample_weight)
         for table in self.chunks():
             first, n_rows = n_rows, n_rows + table.shape[0]
-            if weights is None:
-                yield table, np.ones(table.shape[0])
+            name = f"{self.name}, rows {first} to {n_rows - 1},"
+            if weights is None or not weights.ndim:
+                yield table, np.full(table.shape[0], 1.0 if weights is None else weights), name
                 continue
             of_chunk = weights[first:n_rows]
             if len(of_chunk) < table.shape[0]:
                 break
             if of_chunk.any():
-                yield take_rows(table, of_chunk > 0), of_chunk[of_chunk > 0]
-        if weights is not None and len(weights) != n_rows:
+                yield take_rows(table, of_chunk > 0), of_chunk[of_chunk > 0], name
+        if weights is not None and weights.ndim and len(weights) != n_rows:
             n_shown = n_rows if len(weights) > n_rows else f"at least {n_rows}"
             raise ValueError(
                 f"sample_weight has {len(weights)} entries, and {self.name} {n_shown} rows. Give "
@@ -107,6 +110,18 @@ def as_source(X: Any, max_bytes: int) -> Source | None:
     if callable(X) and not isinstance(X, type):
         return Source(X, "X")
     return None
+
+
+def _checked_weights(sample_weight: Any) -> np.ndarray:
+    """Weights of all rows (n,), or the one that all have ()."""
+    if np.ndim(sample_weight) == 0:
+        if not isinstance(sample_weight, Real):
+            raise ValueError(
+                f"sample_weight must be an array; got a {type(sample_weight).__name__}. Pass one "
+                "with a weight for each row, also where X is read in chunks."
+            )
+        return check_weights([sample_weight], np.empty((1, 0)))[0]
+    return check_weights(sample_weight, np.empty((len(sample_weight), 0)))
 
 
 def _is_stored_array(X: Any) -> bool:

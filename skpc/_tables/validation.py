@@ -103,7 +103,10 @@ def _refuse_near_misses(X: Any) -> None:
         remedy = "Pass pandas.DataFrame(X), if these are its rows"
     elif isinstance(X, Iterable):
         if not isinstance(X, Sequence) and not hasattr(X, "__array__"):
-            remedy = "Pass list(X), if these are its rows"
+            remedy = (
+                "Pass list(X), if these are its rows; fit takes a function that returns an "
+                "iterator of tables"
+            )
     elif not (hasattr(X, "__array__") or np.isscalar(X)):
         remedy = "Pass an array, or a pandas or polars frame"
     if remedy is not None:

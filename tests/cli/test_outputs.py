@@ -12,7 +12,7 @@ import joblib
 import numpy as np
 import pandas
 import pytest
-from command_line import run, shell, table
+from command_line import error_of, run, shell, table
 
 from skpc._cli.outputs import table_writer
 
@@ -168,6 +168,21 @@ def test_a_process_that_is_killed_in_the_middle_leaves_the_old_file(
     assert old.read_bytes() == b"precious"
     left = [path for path in tmp_path.iterdir() if path != old]
     assert bool(left) == (number == signal.SIGKILL)  # which nobody can clear away after
+
+
+def test_what_is_read_is_not_written_over(data, model, tmp_path, capsys):
+    link = tmp_path / "link.csv"
+    link.symlink_to(data)
+    for arguments in (
+        ("fit", data, "-o", data),
+        ("fit", data, "-o", link),
+        ("score", model, data, "-o", data),
+        ("score", model, data, "-o", model),
+        ("sample", model, "-o", model),
+    ):
+        before = data.read_bytes(), model.read_bytes()
+        assert "it is read as well" in error_of(capsys, *arguments)
+        assert (data.read_bytes(), model.read_bytes()) == before
 
 
 @pytest.mark.slow

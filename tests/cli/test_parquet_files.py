@@ -102,7 +102,7 @@ def test_names_of_columns_may_have_points(tmp_path):
 def test_files_of_a_folder_that_do_not_go_together(tmp_path):
     pandas.DataFrame({"a": [1, 2]}).to_parquet(tmp_path / "0.parquet")
     pandas.DataFrame({"a": ["x", "y"]}).to_parquet(tmp_path / "1.parquet")
-    with pytest.raises(UsageError, match=f"{tmp_path} is no Parquet data: .*'x'"):
+    with pytest.raises(UsageError, match=f"{tmp_path} is no Parquet data: .*Field a has"):
         in_chunks(tmp_path, 1)
 
 

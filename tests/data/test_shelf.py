@@ -28,3 +28,19 @@ def test_order_is_kept_when_a_small_thing_would_still_fit():
     for n_bytes in (60, 60, 10):
         shelf.append(n_bytes, n_bytes)
     assert list(shelf) == [60, 60, 10]
+
+
+def test_no_room_for_the_file(monkeypatch):
+    class Full:
+        def seek(self, *_):
+            return 0
+
+        def write(self, *_):
+            raise OSError(28, "No space left on device")
+
+        close = flush = write
+
+    monkeypatch.setattr("tempfile.TemporaryFile", Full)
+    shelf = Shelf(0)
+    with pytest.raises(OSError, match=r"temporary file in .*: No space left on device. Set TMPDIR"):
+        shelf.append("a", 1)

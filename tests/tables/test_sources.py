@@ -71,6 +71,47 @@ def test_folders_that_are_a_column(tmp_path):
     pd.testing.assert_frame_equal(found[["a", "b", "year"]], expected, check_dtype=False)
 
 
+def test_files_whose_columns_differ(tmp_path):
+    """A column without a value has no type in its file; integers may be numbers elsewhere."""
+    nothing = pa.table({"a": pa.array([1, 2]), "b": pa.nulls(2)})
+    for number, part in enumerate((nothing, pa.table({"b": ["x", None], "a": [0.5, 3.0]}))):
+        parquet.write_table(part, tmp_path / f"{number}.parquet")
+    found = pd.concat(chunks_of(tmp_path), ignore_index=True)
+    assert found["a"].tolist() == [1.0, 2.0, 0.5, 3.0]
+    assert found["b"].isna().tolist() == [True, True, False, True]
+    parquet.write_table(pa.table({"a": ["x"], "b": ["y"]}), tmp_path / "2.parquet")
+    with pytest.raises(ValueError, match=r"X='.*' cannot be read as Parquet .*Unable to merge"):
+        chunks_of(tmp_path)
+
+
+def test_a_file_that_is_damaged_is_named(tmp_path):
+    FRAME.to_parquet(tmp_path / "0.parquet")
+    whole = (tmp_path / "0.parquet").read_bytes()
+    (tmp_path / "1.parquet").write_bytes(whole[:4] + bytes(200) + whole[204:])
+    with pytest.raises(ValueError, match=r"1\.parquet cannot be read as Parquet: .* leave it out"):
+        chunks_of(tmp_path)
+
+
+def test_a_file_in_a_folder_with_a_value_has_its_own_columns(tmp_path):
+    (tmp_path / "run=5").mkdir()
+    FRAME.to_parquet(tmp_path / "run=5" / "t.parquet")
+    (table,) = chunks_of(tmp_path / "run=5" / "t.parquet")
+    assert list(table.columns) == ["a", "b"]
+
+
+def test_a_data_set_that_is_filtered(tmp_path):
+    FRAME.to_parquet(tmp_path / "t.parquet")
+    found = chunks_of(dataset.dataset(tmp_path).filter(dataset.field("a") > 6))
+    assert pd.concat(found)["a"].tolist() == [7, 8, 9]
+
+
+def test_integers_with_holes_that_floats_would_lose(tmp_path):
+    column = pa.array([2**53 + 1, 2**53, None, 3])
+    parquet.write_table(pa.table({"a": column}), tmp_path / "t.parquet")
+    (table,) = chunks_of(tmp_path / "t.parquet")
+    assert table["a"].tolist() == column.to_pylist()
+
+
 def test_indices_of_frames_are_no_columns(tmp_path):
     FRAME.set_index("a").to_parquet(tmp_path / "t.parquet")
     (table,) = chunks_of(tmp_path / "t.parquet")
@@ -94,10 +135,13 @@ def test_large_chunks_are_cut(monkeypatch):
 def test_weights_go_with_rows_and_rows_without_weight_are_left_out():
     weights = np.array([1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 3.0, 1.0, 1.0, 1.0])
     source = as_source(lambda: (X[i : i + 3] for i in range(0, 10, 3)), 0)
-    tables, of_rows = zip(*source.weighted_chunks(weights), strict=True)
+    tables, of_rows, names = zip(*source.weighted_chunks(weights), strict=True)
     np.testing.assert_array_equal(np.concatenate(tables), X[weights > 0])
     np.testing.assert_array_equal(np.concatenate(of_rows), weights[weights > 0])
     assert len(tables) == 3  # the second has no row of weight
+    assert names == ("X, rows 0 to 2,", "X, rows 6 to 8,", "X, rows 9 to 9,")
+    ((_, of_rows, _),) = as_source(lambda: [X], 0).weighted_chunks(2)
+    np.testing.assert_array_equal(of_rows, np.full(10, 2.0))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +149,7 @@ def test_weights_go_with_rows_and_rows_without_weight_are_left_out():
     [
         (np.ones(9), "sample_weight has 9 entries, and X at least 10 rows"),
         (np.ones(11), "sample_weight has 11 entries, and X 10 rows"),
+        (lambda: np.ones(10), "sample_weight must be an array; got a function"),
         (-np.ones(10), "must not be negative; got -1.0 in row 0"),
     ],
 )
@@ -118,10 +163,11 @@ def test_weights_that_do_not_fit(weights, message):
     ("given", "message"),
     [
         ("no such file", "X='no such file' is no file or folder"),
-        (__file__, r"is no Parquet data .* pass a function that returns an iterator"),
+        (__file__, r"cannot be read as Parquet data .* pass a function that returns an iterator"),
         (lambda: 3, "must return an iterator of arrays or frames; got a int"),
         (lambda: X, r"must return an iterator .*; got a ndarray. Return iter\(\[table\]\)"),
-        (lambda: [], "X has no chunk"),
+        (lambda: [], "X has no row: at least one is needed"),
+        (lambda: [X[:0]], "X has no row: at least one is needed"),
         (lambda: [X, (X, None)], "chunk 1 of X cannot be used: it is a tuple"),
         (lambda: [csr_array(X)], "chunk 0 of X cannot be used: it is sparse"),
         (lambda: [X, X[0]], "chunk 1 of X cannot be used: Expected 2D array"),
@@ -155,7 +201,8 @@ def test_drawn_rows_are_a_table_of_the_same_kind(monkeypatch):
         parts = [table[a:b] for a, b in pairwise(bounds)]
         some, of_rows = in_memory(lambda parts=parts: parts, None, "auto", 0)
         assert len(some.drop_duplicates()) == 4  # with all their repetitions
-        assert len(some) == 12 == len(of_rows)
+        np.testing.assert_array_equal(of_rows, np.ones(12))
+        assert not some[:4].duplicated().any()  # so that folds share them
         found.append(some)
     for some in found[1:]:
         pd.testing.assert_frame_equal(some.reset_index(drop=True), found[0].reset_index(drop=True))
