@@ -221,7 +221,9 @@ class SharpPCDensity(_DaskMixin, skpc.SharpPCDensity):
             Additional rows for validation, which turn early stopping on.
         sample_weight_val : dask array or series, or array-like, of shape (n_val,), default=None
             Weights of the rows of `X_val`.
-        on_interrupt, checkpoint
+        on_interrupt : {"raise", "keep"}, default="raise"
+            As in :meth:`skpc.SharpPCDensity.fit`.
+        checkpoint : path-like, default=None
             As in :meth:`skpc.SharpPCDensity.fit`; the file is where the client is.
 
         Returns

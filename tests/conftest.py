@@ -5,6 +5,8 @@ import tempfile
 
 import pytest
 
+collect_ignore_glob = ["*conftest.py"]  # three of one name, that would be looked at for doctests
+
 if "SKPC_TEST_NUMBA_CACHE" not in os.environ:  # removed when the interpreter ends
     _directory = tempfile.TemporaryDirectory(prefix="numba-cache-", ignore_cleanup_errors=True)
     os.environ["SKPC_TEST_NUMBA_CACHE"] = _directory.name  # worker processes share it

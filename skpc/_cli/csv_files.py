@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from skpc._checks import shown
 from skpc._cli.messages import UsageError
 
 _FIRST_ROWS = 1_000  # of a chunk that says how many columns there are
@@ -78,7 +79,7 @@ class CsvFile:
             seen.add(frame[[name for name in columns if name not in (dtype or {})]])
             if mixed := [name for name in seen.names if seen.is_mixed(name)]:
                 raise UsageError(
-                    f"{self.path} holds true or false in some rows of column {mixed[0]!r} and "
+                    f"{self.path} holds true or false in some rows of column {shown(mixed[0])} and "
                     "numbers in others. Write 0 and 1."
                 )
             yield frame
@@ -177,7 +178,7 @@ class ColumnKinds:
             if seen <= {_INTEGER, _UNSIGNED} and name not in self._has_missing | self._has_negative:
                 return _UNSIGNED
             raise UsageError(
-                f"column {name!r} has integers beyond 2^63 beside missing, negative or other "
+                f"column {shown(name)} has integers beyond 2^63 beside missing, negative or other "
                 "numbers. Subtract an offset, or leave the column out."
             )
         return _NUMBER if _NUMBER in seen else _INTEGER

@@ -247,7 +247,11 @@ FAULTS = [
     (("root_weights",), lambda w: w.astype(str), "root_weights must be numbers; got"),
     (("sum_weights",), entry((INNER, 0, 0), np.nan), f"sum_weights .*got nan of region {INNER}"),
     (("sum_weights",), entry((INNER, 0, 0), -0.5), f"sum_weights .*got -0.5 of region {INNER}"),
-    (("sum_weights",), lambda w: w * 0.5, f"sum_weights must sum to one .*0.5.* of region {INNER}"),
+    (
+        ("sum_weights",),
+        lambda w: w * 0.5,
+        f"sum_weights must sum to one .* of region {INNER}",
+    ),
     (("sum_weights",), lambda w: w[0], "parents and sum_weights must have the shapes"),
     (("regions",), lambda r: r[:-1], "one dict for each of the 6 entries of parents.*5 regions"),
     (("regions",), None, "regions must be a list .*got None"),
