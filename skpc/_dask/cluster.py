@@ -95,8 +95,11 @@ class Cluster:
         """The result of a future; ConnectionError where the scheduler does not answer any more."""
         self._wait(future)
         while True:
-            with self._reaching(), suppress(TimeoutError):
-                return future.result(timeout=_PATIENCE)
+            with self._reaching():
+                try:
+                    return future.result(timeout=_PATIENCE)
+                except TimeoutError:  # a result may be there and not come
+                    self._ping()
             self._wait(future)  # as what had the result may be lost
 
     def _wait(self, future: Future) -> None:
@@ -111,16 +114,21 @@ class Cluster:
                         error = future.exception(timeout=_PATIENCE)
                     break
                 except TimeoutError:
-                    self._client.sync(self._client.scheduler.identity, callback_timeout=_PING)
+                    self._ping()
         if error is not None:
             raise error
+
+    def _ping(self) -> None:
+        """Raise TimeoutError if the scheduler does not answer."""
+        self._client.sync(self._client.scheduler.identity, callback_timeout=_PING)
 
     def places(self, futures: Sequence[Future]) -> list[Sequence[str]]:
         """The addresses of the workers that have each result, once all are there."""
         for future in futures:
             self._wait(future)
         with self._reaching():
-            found = self._client.who_has(list(futures))
+            scheduler, keys = self._client.scheduler, [future.key for future in futures]
+            found = self._client.sync(scheduler.who_has, keys=keys, callback_timeout=_PING)
         return [found.get(future.key, ()) for future in futures]
 
     def release(self, futures: Sequence[Future]) -> None:
