@@ -235,7 +235,7 @@ assert sum(map(len, table.frames(table.names))) == table.n_rows
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_memory_does_not_grow_with_the_table(suffix, tmp_path):

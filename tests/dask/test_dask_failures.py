@@ -15,7 +15,7 @@ from helpers import same_bits
 from skpc._dask.cluster import Cluster
 from skpc.dask import SharpPCDensity
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 SETTINGS = {"n_latents": 2, "max_iter": 4, "batch_size": None, "random_state": 0}
 SOON = 30

@@ -383,7 +383,7 @@ KILLED = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", KILLED)
 def test_a_killed_process_is_no_loss(name, tmp_path):
     """Killed at random moments; whoever goes on comes to the same bits."""
