@@ -1,6 +1,6 @@
 """Estimators that learn from dask collections, whose partitions stay with the workers.
 
-They are those of :mod:`skpc`, with one parameter more: the client of the cluster. What is no
+They are those of `skpc`, with one parameter more: the client of the cluster. What is no
 collection of dask they take as those do.
 """
 
@@ -104,7 +104,7 @@ class _DaskMixin:
         Returns
         -------
         estimator
-            Of the class of the same name in :mod:`skpc`; fitted, if this one is.
+            Of the class of the same name in `skpc`; fitted, if this one is.
 
         Examples
         --------
