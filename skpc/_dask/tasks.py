@@ -18,7 +18,7 @@ from dask.sizeof import sizeof
 from distributed import get_worker
 
 from skpc._circuit.circuit import Circuit
-from skpc._data.row_sample import RowSample, row_keys
+from skpc._data.row_sample import RowSample
 from skpc._data.rows import Rows
 from skpc._data.scope import Scope
 from skpc._estimators.parts import in_batches
@@ -28,6 +28,7 @@ from skpc._passes.counts import ExpectedCounts
 from skpc._passes.likelihood import MeanLogLikelihood
 from skpc._passes.messages import Messages
 from skpc._tables.columns import Columns, take_rows
+from skpc._tables.drawing import keyed_matrix
 from skpc._tables.sources import validated_chunk
 from skpc._tables.summary import TableSummary
 from skpc._tables.validation import check_some_weights, named
@@ -126,14 +127,13 @@ def encoded(
     sample, of_batches = RowSample.empty(len(columns.columns), most), np.zeros(n_batches)
     if found is None:
         return Encoded(Drawn(sample, of_batches), {})
+    matrix, keys = keyed_matrix(columns, found[0], place)
     with named(place):
-        matrix = np.asarray(columns.to_matrix(found[0]), np.float64)
         columns.check_values(matrix)
-    keys, of_rows = row_keys(matrix), found[1]
-    rows = {}
+    rows, of_rows, scopes = {}, found[1], columns.scopes
     with _one_of_several():
         for number, some in [(0, slice(None))] if n_batches == 1 else in_batches(keys):
-            batch = Rows.encode(matrix[some], columns.scopes, of_rows[some]).distinct()
+            batch = Rows.encode(matrix[some], scopes, of_rows[some]).distinct()
             rows[number], of_batches[number] = batch, batch.total_weight
     return Encoded(Drawn(sample.with_rows(keys, matrix, of_rows), of_batches), rows)
 

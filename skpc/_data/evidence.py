@@ -125,13 +125,23 @@ class Evidence:
         return Evidence(symbols, n_symbols, tuple(values))
 
     @property
+    def is_discrete(self) -> bool:
+        """Whether no symbols stand for vectors: they mean the same in the rows of any table."""
+        return all(vectors is None for vectors in self.values)
+
+    @property
+    def value_bytes(self) -> int:
+        """Memory of the vectors that symbols stand for."""
+        return sum(vectors.nbytes for vectors in self.values if vectors is not None)
+
+    @property
     def dense_symbols(self) -> np.ndarray:
         """The symbols as a dense array, to read."""
         return dense_rows(self.symbols, slice(None))
 
     def without_unused(self) -> Evidence:
         """The same rows, without those vectors that none of them shows."""
-        if all(vectors is None for vectors in self.values):
+        if self.is_discrete:
             return self
         if not isinstance(self.symbols, SparseSymbols):
             return self.take(slice(None))

@@ -67,13 +67,8 @@ class Rows:
     @property
     def nbytes(self) -> int:
         """Memory of dense rows, about."""
-        values = sum(vectors.nbytes for vectors in self.evidence.values if vectors is not None)
-        return int(4 * np.prod(self.evidence.symbols.shape)) + self.weights.nbytes + values
-
-    @property
-    def is_discrete(self) -> bool:
-        """Whether each region observes one column of categories: symbols mean the same anywhere."""
-        return all(vectors is None for vectors in self.evidence.values)
+        n_cells = int(np.prod(self.evidence.symbols.shape))
+        return 4 * n_cells + self.weights.nbytes + self.evidence.value_bytes
 
     def merged(self, other: Rows) -> Rows:
         """The distinct rows of both, which have the same scopes and are discrete."""

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skpc._data.row_sample import RowSample, n_rows_drawn, row_keys
+from skpc._data.row_sample import RowSample, n_rows_drawn
 from skpc._data.shelf import Shelf
 from skpc._estimators.callbacks import with_callbacks
 from skpc._estimators.reports import warn_of_end
 from skpc._estimators.watching import listeners_of
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
-from skpc._tables.drawing import summarised
+from skpc._tables.drawing import keyed_matrix, summarised
 from skpc._tables.sources import Source
 from skpc._tables.summary import TableSummary
-from skpc._tables.validation import named, warn_of_light
+from skpc._tables.validation import warn_of_light
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
@@ -161,7 +161,7 @@ def _learn_from_all(
 
     circuit = density.circuit_
     result = FitResult(circuit, density.log_likelihoods_, False)
-    solver = replace(density._solver(), watch=watch)
+    solver = density._solver(watch)
     solver = replace(solver, m_step=replace(solver.m_step, mu=density.mu_))
     with watch.ending(), watch.telling(listeners_of(density)), density._threads_for(_MANY_CELLS):
         batches = BatchesOfParts(parts.e_steps(circuit, columns, solver))
@@ -200,17 +200,14 @@ class Chunks:
         self._sample_weight = sample_weight
         self._feature_types = feature_types
         self._max_bytes = max_bytes
-        self._n_rows = 0
-        self._ranges: list[tuple[float, float]] = []
+        self._summary: TableSummary
         self._rows = Shelf(0)
         self._batch_of: list[int] = []
 
     def summary(self) -> TableSummary:
         """What the columns show."""
-        total = summarised(self._source, self._sample_weight, self._feature_types)
-        self._n_rows = total.n_rows
-        self._ranges = [(column.low, column.high) for column in total.columns]
-        return total
+        self._summary = summarised(self._source, self._sample_weight, self._feature_types)
+        return self._summary
 
     def sample(self, columns: Columns, most: int) -> RowSample:
         """Draw rows, and keep all as they are encoded."""
@@ -218,19 +215,18 @@ class Chunks:
         drawn = RowSample.empty(n_columns, most)
         self._rows, self._batch_of = Shelf(self._max_bytes // _SHARE), []
         room = self._max_bytes // (_SHARE * N_BATCHES)
-        batches = [_Batch(columns.scopes, room) for _ in range(N_BATCHES)]
+        scopes = columns.scopes
+        batches = [_Batch(scopes, room) for _ in range(N_BATCHES)]
         n_rows, low, high = 0, np.full(n_columns, np.nan), np.full(n_columns, np.nan)
         for table, weights, name in self._source.weighted_chunks(self._sample_weight):
-            with named(name):
-                matrix = np.asarray(columns.to_matrix(table), np.float64)
+            matrix, keys = keyed_matrix(columns, table, name)
             n_rows += len(weights)
             low, high = np.fmin(low, np.fmin.reduce(matrix)), np.fmax(high, np.fmax.reduce(matrix))
-            keys = row_keys(matrix)
             drawn = drawn.with_rows(keys, matrix, weights)
             for number, rows in in_batches(keys):
                 for done in batches[number].with_rows(matrix[rows], weights[rows]):
                     self._keep(number, done)
-        self._source.check_same(self._n_rows, n_rows)
+        self._source.check_same(self._summary.n_rows, n_rows)
         self._check_range(columns, low, high)
         for number, batch in enumerate(batches):
             for done in batch.rest():
@@ -239,9 +235,12 @@ class Chunks:
 
     def _check_range(self, columns: Columns, low: np.ndarray, high: np.ndarray) -> None:
         """Raise ValueError if the second pass has shown values that the first one has not."""
-        for j, (column, before) in enumerate(zip(columns.columns, self._ranges, strict=True)):
-            limits = before if column.labels is None else (0.0, len(column.labels) - 1.0)
-            if low[j] < limits[0] or high[j] > limits[1]:
+        pairs = zip(columns.columns, self._summary.columns, strict=True)
+        for j, (column, before) in enumerate(pairs):
+            least, greatest = before.low, before.high
+            if column.labels is not None:
+                least, greatest = 0.0, len(column.labels) - 1.0
+            if low[j] < least or high[j] > greatest:
                 raise ValueError(
                     f"{self._source.name} had other values in {column_name(columns.names, j)} when "
                     "it was read again. It must give the same rows each time."
@@ -319,7 +318,7 @@ class _Batch:
         matrix, weights = np.concatenate(self._matrices), np.concatenate(self._weights)
         self._matrices, self._weights, self._n_waiting = [], [], 0
         rows = Rows.encode(matrix, self._scopes, weights).distinct()
-        if not rows.is_discrete:
+        if not rows.evidence.is_discrete:
             yield rows
             return
         if self._distinct is not None:

@@ -99,11 +99,7 @@ class EStep:
     @property
     def nbytes(self) -> int:
         """Memory of the patterns and of what their symbols stand for."""
-        return sum(
-            block.patterns.nbytes
-            + sum(vectors.nbytes for vectors in block.evidence.values if vectors is not None)
-            for block in self.blocks
-        )
+        return sum(block.patterns.nbytes + block.evidence.value_bytes for block in self.blocks)
 
     def __call__(self, circuit: Circuit, messages: Messages | None = None) -> ExpectedCounts:
         """Expected counts under `circuit`; messages of another E-step may lend their room."""

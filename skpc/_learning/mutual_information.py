@@ -20,7 +20,7 @@ def discretized(evidence: Evidence, weights: np.ndarray) -> tuple[Symbols, np.nd
 
     Returns symbols (d, n), of which those from ``n_categories[j]`` on are not observed.
     """
-    if all(values is None for values in evidence.values):
+    if evidence.is_discrete:
         return evidence.symbols, evidence.n_symbols - 2
     tables = []
     n_categories = evidence.n_symbols - 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -60,9 +60,6 @@ class BatchesOfParts:
     def __len__(self) -> int:
         return len(self._e_steps)
 
-    def __iter__(self) -> Iterator[AnyEStep]:
-        return iter(self._e_steps)
-
     def __call__(self, circuit: Circuit) -> ExpectedCounts:
         """Expected counts of all batches under `circuit`."""
         return add_up(e_step(circuit) for e_step in self._e_steps)
@@ -100,10 +97,9 @@ def learn_from_parts(
     """
     m_step = solver.m_step
     is_full = solver.batch_size is None or m_step.needs_moments
-    default = _MOST_PASSES
+    max_iter = solver.max_iter or _MOST_PASSES
     if is_full:
-        default = replace(solver, max_iter=None, batch_size=None).resolved(np.ones(1)).max_iter or 0
-    max_iter = solver.max_iter or default
+        max_iter = replace(solver, batch_size=None).resolved(batches.weights).max_iter or max_iter
     progress = Progress(
         circuit,
         tol=solver.tol,

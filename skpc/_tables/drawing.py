@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skpc._data.row_sample import RowSample, n_rows_drawn, row_keys
-from skpc._tables.columns import take_rows
+from skpc._tables.columns import Columns, take_rows
 from skpc._tables.frames import concatenated
 from skpc._tables.sklearn_private import safe_indexing
 from skpc._tables.sources import Source, as_source
@@ -27,6 +27,13 @@ def summarised(source: Source, sample_weight: Any, feature_types: Any) -> TableS
     if total is None:
         raise ValueError(f"{source.name} has no row of positive weight: at least one is needed.")
     return total
+
+
+def keyed_matrix(columns: Columns, table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The matrix of a part of a table, which messages call so, and the keys of its rows."""
+    with named(name):
+        matrix = np.asarray(columns.to_matrix(table), np.float64)
+    return matrix, row_keys(matrix)
 
 
 def in_memory(X: Any, sample_weight: Any, feature_types: Any, max_bytes: int) -> tuple[Any, Any]:
@@ -59,15 +66,15 @@ def drawn_table(source: Source, sample_weight: Any, feature_types: Any) -> tuple
     columns = summary.learn_columns()
     most = n_rows_drawn(len(columns.columns))
     drawn = counts = RowSample.empty(len(columns.columns), most)
+    is_weighted = sample_weight is not None
     kept = _Kept()
     n_rows = 0
     for table, weights, name in source.weighted_chunks(sample_weight):
         n_rows += len(weights)
-        with named(name):
-            matrix = np.asarray(columns.to_matrix(table), np.float64)
-        keys = row_keys(matrix)
+        matrix, keys = keyed_matrix(columns, table, name)
         drawn = drawn.with_rows(keys, matrix, weights)
-        counts = counts.with_rows(keys, matrix, np.ones(len(keys)))
+        if is_weighted:
+            counts = counts.with_rows(keys, matrix, np.ones(len(keys)))
         kept.add(table, keys, weights, drawn.largest_key)
         if n_rows > most:
             kept.reduce()
@@ -76,7 +83,8 @@ def drawn_table(source: Source, sample_weight: Any, feature_types: Any) -> tuple
     if n_rows <= most:
         return table, weights
     place = np.searchsorted(drawn.keys, keys)
-    copies = np.minimum(counts.weights[place], _MOST_COPIES).astype(int)
+    n_repetitions = (counts if is_weighted else drawn).weights
+    copies = np.minimum(n_repetitions[place], _MOST_COPIES).astype(int)
     turns = [np.flatnonzero(copies > turn) for turn in range(copies.max())]
     rows = np.concatenate(turns)
     return safe_indexing(table, rows), (drawn.weights[place] / copies)[rows]
