@@ -1,4 +1,4 @@
-"""Checks of values and arrays, and how a message shows a value.
+"""Checks of values and arrays, how a message shows a value, and whom a warning is for.
 
 Kernels read and write without looking at bounds. So whatever holds arrays makes sure, when it is
 made and when it is read from a file, that they are of the dtype and the shapes that kernels expect.
@@ -6,6 +6,7 @@ made and when it is read from a file, that they are of the dtype and the shapes 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 _Part = TypeVar("_Part")
+_OURS = "skpc", "sklearn"
 
 
 def shown(value: Any) -> str:
@@ -105,3 +107,11 @@ def check_finite(values: np.ndarray, name: str) -> None:
     """Raise ValueError if one of the numbers is NaN or infinite."""
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; got {values[~np.isfinite(values)][0]}.")
+
+
+def level_of_caller() -> int:
+    """How many frames are between whoever calls this and the first one outside of the library."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame, level = frame.f_back, level + 1
+    return level

@@ -401,7 +401,7 @@ class SharpPCOutlierDetector(_DaskMixin, skpc.SharpPCOutlierDetector):
             summary = parts.summary()
             take_names(self, summary)
             density = self._seeded_density(X_val is not None)
-            warn_of_light(np.array([summary.total_weight]))
+            warn_of_light(np.array([summary.total_weight]), summary.n_rows)
             columns = summary.learn_columns(NUMERIC if self._is_given() else GAUSSIAN)
             drawn = parts.draw(columns, n_rows_drawn(len(summary.columns)))
             columns = summary.completed(columns, drawn.matrix, drawn.weights)

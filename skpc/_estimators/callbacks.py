@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,13 +18,8 @@ except ImportError:  # before 1.9
         """An estimator that nobody can give callbacks to."""
 
     def with_callbacks(method: Callable[..., Any]) -> Callable[..., Any]:
-        """The method as it is, as far down the stack: there warnings count frames."""
-
-        @wraps(method)
-        def same(*args: Any, **kwargs: Any) -> Any:
-            return method(*args, **kwargs)
-
-        return same
+        """The method as it is."""
+        return method
 
 
 def callbacks_of(density: Any) -> list[Listener]:

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
-from skpc._checks import check_finite, checked_array, is_fitted, shown
+from skpc._checks import check_finite, checked_array, is_fitted, level_of_caller, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed
@@ -398,7 +398,7 @@ class SharpPCDensityCV(DelegatingMixin, DensityMixin, BaseEstimator):
                 f"cross-validation: max_iter={max_iter} iterations were not enough for "
                 f"tol={model.tol}. Increase max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=level_of_caller(),
             )
         with np.errstate(divide="ignore", invalid="ignore"):
             overfitting = (train_scores - scores) / np.abs(train_scores)

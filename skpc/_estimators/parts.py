@@ -107,7 +107,7 @@ def fit_parts(
         )
     summary = parts.summary()
     take_names(density, summary)
-    warn_of_light(np.array([summary.total_weight]))
+    warn_of_light(np.array([summary.total_weight]), summary.n_rows)
     columns = summary.learn_columns()
     most = n_rows_drawn(len(summary.columns))
     drawn = parts.sample(columns, most)

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-_OURS = "skpc", "sklearn"
+from skpc._checks import level_of_caller
 
 if TYPE_CHECKING:
     from skpc._learning.progress import FitResult
     from skpc._learning.watch import Watch
-
-
-def level_of_caller() -> int:
-    """How many frames are between whoever calls this and the first one outside of the library."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 def warn_of_end(density: Any, result: FitResult, watch: Watch) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
+from skpc._checks import level_of_caller
 from skpc._data.powers_of_two import countable
 from skpc._tables.cells import no_dates, refuse_time
 from skpc._tables.column_types import column_name, refuse_lost
@@ -162,9 +163,13 @@ def _are_zeros(sample_weight: Any) -> bool:
     return given.dtype.kind in "biuf" and not given.any()
 
 
-def warn_of_light(weights: np.ndarray) -> None:
-    """Warn if weights that should count rows look like shares of them."""
-    total, n_rows = float(weights.sum()), np.count_nonzero(weights)
+def warn_of_light(weights: np.ndarray, n_rows: int | None = None) -> None:
+    """Warn if weights that should count rows look like shares of them.
+
+    Those of all rows, or of parts that have `n_rows` of them.
+    """
+    total = float(weights.sum())
+    n_rows = int(np.count_nonzero(weights)) if n_rows is None else n_rows
     if total < min(_FEW_ROWS, _FRACTION * n_rows):
         warnings.warn(
             f"sample_weight sums to {total:.4g} over {n_rows} rows: weights count rows, so this "
@@ -172,7 +177,7 @@ def warn_of_light(weights: np.ndarray) -> None:
             f"shrinkage outweigh the data. Multiply sample_weight by {n_rows / total:.4g}, so "
             "that it sums to the number of rows.",
             UserWarning,
-            stacklevel=4,
+            stacklevel=level_of_caller(),
         )
 
 

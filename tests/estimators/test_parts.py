@@ -157,6 +157,14 @@ def test_rows_that_judge():
     assert model.best_iteration_ == history.argmax()
 
 
+def test_weights_that_are_shares():
+    table = mixed(200)
+    for X in (table, in_chunks(table, 50)):
+        with pytest.warns(UserWarning, match="sums to 1 over 200 rows") as record:
+            density(max_iter=2).fit(X, sample_weight=np.full(200, 1 / 200))
+        assert record[0].filename == __file__
+
+
 @pytest.mark.usefixtures("draw_few")
 def test_no_half_fitted_model_remains():
     table = mixed()
