@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
     from skpc._learning.em import AnyEStep
     from skpc._learning.solver import Solver
-from skpc._passes.counts import ExpectedCounts
+    from skpc._passes.counts import ExpectedCounts
 
 _SHARE_OF_MESSAGES = 4  # of the working memory, as of chunks
 
