@@ -1,0 +1,164 @@
+"""What the columns of a table hold, counted part by part."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skpc._cli.cell_shapes import DATE, MARKER, NUMBER, number_of, shape_of
+
+MOST_DISTINCT = 10_000  # values that are told apart
+
+BOOLEAN, INTEGER, FLOAT, TEXT, LEVELS, TIME = (
+    "true/false", "integers", "numbers", "text", "levels", "dates",
+)  # fmt: skip
+
+_KINDS_OF_OBJECTS = {"decimal": FLOAT, "date": TIME, "time": TIME, "timedelta": TIME}
+
+
+@dataclass
+class ColumnFacts:
+    """What a column holds.
+
+    Attributes
+    ----------
+    n_rows, n_missing : int
+    kinds : set of str
+        What its parts were read as: names above.
+    shapes : Counter
+        How many cells of text have each shape; see `shape_of`.
+    markers : Counter
+        How often the text of each marker of a missing value occurs.
+    examples : dict
+        A cell for each shape.
+    distinct : Counter
+        How often each value occurs, until there are too many.
+    n_counted : int
+        How many cells that is of.
+    low, high : float
+        Of numbers, those among text too.
+    is_count : bool
+        Whether every number is one more than the one above it.
+    """
+
+    n_rows: int = 0
+    n_missing: int = 0
+    kinds: set[str] = field(default_factory=set)
+    shapes: Counter[str] = field(default_factory=Counter)
+    markers: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+    distinct: Counter[Any] = field(default_factory=Counter)
+    n_counted: int = 0
+    low: float = np.inf
+    high: float = -np.inf
+    is_count: bool = True
+    _last: float = np.nan
+
+    @property
+    def n_present(self) -> int:
+        """How many cells are not missing."""
+        return self.n_rows - self.n_missing
+
+    @property
+    def is_text(self) -> bool:
+        """Whether some of it was read as text."""
+        return TEXT in self.kinds
+
+    @property
+    def has_many(self) -> bool:
+        """Whether there are more different values than are counted."""
+        return len(self.distinct) > MOST_DISTINCT
+
+    @property
+    def type(self) -> str:
+        """What the column is, in a word."""
+        if not self.n_present:
+            return "empty"
+        for kind in TIME, TEXT, LEVELS:
+            if kind in self.kinds:
+                return kind
+        if self.kinds == {BOOLEAN}:
+            return BOOLEAN
+        return TEXT if BOOLEAN in self.kinds else FLOAT if FLOAT in self.kinds else INTEGER
+
+    def add(self, series: Any, decimal: str = ".") -> None:
+        """Take in some cells, a series of pandas."""
+        present = series.dropna()
+        self.n_rows += len(series)
+        self.n_missing += len(series) - len(present)
+        if present.empty:
+            return
+        kind = _kind_of(present)
+        self.kinds.add(kind)
+        if kind in (INTEGER, FLOAT):
+            self._add_numbers(present.to_numpy(dtype=np.float64))
+            return
+        self.is_count = False
+        counts = Counter(dict(present.astype(object).value_counts()))
+        if kind == TEXT:
+            for text, count in counts.items():
+                self._add_text(str(text), count, decimal)
+        if kind != TIME:
+            self._count(counts, len(present))
+
+    def _add_numbers(self, values: np.ndarray) -> None:
+        self.shapes[NUMBER] += len(values)
+        self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
+        if self.is_count:
+            steps = np.diff(values, prepend=self._last if self.n_counted else values[0] - 1)
+            self.is_count, self._last = bool((steps == 1).all()), float(values[-1])
+        if not self.has_many:
+            distinct, counts = np.unique(values, return_counts=True)
+            found = dict(zip(distinct.tolist(), counts.tolist(), strict=True))
+            self._count(Counter(found), len(values))
+
+    def _add_text(self, text: str, count: int, decimal: str) -> None:
+        shape = shape_of(text, decimal)
+        self.shapes[shape] += count
+        self.examples.setdefault(shape, text)
+        if shape == MARKER:
+            self.markers[text] += count
+        if shape == NUMBER and (number := number_of(text, decimal)) is not None:
+            self.low, self.high = min(self.low, number), max(self.high, number)
+
+    def _count(self, counts: Counter[Any], n_cells: int) -> None:
+        if not self.has_many:
+            self.distinct += counts
+            self.n_counted += n_cells
+
+    def share(self, *shapes: str) -> float:
+        """The share of cells that have one of these shapes, of those that are not missing."""
+        if DATE in shapes and TIME in self.kinds:
+            return 1.0
+        return sum(self.shapes[shape] for shape in shapes) / max(1, self.n_present)
+
+    def distinct_numbers(self, decimal: str = ".") -> np.ndarray:
+        """The different numbers, sorted, those among text too."""
+        numbers = (
+            number_of(value, decimal) if isinstance(value, str) else float(value)
+            for value in self.distinct
+        )
+        return np.unique([number for number in numbers if number is not None])
+
+
+def _kind_of(series: Any) -> str:
+    """What a column of pandas holds, none of its cells missing."""
+    from pandas.api import types
+
+    dtype = series.dtype
+    if getattr(dtype, "ordered", False):
+        return LEVELS
+    if types.is_bool_dtype(dtype):
+        return BOOLEAN
+    if types.is_integer_dtype(dtype):
+        return INTEGER
+    if types.is_numeric_dtype(dtype):
+        return FLOAT
+    if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
+        return TIME
+    if dtype == np.dtype(object):
+        return _KINDS_OF_OBJECTS.get(types.infer_dtype(series), TEXT)
+    return TEXT
