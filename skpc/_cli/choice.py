@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from skpc._checks import shown
+from skpc._cli.cell_shapes import number_of
 from skpc._cli.column_report import (
     LEFT_OUT,
-    MOST_COLUMNS,
     Reading,
     reading_of,
     table_lines,
@@ -18,6 +20,8 @@ from skpc._cli.column_report import (
 )
 from skpc._cli.messages import UsageError, tell, width_of
 from skpc._cli.tables import TrainingTable, check_names, form_of
+
+_INDENT = "  "
 
 TYPES = "categorical", "binomial", "numeric"
 
@@ -71,7 +75,7 @@ def choose(
         raise UsageError(f"{table.title} has 0 features: all columns are left out.")
     others = [name for name in table.names if name not in columns] if as_written else []
     table.read_again({one.name: one.markers for one in readings if one.markers}, others)
-    types = {name: kind for name, kind in wanted.items() if kind in TYPES}
+    types = {name: kind for name, kind in wanted.items() if kind in TYPES and name in columns}
     return Choice(table, readings, columns, types)
 
 
@@ -85,8 +89,7 @@ def readings_of(table: TrainingTable, wanted: Mapping[str, str]) -> tuple[Readin
     """How all columns are read."""
     is_csv = table.form is not None
     return tuple(
-        reading_of(name, table.facts[name], wanted.get(name), is_csv=is_csv, decimal=table.decimal)
-        for name in table.names
+        reading_of(name, table.facts[name], wanted.get(name), is_csv=is_csv) for name in table.names
     )
 
 
@@ -127,26 +130,47 @@ def _wanted(
 
 def tell_report(table: TrainingTable, readings: Sequence[Reading]) -> None:
     """Tell how the columns are read, and what is odd about them."""
-    how = table.form.notice() if table.form is not None else ""
-    in_chunks = ", read in chunks" if table.is_in_chunks else ""
-    tell(f"{table.title}: {table.n_rows} rows, {len(table.names)} columns{how}{in_chunks}")
+    tell(title_of(table))
     rows = [
         {"column": one.name, "type": one.type, "read as": one.read_as, "note": one.note}
         for one in readings
     ]
-    for line in table_lines(rows, width_of_report(), MOST_COLUMNS):
-        tell(f"  {line}")
-    if len(table.names) == 1 and table.form is not None:
-        tell(
-            f"warning: there is one column only, called {shown(table.names[0])}. If its cells are "
-            "more than one, say what separates them, for instance --sep ' '."
-        )
-    for line in warning_lines(readings):
+    for line in table_lines(rows, width_of(sys.stderr) - len(_INDENT)):
+        tell(f"{_INDENT}{line}")
+    for line in [*doubts_of(table), *warning_lines(readings)]:
         tell(f"warning: {line}")
 
 
-def width_of_report() -> int:
-    """How long a line of the table may be."""
-    import sys
+def title_of(table: TrainingTable) -> str:
+    """What a table is: a line above others."""
+    how = table.form.notice() if table.form is not None else ""
+    in_chunks = ", read in chunks" if table.is_in_chunks else ""
+    n_columns = _count(len(table.names), "column")
+    return f"{table.title}: {_count(table.n_rows, 'row')}, {n_columns}{how}{in_chunks}"
 
-    return width_of(sys.stderr) - 2
+
+def doubts_of(table: TrainingTable) -> list[str]:
+    """What may be wrong with a file as a whole."""
+    doubts = []
+    if table.form is not None and len(table.names) == 1:
+        doubts.append(
+            f"there is one column only, called {shown(table.names[0])}; if its cells are more than "
+            "one say what separates them, for instance --sep ' '"
+        )
+    header = table.header
+    if header and all(number_of(name, table.decimal) is not None for name in header):
+        doubts.append(
+            "the first line is taken for the names of the columns, and it holds numbers; if it is "
+            "a row write a line of names above it"
+        )
+    for name, count in Counter(header).items():
+        if count > 1 and name:
+            doubts.append(
+                f"{count} columns are called {shown(name)}; the others are {shown(name + '.1')} "
+                "and so on from here on"
+            )
+    return doubts
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"

@@ -10,7 +10,8 @@ import numpy as np
 
 from skpc._cli.cell_shapes import DATE, MARKER, NUMBER, number_of, shape_of
 
-MOST_DISTINCT = 10_000  # values that are told apart
+_MOST_COUNTED = 20_000  # the first cells, whatever the parts: their values are told apart
+_MOST_CODES = 12
 
 BOOLEAN, INTEGER, FLOAT, TEXT, LEVELS, TIME = (
     "true/false", "integers", "numbers", "text", "levels", "dates",
@@ -35,9 +36,11 @@ class ColumnFacts:
     examples : dict
         A cell for each shape.
     distinct : Counter
-        How often each value occurs, until there are too many.
+        How often each value occurs in the first cells.
     n_counted : int
         How many cells that is of.
+    codes : set of float
+        The different numbers, as long as they are few.
     low, high : float
         Of numbers, those among text too.
     is_count : bool
@@ -52,6 +55,7 @@ class ColumnFacts:
     examples: dict[str, str] = field(default_factory=dict)
     distinct: Counter[Any] = field(default_factory=Counter)
     n_counted: int = 0
+    codes: set[float] = field(default_factory=set)
     low: float = np.inf
     high: float = -np.inf
     is_count: bool = True
@@ -68,9 +72,15 @@ class ColumnFacts:
         return TEXT in self.kinds
 
     @property
-    def has_many(self) -> bool:
-        """Whether there are more different values than are counted."""
-        return len(self.distinct) > MOST_DISTINCT
+    def is_numeric(self) -> bool:
+        """Whether all cells are numbers, but for markers of missing values."""
+        n_numbers = self.shapes[NUMBER]
+        return n_numbers > 0 and n_numbers + self.shapes[MARKER] == self.n_present
+
+    @property
+    def has_more(self) -> bool:
+        """Whether there are more cells than `distinct` is of."""
+        return self.n_present > self.n_counted
 
     @property
     def type(self) -> str:
@@ -97,12 +107,17 @@ class ColumnFacts:
             self._add_numbers(present.to_numpy(dtype=np.float64))
             return
         self.is_count = False
-        counts = Counter(dict(present.astype(object).value_counts()))
         if kind == TEXT:
-            for text, count in counts.items():
-                self._add_text(str(text), count, decimal)
+            for text, count in present.astype(str).value_counts().items():
+                self._add_text(text, count, decimal)
         if kind != TIME:
-            self._count(counts, len(present))
+            first = present.iloc[: _MOST_COUNTED - self.n_counted].astype(str)
+            self._count(
+                Counter(
+                    text if (number := number_of(text, decimal)) is None else number
+                    for text in first
+                )
+            )
 
     def _add_numbers(self, values: np.ndarray) -> None:
         self.shapes[NUMBER] += len(values)
@@ -110,10 +125,11 @@ class ColumnFacts:
         if self.is_count:
             steps = np.diff(values, prepend=self._last if self.n_counted else values[0] - 1)
             self.is_count, self._last = bool((steps == 1).all()), float(values[-1])
-        if not self.has_many:
-            distinct, counts = np.unique(values, return_counts=True)
-            found = dict(zip(distinct.tolist(), counts.tolist(), strict=True))
-            self._count(Counter(found), len(values))
+        if len(self.codes) < _MOST_CODES:
+            self.codes.update(np.unique(values)[:_MOST_CODES].tolist())
+        first = values[: _MOST_COUNTED - self.n_counted]
+        distinct, counts = np.unique(first, return_counts=True)
+        self._count(Counter(dict(zip(distinct.tolist(), counts.tolist(), strict=True))))
 
     def _add_text(self, text: str, count: int, decimal: str) -> None:
         shape = shape_of(text, decimal)
@@ -123,25 +139,18 @@ class ColumnFacts:
             self.markers[text] += count
         if shape == NUMBER and (number := number_of(text, decimal)) is not None:
             self.low, self.high = min(self.low, number), max(self.high, number)
+            if len(self.codes) < _MOST_CODES:
+                self.codes.add(number)
 
-    def _count(self, counts: Counter[Any], n_cells: int) -> None:
-        if not self.has_many:
-            self.distinct += counts
-            self.n_counted += n_cells
+    def _count(self, counts: Counter[Any]) -> None:
+        self.distinct += counts
+        self.n_counted += counts.total()
 
     def share(self, *shapes: str) -> float:
         """The share of cells that have one of these shapes, of those that are not missing."""
         if DATE in shapes and TIME in self.kinds:
             return 1.0
         return sum(self.shapes[shape] for shape in shapes) / max(1, self.n_present)
-
-    def distinct_numbers(self, decimal: str = ".") -> np.ndarray:
-        """The different numbers, sorted, those among text too."""
-        numbers = (
-            number_of(value, decimal) if isinstance(value, str) else float(value)
-            for value in self.distinct
-        )
-        return np.unique([number for number in numbers if number is not None])
 
 
 def _kind_of(series: Any) -> str:

@@ -66,9 +66,8 @@ class Reading:
 
 
 def reading_of(
-    name: str, facts: ColumnFacts, wanted: str | None = None, *, is_csv: bool = True,
-    decimal: str = ".",
-) -> Reading:  # fmt: skip
+    name: str, facts: ColumnFacts, wanted: str | None = None, *, is_csv: bool = True
+) -> Reading:
     """How a column is read, from what it holds and what a user said of it.
 
     Parameters
@@ -79,8 +78,6 @@ def reading_of(
         A type of columns, `LEFT_OUT`, or what else it is for.
     is_csv : bool
         Whether options of CSV files help.
-    decimal : str
-        What separates the decimals of a number.
     """
     own = Reading(name, facts.type, wanted or "", _note(facts))
     if wanted not in (None, CATEGORICAL, NUMERIC, BINOMIAL):
@@ -94,7 +91,7 @@ def reading_of(
         if wanted is None and not own.markers:
             own = _reading_of_text(own, facts, is_csv)
     if not own.read_as:
-        own = replace(own, read_as=_type_of(facts, own, decimal))
+        own = replace(own, read_as=_type_of(facts, own))
     return own if own.read_as == LEFT_OUT else _with_doubts(own, facts, wanted)
 
 
@@ -103,11 +100,11 @@ def _note(facts: ColumnFacts) -> str:
     parts = []
     if not facts.n_present:
         return ""
-    if np.isfinite(facts.low):
+    if facts.is_numeric:
         parts.append(f"{_number(facts.low)} to {_number(facts.high)}")
     elif facts.distinct:
-        n_labels = f"over {len(facts.distinct) - 1}" if facts.has_many else str(len(facts.distinct))
-        parts.append(f"{n_labels} {'label' if n_labels == '1' else 'labels'}")
+        more = " or more" if facts.has_more else ""
+        parts.append(f"{_count(len(facts.distinct), 'label')}{more}")
     if facts.n_missing:
         parts.append(f"{_percent(facts.n_missing, facts.n_rows)} missing")
     return ", ".join(parts)
@@ -116,7 +113,6 @@ def _note(facts: ColumnFacts) -> str:
 def _left_out(own: Reading, why: str, remedy: str = "") -> Reading:
     return replace(
         own,
-        type=own.type,
         read_as=LEFT_OUT,
         note=_joined(own.note, "see below"),
         warnings=(*own.warnings, f"{why}, and is left out{remedy}"),
@@ -140,7 +136,7 @@ def _reading_of_dates(own: Reading, facts: ColumnFacts) -> Reading:
 
 def _with_markers(own: Reading, facts: ColumnFacts, wanted: str | None, is_csv: bool) -> Reading:
     """With what is taken for missing in a column of numbers, if nothing else is in the way."""
-    if not facts.markers or not is_csv or facts.share(NUMBER, MARKER) < 1:
+    if not facts.markers or not is_csv or not facts.is_numeric:
         return own
     if wanted is None and facts.share(NUMBER) < _LEAST_NUMBERS:
         return own
@@ -207,7 +203,7 @@ def _warning_of_numbers(facts: ColumnFacts, is_csv: bool) -> str:
     )
 
 
-def _type_of(facts: ColumnFacts, own: Reading, decimal: str) -> str:
+def _type_of(facts: ColumnFacts, own: Reading) -> str:
     """The type that a column has by itself."""
     if facts.is_text and not own.markers:
         return CATEGORICAL
@@ -215,8 +211,7 @@ def _type_of(facts: ColumnFacts, own: Reading, decimal: str) -> str:
         return NUMERIC if len(facts.distinct) > 2 else CATEGORICAL
     if facts.type == BOOLEAN:
         return CATEGORICAL
-    distinct = facts.distinct_numbers(decimal)
-    is_code = not facts.has_many and are_codes(distinct, float(facts.shapes[NUMBER]))
+    is_code = are_codes(np.array(sorted(facts.codes)), float(facts.shapes[NUMBER]))
     return CATEGORICAL if is_code else NUMERIC
 
 
@@ -227,7 +222,7 @@ def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None) -> Readin
     if facts.n_missing > _MANY_MISSING * facts.n_rows:
         doubts.append(f"is missing in {_percent(facts.n_missing, facts.n_rows)} of the rows")
     if wanted is None and facts.n_present >= _LEAST_ROWS:
-        if len(facts.distinct) == 1:
+        if len(facts.distinct) == 1 and not facts.has_more:
             doubts.append(f"has one value only, which tells nothing: --drop {name} leaves it out")
         elif facts.is_count:
             doubts.append(f"counts the rows: if it names them say --id {name}, or --drop {name}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
-from skpc._cli.csv_form import CsvForm
+from skpc._cli.csv_form import CsvForm, header_of
 from skpc._cli.messages import UsageError, one_line
 
 _FIRST_ROWS = 1_000  # of a chunk that says how many columns there are
@@ -43,6 +43,8 @@ class CsvFile:
     name : str
         What messages call it.
     form : CsvForm
+    header : list of str
+        The names, as they are written.
     missing : dict
         What else is missing in some columns.
     """
@@ -70,7 +72,9 @@ class CsvFile:
                     self._source = self._copy.name
         head = self._head()
         self.form = self.form.with_encoding(head)
-        self.form = self.form.completed(self._first_lines(head))
+        lines = self._first_lines(head)
+        self.form = self.form.completed(lines)
+        self.header = header_of(lines, str(self.form.sep))
 
     def _head(self) -> bytes:
         """The first bytes, which will be read again."""
@@ -228,7 +232,9 @@ class CsvFile:
         except (MemoryError, UsageError):
             raise
         except Exception as error:  # whatever unpacking and reading other bytes does
-            message = f"{self.name} is no CSV file that can be read: {one_line(error)}"
+            is_empty = isinstance(error, self._pandas.errors.EmptyDataError)
+            why = "it is empty" if is_empty else one_line(error)
+            message = f"{self.name} is no CSV file that can be read: {why}"
             if isinstance(error, self._pandas.errors.ParserError):
                 message += f" (--sep says what separates cells; here {shown(self.form.sep)})"
             raise UsageError(message) from error

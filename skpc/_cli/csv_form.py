@@ -74,6 +74,11 @@ class CsvForm:
         return "".join(f", {what}" for what in found)
 
 
+def header_of(lines: Sequence[str], sep: str) -> list[str]:
+    """The names in the first row."""
+    return next(_readable(lines, sep), [])
+
+
 def separator_of(lines: Sequence[str]) -> str:
     """What separates the cells: of the signs that make rows of equal length the one of most cells.
 

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     else:
         _write(options, judged, strangest, reasons)
         if n_odd > len(reasons):
-            tell(f"only the {len(reasons)} strangest rows have reasons: --top is for more")
+            tell(f"reasons are given for the strangest of them only: {len(reasons)}; see --top")
     save_model(options.save_model, detector)
 
 
@@ -130,10 +130,12 @@ def _judge(detector: Any, frames: Iterator[Any], options: argparse.Namespace) ->
 def _rule(detector: Any) -> str:
     """By which rule rows are flagged, in words that follow."""
     if detector.false_discovery_rate is not None:
-        return f", of which some {detector.false_discovery_rate:.3g} are expected not to be"
+        return (
+            f"; of such rows a share of {detector.false_discovery_rate:.3g} is ordinary, on average"
+        )
     if detector.contamination == "auto":
         return ""
-    return f", as some {100 * detector.contamination:.3g} % of ordinary rows would be"
+    return f", as {100 * detector.contamination:.3g} % of ordinary rows are"
 
 
 def _strangest(judged: _Judged) -> list[int]:

@@ -118,6 +118,11 @@ class TrainingTable:
         return self._file.form if isinstance(self._file, CsvFile) else None
 
     @property
+    def header(self) -> list[str]:
+        """The names in the first line of a CSV file, as they are written."""
+        return self._file.header if isinstance(self._file, CsvFile) else []
+
+    @property
     def decimal(self) -> str:
         """What separates the decimals of a number."""
         return str(self.form.decimal) if self.form is not None else "."
