@@ -123,8 +123,9 @@ class ColumnFacts:
         self.shapes[NUMBER] += len(values)
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         if self.is_count:
-            steps = np.diff(values, prepend=self._last if self.n_counted else values[0] - 1)
-            self.is_count, self._last = bool((steps == 1).all()), float(values[-1])
+            before = self._last if self.n_counted else values[0] - 1
+            self.is_count = bool((values[1:] == values[:-1] + 1).all() and values[0] == before + 1)
+            self._last = float(values[-1])
         if len(self.codes) < _MOST_CODES:
             self.codes.update(np.unique(values)[:_MOST_CODES].tolist())
         first = values[: _MOST_COUNTED - self.n_counted]

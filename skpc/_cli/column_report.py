@@ -85,8 +85,8 @@ def reading_of(
     if not facts.n_present:
         return _left_out(own, "has no value")
     if wanted is None and facts.share(DATE) >= _MOSTLY:
-        return _reading_of_dates(own, facts)
-    if facts.is_text and wanted != CATEGORICAL:
+        own = _reading_of_dates(own, facts)
+    elif facts.is_text and wanted != CATEGORICAL:
         own = _with_markers(own, facts, wanted, is_csv)
         if wanted is None and not own.markers:
             own = _reading_of_text(own, facts, is_csv)
@@ -258,7 +258,9 @@ def table_lines(
         So many rows are shown, and how many more there are.
     """
     names = list(rows[0])
-    cells = [names, *([_short(row[name], width // 2) for name in names] for row in rows[:most])]
+    cells = [names]
+    for row in rows[:most]:
+        cells.append([*(_short(row[name]) for name in names[:-1]), row[names[-1]]])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for row in cells:

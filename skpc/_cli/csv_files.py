@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,22 +60,26 @@ class CsvFile:
         except ImportError as error:
             raise UsageError('tables need pandas: pip install "skpc[cli]"') from error
         self._pandas = pandas
-        self._copy: Any = None  # which is removed with this object
         self._source: Any = path
         self.form = form or CsvForm()
-        with self._reading():
-            if path == STANDARD_INPUT or _is_pipe(path):
-                self._source = _opened(path)
-                if is_read_again:
-                    self._copy = tempfile.NamedTemporaryFile(suffix=".csv")  # noqa: SIM115
-                    shutil.copyfileobj(self._source, self._copy)
-                    self._copy.flush()
-                    self._source = self._copy.name
+        if path == STANDARD_INPUT or _is_pipe(path):
+            with self._reading():
+                opened = _opened(path)
+            weakref.finalize(self, opened.close)
+            self._source = self._copied(opened) if is_read_again else opened
         head = self._head()
         self.form = self.form.with_encoding(head)
         lines = self._first_lines(head)
         self.form = self.form.completed(lines)
         self.header = header_of(lines, str(self.form.sep))
+
+    def _copied(self, opened: Any) -> str:
+        """The name of a copy of an open file, which is removed with this object."""
+        number, name = tempfile.mkstemp(suffix=".csv")
+        weakref.finalize(self, os.unlink, name)
+        with self._reading(), open(number, "wb") as copy:
+            shutil.copyfileobj(opened, copy)
+        return name
 
     def _head(self) -> bytes:
         """The first bytes, which will be read again."""
@@ -107,7 +112,8 @@ class CsvFile:
         except Exception:  # what is wrong is told where the table is read
             return []
         lines: list[str] = frame.iloc[:, 0].tolist()
-        return lines
+        is_cut = head and (len(head) == _FIRST_BYTES or not isinstance(self._source, str))
+        return lines[:-1] if is_cut and not head.endswith(b"\n") and len(lines) > 1 else lines
 
     def n_bytes(self) -> int:
         """About how much text there is; 0 if that is not known."""

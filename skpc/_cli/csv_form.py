@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 SEPARATORS = ",", ";", "\t", "|"
+_FEW = 10
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _INTEGER = re.compile(r"[+-]?\d+")
 _WITH_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
@@ -95,9 +96,9 @@ def _width(lines: Sequence[str], sep: str) -> int:
 
 
 def _rows(lines: Sequence[str], sep: str) -> list[list[str]]:
-    """The cells of rows; but for the last, of which there may be more lines."""
+    """The cells of rows; of many but for the last, of which there may be more lines."""
     rows = list(_readable(lines, sep))
-    return rows[:-1] if len(rows) > 2 else rows
+    return rows[:-1] if len(rows) > _FEW else rows
 
 
 def _readable(lines: Sequence[str], sep: str) -> Iterator[list[str]]:
