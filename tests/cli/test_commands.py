@@ -1,6 +1,7 @@
 """Command line: fit, score and sample on CSV files."""
 
 import importlib
+import io
 import re
 import shlex
 import subprocess
@@ -447,3 +448,41 @@ def test_the_console_script_is_the_module_and_is_called_as_it_is_installed(monke
     with pytest.raises(SystemExit, match="2"):
         entry()
     assert "usage: skpc fit" in capsys.readouterr().err
+
+
+# --- fit: what is told -----------------------------------------------------------------------
+
+
+def test_the_headline_is_the_likelihood_of_rows_held_out_beside_independence(
+    data, tmp_path, capsys
+):
+    output = tmp_path / "m"
+    assert run("fit", data, "-o", output, "--max-iter", 20) == 0
+    report = joblib.load(output).fit_report_
+    held_out = report["validation_log_likelihood"]
+    best = held_out[report["weight"] > 0].max()
+    alone = held_out[report["candidate"] == "independent"].item()
+    assert best > alone
+    expected = f"held-out log-likelihood: {best:.4f} nats per row; independent columns: {alone:.4f}"
+    assert expected in capsys.readouterr().err.splitlines()
+
+
+def test_rows_learnt_from_are_the_headline_where_none_were_held_out(tmp_path, capsys):
+    path = tmp_path / "small.csv"
+    weights = np.array([1, 2, 3, 1, 1, 1.0])
+    table().iloc[:6].assign(w=weights).to_csv(path, index=False)
+    assert run("fit", path, "-o", tmp_path / "m", "--weight", "w") == 0
+    model = joblib.load(tmp_path / "m")
+    mean = np.average(model.score_samples(table().iloc[:6]), weights=weights)
+    assert f"log-likelihood: {mean:.4f} nats per row, of the rows learnt" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_a_bar_of_which_the_model_knows_nothing(data, tmp_path, monkeypatch):
+    for is_terminal, options in (True, ()), (True, ("--quiet",)), (False, ()):
+        screen = io.StringIO()
+        screen.isatty = lambda is_terminal=is_terminal: is_terminal
+        monkeypatch.setattr(sys, "stderr", screen)
+        fit = "fit", data, "-o", tmp_path / "m", "--n-latents", 2, "--max-iter", 3
+        assert run(*fit, *options) == 0
+        assert ("at most" in screen.getvalue()) == (is_terminal and not options)
+        assert joblib.load(tmp_path / "m").verbose == 0
