@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 NUMBER, MARKER, DATE, LABEL = "number", "marker", "date", "label"
-THOUSANDS, DECIMAL_COMMA, WITH_UNIT = "thousands", "decimal comma", "with unit"
+THOUSANDS, OTHER_DECIMAL, WITH_UNIT = "thousands", "other decimal", "with unit"
 
 _WORDS = "na", "n.a.", "n/a", "nan", "null", "nil", "none", "missing", "unknown"
 _SIGNS = "?", "??", "-", "--", ".", "..", "*"
@@ -21,7 +21,7 @@ _KNOWN = frozenset(MARKERS)
 _DIGITS = r"(\d+\.?\d*|\.\d+)"
 _NUMBER = re.compile(rf"[+-]?{_DIGITS}([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ])\d{3}(\1\d{3})*([.,]\d+)?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_OTHER_DECIMAL = re.compile(r"[+-]?\d*[,.]\d+([eE][+-]?\d+)?")
 _WITH_UNIT = re.compile(
     rf"(?:[$€£¥]\s*[+-]?{_DIGITS}|[<>~]?[+-]?{_DIGITS}\s*(?:[%$€£¥°]|[a-zA-Zµ]{{1,3}}))"
 )
@@ -58,7 +58,7 @@ def shape_of(text: str, decimal: str = ".") -> str:
     for pattern, shape in (
         (_DATE, DATE),
         (_THOUSANDS, THOUSANDS),
-        (_DECIMAL_COMMA, DECIMAL_COMMA),
+        (_OTHER_DECIMAL, OTHER_DECIMAL),
         (_WITH_UNIT, WITH_UNIT),
     ):
         if pattern.fullmatch(text):

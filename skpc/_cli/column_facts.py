@@ -12,6 +12,7 @@ from skpc._cli.cell_shapes import DATE, MARKER, NUMBER, number_of, shape_of
 
 _MOST_COUNTED = 20_000  # the first cells, whatever the parts: their values are told apart
 _MOST_CODES = 12
+_MOSTLY = 0.9
 
 BOOLEAN, INTEGER, FLOAT, TEXT, LEVELS, TIME = (
     "true/false", "integers", "numbers", "text", "levels", "dates",
@@ -87,7 +88,11 @@ class ColumnFacts:
         """What the column is, in a word."""
         if not self.n_present:
             return "empty"
-        for kind in TIME, TEXT, LEVELS:
+        if self.share(DATE) >= _MOSTLY:
+            return TIME
+        if self.is_numeric and self.is_text:
+            return FLOAT
+        for kind in TEXT, LEVELS:
             if kind in self.kinds:
                 return kind
         if self.kinds == {BOOLEAN}:

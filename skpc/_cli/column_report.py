@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,18 +12,19 @@ import numpy as np
 from skpc._checks import shown
 from skpc._cli.cell_shapes import (
     DATE,
-    DECIMAL_COMMA,
     LABEL,
     MARKER,
     NUMBER,
+    OTHER_DECIMAL,
     THOUSANDS,
     WITH_UNIT,
 )
-from skpc._cli.column_facts import BOOLEAN, LEVELS, ColumnFacts
+from skpc._cli.column_facts import BOOLEAN, INTEGER, LEVELS, TIME, ColumnFacts
 from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._tables.column_types import are_codes, name_rows
 
 LEFT_OUT = "left out"
+_NO_NAME = "Unnamed: "  # as pandas calls columns
 MOST_COLUMNS = 40
 _MOST_WARNINGS = 20
 
@@ -84,7 +87,9 @@ def reading_of(
         return own
     if not facts.n_present:
         return _left_out(own, "has no value")
-    if wanted is None and facts.share(DATE) >= _MOSTLY:
+    if wanted is None and facts.is_count and own.name.startswith(_NO_NAME):
+        return _left_out(own, "has no name and counts the rows")
+    if wanted is None and own.type == TIME:
         own = _reading_of_dates(own, facts)
     elif facts.is_text and wanted != CATEGORICAL:
         own = _with_markers(own, facts, wanted, is_csv)
@@ -121,7 +126,6 @@ def _left_out(own: Reading, why: str, remedy: str = "") -> Reading:
 
 def _reading_of_dates(own: Reading, facts: ColumnFacts) -> Reading:
     """Dates are no numbers yet; few different ones are labels."""
-    own = replace(own, type="dates")
     n_different = len(facts.distinct)
     if n_different and are_codes(np.arange(n_different) + 0.5, facts.n_present):
         return replace(own, read_as=CATEGORICAL)
@@ -144,7 +148,6 @@ def _with_markers(own: Reading, facts: ColumnFacts, wanted: str | None, is_csv: 
     named = _listed(facts)
     return replace(
         own,
-        type="numbers",
         note=_joined(own.note, f"{named} as missing"),
         warnings=(
             f"is numbers but for {_count(n_cells, 'cell')} {named}, which "
@@ -180,12 +183,12 @@ def _reading_of_text(own: Reading, facts: ColumnFacts, is_csv: bool) -> Reading:
 
 def _warning_of_numbers(facts: ColumnFacts, is_csv: bool) -> str:
     """That labels look like numbers, and what makes them such."""
-    numbers = NUMBER, THOUSANDS, DECIMAL_COMMA, WITH_UNIT
+    numbers = NUMBER, THOUSANDS, OTHER_DECIMAL, WITH_UNIT
     share = facts.share(*numbers)
     if share < _MOSTLY:
         return ""
     remedies = {
-        DECIMAL_COMMA: "; if that is a decimal comma: --decimal ,",
+        OTHER_DECIMAL: "; what comes before decimals --decimal says",
         THOUSANDS: "; if that is one number with thousands set apart: --thousands "
         + _sign_of_thousands(facts.examples.get(THOUSANDS, "")),
         WITH_UNIT: "; numbers have no units: remove the sign, or say --drop",
@@ -195,7 +198,8 @@ def _warning_of_numbers(facts: ColumnFacts, is_csv: bool) -> str:
             example = shown(facts.examples[shape])
             return f"has numbers written as {example}, which are labels{remedy if is_csv else ''}"
     if not facts.shapes[LABEL] and not facts.shapes[DATE]:
-        return "" if is_csv else "has numbers that are stored as text: store them as numbers"
+        why = "with too many digits to be read" if is_csv else "that are stored as text"
+        return f"has numbers {why}, which are labels"
     other = facts.examples.get(LABEL) or facts.examples.get(DATE, "")
     remedy = f"; if that stands for missing: --na-values={_quoted(other)}" if is_csv else ""
     return (
@@ -224,11 +228,19 @@ def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None) -> Readin
     if wanted is None and facts.n_present >= _LEAST_ROWS:
         if len(facts.distinct) == 1 and not facts.has_more:
             doubts.append(f"has one value only, which tells nothing: --drop {name} leaves it out")
-        elif facts.is_count:
-            doubts.append(f"counts the rows: if it names them say --id {name}, or --drop {name}")
+        elif facts.is_count or _is_called_id(own, facts):
+            what = "counts the rows" if facts.is_count else "has another number in every row"
+            doubts.append(f"{what}: if it names them say --id {name}, or --drop {name}")
     if not doubts:
         return own
     return replace(own, note=_joined(own.note, "see below"), warnings=(*own.warnings, *doubts))
+
+
+def _is_called_id(own: Reading, facts: ColumnFacts) -> bool:
+    """Whether a column of different integers has a name that says that these are names."""
+    is_name = re.search(r"(^|[\W_])(id|nr|no|number|code|key)$", own.name, re.IGNORECASE)
+    are_different = len(facts.distinct) == facts.n_counted
+    return bool(is_name) and are_different and facts.kinds == {INTEGER}
 
 
 def warning_lines(readings: Sequence[Reading], most: int = _MOST_WARNINGS) -> list[str]:
@@ -263,8 +275,8 @@ def table_lines(
         cells.append([*(_short(row[name]) for name in names[:-1]), row[names[-1]]])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
-    for row in cells:
-        pairs = zip(row, widths, strict=True)
+    for line_of_cells in cells:
+        pairs = zip(line_of_cells, widths, strict=True)
         line = "  ".join(cell.ljust(n) for cell, n in pairs).rstrip()
         lines.append(_short(line, width))
     if len(rows) > most:
@@ -308,8 +320,6 @@ def _option(facts: ColumnFacts) -> str:
 
 def _quoted(text: str) -> str:
     """A text as one word of a shell."""
-    import shlex
-
     return shlex.quote(text)
 
 

@@ -19,7 +19,7 @@ from skpc._cli.parser import refuse_beside_model
 
 _MOST_LISTED, _MOST_EXPLAINED = 10, 100
 _OF_LEARNING = "contamination", "categorical", "drop", "save_model"
-_FIRST_LINE = 2  # of rows, below the names
+_FIRST_ROW = 2  # as a spreadsheet counts, below the names
 
 
 class _Judged(NamedTuple):
@@ -30,7 +30,7 @@ class _Judged(NamedTuple):
     scores, p_values : (n,)
     is_odd : (n,)
     called : (n,) object
-        The names of rows, or their lines.
+        The names of rows, or their numbers.
     """
 
     scores: np.ndarray
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     n_odd = int(judged.is_odd.sum())
     tell(f"{n_odd} of {len(judged.scores)} rows are odd{_rule(detector)}")
     most = _MOST_LISTED if options.output is None else _MOST_EXPLAINED
-    most = options.top or most
+    most = most if options.top is None else options.top
     strangest = _strangest(judged)
     reasons = _reasons(detector, frames(), strangest[:most])
     if options.output is None:
@@ -118,12 +118,12 @@ def _judge(detector: Any, frames: Iterator[Any], options: argparse.Namespace) ->
     if not n_rows:
         raise UsageError(f"{options.data} has no rows.")
     every = np.concatenate(scores)
-    lines = np.arange(n_rows).astype(object) + _FIRST_LINE
+    numbers = np.arange(n_rows).astype(object) + _FIRST_ROW
     return _Judged(
         every,
         detector._calibration.p_values(every),
         detector._is_outlier(every),
-        np.concatenate(called) if called else lines,
+        np.concatenate(called) if called else numbers,
     )
 
 
@@ -158,7 +158,7 @@ def _reasons(detector: Any, frames: Iterator[Any], places: Sequence[int]) -> dic
 
 def _lines(judged: _Judged, reasons: dict[int, str], id_name: str | None) -> list[str]:
     """A paragraph for each row."""
-    kind = "line" if id_name is None else id_name
+    kind = "row" if id_name is None else id_name
     return [
         f"{kind} {judged.called[place]} (p-value {judged.p_values[place]:.2g}): {reason}"
         for place, reason in reasons.items()
@@ -177,7 +177,7 @@ def _write(
     places = np.arange(len(judged.scores)) if options.all else np.asarray(strangest, np.intp)
     frame = pandas.DataFrame(
         {
-            options.id or "line": judged.called[places],
+            options.id or "row": judged.called[places],
             "score": judged.scores[places],
             "p_value": judged.p_values[places],
             "is_odd": judged.is_odd[places],

@@ -213,7 +213,7 @@ def _add_outliers(commands: Any) -> None:
         "which rows of a table are odd, and why",
         "Learn what is usual in a table, each row judged by densities that did not learn from it, "
         "and show the rows that are not, the strangest first, with the values that make them odd. "
-        "Rows are called by their line in the file, names being line 1, or by --id. " + _PICKLE,
+        "Rows are counted as in a spreadsheet, names being row 1, or called by --id. " + _PICKLE,
         _reading(),
         _columns("categorical", "drop"),
         _learning(),

@@ -32,7 +32,7 @@ CASES = {
     "mostly markers": (["1", "?", "?", "-"] * 10, "categorical", "a label like others"),
     "a marker among labels": (["red", "?"] * 20, "categorical", r"--na-values='\?'$"),
     "thousands": (["1,234", "2,500", "300"] * 10, "categorical", "'1,234'.*--thousands ,$"),
-    "decimal comma": (["1,5", "2,25", "3"] * 10, "categorical", "'1,5'.*--decimal ,$"),
+    "decimal comma": (["1,5", "2,25", "3"] * 10, "categorical", "'1,5'.*--decimal says$"),
     "units": (["5 kg", "7 kg"] * 10, "categorical", "'5 kg'.*remove the sign"),
     "a word": (["1", "2", "3", "4", "5"] * 8 + ["many"], "categorical", "--na-values=many$"),
     "dates": ([f"2024-01-{i:02d}" for i in range(1, 29)], LEFT_OUT, "holds dates such as"),
@@ -83,6 +83,29 @@ def test_integers_that_count_the_rows_are_pointed_out_wherever_parts_end():
         assert "counts the rows" in warning
         facts = facts_of([*range(20), *range(21, 41)], "Int64", n_parts)
         assert reading_of("c", facts).warnings == ()
+
+
+def test_a_column_without_a_name_that_counts_the_rows_is_left_out():
+    facts = facts_of(list(range(N)), "Int64")
+    reading = reading_of("Unnamed: 0", facts)
+    assert reading.read_as == LEFT_OUT
+    assert reading.warnings == ("has no name and counts the rows, and is left out",)
+    assert reading_of("Unnamed: 0", facts, "numeric").read_as == "numeric"
+
+
+def test_different_integers_may_name_rows_if_their_column_is_called_so():
+    facts = facts_of([i * i for i in range(N)], "Int64")
+    for name in "id", "customer_id", "Customer ID", "house-no":
+        (warning,) = reading_of(name, facts).warnings
+        assert "has another number in every row: if it names them say --id" in warning
+    for name in "liquid", "idea", "x":
+        assert reading_of(name, facts).warnings == ()
+    assert reading_of("id", facts_of([1, 1, *range(N)], "Int64")).warnings == ()
+
+
+def test_numbers_with_too_many_digits_are_pointed_out():
+    (warning,) = read([f"{i % 7}12345678901234567890" for i in range(N)]).warnings
+    assert warning == "has numbers with too many digits to be read, which are labels"
 
 
 def test_what_a_user_says_of_a_column_is_done():

@@ -45,13 +45,13 @@ def test_odd_rows_are_written_with_their_names_and_reasons_the_strangest_first(f
     )
 
 
-def test_a_list_calls_rows_by_their_lines(folder, capsys):
+def test_a_list_counts_rows_as_a_spreadsheet_does(folder, capsys):
     assert run("outliers", folder / "data.csv", "--drop", "name", "--top", 2, "--quiet") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
     first, second = printed.out.splitlines()
-    assert re.match(r"line 11 \(p-value 0\.0.*\): x is 5000; expected about", first)
-    assert re.match(r"line 6 \(p-value 0\.0.*\): x is 50; expected about", second)
+    assert re.match(r"row 11 \(p-value 0\.0.*\): x is 5000; expected about", first)
+    assert re.match(r"row 6 \(p-value 0\.0.*\): x is 50; expected about", second)
     lines = (folder / "data.csv").read_text().splitlines()
     assert ",5000.0," in lines[11 - 1]
 

@@ -103,7 +103,7 @@ def test_rows_with_equal_scores_are_described_in_their_order(detector, tmp_path,
     frame.to_csv(path, index=False)
     assert run("outliers", path, "--model", detector, "--top", 3) == 0
     expected = capsys.readouterr().out
-    assert re.findall(r"^line (\d+) ", expected, re.MULTILINE) == ["3", "4", "6"]
+    assert re.findall(r"^row (\d+) ", expected, re.MULTILINE) == ["3", "4", "6"]
     for n_rows in 1, 2, 3:
         assert run("outliers", path, "--model", detector, "--top", 3, "--chunk-rows", n_rows) == 0
         assert capsys.readouterr().out == expected
