@@ -148,6 +148,7 @@ def test_different_values_are_told_apart_in_the_first_cells_whatever_the_parts(m
         assert facts.n_counted == 15
         assert facts.has_more
         assert reading_of("c", facts).read_as == LEFT_OUT
+        assert facts_of(list(range(52)), "Int64", n_parts).n_counted == 15
 
 
 def test_tables_are_aligned_cut_and_say_how_much_there_is_more():

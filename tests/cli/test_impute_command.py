@@ -13,6 +13,7 @@ from skpc import SharpPCDensity, SharpPCImputer
 def messy():
     frame = table(60)
     frame.insert(0, "name", [f"00{i}" for i in range(60)])
+    frame["price"] = [f"{i % 7}.50" for i in range(60)]
     return frame.assign(day=[f"2024-01-{1 + i % 28:02d}" for i in range(60)], note=None)
 
 
@@ -20,7 +21,16 @@ def messy():
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filled")
     messy().to_csv(folder / "data.csv", index=False)
-    options = "--id", "name", "-o", folder / "filled.csv", "--save-model", folder / "m.joblib"
+    options = (
+        "--id",
+        "name",
+        "--drop",
+        "price",
+        "-o",
+        folder / "filled.csv",
+        "--save-model",
+        folder / "m.joblib",
+    )
     assert run("impute", folder / "data.csv", *options) == 0
     return folder
 
