@@ -11,7 +11,7 @@ import numpy as np
 from skpc._cli.cell_shapes import DATE, MARKER, NUMBER, number_of, shape_of
 
 _MOST_COUNTED = 20_000  # the first cells, whatever the parts: their values are told apart
-_MOST_CODES = 12
+_MOST_FEW = 200  # different values, which are known of all cells
 _MOSTLY = 0.9
 
 BOOLEAN, INTEGER, FLOAT, TEXT, LEVELS, TIME = (
@@ -40,8 +40,8 @@ class ColumnFacts:
         How often each value occurs in the first cells.
     n_counted : int
         How many cells that is of.
-    codes : set of float
-        The different numbers, as long as they are few.
+    few : set
+        The different values of all cells, as long as they are few.
     low, high : float
         Of numbers, those among text too.
     is_count : bool
@@ -56,7 +56,7 @@ class ColumnFacts:
     examples: dict[str, str] = field(default_factory=dict)
     distinct: Counter[Any] = field(default_factory=Counter)
     n_counted: int = 0
-    codes: set[float] = field(default_factory=set)
+    few: set[Any] = field(default_factory=set)
     low: float = np.inf
     high: float = -np.inf
     is_count: bool = True
@@ -79,9 +79,19 @@ class ColumnFacts:
         return n_numbers > 0 and n_numbers + self.shapes[MARKER] == self.n_present
 
     @property
+    def n_distinct(self) -> int:
+        """How many values are different: at least, if there `has_more`."""
+        return len(self.few) if len(self.few) <= _MOST_FEW else len(self.distinct)
+
+    @property
     def has_more(self) -> bool:
-        """Whether there are more cells than `distinct` is of."""
-        return self.n_present > self.n_counted
+        """Whether there may be more different values than are known."""
+        return len(self.few) > _MOST_FEW and self.n_present > self.n_counted
+
+    @property
+    def codes(self) -> np.ndarray:
+        """The different numbers, as long as they are few."""
+        return np.array(sorted(value for value in self.few if isinstance(value, float)))
 
     @property
     def type(self) -> str:
@@ -112,17 +122,15 @@ class ColumnFacts:
             self._add_numbers(present.to_numpy(dtype=np.float64))
             return
         self.is_count = False
-        if kind == TEXT:
-            for text, count in present.astype(str).value_counts().items():
+        if kind == TIME:
+            return
+        for text, count in present.astype(str).value_counts().items():
+            if kind == TEXT:
                 self._add_text(text, count, decimal)
-        if kind != TIME:
-            first = present.iloc[: _MOST_COUNTED - self.n_counted].astype(str)
-            self._count(
-                Counter(
-                    text if (number := number_of(text, decimal)) is None else number
-                    for text in first
-                )
-            )
+            if len(self.few) <= _MOST_FEW:
+                self.few.add(_value(text, decimal))
+        first = present.iloc[: _MOST_COUNTED - self.n_counted].astype(str)
+        self._count(Counter(_value(text, decimal) for text in first))
 
     def _add_numbers(self, values: np.ndarray) -> None:
         self.shapes[NUMBER] += len(values)
@@ -131,8 +139,8 @@ class ColumnFacts:
             before = self._last if self.n_counted else values[0] - 1
             self.is_count = bool((values[1:] == values[:-1] + 1).all() and values[0] == before + 1)
             self._last = float(values[-1])
-        if len(self.codes) < _MOST_CODES:
-            self.codes.update(np.unique(values)[:_MOST_CODES].tolist())
+        if len(self.few) <= _MOST_FEW:
+            self.few.update(np.unique(values)[: _MOST_FEW + 1].tolist())
         first = values[: _MOST_COUNTED - self.n_counted]
         distinct, counts = np.unique(first, return_counts=True)
         self._count(Counter(dict(zip(distinct.tolist(), counts.tolist(), strict=True))))
@@ -145,8 +153,6 @@ class ColumnFacts:
             self.markers[text] += count
         if shape == NUMBER and (number := number_of(text, decimal)) is not None:
             self.low, self.high = min(self.low, number), max(self.high, number)
-            if len(self.codes) < _MOST_CODES:
-                self.codes.add(number)
 
     def _count(self, counts: Counter[Any]) -> None:
         self.distinct += counts
@@ -157,6 +163,12 @@ class ColumnFacts:
         if DATE in shapes and TIME in self.kinds:
             return 1.0
         return sum(self.shapes[shape] for shape in shapes) / max(1, self.n_present)
+
+
+def _value(text: str, decimal: str) -> float | str:
+    """What a cell of text is told apart by, in whatever parts a column is read."""
+    number = number_of(text, decimal)
+    return text if number is None else number
 
 
 def _kind_of(series: Any) -> str:

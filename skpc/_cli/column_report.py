@@ -109,7 +109,7 @@ def _note(facts: ColumnFacts) -> str:
         parts.append(f"{_number(facts.low)} to {_number(facts.high)}")
     elif facts.distinct:
         more = " or more" if facts.has_more else ""
-        parts.append(f"{_count(len(facts.distinct), 'label')}{more}")
+        parts.append(f"{_count(facts.n_distinct, 'label')}{more}")
     if facts.n_missing:
         parts.append(f"{_percent(facts.n_missing, facts.n_rows)} missing")
     return ", ".join(parts)
@@ -126,7 +126,7 @@ def _left_out(own: Reading, why: str, remedy: str = "") -> Reading:
 
 def _reading_of_dates(own: Reading, facts: ColumnFacts) -> Reading:
     """Dates are no numbers yet; few different ones are labels."""
-    n_different = len(facts.distinct)
+    n_different = facts.n_distinct
     if n_different and are_codes(np.arange(n_different) + 0.5, facts.n_present):
         return replace(own, read_as=CATEGORICAL)
     example = f" such as {shown(facts.examples[DATE])}" if DATE in facts.examples else ""
@@ -212,10 +212,10 @@ def _type_of(facts: ColumnFacts, own: Reading) -> str:
     if facts.is_text and not own.markers:
         return CATEGORICAL
     if facts.type == LEVELS:
-        return NUMERIC if len(facts.distinct) > 2 else CATEGORICAL
+        return NUMERIC if facts.n_distinct > 2 else CATEGORICAL
     if facts.type == BOOLEAN:
         return CATEGORICAL
-    is_code = are_codes(np.array(sorted(facts.codes)), float(facts.shapes[NUMBER]))
+    is_code = are_codes(facts.codes, float(facts.shapes[NUMBER]))
     return CATEGORICAL if is_code else NUMERIC
 
 
@@ -226,7 +226,7 @@ def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None) -> Readin
     if facts.n_missing > _MANY_MISSING * facts.n_rows:
         doubts.append(f"is missing in {_percent(facts.n_missing, facts.n_rows)} of the rows")
     if wanted is None and facts.n_present >= _LEAST_ROWS:
-        if len(facts.distinct) == 1 and not facts.has_more:
+        if facts.n_distinct == 1:
             doubts.append(f"has one value only, which tells nothing: --drop {name} leaves it out")
         elif facts.is_count or _is_called_id(own, facts):
             what = "counts the rows" if facts.is_count else "has another number in every row"

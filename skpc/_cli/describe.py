@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _row_of(reading: Reading, facts: ColumnFacts) -> dict[str, str]:
     """What is shown of a column."""
-    n_distinct = len(facts.distinct) - len(reading.markers)
+    n_distinct = facts.n_distinct - len(reading.markers)
     n_missing = facts.n_missing + sum(facts.markers[marker] for marker in reading.markers)
     return {
         "column": reading.name,
@@ -59,5 +59,5 @@ def _values(facts: ColumnFacts) -> str:
         value if isinstance(value, str) else f"{value:g}"
         for value, _ in facts.distinct.most_common(_N_EXAMPLES)
     ]
-    more = len(facts.distinct) > len(labels)
+    more = facts.n_distinct > len(labels)
     return ", ".join(labels) + (", ..." if more else "")

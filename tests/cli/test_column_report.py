@@ -141,12 +141,15 @@ def test_parts_tell_what_the_whole_tells(case):
 
 def test_different_values_are_told_apart_in_the_first_cells_whatever_the_parts(monkeypatch):
     monkeypatch.setattr("skpc._cli.column_facts._MOST_COUNTED", 15)
+    monkeypatch.setattr("skpc._cli.column_facts._MOST_FEW", 13)
     cells = [f"row {i}" for i in range(12)] + ["a", "b"] * 20
     for n_parts in 1, 3, 52:
         facts = facts_of(cells, "string", n_parts)
         assert len(facts.distinct) == 14
         assert facts.n_counted == 15
         assert facts.has_more
+        fewer = facts_of(cells[2:], "string", n_parts)
+        assert (fewer.n_distinct, fewer.has_more) == (12, False)
         assert reading_of("c", facts).read_as == LEFT_OUT
         assert facts_of(list(range(52)), "Int64", n_parts).n_counted == 15
 
