@@ -9,11 +9,30 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from helpers import mixed_circuit, mixed_rows, mixture_case, random_circuit, random_tree
+from helpers import (
+    mixed_circuit,
+    mixed_rows,
+    mixture_case,
+    positive,
+    random_circuit,
+    random_gaussian,
+    random_tree,
+)
+from scipy.stats import binom
 
 from skpc import SharpPCDensity
 from skpc._circuit.format import flattened, unflattened
-from skpc.circuit import from_dict, load, log_likelihood, marginal, save, to_dict
+from skpc._circuit.inputs.inputs import Inputs
+from skpc.circuit import (
+    Circuit,
+    from_dict,
+    load,
+    log_likelihood,
+    marginal,
+    mixture,
+    save,
+    to_dict,
+)
 
 PARENTS = np.array([-1, 0, 1, 0])
 
@@ -179,12 +198,25 @@ def test_a_stored_circuit_names_no_private_module(circuit):
 # --- what is refused ---------------------------------------------------------------------
 
 
+def tree_of_every_kind(seed):
+    rng = np.random.default_rng(seed)
+    features = [np.array([0]), np.array([1]), np.array([2, 3])]
+    levels = np.arange(4.0)
+    inputs = Inputs(
+        features,
+        [levels, levels, None],
+        np.concatenate([binom.pmf(levels[:, None], 3, [0.2, 0.5, 0.9]), positive(rng, 3, 4).T]),
+        np.full((3, 3), 1e-3),
+        {2: replace(random_gaussian(rng, 3, 2), units=np.ones(2))},
+        np.array([True, False, False]),
+    )
+    sum_weights = np.stack([np.eye(3), positive(rng, 3, 3), positive(rng, 3, 3)])
+    return Circuit(np.array([-1, 0, 1]), tuple(features), positive(rng, 3), sum_weights, inputs)
+
+
 def everything():
-    """A mixture of two trees, each with regions of every kind."""
-    X = np.random.default_rng(0).integers(0, 4, (40, 4)) * [1.0, 1.0, 0.37, 1.3]
-    types = ["binomial", "categorical", "gaussian", "gaussian"]
-    tree = fitted(X, feature_types=types, feature_groups=[[2, 3]], n_components=2)
-    return to_dict(tree)
+    """A mixture of two trees, each with regions of every kind; nothing is compiled for it."""
+    return to_dict(mixture([tree_of_every_kind(0), tree_of_every_kind(1)]))
 
 
 EVERYTHING = everything()

@@ -18,32 +18,22 @@ CONFIGURATIONS = [
     SharpPCDensity(n_latents=3, max_iter=3, init="random", batch_size=10, feature_groups=None),
     SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=5)),
 ]
+# Options that have nothing to do with each other share one, as each takes fifty checks.
 FURTHER_CONFIGURATIONS = [
-    SharpPCDensity(n_latents=3, max_iter=5, regularizer="gated", feature_groups=None),
-    SharpPCDensity(n_latents=2, max_iter=5, multiplier="exact", mu=1e-4),
-    SharpPCDensity(n_latents=2, max_iter=5, feature_types="gaussian", pseudocount=0.0),
-    SharpPCDensity(n_latents=2, max_iter=3, update="cubic"),
-    SharpPCDensity(n_latents=2, max_iter=5, early_stopping=True, n_iter_no_change=2),
-    SharpPCDensity(n_latents=2, max_iter=5, early_stopping=0.2),
-    SharpPCDensity(n_latents=2, max_iter=3, structure="rat", n_components=2),
-    SharpPCDensity(n_latents=2, max_iter=3, n_components=2),
-    SharpPCDensity(n_latents=2, max_iter=3, batch_size=10),
-    SharpPCDensity(n_latents=2, max_iter=3, batch_size=10, solver="adam", mu=1e-5),
-    SharpPCDensity(n_latents=3, max_iter=3, init="random"),
-    SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2),
-    SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1, 0.0], cv=2, warm_path=True),
-    SharpPCClassifier(SharpPCDensity(n_latents=4, max_iter=5)),  # of three classes, jointly
-    SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5), joint=False),
-    SharpPCClassifier(
-        SharpPCDensity(n_latents=2, max_iter=5),
-        joint=False,
-        priors="uniform",
-        share_structure=True,
+    SharpPCDensity(
+        3, max_iter=5, regularizer="gated", multiplier="exact", mu=1e-4, feature_groups=None
     ),
-    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
-    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="sample"),
-    SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5), strategy="max_product"),
-    SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=3), contamination=0.2),
+    SharpPCDensity(2, max_iter=3, feature_types="gaussian", pseudocount=0.0, update="cubic"),
+    SharpPCDensity(2, max_iter=5, early_stopping=0.2, n_iter_no_change=2, init="random"),
+    SharpPCDensity(2, max_iter=3, structure="rat", n_components=2),
+    SharpPCDensity(2, max_iter=3, batch_size=10, solver="adam", mu=1e-5, n_components=2),
+    SharpPCDensityCV(SharpPCDensity(2, max_iter=3), mus=[0.1, 0.0], cv=2, warm_path=True),
+    SharpPCClassifier(SharpPCDensity(n_latents=4, max_iter=5)),  # of three classes, jointly
+    SharpPCClassifier(
+        SharpPCDensity(2, max_iter=5), joint=False, priors="uniform", share_structure=True
+    ),
+    SharpPCImputer(SharpPCDensity(2, max_iter=5)),
+    SharpPCImputer(SharpPCDensity(2, max_iter=5), strategy="sample"),
     SharpPCOutlierDetector(),
     SharpPCOutlierDetector(2, n_components=2, max_samples=0.7, criterion="likelihood"),
 ]

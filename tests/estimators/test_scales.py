@@ -59,7 +59,6 @@ TABLES = {
     "an outlier": np.vstack([X, [1e150, 0.0, -1e150]]),
     "mixed": np.column_stack([X[:, :2] * 1e148, X[:, 2] > 0]),
 }
-each_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 
 TINY = {"n_latents": 3, "max_iter": 4, "random_state": 0}
 ESTIMATORS = {
@@ -71,7 +70,17 @@ ESTIMATORS = {
     "classifier": SharpPCClassifier(SharpPCDensity(**TINY)),
     "imputer": SharpPCImputer(SharpPCDensity(**TINY)),
 }
-each_estimator = pytest.mark.parametrize("name", ESTIMATORS)
+# The density has all tables, and of the others each some; the rest is for patient machines.
+PAIRS = [
+    pytest.param(
+        name,
+        table,
+        id=f"{name}-{called}",
+        marks=() if name == "density" or (i + j) % 5 == 0 else pytest.mark.slow,
+    )
+    for i, name in enumerate(ESTIMATORS)
+    for j, (called, table) in enumerate(TABLES.items())
+]
 
 
 def far_rows(table):
@@ -105,8 +114,7 @@ def refuses_nothing(model, table):
         assert np.isfinite(np.concatenate([*map(np.ravel, curvature(model.circuit_, table))])).all()
 
 
-@each_table
-@each_estimator
+@pytest.mark.parametrize(("name", "table"), PAIRS)
 def test_estimators_learn_and_answer_at_any_scale(name, table):
     estimator = ESTIMATORS[name]
     if name == "classifier":
