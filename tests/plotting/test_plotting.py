@@ -620,7 +620,7 @@ def test_bars_are_the_largest_contributions_of_a_row(fitted, X):
     widths = [bar.get_width() for bar in display.ax_.patches]
     np.testing.assert_allclose(widths, expected[order])
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
-    assert labels == [f"x{j} = {row[0, j]:g}" for j in order]
+    assert labels == [f"x{j} = missing" if j == 2 else f"x{j} = {row[0, j]:g}" for j in order]
     assert display.ax_.yaxis_inverted()  # the largest is at the top
     assert "5 largest of 9" in display.ax_.get_title()
     assert_readable(display.figure_)
@@ -628,7 +628,7 @@ def test_bars_are_the_largest_contributions_of_a_row(fitted, X):
     assert "x2 = missing" in [label.get_text() for label in every.ax_.get_yticklabels()]
 
 
-def test_of_a_detector_the_excess_is_drawn(X):
+def test_the_excess_is_drawn_and_of_a_detector_its_own(X):
     model = SharpPCOutlierDetector(2, n_components=2, random_state=0).fit(X)
     expected = model.feature_contributions(X[:3])
     one = ContributionsDisplay.from_estimator(model, X[:1])
@@ -641,8 +641,12 @@ def test_of_a_detector_the_excess_is_drawn(X):
         model.feature_contributions(X[:3], {"all": range(9)}).ravel(),
     )
     assert "excess surprise, nats" in [axes.get_ylabel() for axes in several.figure_.axes]
-    density = ContributionsDisplay.from_estimator(model.estimator_, X[:1])
-    assert density.ax_.get_xlabel() == "surprise given the other values, nats"
+    of_mixture = ContributionsDisplay.from_estimator(model.estimator_, X[:1])
+    np.testing.assert_array_equal(
+        of_mixture.contributions, model.estimator_.feature_contributions(X[:1])
+    )
+    raw = ContributionsDisplay(X[:1] + 0.5, "abcdefghi", quantity="surprise").plot()
+    assert raw.ax_.get_xlabel() == "surprise given the other values, nats"
     for display in one, several:
         assert_readable(display.figure_)
 
@@ -690,7 +694,7 @@ def test_pictures_are_pictures(n_rows, fitted, X):
     expected = fitted.feature_contributions(X[:n_rows]).reshape(n_rows, 3, 3)
     drawn = [ax.images[0] for ax in display.axes_]
     np.testing.assert_allclose([image.get_array() for image in drawn], expected)
-    assert {image.get_clim() for image in drawn} == {(0.0, expected.max())}
+    assert {image.get_clim() for image in drawn} == {(min(expected.min(), 0.0), expected.max())}
     assert_readable(display.figure_)
     with pytest.raises(ValueError, match="has 12 pixels for 9 features"):
         display.plot(image_shape=(3, 4))
