@@ -205,6 +205,18 @@ def test_history_is_that_of_the_fit(X):
     assert display.sharpness_ax_ is None
 
 
+@pytest.mark.parametrize("n_iter", [1, 2, 4, 7, 150])
+@pytest.mark.parametrize("log_x", [False, True])
+def test_ticks_of_iterations_are_integers(n_iter, log_x):
+    for width in 2.5, 6.4:
+        ax = Figure(figsize=(width, 3), layout="constrained").subplots()
+        display = FitHistoryDisplay(-np.exp(-np.arange(n_iter) / 3)).plot(ax, log_x=log_x)
+        display.figure_.canvas.draw()
+        ticks = ax.get_xticks()
+        assert len(ticks)
+        assert np.array_equal(ticks, np.rint(ticks))
+
+
 def test_stages_are_one_fit_seen_at_several_iterations(X):
     """Against separate fits, each from the start."""
     estimator = density(mu=0.1, init="random")
@@ -299,9 +311,42 @@ def test_zero_stands_left_of_the_others_on_a_logarithmic_axis(search_cv):
     assert high > at[-1]
 
 
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("mus", "best", "remedy"),
+    [
+        ([0.0, 0.1, 1.0], 1.0, ", the largest tried: try larger ones"),
+        ([0.1, 1.0], 0.1, ", the smallest tried: try smaller ones, and 0"),
+        ([0.0, 0.1, 1.0], 0.1, ""),
+        ([0.0, 0.1], 0.0, ""),  # there is nothing below
+        ([0.1], 0.1, ""),
+    ],
+)
+def test_a_best_mu_at_the_edge_of_those_tried_says_so(mus, best, remedy):
+    display = MuPathDisplay(np.array(mus), np.zeros((len(mus), 2)), best_mu=best).plot()
+    assert legend_of(display.ax_)[1] == f"best: mu = {best:g}{remedy}"
+    assert_readable(display.figure_)
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "paired", "meaning"),
+    [
+        (3, True, "mean over 3 folds; bars: one standard error, paired by fold"),
+        (3, False, "mean over 3 folds; bars: one standard error"),
+        (1, True, "one fold"),
+    ],
+)
+def test_the_legend_of_a_path_says_what_error_bars_are(n_folds, paired, meaning):
+    display = MuPathDisplay(np.array([0.0, 0.1]), np.zeros((2, n_folds))).plot(paired=paired)
+    assert legend_of(display.ax_) == [meaning]
+
+
 def test_best_mu_is_marked(search_cv):
     display = MuPathDisplay.from_estimator(search_cv)
-    assert f"{search_cv.mu_:g}" in display.ax_.get_title()
+    assert any(text.startswith(f"best: mu = {search_cv.mu_:g}") for text in legend_of(display.ax_))
     marks = [line for line in display.ax_.lines if line.get_linestyle() == ":"]
     at, _, _ = bars(display.ax_)
     assert [line.get_xdata()[0] for line in marks] == [at[search_cv.mus_ == search_cv.mu_][0]]
