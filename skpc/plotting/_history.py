@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
-_LABEL_WIDTH = 1.2  # inches of an entry of the legend
+_LABEL, _ALL_LABELS = 1.5, 4.6  # inches of the longest entry of the legend, and of all
 
 
 class FitHistoryDisplay:
@@ -283,7 +283,7 @@ class FitHistoryDisplay:
             handles=[*self.lines_, *marks],
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
-            ncols=min(max(int(width / _LABEL_WIDTH), 1), 4),
+            ncols=4 if width >= _ALL_LABELS else max(int(width / _LABEL), 1),
             frameon=False,
         )
         self.ax_, self.figure_ = axes, axes.figure
