@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
 GREY = "#767676"
 COLOUR_MAP = "viridis"
 _LONGEST_NAME = 18
+_KEY_WIDTH, _CHARACTER_WIDTH = 0.4, 0.066  # inches in a legend of small letters
 
 
 def check_matplotlib(display: Any) -> None:
@@ -159,7 +161,23 @@ def log_y(ax: Axes) -> None:
 
 def plain(value: float) -> str:
     """Three digits, without an exponent where that can be read."""
-    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
+    size = abs(value)
+    text = f"{size:,.0f}" if 1000 <= size < 1e7 else f"{size:.3g}"
+    return f"\N{MINUS SIGN}{text}" if value < 0 else text
+
+
+def legend_above(ax: Axes, handles: list[Any], labels: list[str]) -> None:
+    """A legend that covers nothing, over the axes, as wide as these; long labels are wrapped."""
+    width = ax.get_window_extent().width / ax.figure.dpi
+    n_characters = max(int((width - _KEY_WIDTH) / _CHARACTER_WIDTH), 12)
+    ax.legend(
+        handles,
+        [fill(label, n_characters) for label in labels],
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        fontsize="small",
+        frameon=False,
+    )
 
 
 def no_spines(ax: Axes, *sides: str) -> None:

@@ -14,6 +14,7 @@ from skpc.plotting._base import (
     GREY,
     ORANGE,
     check_matplotlib,
+    legend_above,
     log_y,
     new_panels,
     no_spines,
@@ -263,15 +264,8 @@ class MuPathDisplay:
             panel.tick_params(labelbottom=panel is axes.ravel()[-1])
         if self.sharpness is not None:
             log_y(axes.ravel()[-1])
-        # Above the panels: points may be anywhere in them.
-        axes[0, 0].legend(
-            handles[:2],  # those of the first panel
-            [self._meaning_of_bars(paired), *self._meaning_of_mark()],
-            loc="lower left",
-            bbox_to_anchor=(0.0, 1.0),
-            fontsize="small",
-            frameon=False,
-        )
+        labels = [self._meaning_of_bars(paired), *self._meaning_of_mark()]
+        legend_above(axes[0, 0], handles[: len(labels)], labels)
         axes.ravel()[-1].set_xlabel("mu, strength of the penalty")
         axes[0, 0].figure.align_ylabels(axes.ravel())
         self.axes_, self.ax_, self.figure_ = axes.ravel(), axes[0, 0], axes[0, 0].figure
