@@ -3,12 +3,12 @@
 import sys
 from dataclasses import replace
 from itertools import combinations
-from unittest.mock import patch
 
 import matplotlib as mpl
 import numpy as np
 import pandas
 import pytest
+from readable import assert_readable
 from scipy.linalg import null_space
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -28,6 +28,8 @@ from skpc.plotting import (
     FitHistoryDisplay,
     LossLandscapeDisplay,
     MuPathDisplay,
+    SamplesDisplay,
+    ScoresDisplay,
     StructureDisplay,
 )
 from skpc.plotting._layout import pushed_apart, tree_positions
@@ -38,6 +40,8 @@ DISPLAYS = [
     FitHistoryDisplay,
     LossLandscapeDisplay,
     MuPathDisplay,
+    SamplesDisplay,
+    ScoresDisplay,
     StructureDisplay,
 ]
 
@@ -77,32 +81,6 @@ def draw(kind, estimator, X, **kwargs):
     if kind is LossLandscapeDisplay:
         kwargs = {"n_steps": 5, "n_eigenvalues": 3, **kwargs}
     return kind.from_estimator(estimator, X[:4] if kind is ContributionsDisplay else X, **kwargs)
-
-
-def drawn_texts(figure):
-    """All texts that a picture shows, with their boxes in pixels."""
-    texts, draw_text = {}, mpl.text.Text.draw
-
-    def record(text, renderer):
-        if text.get_text().strip() and text.get_visible():
-            texts[id(text)] = text
-        draw_text(text, renderer)
-
-    with patch.object(mpl.text.Text, "draw", record):
-        figure.canvas.draw()
-    return [(text.get_text(), text.get_window_extent()) for text in texts.values()]
-
-
-def assert_readable(figure):
-    """No label hides another or leaves the figure."""
-    shown = drawn_texts(figure)
-    assert shown
-    for name, box in shown:
-        assert figure.bbox.padded(1).contains(box.x0, box.y0), name
-        assert figure.bbox.padded(1).contains(box.x1, box.y1), name
-    for (name, a), (other, b) in combinations(shown, 2):
-        apart = a.x1 < b.x0 + 1 or b.x1 < a.x0 + 1 or a.y1 < b.y0 + 1 or b.y1 < a.y0 + 1
-        assert apart, f"{name!r} and {other!r} overlap"
 
 
 # What all displays have in common
@@ -149,14 +127,23 @@ def test_unfitted_estimators_are_refused(kind, X):
         draw(kind, estimator, X)
 
 
-@pytest.mark.parametrize("kind", [CurvatureDisplay, LossLandscapeDisplay, StructureDisplay])
+OF_TABLES = [
+    CurvatureDisplay,
+    LossLandscapeDisplay,
+    SamplesDisplay,
+    ScoresDisplay,
+    StructureDisplay,
+]
+
+
+@pytest.mark.parametrize("kind", OF_TABLES)
 def test_missing_columns_are_named(kind, X):
     frame = pandas.DataFrame(X, columns=[f"c{j}" for j in range(9)])
     with pytest.raises(ValueError, match="c8"):
         draw(kind, density().fit(frame), frame.drop(columns="c8"))
 
 
-@pytest.mark.parametrize("kind", [CurvatureDisplay, StructureDisplay, ContributionsDisplay])
+@pytest.mark.parametrize("kind", [*OF_TABLES, ContributionsDisplay])
 def test_a_pipeline_is_refused_with_a_remedy(kind, X):
     pipeline = make_pipeline(FunctionTransformer(), density()).fit(X)
     with pytest.raises(TypeError, match="pass the last step"):
