@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
-from skpc._circuit.tree import depths_of
+from skpc._circuit.tree import depths_of, tree_of_region
 from skpc.curvature import hessian, node_curvature
 from skpc.plotting import (
     ContributionsDisplay,
@@ -545,7 +545,7 @@ def test_labels_of_large_trees_do_not_overlap(shape, n_regions):
     }[shape]()
     parents = np.append(-1, parents)
     information = np.append(np.nan, rng.random(n_regions - 1))
-    display = StructureDisplay(parents, [f"x{i}" for i in range(n_regions)], information).plot()
+    display = StructureDisplay(parents, [[f"x{i}"] for i in range(n_regions)], information).plot()
     assert len(display.texts_) == n_regions
     assert pills_apart(display)
     assert min(text.get_fontsize() for text in display.texts_) >= 5
@@ -578,9 +578,76 @@ def test_several_trees_are_drawn_side_by_side_or_one_alone(parameters, X):
         StructureDisplay.from_estimator(model, tree=3)
 
 
+def grouped(**parameters):
+    """A table of two groups of numbers that depend on each other, and a flag."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(120, 1, 2)) + 0.1 * rng.normal(size=(120, 4, 2))
+    frame = pandas.DataFrame(
+        np.hstack([base[..., 0], base[..., 1]]), columns=[f"length {j}" for j in range(8)]
+    ).assign(flag=rng.random(120) < 0.5)
+    groups = [[f"length {j}" for j in range(4)], [f"length {j}" for j in range(4, 8)]]
+    return density(feature_groups=groups, **parameters).fit(frame), frame
+
+
+def test_a_group_shows_the_names_of_all_its_members():
+    model, _ = grouped()
+    display = StructureDisplay.from_estimator(model)
+    shown = {text.get_text().replace("\n", " ") for text in display.texts_}
+    expected = {", ".join(f"length {j}" for j in part) for part in (range(4), range(4, 8))}
+    assert shown == expected | {"flag"}
+    assert display.titles_ == []
+    assert pills_apart(display)
+    assert_readable(display.figure_)
+
+
+def test_a_group_without_room_is_called_after_its_first_member():
+    model, _ = grouped()
+    ax = Figure(figsize=(2.2, 0.8)).subplots()
+    display = StructureDisplay.from_estimator(model, ax=ax)
+    assert {text.get_text() for text in display.texts_} == {"length 0 +3", "length 4 +3", "flag"}
+
+
+@pytest.mark.parametrize("n_columns", [2, 30, 90])
+def test_one_box_is_explained(n_columns):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 1)) + 0.5 * rng.normal(size=(60, n_columns))
+    model = density(feature_groups=[range(n_columns)], n_latents=1, max_iter=1).fit(X)
+    display = StructureDisplay.from_estimator(model)
+    (title,) = display.titles_
+    assert title.get_text().startswith(f"all {n_columns} columns are one group: in each state")
+    (text,) = display.texts_
+    names = text.get_text().replace("\n", " ").split(", ")
+    assert names[:60] == [f"x{j}" for j in range(min(n_columns, 60))]
+    assert names[60:] == (["30 more"] if n_columns == 90 else [])
+    assert_readable(display.figure_)
+    alone = StructureDisplay.from_estimator(density(n_latents=1).fit(X[:, :1]))
+    assert alone.titles_ == []
+
+
+def test_trees_of_a_mixture_stand_apart_under_their_weights(X):
+    model = density(n_components=3).fit(X)
+    display = StructureDisplay.from_estimator(model)
+    assert_readable(display.figure_)
+    weights = model.circuit_.root_weights.reshape(3, -1).sum(axis=1)
+    titles = [text.get_text() for text in display.titles_]
+    assert titles == [f"tree {t}: weight {weight:.2g}" for t, weight in enumerate(weights)]
+    trees = tree_of_region(display.parents)
+    boxes = []
+    for t in range(3):
+        pills = [display.texts_[i].get_bbox_patch() for i in np.flatnonzero(trees == t)]
+        box = mpl.transforms.Bbox.union([pill.get_window_extent() for pill in pills])
+        title = display.titles_[t].get_window_extent()
+        assert title.y0 > box.y1
+        assert box.x0 < (title.x0 + title.x1) / 2 < box.x1
+        boxes.append(mpl.transforms.Bbox.union([box, title]))
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    one = StructureDisplay.from_estimator(model, tree=1)
+    assert [text.get_text() for text in one.titles_] == titles[1:2]
+
+
 def test_labels_without_room_become_dots(fitted):
     figure = Figure(figsize=(1.2, 1.2))
-    names = [f"a long name {i}" for i in range(40)]
+    names = [[f"a long name {i}"] for i in range(40)]
     parents, information = np.arange(-1, 39), np.append(np.nan, np.ones(39))
     display = StructureDisplay(parents, names, information).plot(figure.subplots())
     assert display.texts_ == []
