@@ -56,6 +56,7 @@ class SamplesDisplay:
     draws : ndarray of shape (n_draws, n_features)
         Rows of the model, likewise.
     names : sequence of n_features str
+        Of the columns.
     labels : sequence of n_features (sequence of str or None)
         Those of each column; None if it is one of numbers.
 
