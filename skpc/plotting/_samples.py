@@ -332,7 +332,9 @@ def _column_pair(name: str, column: Any, data: np.ndarray, draws: np.ndarray) ->
     Numbers that are categories are labels if they are few.
     """
     known = column.categories
-    if known is None or (column.labels is None and len(known) > _FEW_NUMBERS):
+    if column.labels is not None:  # levels in order, which are read as numbers, have no categories
+        known = np.arange(len(column.labels), dtype=np.float64)
+    elif known is None or len(known) > _FEW_NUMBERS:
         return ColumnPair(name, data, draws, None)
     labels = [_text(label) for label in column.restore(known).tolist()]
     codes = [_codes(known, values) for values in (data, draws)]

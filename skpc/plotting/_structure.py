@@ -50,8 +50,6 @@ _MOST_MOVED = 0.4  # labels on average, in units of their mean side
 _WIDTHS = 0.5, 5.0
 _EDGES = "#A6A6A6"
 _MANY_LABELS = 110
-
-
 _HOW_GROUPED = {
     COPULA: ": in each state normal with a full covariance",
     GAUSSIAN: ": in each state normal with a full covariance",

@@ -173,6 +173,20 @@ def test_labels_that_fit_did_not_see_are_told(model, frame):
     assert titles(display) == ["kind  1.00"]
 
 
+@pytest.mark.parametrize("kind", ["binomial", "numeric", "categorical"])
+def test_levels_in_order_are_drawn_under_their_names(kind):
+    levels = pandas.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    codes = np.random.default_rng(0).integers(0, 3, 60)
+    frame = pandas.DataFrame({"grade": pandas.Categorical.from_codes(codes, dtype=levels)})
+    model = fitted(frame, n_latents=1, feature_types=[kind])
+    display = SamplesDisplay.from_estimator(model, frame)
+    drawn = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert set(drawn) == set(levels.categories)
+    widths = [bar.get_width() for bar in display.ax_.patches][:3]
+    shares = frame["grade"].value_counts(normalize=True)
+    np.testing.assert_allclose(widths, shares[drawn])
+
+
 def test_one_seed_gives_one_picture_and_the_table_is_left_as_it_is(model, frame):
     before = frame.copy()
     some, again = (SamplesDisplay.from_estimator(model, frame) for _ in range(2))
