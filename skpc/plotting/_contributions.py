@@ -212,7 +212,8 @@ class ContributionsDisplay:
         # The largest by any row, but in the order of the table.
         shown = np.sort(np.argsort(-table.max(axis=0), kind="stable")[:n_columns])
         names, rows = [shortened(self.names[j]) for j in shown], self._row_names()
-        ax = new_axes(ax, (2.4 + 0.22 * len(shown), 1.8 + 0.24 * len(rows)))
+        # As high as the label of the bar of colours is long.
+        ax = new_axes(ax, (2.4 + 0.22 * len(shown), 1.8 + max(0.24 * len(rows), 1.6)))
         low = min(float(table.min()), 0.0)
         mesh = ax.pcolormesh(
             table[:, shown], **{"cmap": COLOUR_MAP, "vmin": low, "vmax": table.max(), **kwargs}

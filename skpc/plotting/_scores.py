@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_BINS = 60
 _RUG = 0.05  # height of a mark, as a share of that of the axes
-_FARTHEST = 8.0  # distances of the median from the lower twentieth, which are drawn to scale
+_FARTHEST = 30.0  # distances of the median from the lower quartile, which are drawn to scale
 
 
 class ScoresDisplay:
@@ -163,8 +163,10 @@ class ScoresDisplay:
 
     def _lowest_drawn(self) -> float:
         """The score below which rows are only counted."""
-        low, median = np.quantile(self.scores, [0.05, 0.5])
-        farthest = median - _FARTHEST * (median - low)
+        quarter, median = np.quantile(self.scores, [0.25, 0.5])
+        if not median > quarter:  # most are equal: that tells nothing of how far is far
+            return float(self.scores.min())
+        farthest = median - _FARTHEST * (median - quarter)
         if self.threshold is not None:
             farthest = min(farthest, self.threshold - (median - self.threshold) / 2)
         return float(farthest)
