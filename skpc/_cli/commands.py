@@ -15,7 +15,7 @@ from skpc._cli.messages import UsageError, forget_output, one_line, say, show_wa
 from skpc._cli.outputs import check_output
 from skpc._cli.parser import parser
 
-_COMMANDS = "describe", "outliers", "impute", "fit", "score", "sample", "classify"
+_COMMANDS = "describe", "outliers", "impute", "fit", "score", "sample", "classify", "plot"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,6 +22,7 @@ _EXAMPLES = {
         "describe table.csv",
         "outliers table.csv",
         "impute table.csv -o filled.csv",
+        "plot table.csv -o picture.png",
         "fit table.csv -o model.joblib",
         "COMMAND --help",
     ),
@@ -42,6 +43,7 @@ _EXAMPLES = {
         "model.joblib -n 1000 --seed 0 -o synthetic.csv",
         "model.joblib -n 10 --given species=Gentoo --given 'age=39'",
     ),
+    "plot": ("table.csv -o picture.png", "new.csv --model model.joblib -o new.pdf"),
     "classify": (
         "table.csv --target species",
         "train.csv test.csv --target species -o classes.csv",
@@ -63,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for add in (
         _add_describe, _add_outliers, _add_impute, _add_fit, _add_score, _add_sample,
-        _add_classify, _add_demo,
+        _add_plot, _add_classify, _add_demo,
     ):  # fmt: skip
         add(commands)
     return whole
@@ -375,6 +377,30 @@ def _add_classify(commands: Any) -> None:
         help="of the rows of TRAIN, each predicted in its turn, if there is no TEST (default: 5)",
     )
     classify.add_argument("--save-model", type=Path, metavar="model.joblib", help="keep it")
+
+
+def _add_plot(commands: Any) -> None:
+    plot = _add(
+        commands,
+        "plot",
+        "draw a table beside rows of the model",
+        "Learn the density of a table, and draw the table beside as many rows that are drawn from "
+        "the density. Where the two differ the model does not know the data. " + _PICKLE,
+        _reading(),
+        _columns("categorical", "binomial", "numeric", "drop"),
+        _learning(),
+        _threads(),
+    )
+    plot.add_argument("data", metavar="FILE")
+    plot.add_argument("-o", "--output", type=Path, required=True, metavar="picture.png")
+    plot.add_argument(
+        "--kind",
+        choices=["margins", "pairs", "correlations"],
+        default="margins",
+        help="each column, the pairs of columns that depend most on each other, or how much all "
+        "pairs do (default: margins)",
+    )
+    plot.add_argument("--model", metavar="model.joblib", help="draw rows of a model instead")
 
 
 def _add_demo(commands: Any) -> None:

@@ -425,7 +425,9 @@ def test_a_command_line_without_a_command_shows_examples(capsys):
     assert "python -m skpc outliers table.csv" in printed.err
 
 
-@pytest.mark.parametrize("command", ["describe", "outliers", "impute", "fit", "score", "sample"])
+@pytest.mark.parametrize(
+    "command", ["describe", "outliers", "impute", "plot", "fit", "score", "sample"]
+)
 def test_help_has_examples_that_can_be_parsed(command, capsys):
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
