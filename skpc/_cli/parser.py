@@ -326,8 +326,8 @@ def _add_score(commands: Any) -> None:
     score.add_argument(
         "--explain",
         action="store_true",
-        help="add a column for each feature: -log p(feature | all other features), or, of an "
-        "outlier detector, by how much its surprise exceeds what is usual, in nats",
+        help="add a column for each feature: by how much its surprise, given all other features, "
+        "exceeds what is usual, in nats",
     )
 
 
