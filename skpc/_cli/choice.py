@@ -152,7 +152,7 @@ def title_of(table: TrainingTable) -> str:
 def doubts_of(table: TrainingTable) -> list[str]:
     """What may be wrong with a file as a whole."""
     doubts = []
-    if table.form is not None and len(table.names) == 1:
+    if table.form is not None and len(table.names) == 1 and table.facts[table.names[0]].is_text:
         doubts.append(
             f"there is one column only, called {shown(table.names[0])}; if its cells are more than "
             "one say what separates them, for instance --sep ' '"

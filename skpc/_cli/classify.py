@@ -16,6 +16,7 @@ from skpc._cli.models import check_model_output, save_model
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
 
 _TARGET = "target"
+_FEW_CLASSES, _MOST_CLASSES = 10, 0.5  # a share of the rows
 _LEAST_PROBABILITY = float(np.finfo(float).eps)
 
 
@@ -70,6 +71,11 @@ def _classes_of(labels: np.ndarray, name: str) -> np.ndarray:
             f"column {shown(name)} holds numbers with fractions, such as {shown(y[0])}, and "
             "classes are labels or integers. Name another --target, or cut it into classes."
         )
+    if len(classes) > max(_FEW_CLASSES, _MOST_CLASSES * len(y)):
+        raise UsageError(
+            f"column {shown(name)} has {len(classes)} different values in {len(y)} rows, which are "
+            "no classes. Name another --target, or cut it into classes."
+        )
     return y
 
 
@@ -88,10 +94,7 @@ def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namesp
     classes, counts = np.unique(y, return_counts=True)
     n_folds = int(min(options.folds, counts.max()))
     if n_folds < 2:
-        raise UsageError(
-            f"column {shown(options.target)} has a class of its own in every row: there is "
-            "nothing to learn from. Name another --target."
-        )
+        raise UsageError("no class has two rows: there are none to learn from and to predict.")
     probabilities = np.zeros((len(y), len(classes)))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=options.seed)
     for i, (training, rest) in enumerate(folds.split(np.zeros(len(y)), y)):

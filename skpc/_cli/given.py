@@ -14,6 +14,7 @@ from skpc._tables.columns import Columns
 from skpc._tables.numbers import BOOLEAN
 from skpc._tables.single_rows import table_of_row
 
+_MOST_NAMED = 10
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
@@ -53,6 +54,18 @@ def _split(text: str, names: Sequence[str]) -> tuple[str, str]:
 
 def _value(text: str, column: Column, name: str) -> Any:
     """The value that a column has for a text."""
+    value = _label_or_number(text, column, name)
+    known = column.labels
+    if column.categories is not None:
+        known = column.restore(column.categories)
+    if known is not None and value not in known.tolist():
+        some = ", ".join(map(str, known[:_MOST_NAMED])) + (", ..." * (len(known) > _MOST_NAMED))
+        raise UsageError(f"--given: column {shown(name)} has no {shown(text)}, but {some}.")
+    return value
+
+
+def _label_or_number(text: str, column: Column, name: str) -> Any:
+    """What a text stands for in a column of such values."""
     if column.labels is not None:
         return text
     assert column.numbers is not None
@@ -63,7 +76,7 @@ def _value(text: str, column: Column, name: str) -> Any:
     try:
         number = float(text)
     except ValueError:
-        raise UsageError(
-            f"--given: column {shown(name)} holds numbers; got {shown(text)}."
-        ) from None
+        number = np.nan
+    if not np.isfinite(number):
+        raise UsageError(f"--given: column {shown(name)} holds numbers; got {shown(text)}.")
     return int(number) if number.is_integer() else number

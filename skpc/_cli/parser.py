@@ -407,7 +407,7 @@ def _add_demo(commands: Any) -> None:
     demo = commands.add_parser(
         "demo",
         help="learn the digits that scikit-learn ships, compare, and draw a picture",
-        parents=[_telling()],
     )
+    demo.set_defaults(quiet=False)
     demo.add_argument("-o", "--output", type=Path, default=Path("skpc-demo.png"))
     demo.add_argument("--smoke", action="store_true", help="a small run that only shows it works")

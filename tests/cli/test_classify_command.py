@@ -92,7 +92,7 @@ def test_the_headline_is_the_result_where_no_table_is_written(folder, capsys):
     ("target", "message"),
     [
         ("size", "holds numbers with fractions"),
-        ("name", "a class of its own in every row"),
+        ("name", "has 60 different values in 60 rows, which are no classes"),
         ("one", "has the value 'x' only"),
         ("none", "has no value"),
         ("colour", "there is no column 'colour'"),

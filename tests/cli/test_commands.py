@@ -106,6 +106,21 @@ def test_scores(model, data, tmp_path, capsys):
     assert f"120 rows, mean log-likelihood {expected.mean():.4f}" in printed.err
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_of_rows_come_first_as_they_are_written(suffix, model, tmp_path, capsys):
+    path, output = tmp_path / f"named.{suffix}", tmp_path / "scores.csv"
+    frame = table().assign(name=[f"{i:03d}" for i in range(120)])
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    assert run("score", model, path, "-o", output, "--id", "name", "--chunk-rows", 50) == 0
+    scores = pandas.read_csv(output, dtype={"name": str})
+    assert list(scores) == ["name", "log_likelihood"]
+    assert scores["name"].tolist() == frame["name"].tolist()
+    np.testing.assert_allclose(
+        scores["log_likelihood"], as_fitted().score_samples(table()), rtol=1e-12
+    )
+    assert "not looked at" not in capsys.readouterr().err
+
+
 def test_columns_are_found_by_name(model, tmp_path, capsys):
     mixed = tmp_path / "mixed.csv"
     frame = table().iloc[:20].assign(other="?")[["other", "x", "flag", "colour", "count"]]

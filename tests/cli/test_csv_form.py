@@ -1,5 +1,7 @@
 """How a CSV file is written, as its first lines show."""
 
+import gzip
+
 import pytest
 
 from skpc._cli.csv_files import CsvFile
@@ -56,16 +58,27 @@ def test_names_are_read_as_they_are_written():
     assert header_of(['"a, b", c', "1,2"], ",") == ["a, b", "c"]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize(
+    ("encoding", "suffix"),
+    [("utf-8", ""), ("utf-8-sig", ""), ("utf-16", ""), ("utf-8", ".gz"), ("utf-8-sig", ".gz")],
+)
 def test_files_with_a_mark_of_their_encoding_are_read_by_themselves(encoding, suffix, tmp_path):
-    import gzip
-
     path = tmp_path / f"data.csv{suffix}"
     content = "größe;art\n1,5;süß\n2,5;bitter\n".encode(encoding)
     path.write_bytes(gzip.compress(content) if suffix else content)
-    if suffix and encoding == "utf-16":
-        pytest.skip("bytes of packed files are not looked at")
     frame = CsvFile(str(path)).whole()
     assert list(frame) == ["größe", "art"]
     assert frame["größe"].tolist() == [1.5, 2.5]
+
+
+@pytest.mark.parametrize("n_rows", [1, 100])
+def test_thousands_are_set_apart_where_that_is_said_or_certain(n_rows, tmp_path):
+    path = tmp_path / "data.csv"
+    for text, form in (
+        ('a,b\n"1,234",x\n"1,234,567",y\n', CsvForm(thousands=",")),
+        ("a;b\n1.234,0;x\n1.234.567,0;y\n", CsvForm()),
+    ):
+        path.write_text(text)
+        assert CsvFile(str(path), form).whole()["a"].tolist() == [1234, 1234567]
+        chunks = CsvFile(str(path), form).chunks(lambda _: n_rows, list)
+        assert [value for chunk in chunks for value in chunk["a"]] == [1234, 1234567]

@@ -114,6 +114,12 @@ def test_what_may_be_wrong_with_a_whole_file(text, warning, folder, capsys):
         assert f"warning: {warning}" in capsys.readouterr().err
 
 
+def test_a_single_column_of_numbers_is_no_matter(folder, capsys):
+    (folder / "data.csv").write_text("a\n1\n2\n2\n")
+    assert run("describe", "data.csv") == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_table_comes_from_standard_input(data, folder, monkeypatch, capsys):
     with open(data) as file:
         monkeypatch.setattr("sys.stdin", file)

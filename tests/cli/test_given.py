@@ -53,7 +53,9 @@ def test_names_may_have_equals_signs_and_models_no_names(tmp_path, capsys):
         (["colour"], "must be a column and a value"),
         (["x=tall"], "column 'x' holds numbers; got 'tall'"),
         (["flag=maybe"], "column 'flag' is true or false; got 'maybe'"),
-        (["colour=pink"], "'pink' in column 'colour'"),
+        (["colour=pink"], "column 'colour' has no 'pink', but dark blue, green, red."),
+        (["count=7"], "column 'count' has no '7', but 0, 1, 2, 3."),
+        (["x=nan"], "column 'x' holds numbers"),
         (["x=1", "x=2"], "two values for column 'x'"),
     ],
 )
