@@ -39,7 +39,7 @@ default_role = "literal"
 
 copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor outputs
 
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
 html_math_renderer = "katex"
@@ -67,7 +67,7 @@ sphinx_gallery_conf = {
     ],
     "within_subsection_order": "FileNameSortKey",
     "thumbnail_size": (480, 320),
-    "min_reported_time": 10,
+    "write_computation_times": False,  # pages that fetch scripts
     "download_all_examples": False,
 }
 
@@ -88,7 +88,7 @@ html_theme_options = {
     "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 
 _SKLEARN = "https://scikit-learn.org/stable/modules/generated/{}.html"
@@ -105,12 +105,12 @@ def _link_sklearn(app: Sphinx, env: Any, node: nodes.Element, content: nodes.Nod
 
 def _inline_math(translator: Any, node: nodes.Element) -> None:
     """Leave a formula as it was written: scripts of this site, KaTeX, show it."""
-    translator.body.append(f'<span class="math">{translator.encode(node.astext())}</span>')
+    translator.body.append(f'<span class="formula">{translator.encode(node.astext())}</span>')
     raise nodes.SkipNode
 
 
 def _displayed_math(translator: Any, node: nodes.Element) -> None:
-    translator.body.append(f'<div class="math">{translator.encode(node.astext())}</div>')
+    translator.body.append(f'<div class="formula">{translator.encode(node.astext())}</div>')
     raise nodes.SkipNode
 
 

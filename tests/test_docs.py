@@ -65,6 +65,23 @@ def test_tables_are_where_scripts_write_them(page):
         assert f'"{table}"' in scripts
 
 
+@pytest.mark.parametrize(
+    ("learning", "table", "column"),
+    [
+        ("the default", "low-data", 11),
+        ("EM without", "low-data", 5),
+        ("by gradient", "manifolds", 5),
+    ],
+)
+def test_what_is_said_of_mu_on_average_is_what_was_measured(learning, table, column):
+    results = (DOCS / "benchmarks/RESULTS.md").read_text()
+    lines = results.split(f"<!-- {table} -->")[1].split(f"<!-- end {table} -->")[0].splitlines()
+    measured = [line.split("|")[column + 1] for line in lines if "**mean**" in line]
+    said = re.search(rf"^\| {learning}.*$", (DOCS / "guide/mu.md").read_text(), re.MULTILINE)[0]
+    averages = [float(cell) for cell in said.split("|")[2:-1]]
+    assert averages == [float(cell.strip(" *")) for cell in measured]
+
+
 def test_there_are_enough_examples_and_none_needs_the_network():
     examples = sorted((DOCS / "examples").rglob("plot_*.py"))
     assert len(examples) >= 8

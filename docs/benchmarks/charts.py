@@ -46,7 +46,7 @@ def mixed_tables() -> Figure:
     rows = [row for row in read_table(RESULTS, "real-tables") if row["rows x columns"]]
     names = {"copula": "Gaussian copula", "arf": "adversarial forests", "skpc": "SharpPCDensity"}
     marks = {"copula": "s", "arf": "^", "skpc": "o"}
-    figure, axis = plt.subplots(figsize=(8, 5.6), layout="constrained")
+    figure, axis = plt.subplots(figsize=(6.4, 5.6), layout="constrained")
     rows.sort(key=lambda row: number(row["skpc"]) - number(row["kde"]))
     for method, name in names.items():
         gains = [number(row[method]) - number(row["kde"]) for row in rows]
@@ -66,13 +66,14 @@ def mixed_tables() -> Figure:
 def anomalies() -> Figure:
     """Mean area under the curve on tables with anomalies in them, and on clean rows."""
     rows = [row for row in read_table(RESULTS, "anomaly-tables") if row["table"] == "mean"]
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    figure, axes = plt.subplots(2, 1, figsize=(6.4, 5.4), sharex=True, layout="constrained")
     titles = ("anomalies among the rows learnt from", "clean rows to learn from")
     for axis, row, title in zip(axes, rows, titles, strict=True):
         values = {name: number(cell) for name, cell in list(row.items())[2:]}
         values["SharpPCOutlierDetector"] = values.pop("skpc")
         bars(axis, values, "SharpPCOutlierDetector")
-        axis.set(title=title, xlim=(0.5, 0.95), xlabel="mean AUC of 28 tables (0.5 is guessing)")
+        axis.set(title=title, xlim=(0.5, 0.95))
+    axes[1].set_xlabel("mean AUC of 28 tables (0.5 is guessing)")
     return figure
 
 
@@ -82,7 +83,7 @@ def synthetic_rows() -> Figure:
     names = {"kde": "independent kernels", "copula": "Gaussian copula"}
     names |= {"arf": "adversarial forests", "SharpPCDensity": "SharpPCDensity"}
     values = {name: number(row[f"AUC: {method}"]) for method, name in names.items()}
-    figure, axis = plt.subplots(figsize=(7, 2.4), layout="constrained")
+    figure, axis = plt.subplots(figsize=(6.4, 2.4), layout="constrained")
     bars(axis, values, "SharpPCDensity", sign=-1)
     axis.set(
         title="Drawn rows told from real ones by gradient boosting",
@@ -99,13 +100,13 @@ def penalty() -> Figure:
     low = [row for row in read_table(RESULTS, "low-data") if "mean" in row["data set"]]
     curves = [row for row in read_table(RESULTS, "manifolds") if "mean" in row["manifold"]]
     assert [row["% of rows"] for row in low] == [row["% of rows"] for row in curves] == shares
-    parts["default: EM, stopped early"] = [number(row["dNLL, 2"]) for row in low]
-    parts["EM without early stopping, 100 states"] = [number(row["dNLL"]) for row in low]
-    parts["by gradient, curves"] = [number(row["dNLL"]) for row in curves]
-    figure, axes = plt.subplots(1, 3, figsize=(10, 3.2), layout="constrained")
+    parts["the default:\nEM, stopped early"] = [number(row["dNLL, 2"]) for row in low]
+    parts["EM not stopped early,\n100 states"] = [number(row["dNLL"]) for row in low]
+    parts["by gradient,\ncurves"] = [number(row["dNLL"]) for row in curves]
+    figure, axes = plt.subplots(1, 3, figsize=(6.4, 3), layout="constrained")
     for axis, (title, gains) in zip(axes, parts.items(), strict=True):
         colours = [OURS if gain > 0 else "#9e2a2b" for gain in gains]
-        axis.bar_label(axis.bar(shares, gains, color=colours), fmt="%+.1f", padding=2)
+        axis.bar_label(axis.bar(shares, gains, color=colours), fmt="%+.1f", padding=2, fontsize=8.5)
         axis.axhline(0, color="black", linewidth=0.8)
         axis.margins(y=0.15)
         axis.spines[["top", "right"]].set_visible(False)
@@ -127,7 +128,7 @@ def main() -> None:
     plt.rcParams.update({"font.size": 10, "axes.titlesize": 10.5})
     for name, draw in CHARTS.items():
         figure = draw()
-        figure.savefig(HERE / f"chart-{name}.png", dpi=110)
+        figure.savefig(HERE / f"chart-{name}.png", dpi=130)
         plt.close(figure)
 
 

@@ -19,6 +19,7 @@ of absolute differences in ranges, categories differ by 1.
 from __future__ import annotations
 
 import argparse
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,20 +27,21 @@ import numpy as np
 from markdown import print_header, print_row, write_table
 from scipy.spatial.distance import cdist
 from sklearn import datasets
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 
 from skpc import SharpPCDensity
 
-SETTINGS = {
-    "4 states": {"n_latents": 4},
+SETTINGS: dict[str, dict[str, object]] = {
     "default": {},
-    "128 states": {"n_latents": 128},
+    "4 states": {"n_latents": 4},
+    "4 states, gaussian": {"n_latents": 4, "feature_types": "gaussian"},
     "128 states, no early stopping": {"n_latents": 128, "early_stopping": False, "max_iter": 300},
 }
 
 
 def tables() -> Iterator[tuple[str, np.ndarray]]:
-    """Names and rows (n, d) of tables, the last two of categories alone."""
+    """Names and rows (n, d) of tables, of numbers first."""
     for name in ("iris", "wine", "diabetes", "breast_cancer"):
         yield name, getattr(datasets, f"load_{name}")().data
     levels = datasets.load_digits().data
@@ -76,10 +78,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--write", type=Path, help="document to write the table to")
     arguments = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the last setting stops where it is told
     header = "table,rows learnt from,setting,% copies,% equal to one aside"
     lines = print_header([*header.split(","), "closer", "nearest", "membership"])
     for name, X in tables():
         for setting, parameters in SETTINGS.items():
+            if "gaussian" in setting and "digits" in name:
+                continue
             runs = [measure(X, parameters, seed) for seed in range(arguments.seeds)]
             means = np.mean(runs, axis=0)
             numbers = [f"{mean:.1f}" for mean in means[:2]] + [f"{mean:.2f}" for mean in means[2:]]
