@@ -63,7 +63,8 @@ sphinx_gallery_conf = {
     "default_thumb_file": None,
     "remove_config_comments": True,
     "subsection_order": [
-        f"examples/{task}" for task in ("density", "anomalies", "missing_values", "curvature")
+        f"examples/{task}"
+        for task in ("density", "anomalies", "missing_values", "synthetic_data", "curvature")
     ],
     "within_subsection_order": "FileNameSortKey",
     "thumbnail_size": (480, 320),
