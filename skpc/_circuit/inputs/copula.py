@@ -10,10 +10,18 @@ import numpy as np
 
 from skpc._checks import checked_array
 from skpc._circuit.inputs import normal_scale
-from skpc._circuit.inputs.base import InputDistribution, Moments, register
+from skpc._circuit.inputs.base import Moments, register
 from skpc._circuit.inputs.cells import check_names
 from skpc._circuit.inputs.covariances import missingness, regression_on
 from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.restriction import (
+    DependentColumnsError,
+    Part,
+    Restriction,
+    Sets,
+    to_table,
+)
+from skpc._circuit.inputs.truncated import Normals
 from skpc._data.margins import Margin
 from skpc._data.scope import COPULA, NUMERIC, Scope
 
@@ -36,7 +44,7 @@ def _points(margins: Sequence[Margin], values: np.ndarray) -> Points:
 
 @register
 @dataclass(frozen=True)
-class Copula(InputDistribution):
+class Copula(Normals):
     """One normal distribution with full covariance for each state, on the scale of the margins.
 
     Every value counts as a point there: one that has a mass as the middle of its interval, with
@@ -221,6 +229,59 @@ class Copula(InputDistribution):
         for rows, seen in missingness(scores):
             found[:, rows] = self._conditional(scores[rows], seen, entry)
         return Moments(*found)
+
+    def normals_given(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations (n, n_latents) of a column given what rows (n, m) show of others."""
+        scores, _ = self.prepared(values)
+        means, variances = np.empty((2, len(values), self.n_latents))
+        for rows, seen in missingness(scores):
+            regression, left = regression_on(self.covariances, seen)
+            shown = scores[rows][:, None, seen] - self.means[:, seen]
+            change = np.einsum("kb,ikb->ik", regression[:, entry], shown)
+            means[rows], variances[rows] = self.means[:, entry] + change, left[:, entry, entry]
+        return means, np.sqrt(variances)
+
+    def correlations(self, entry: int, other: int) -> np.ndarray:
+        """Correlations (n_latents,) of two columns."""
+        variances = self.covariances[:, entry, entry] * self.covariances[:, other, other]
+        return self.covariances[:, entry, other] / np.sqrt(variances)
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """What evidence leaves: values of some columns, and several values of one at most."""
+        entries = range(self.n_columns)
+        fixed = [i for i in entries if (given := sets[i]) is not None and given.is_point]
+        free = [i for i in entries if i not in fixed]
+        several = [i for i in free if sets[i] is not None]
+        if len(several) > 1:
+            raise DependentColumnsError(several)
+        log_masses, left, parts = np.zeros(self.n_latents), self, []
+        if fixed:
+            values = np.full((1, self.n_columns), np.nan)
+            values[0, fixed] = [sets[i].values[0] for i in fixed]  # type: ignore[union-attr]
+            log_masses = self.log_prob(values)[0]
+            alike = np.zeros((1, self.n_latents))
+            tables = [to_table(values[:, i], alike).parts[0].distribution for i in fixed]
+            parts = [Part((i,), table) for i, table in zip(fixed, tables, strict=True)]
+            left = self._given(values[0], free) if free else self
+        if several:
+            given = sets[several[0]]
+            assert given is not None
+            found = left.truncated(free.index(several[0]), given)
+            log_masses = log_masses + found.log_masses
+            parts.append(Part(tuple(free), found.parts[0].distribution))
+        elif free:
+            parts.append(Part(tuple(free), left))
+        return Restriction(log_masses, tuple(parts))
+
+    def _given(self, values: np.ndarray, free: list[int]) -> Self:
+        """The distribution of columns `free` given all others (m,), NaN where these are not."""
+        scores, _ = self.prepared(values[None])
+        seen = ~np.isnan(scores[0])
+        regression, left = regression_on(self.covariances, seen)
+        shown = scores[0, seen] - self.means[:, seen]
+        means = self.means + np.einsum("kab,kb->ka", regression, shown)
+        conditional = replace(self, means=means, covariances=left)
+        return conditional.marginal(np.array(free))
 
     def _alone(self) -> Iterator[Moments]:
         """Moments (n_latents,) of each column."""
