@@ -85,7 +85,6 @@ class ConditionalDistribution(ColumnAnswers):
 
     def _prepare(self) -> None:
         """Find the circuit given the evidence."""
-        from skpc._circuit.inputs.restriction import DependentColumnsError
         from skpc._queries.conditioning import ImpossibleEvidenceError, condition
 
         try:
@@ -94,12 +93,6 @@ class ConditionalDistribution(ColumnAnswers):
             raise ValueError(
                 f"The evidence {self._described(error.columns)} has probability zero under the "
                 "model. Widen it, or leave some of it out."
-            ) from None
-        except DependentColumnsError as error:
-            raise ValueError(
-                f"The evidence {self._described(error.entries)} is of columns that are one group "
-                "of dependent numbers, of which only one may have an interval or a set of values. "
-                "Give values of the others, or fit with feature_groups=None."
             ) from None
         self._circuit, self.log_probability = found
         self._mixtures: dict[int, ColumnMixture] = {}

@@ -195,8 +195,13 @@ class QueryMixin:
         Raises
         ------
         ValueError
-            If a column or a category is unknown, if the evidence has probability zero, or if
-            several columns of one group of dependent numbers have intervals or sets.
+            If a column or a category is unknown, or if the evidence has probability zero.
+
+        Notes
+        -----
+        The answers are exact, but for what several columns of one group of dependent numbers
+        have in common if they have intervals or sets: that is a sum over 128 nodes for two such
+        columns, and over 4,096 for more.
 
         Examples
         --------

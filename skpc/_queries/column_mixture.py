@@ -15,7 +15,7 @@ from skpc._circuit.inputs.base import InputDistribution, Moments
 from skpc._data.bisection import generalised_inverse
 from skpc._queries.posteriors import posteriors
 
-_STEP, _REACH = 1 / 32, 8.0  # of a quadrature over normal quantiles
+_STEP, _REACH = 1 / 64, 8.0  # of a quadrature over normal quantiles
 _ROUNDING = 1e-12  # of cumulated probabilities
 
 
@@ -137,13 +137,9 @@ class ColumnMixture:
     @cached_property
     def moments(self) -> Moments:
         """Means and variances (n,): exact of points, by quadrature otherwise."""
-        if self.support.points is not None:
-            values, masses = self.support.points[None], self.masses
-        else:
-            try:
-                return self._moments_of_states()
-            except NotImplementedError:  # there is evidence of several values
-                values, masses = self._nodes
+        if self.support.points is None:
+            return self._moments_of_states()
+        values, masses = self.support.points[None], self.masses
         means = (values * masses).sum(axis=1)
         return Moments(means, (np.square(values - means[:, None]) * masses).sum(axis=1))
 

@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.inputs.columns import side_by_side
 from skpc._circuit.inputs.inputs import Inputs
-from skpc._circuit.inputs.restriction import DependentColumnsError, normalised
+from skpc._circuit.inputs.restriction import normalised
 from skpc._circuit.tree import levels_of
 from skpc._data.column_sets import ColumnSet
 
@@ -62,8 +62,6 @@ def condition(circuit: Circuit, sets: Mapping[int, ColumnSet]) -> Conditioned:
     Raises
     ------
     ImpossibleEvidenceError
-    DependentColumnsError
-        With columns as entries, if several of one group are not fixed to a value.
     """
     features, distributions = list(circuit.features), list(circuit.inputs)
     log_masses: dict[int, np.ndarray] = {}
@@ -72,15 +70,12 @@ def condition(circuit: Circuit, sets: Mapping[int, ColumnSet]) -> Conditioned:
         distribution = distributions[region]
         if distribution is None or all(one is None for one in given):
             continue
-        try:
-            found = distribution.restricted(given)
-        except DependentColumnsError as error:
-            raise DependentColumnsError(columns[list(error.entries)].tolist()) from None
+        found = distribution.restricted(given)
+        if not (found.log_masses > -np.inf).any():
+            raise ImpossibleEvidenceError(tuple(j for j in columns.tolist() if j in sets))
         log_masses[region] = found.log_masses
         features[region] = columns[[entry for part in found.parts for entry in part.entries]]
         distributions[region] = side_by_side([part.distribution for part in found.parts])
-        if not (found.log_masses > -np.inf).any():
-            raise ImpossibleEvidenceError(tuple(j for j in columns.tolist() if j in sets))
     root_weights, sum_weights, log_probability = _posterior_weights(circuit, log_masses)
     if not np.isfinite(log_probability):
         raise ImpossibleEvidenceError(tuple(sets))

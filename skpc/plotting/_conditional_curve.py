@@ -155,6 +155,7 @@ class ConditionalCurveDisplay:
             band = np.stack([low, high])
         else:
             points = mixtures[0].support.points
+            assert points is not None
             curves = np.zeros((len(numbers), len(column.categories)))
             places = np.searchsorted(column.categories, points)
             curves[:, places] = np.concatenate([one.masses for one in mixtures])
@@ -194,7 +195,7 @@ class ConditionalCurveDisplay:
             ax.margins(x=0.15)
         ax.set_xlabel(shortened(self.feature_name, 40))
         no_spines(ax)
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_, self.figure_ = ax, ax.figure  # type: ignore[assignment]
         return self
 
     def _draw_band(self, ax: Axes, at: np.ndarray, is_line: bool, style: dict[str, Any]) -> None:

@@ -221,10 +221,16 @@ class Numeric(Normals):
         """The margin of the column."""
         return (self.margin,)
 
-    def normals_given(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means and deviations, the same for all rows."""
-        shape = len(values), self.n_latents
-        return np.broadcast_to(self.means, shape), np.broadcast_to(self.deviations, shape)
+    def alone(self, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations."""
+        return self.means, self.deviations
+
+    def joint_given(
+        self, values: np.ndarray, entries: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means and covariances, the same for all rows."""
+        means = np.broadcast_to(self.means[:, None], (len(values), self.n_latents, 1))
+        return means, np.square(self.deviations)[:, None, None]
 
     def restricted(self, sets: Sets) -> Restriction:
         """A table of the values that evidence leaves, if these can be counted."""
@@ -233,7 +239,7 @@ class Numeric(Normals):
         if isinstance(given, Interval):
             levels = self.margin.levels_between(given, _MOST_LEVELS)
             if levels is None or not len(levels) or self.margin.digits < 0:  # as rounding is
-                return self.truncated(0, given)
+                return self.truncated({0: given})
         else:
             lower, upper, _ = self.margin.cells(given.values)
             has_mass = lower < upper

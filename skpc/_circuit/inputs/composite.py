@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from skpc._circuit.inputs.base import InputDistribution, Moments, kind_named, register
-from skpc._circuit.inputs.restriction import DependentColumnsError, Part, Restriction, Sets
+from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._data.distinct import distinct_vectors
 from skpc._data.scope import COMPOSITE, Scope
 
@@ -240,10 +240,7 @@ class Composite(InputDistribution):
             own = sets[first:end]
             found = Restriction(log_masses, (Part(tuple(range(part.n_columns)), part),))
             if any(given is not None for given in own):
-                try:
-                    found = part.restricted(own)
-                except DependentColumnsError as error:
-                    raise DependentColumnsError([first + e for e in error.entries]) from None
+                found = part.restricted(own)
                 log_masses = log_masses + found.log_masses
             parts += [
                 Part(tuple(first + entry for entry in some.entries), some.distribution)

@@ -14,13 +14,7 @@ from skpc._circuit.inputs.base import Moments, register
 from skpc._circuit.inputs.cells import check_names
 from skpc._circuit.inputs.covariances import missingness, regression_on
 from skpc._circuit.inputs.gaussian import Gaussian
-from skpc._circuit.inputs.restriction import (
-    DependentColumnsError,
-    Part,
-    Restriction,
-    Sets,
-    to_table,
-)
+from skpc._circuit.inputs.restriction import Part, Restriction, Sets, to_table
 from skpc._circuit.inputs.truncated import Normals
 from skpc._data.margins import Margin
 from skpc._data.scope import COPULA, NUMERIC, Scope
@@ -230,30 +224,27 @@ class Copula(Normals):
             found[:, rows] = self._conditional(scores[rows], seen, entry)
         return Moments(*found)
 
-    def normals_given(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means and deviations (n, n_latents) of a column given what rows (n, m) show of others."""
-        scores, _ = self.prepared(values)
-        means, variances = np.empty((2, len(values), self.n_latents))
-        for rows, seen in missingness(scores):
-            regression, left = regression_on(self.covariances, seen)
-            shown = scores[rows][:, None, seen] - self.means[:, seen]
-            change = np.einsum("kb,ikb->ik", regression[:, entry], shown)
-            means[rows], variances[rows] = self.means[:, entry] + change, left[:, entry, entry]
-        return means, np.sqrt(variances)
+    def alone(self, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations (n_latents,) of a column."""
+        return self.means[:, entry], np.sqrt(self.covariances[:, entry, entry])
 
-    def correlations(self, entry: int, other: int) -> np.ndarray:
-        """Correlations (n_latents,) of two columns."""
-        variances = self.covariances[:, entry, entry] * self.covariances[:, other, other]
-        return self.covariances[:, entry, other] / np.sqrt(variances)
+    def joint_given(
+        self, values: np.ndarray, entries: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means (n, n_latents, e) and covariances (n_latents, e, e) given rows (n, m)."""
+        scores, _ = self.prepared(values)
+        seen = ~np.isnan(scores[0])
+        regression, left = regression_on(self.covariances, seen)
+        shown = scores[:, None, seen] - self.means[:, seen]
+        change = np.einsum("keb,ikb->ike", regression[:, entries], shown)
+        return self.means[:, entries] + change, left[:, entries][:, :, entries]
 
     def restricted(self, sets: Sets) -> Restriction:
-        """What evidence leaves: values of some columns, and several values of one at most."""
+        """What evidence leaves: fixed columns, and what others are given these."""
         entries = range(self.n_columns)
         fixed = [i for i in entries if (given := sets[i]) is not None and given.is_point]
         free = [i for i in entries if i not in fixed]
-        several = [i for i in free if sets[i] is not None]
-        if len(several) > 1:
-            raise DependentColumnsError(several)
+        cut = {free.index(i): given for i in free if (given := sets[i]) is not None}
         log_masses, left, parts = np.zeros(self.n_latents), self, []
         if fixed:
             values = np.full((1, self.n_columns), np.nan)
@@ -263,10 +254,8 @@ class Copula(Normals):
             tables = [to_table(values[:, i], alike).parts[0].distribution for i in fixed]
             parts = [Part((i,), table) for i, table in zip(fixed, tables, strict=True)]
             left = self._given(values[0], free) if free else self
-        if several:
-            given = sets[several[0]]
-            assert given is not None
-            found = left.truncated(free.index(several[0]), given)
+        if cut:
+            found = left.truncated(cut)
             log_masses = log_masses + found.log_masses
             parts.append(Part(tuple(free), found.parts[0].distribution))
         elif free:

@@ -1,17 +1,13 @@
-"""Pieces of the normal scale: masses that normal distributions give them, and draws from them."""
+"""Pieces of the normal scale: masses that normal distributions give them, and quantiles there."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr, ndtr, ndtri_exp, owens_t
+from scipy.special import log_ndtr, logsumexp, ndtr, ndtri_exp
 
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
-_FARTHEST = 40.0  # standard deviations: there is nothing beyond
-_NEXT_TO_ZERO = 1e-300
-_LEAST_MASS = 1e-6  # whose share with another variable is a difference of exact numbers
-_NODES, _MASSES = np.polynomial.legendre.leggauss(64)
 
 
 class Pieces(NamedTuple):
@@ -32,6 +28,17 @@ class Pieces(NamedTuple):
     log_scale: np.ndarray
     values: np.ndarray
 
+    def up_to(self, values: np.ndarray, limits: np.ndarray) -> Pieces:
+        """The parts of the pieces at or below values (...,), whose upper limits are these."""
+        values, limits = values[..., None], limits[..., None]
+        is_point = self.lower == self.upper
+        is_in = np.where(is_point, self.values <= values, self.lower < limits)
+        upper = np.where(is_point, self.upper, np.minimum(self.upper, limits))
+        return self._replace(upper=np.where(is_in, upper, self.lower - 1.0))
+
+
+EVERYTHING = Pieces(*(np.array([x]) for x in (-np.inf, np.inf, 0.0, np.nan)))
+
 
 def log_masses(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
     """Log masses and densities (..., p) of pieces under normal distributions (...,).
@@ -41,8 +48,16 @@ def log_masses(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.
     means, deviations = means[..., None], deviations[..., None]
     lower, upper = (pieces.lower - means) / deviations, (pieces.upper - means) / deviations
     is_point = pieces.lower == pieces.upper
+    if not is_point.any():
+        return _log_interval(lower, upper)
     log_density = -0.5 * lower**2 - np.log(deviations) - _LOG_SQRT_2PI + pieces.log_scale
     return np.where(is_point, log_density, _log_interval(lower, upper))
+
+
+def log_mass(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """That of all pieces together (...,)."""
+    logs = log_masses(pieces, means, deviations)
+    return np.asarray(logs[..., 0] if logs.shape[-1] == 1 else logsumexp(logs, axis=-1))
 
 
 def _log_interval(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
@@ -52,24 +67,38 @@ def _log_interval(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     lower, upper = np.where(is_above, -upper, lower), np.where(is_above, -lower, upper)
     log_lower, log_upper = log_ndtr(lower), log_ndtr(upper)
     with np.errstate(divide="ignore", invalid="ignore"):
-        log_mass = log_upper + np.log1p(-np.exp(log_lower - log_upper))
+        inner = log_upper + np.log1p(-np.exp(log_lower - log_upper))
         # Beyond zero what is left out on both sides is small.
         outer = np.log1p(-(ndtr(lower) + ndtr(-upper)))
-    return np.where(upper > 0.0, outer, np.where(lower < upper, log_mass, -np.inf))
+    return np.where(upper > 0.0, outer, np.where(lower < upper, inner, -np.inf))
 
 
-def draw(
-    pieces: Pieces, means: np.ndarray, deviations: np.ndarray, uniforms: np.ndarray
+def place(
+    pieces: Pieces, means: np.ndarray, deviations: np.ndarray, levels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which piece (n,) normal variables (n,) fall in, and where (n,) on the scale."""
-    logs = log_masses(pieces, means, deviations)
-    shares = np.exp(logs - logs.max(axis=1, keepdims=True))
-    ends = np.cumsum(shares, axis=1)
-    targets = uniforms * ends[:, -1]
-    chosen = np.minimum((ends <= targets[:, None]).sum(axis=1), ends.shape[1] - 1)
-    rows = np.arange(len(chosen))
-    start = ends[rows, chosen] - shares[rows, chosen]
-    left = np.clip((targets - start) / np.maximum(shares[rows, chosen], 1e-300), 0.0, 1.0)
+    """Which pieces hold the quantiles of normal variables that are in one, and the quantiles.
+
+    Parameters
+    ----------
+    pieces : Pieces
+    means, deviations, levels : arrays of one shape
+
+    Returns
+    -------
+    chosen, scores : arrays of this shape
+    """
+    if len(pieces.lower) == 1:
+        chosen, left = np.zeros(levels.shape, np.intp), levels
+    else:
+        logs = log_masses(pieces, means, deviations)
+        shares = np.exp(logs - logs.max(axis=-1, keepdims=True))
+        ends = np.cumsum(shares, axis=-1)
+        targets = levels * ends[..., -1]
+        chosen = np.minimum((ends <= targets[..., None]).sum(axis=-1), ends.shape[-1] - 1)
+        own, end = (
+            np.take_along_axis(part, chosen[..., None], axis=-1)[..., 0] for part in (shares, ends)
+        )
+        left = np.clip((targets - end + own) / np.maximum(own, 1e-300), 0.0, 1.0)
     lower, upper = pieces.lower[chosen], pieces.upper[chosen]
     return chosen, quantiles(lower, upper, means, deviations, left)
 
@@ -93,44 +122,3 @@ def quantiles(
     standard = ndtri_exp(np.minimum(log_levels, 0.0))
     found = means + deviations * np.where(is_above, -standard, standard)
     return np.clip(found, lower, upper)
-
-
-def joint_cdf(
-    lower: np.ndarray,
-    upper: np.ndarray,
-    others: np.ndarray,
-    correlations: np.ndarray,
-) -> np.ndarray:
-    """Chance that one variable is between bounds and another at most `others`, over that of one.
-
-    Both are standard normal. By Owen's T function; where the bounds are far out, so that this is a
-    small difference of large numbers, by a quadrature over quantiles between them.
-
-    Parameters
-    ----------
-    lower, upper, correlations : (K,)
-    others : (n, K)
-    """
-    mass = np.exp(_log_interval(lower, upper))
-    both = _bivariate(upper, others, correlations) - _bivariate(lower, others, correlations)
-    if (mass > _LEAST_MASS).all():
-        return np.clip(both / mass, 0.0, 1.0)
-    levels = 0.5 * (1.0 + _NODES)[:, None]
-    nodes = quantiles(lower, upper, np.zeros(1), np.ones(1), levels)
-    rest = np.sqrt(1.0 - correlations**2)
-    of_nodes = ndtr((others[:, None] - correlations * nodes) / rest)
-    by_nodes = 0.5 * np.einsum("t,itk->ik", _MASSES, of_nodes)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(mass > _LEAST_MASS, np.clip(both / mass, 0.0, 1.0), by_nodes)
-
-
-def _bivariate(first: np.ndarray, second: np.ndarray, correlations: np.ndarray) -> np.ndarray:
-    """Chance that correlated standard normal variables are at most these: Owen (1956)."""
-    first, second = (np.clip(x, -_FARTHEST, _FARTHEST) for x in (first, second))
-    first, second = (np.where(x == 0.0, _NEXT_TO_ZERO, x) for x in (first, second))
-    rest = np.sqrt(1.0 - correlations**2)
-    with np.errstate(over="ignore"):
-        of_first = owens_t(first, (second / first - correlations) / rest)
-        of_second = owens_t(second, (first / second - correlations) / rest)
-    opposite = np.where((first > 0.0) == (second > 0.0), 0.0, 0.5)
-    return 0.5 * (ndtr(first) + ndtr(second)) - of_first - of_second - opposite

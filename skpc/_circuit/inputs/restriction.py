@@ -43,20 +43,6 @@ class Restriction(NamedTuple):
     parts: tuple[Part, ...]
 
 
-class DependentColumnsError(ValueError):
-    """Sets or intervals of several columns whose distribution given the state is no product.
-
-    Attributes
-    ----------
-    entries : tuple of int
-        The positions of these columns.
-    """
-
-    def __init__(self, entries: Sequence[int]) -> None:
-        super().__init__("Only one column of a group may have several values.")
-        self.entries = tuple(entries)
-
-
 def normalised(log_probs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Log totals (K,) of log probabilities (n, K), and them as distributions (n, K) over n.
 

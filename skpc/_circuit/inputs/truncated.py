@@ -1,21 +1,28 @@
-"""Numeric columns of which evidence leaves one an interval, or some values."""
+"""Numeric columns of which evidence leaves some an interval, or several values."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NoReturn, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
-from scipy.special import logsumexp, ndtr
+from scipy.special import ndtr
 
-from skpc._circuit.inputs import normal_pieces
+from skpc._circuit.inputs import normal_boxes, normal_scale
 from skpc._circuit.inputs.base import InputDistribution, Moments
-from skpc._circuit.inputs.normal_pieces import Pieces
+from skpc._circuit.inputs.covariances import missingness
+from skpc._circuit.inputs.normal_pieces import EVERYTHING, Pieces, log_mass, place
 from skpc._circuit.inputs.restriction import Part, Restriction
 from skpc._data.column_sets import ColumnSet, ValueSet
 from skpc._data.margins import Margin
 from skpc._data.scope import Scope
+
+_STEP = 1 / 8  # of a quadrature
+_LEVELS, _SHARES = np.polynomial.legendre.leggauss(256)
+_BLOCK = 2**21  # numbers at once
+_DRAWN_NODES = 2**10
 
 
 class Normals(InputDistribution):
@@ -28,18 +35,18 @@ class Normals(InputDistribution):
 
     margins: tuple[Margin, ...]
 
-    def normals_given(self, values: np.ndarray, entry: int) -> tuple[np.ndarray, np.ndarray]:
-        """Means and deviations (n, n_latents) of a column given what rows (n, m) show of others."""
-        raise NotImplementedError
-
-    def correlations(self, entry: int, other: int) -> np.ndarray:
-        """Correlations (n_latents,) of two columns."""
-        raise NotImplementedError
-
     def alone(self, entry: int) -> tuple[np.ndarray, np.ndarray]:
         """Means and deviations (n_latents,) of a column."""
-        means, deviations = self.normals_given(np.full((1, self.n_columns), np.nan), entry)
-        return means[0], deviations[0]
+        raise NotImplementedError
+
+    def joint_given(
+        self, values: np.ndarray, entries: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means (n, n_latents, e) and covariances (n_latents, e, e) of missing columns.
+
+        Given rows (n, m), which all show the same others.
+        """
+        raise NotImplementedError
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""
@@ -47,50 +54,74 @@ class Normals(InputDistribution):
         scores = self.margins[entry].limits(values)[1]
         return ndtr((scores[:, None] - means) / deviations)
 
-    def truncated(self, entry: int, given: ColumnSet) -> Restriction:
-        """What is left if evidence leaves a column several values."""
-        margin = self.margins[entry]
-        if isinstance(given, ValueSet):
-            lower, upper, log_scale = margin.cells(given.values)
-            has_mass = lower < upper
-            kept = has_mass if has_mass.any() else ~has_mass  # beside a mass a density is nothing
-            pieces = Pieces(lower[kept], upper[kept], log_scale[kept], given.values[kept])
-        else:
-            ends = np.array([given.low, given.high])
-            below, at = margin.limits(ends)
-            lower = below[:1] if given.has_low else at[:1]
-            upper = at[1:] if given.has_high else below[1:]
-            pieces = Pieces(lower, upper, np.zeros(1), np.full(1, np.nan))
-            if not (lower < upper).all():  # no level of a lattice
-                nothing = np.full(self.n_latents, -np.inf)
-                return Restriction(nothing, (Part(tuple(range(self.n_columns)), self),))
-            margin = margin.within(given)
-        left = Truncated(self, entry, pieces, margin)
+    def truncated(self, sets: Mapping[int, ColumnSet]) -> Restriction:
+        """What is left if evidence leaves some columns several values."""
+        cuts = tuple(_cut(self.margins[entry], entry, given) for entry, given in sets.items())
+        left = Truncated(self, cuts)
         return Restriction(left.log_masses, (Part(tuple(range(self.n_columns)), left),))
+
+
+class Cut(NamedTuple):
+    """What evidence leaves of a column: pieces of its scale, and its margin within that range."""
+
+    entry: int
+    pieces: Pieces
+    margin: Margin
+
+    def values(self, chosen: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Values of the column at scores in these pieces."""
+        found = self.margin.inverse(scores.ravel()).reshape(scores.shape)
+        exact = self.pieces.values[chosen]
+        return np.where(np.isnan(exact), found, exact)
+
+
+def _cut(margin: Margin, entry: int, given: ColumnSet) -> Cut:
+    if isinstance(given, ValueSet):
+        lower, upper, log_scale = margin.cells(given.values)
+        has_mass = lower < upper
+        kept = has_mass if has_mass.any() else ~has_mass  # beside a mass a density is nothing
+        pieces = Pieces(lower[kept], upper[kept], log_scale[kept], given.values[kept])
+        return Cut(entry, pieces, margin)
+    below, at = margin.limits(np.array([given.low, given.high]))
+    lower = below[:1] if given.has_low else at[:1]
+    upper = at[1:] if given.has_high else below[1:]
+    if not lower[0] < upper[0]:  # no level of a lattice
+        lower, upper = np.zeros(1), -np.ones(1)
+    return Cut(entry, Pieces(lower, upper, np.zeros(1), np.full(1, np.nan)), margin.within(given))
+
+
+class _Beside(NamedTuple):
+    """The distribution of a column in each state, given nodes of those that evidence cuts.
+
+    Attributes
+    ----------
+    weights : (n_latents, N)
+        They sum to one.
+    means, deviations : (n_latents, N)
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    deviations: np.ndarray
 
 
 @dataclass(frozen=True)
 class Truncated(InputDistribution):
-    """What evidence leaves of normal columns if it leaves one of them several values.
+    """What evidence leaves of normal columns if it leaves some of them several values.
 
-    It is no kind of its own: nothing is learnt with it, and no file has it.
+    With one such column missing masses are exact; with several they are sums over nodes, see
+    `skpc._circuit.inputs.normal_boxes`. It is no kind of its own: nothing is learnt with it, and
+    no file has it.
 
     Attributes
     ----------
     base : Normals
         The distribution without the evidence.
-    entry : int
-        The position of the column.
-    pieces : Pieces
-        What is left of its normal scale.
-    margin : Margin
-        Its margin, within the range that is left.
+    cuts : tuple of Cut
     """
 
     base: Normals
-    entry: int
-    pieces: Pieces
-    margin: Margin
+    cuts: tuple[Cut, ...]
 
     kind = "truncated"
     is_type = False
@@ -100,9 +131,7 @@ class Truncated(InputDistribution):
     @cached_property
     def log_masses(self) -> np.ndarray:
         """Log likelihoods (n_latents,) of the evidence."""
-        logs = normal_pieces.log_masses(self.pieces, *self.base.alone(self.entry))
-        found: np.ndarray = logsumexp(logs, axis=-1)
-        return found
+        return self._log_box(np.full((1, self.n_columns), np.nan))[0]
 
     @property
     def n_latents(self) -> int:
@@ -124,84 +153,126 @@ class Truncated(InputDistribution):
         """The kind of each column."""
         return self.base.kinds
 
+    def _missing_cuts(self, seen: np.ndarray) -> list[Cut]:
+        """The cuts of columns that rows, which show these (m,), miss."""
+        return [cut for cut in self.cuts if not seen[cut.entry]]
+
+    def _log_box(self, X: np.ndarray) -> np.ndarray:
+        """Log chance (n, n_latents) that what rows (n, m) miss is in its pieces."""
+        out = np.zeros((len(X), self.n_latents))
+        for rows, seen in missingness(X):
+            cuts = self._missing_cuts(seen)
+            if not cuts:
+                continue
+            means, covariances = self.base.joint_given(X[rows], [cut.entry for cut in cuts])
+            factors, pieces = np.linalg.cholesky(covariances), [cut.pieces for cut in cuts]
+            n_nodes = len(normal_boxes.levels_of_nodes(len(cuts) - 1)[1])
+            size = max(1, _BLOCK // (n_nodes * self.n_latents))
+            for start in range(0, len(rows), size):
+                some = slice(start, start + size)
+                out[rows[some]] = normal_boxes.log_box(pieces, means[some], factors)
+        return out
+
     def log_prob(self, X: np.ndarray) -> np.ndarray:
         """Log likelihood (n, n_latents) of rows that do not contradict the evidence, in nats."""
         X = np.asarray(X, np.float64)
-        out = self.base.log_prob(X) - self.log_masses
-        rows = np.flatnonzero(np.isnan(X[:, self.entry]))
-        if len(rows):
-            logs = normal_pieces.log_masses(
-                self.pieces, *self.base.normals_given(X[rows], self.entry)
-            )
-            out[rows] += logsumexp(logs, axis=-1)
-        return out
+        with np.errstate(invalid="ignore"):
+            out = self.base.log_prob(X) - self.log_masses + self._log_box(X)
+        return np.where(self.log_masses > -np.inf, out, -np.inf)
 
     def sample_given(
         self, values: np.ndarray, states: np.ndarray, uniforms: np.ndarray, normals: np.ndarray
     ) -> np.ndarray:
-        """Missing values (n, m) drawn given the others and each row's state, from `normals`."""
+        """Missing values (n, m) drawn given the others and each row's state, from `normals`.
+
+        Several columns with cuts are one of many nodes, which are shifted from row to row.
+        """
         values = values.copy()
-        rows = np.flatnonzero(np.isnan(values[:, self.entry]))
-        if len(rows):
-            means, deviations = (
-                part[np.arange(len(rows)), states[rows]]
-                for part in self.base.normals_given(values[rows], self.entry)
-            )
-            chosen, scores = normal_pieces.draw(
-                self.pieces, means, deviations, ndtr(normals[rows, self.entry])
-            )
-            exact = self.pieces.values[chosen]
-            drawn = np.where(np.isnan(exact), self.margin.inverse(scores), exact)
-            values[rows, self.entry] = drawn
+        for rows, seen in missingness(values):
+            cuts = self._missing_cuts(seen)
+            entries = np.array([cut.entry for cut in cuts], np.intp)
+            size = max(1, _BLOCK // (_DRAWN_NODES * max(1, len(cuts))))
+            for start in range(0, len(rows) if cuts else 0, size):
+                some = rows[start : start + size]
+                means, covariances = self.base.joint_given(values[some], entries.tolist())
+                own = states[some]
+                values[np.ix_(some, entries)] = _draw(
+                    cuts,
+                    means[np.arange(len(some)), own],
+                    np.linalg.cholesky(covariances)[own],
+                    ndtr(normals[np.ix_(some, entries)]),
+                )
         return self.base.sample_given(values, states, uniforms, normals)
+
+    def _beside(self, entry: int) -> _Beside:
+        """The distribution of a column beside the cuts of others."""
+        known: dict[int, _Beside] = self.__dict__.setdefault("_known", {})
+        if entry not in known:
+            others = [cut for cut in self.cuts if cut.entry != entry]
+            nothing = np.full((1, self.n_columns), np.nan)
+            means, covariances = self.base.joint_given(
+                nothing, [*(cut.entry for cut in others), entry]
+            )
+            factors = np.linalg.cholesky(covariances)
+            found = normal_boxes.nodes(
+                [cut.pieces for cut in others], means[0], factors,
+                *normal_boxes.levels_of_nodes(len(others)),
+            )  # fmt: skip
+            centres, deviations = found.conditional(means[0], factors)
+            deviations = np.broadcast_to(deviations, centres.shape)
+            logs = found.log_weights + log_mass(self._pieces(entry), centres, deviations)
+            largest = logs.max(axis=1, keepdims=True)
+            weights = np.exp(logs - np.where(largest > -np.inf, largest, 0.0))
+            totals = weights.sum(axis=1, keepdims=True)
+            weights = np.where(totals > 0.0, weights / np.where(totals > 0.0, totals, 1.0), 0.0)
+            known[entry] = _Beside(weights, centres, deviations)
+        return known[entry]
+
+    def _pieces(self, entry: int) -> Pieces:
+        return next((cut.pieces for cut in self.cuts if cut.entry == entry), EVERYTHING)
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""
-        if entry != self.entry:
-            return self._cdf_of_other(values, entry)
-        means, deviations = self.base.alone(entry)
-        limits = self.base.margins[entry].limits(values)[1][:, None, None]
-        lower, upper, _, exact = self.pieces
-        is_point = lower == upper
-        is_in = np.where(is_point, exact <= values[:, None, None], lower < limits)
-        cut = np.where(is_point, upper, np.minimum(upper, limits))
-        logs = normal_pieces.log_masses(
-            self.pieces._replace(upper=np.where(is_in, cut, lower - 1.0)), means, deviations
-        )
-        return np.minimum(np.exp(logsumexp(logs, axis=-1) - self.log_masses), 1.0)
-
-    def _cdf_of_other(self, values: np.ndarray, entry: int) -> np.ndarray:
-        """That of a column beside the one with several values."""
-        means, deviations = self.base.alone(self.entry)
-        shares = np.exp(
-            normal_pieces.log_masses(self.pieces, means, deviations) - self.log_masses[:, None]
-        )
-        own_means, own_deviations = self.base.alone(entry)
-        scores = self.base.margins[entry].limits(values)[1]
-        others = (scores[:, None] - own_means) / own_deviations
-        correlations = self.base.correlations(self.entry, entry)
-        rest = np.sqrt(1.0 - correlations**2)
-        out = np.zeros((len(values), self.n_latents))
-        for p, (lower, upper) in enumerate(zip(self.pieces.lower, self.pieces.upper, strict=True)):
-            below, above = (lower - means) / deviations, (upper - means) / deviations
-            if lower == upper:
-                found = ndtr((others - correlations * below) / rest)
+        weights, means, deviations = self._beside(entry)
+        pieces, limits = self._pieces(entry), self.base.margins[entry].limits(values)[1]
+        out = np.empty((len(values), self.n_latents))
+        size = max(1, _BLOCK // (weights.size * len(pieces.lower)))
+        for start in range(0, len(values), size):
+            some = slice(start, start + size)
+            if pieces is EVERYTHING:
+                share = ndtr((limits[some, None, None] - means) / deviations)
             else:
-                found = normal_pieces.joint_cdf(below, above, others, correlations)
-            out += shares[:, p] * found
+                below = pieces.up_to(values[some, None, None], limits[some, None, None])
+                with np.errstate(invalid="ignore"):
+                    logs = log_mass(below, means, deviations) - log_mass(pieces, means, deviations)
+                share = np.exp(np.where(weights > 0.0, logs, -np.inf))
+            out[some] = (weights * share).sum(axis=-1)
         return np.minimum(out, 1.0)
 
     def conditional(self, values: np.ndarray, entry: int) -> Moments:
-        """There is no closed form: see `skpc._queries.column_mixture`."""
-        raise NotImplementedError
-
-    def restricted(self, sets: Any) -> NoReturn:
-        """Evidence is put together before there is a distribution given it."""
-        raise NotImplementedError
+        """Moments (n, n_latents) of a column, given rows (n, m) in which all is missing."""
+        if not np.isnan(values).all():
+            raise NotImplementedError
+        weights, means, deviations = self._beside(entry)
+        cut = next((cut for cut in self.cuts if cut.entry == entry), None)
+        if cut is None:
+            margin = self.base.margins[entry]
+            found = normal_scale.moments_in_units(margin, means, deviations**2, _STEP)
+        else:
+            found = _moments(cut, means, deviations)
+        mean = (weights * found.means).sum(axis=1)
+        spread = np.square(found.means - mean[:, None])
+        variance = (weights * (found.variances + spread)).sum(axis=1)
+        shape = len(values), self.n_latents
+        return Moments(np.broadcast_to(mean, shape), np.broadcast_to(variance, shape))
 
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
         """Raise ValueError if the base is not of so many states and columns."""
         self.base.check_arrays(n_latents, n_columns)
+
+    def restricted(self, sets: Any) -> NoReturn:
+        """Evidence is put together before there is a distribution given it."""
+        raise NotImplementedError
 
     @classmethod
     def random(cls, scope: Scope, *args: Any, **kwargs: Any) -> NoReturn:
@@ -215,3 +286,60 @@ class Truncated(InputDistribution):
     def updated(self, summary: np.ndarray, pseudocount: float = 0.0) -> Self:
         """Nothing is learnt with it."""
         raise NotImplementedError
+
+
+def _draw(
+    cuts: Sequence[Cut], means: np.ndarray, factors: np.ndarray, uniforms: np.ndarray
+) -> np.ndarray:
+    """Values (n, e) of columns drawn from within their cuts, from uniform numbers (n, e).
+
+    Parameters
+    ----------
+    cuts : sequence of e Cut
+    means, factors : (n, e) and (n, e, e)
+    """
+    *first, last = cuts
+    levels, log_shares = np.zeros((1, 0)), np.zeros(1)
+    if first:
+        shifted = normal_boxes.lattice(len(first), _DRAWN_NODES) + uniforms[:, None, :-1]
+        levels, log_shares = shifted % 1.0, np.zeros(_DRAWN_NODES)
+    found = normal_boxes.nodes([cut.pieces for cut in first], means, factors, levels, log_shares)
+    centres, deviations = found.conditional(means, factors)
+    deviations = np.broadcast_to(deviations, centres.shape)
+    logs = found.log_weights + log_mass(last.pieces, centres, deviations)
+    ends = np.cumsum(np.exp(logs - logs.max(axis=1, keepdims=True)), axis=1)
+    targets = uniforms[:, -1] * ends[:, -1]
+    rows = np.arange(len(means))
+    node = np.minimum((ends <= targets[:, None]).sum(axis=1), ends.shape[1] - 1)
+    start = np.where(node > 0, ends[rows, node - 1], 0.0)
+    left = np.clip((targets - start) / np.maximum(ends[rows, node] - start, 1e-300), 0.0, 1.0)
+    chosen, scores = place(last.pieces, centres[rows, node], deviations[rows, node], left)
+    out = np.empty(means.shape)
+    out[:, -1] = last.values(chosen, scores)
+    deviates = found.deviates[rows, node]
+    for entry, cut in enumerate(first):
+        before = (deviates[:, : entry + 1] * factors[:, entry, : entry + 1]).sum(axis=1)
+        out[:, entry] = cut.values(*_nearest_piece(cut.pieces, means[:, entry] + before))
+    return out
+
+
+def _nearest_piece(pieces: Pieces, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which piece each score (n,) is in, but for rounding, and the score within it."""
+    inside = np.clip(scores[:, None], pieces.lower, pieces.upper)
+    chosen = np.abs(inside - scores[:, None]).argmin(axis=1)
+    return chosen, inside[np.arange(len(scores)), chosen]
+
+
+def _moments(cut: Cut, means: np.ndarray, deviations: np.ndarray) -> Moments:
+    """Moments (n_latents, N) of a column within its cut, by a quadrature over its quantiles."""
+    shape = (*means.shape, len(_LEVELS))
+    out = np.empty((2, *means.shape))
+    for state in range(len(means)):
+        own = shape[1:]
+        centres, spreads = (np.broadcast_to(x[state][:, None], own) for x in (means, deviations))
+        levels = np.broadcast_to(0.5 * (1.0 + _LEVELS), own)
+        values = cut.values(*place(cut.pieces, centres, spreads, levels))
+        shares = 0.5 * _SHARES
+        mean = (values * shares).sum(axis=-1)
+        out[:, state] = mean, (np.square(values - mean[:, None]) * shares).sum(axis=-1)
+    return Moments(*out)
