@@ -87,7 +87,7 @@ class ColumnMixture:
         """What a function of each part, its position and values (n * m,) gives (n, m, K)."""
         flat = np.ascontiguousarray(values).ravel()
         found = [find(part, entry, flat) for part, entry in self.parts]
-        return np.concatenate(found, axis=-1).reshape(*values.shape, -1)
+        return np.concatenate(found, axis=-1).reshape(*values.shape, self.shares.shape[1])
 
     def cdf(self, values: np.ndarray) -> np.ndarray:
         """Probabilities (n, m) of being at most values (n, m)."""

@@ -22,7 +22,7 @@ from skpc._data.scope import Scope
 _STEP = 1 / 8  # of a quadrature
 _LEVELS, _SHARES = np.polynomial.legendre.leggauss(256)
 _BLOCK = 2**21  # numbers at once
-_DRAWN_NODES = 2**10
+_DRAWN_NODES = 2**8, 2**10  # of two columns, and of more
 
 
 class Normals(InputDistribution):
@@ -191,7 +191,7 @@ class Truncated(InputDistribution):
         for rows, seen in missingness(values):
             cuts = self._missing_cuts(seen)
             entries = np.array([cut.entry for cut in cuts], np.intp)
-            size = max(1, _BLOCK // (_DRAWN_NODES * max(1, len(cuts))))
+            size = max(1, _BLOCK // (_DRAWN_NODES[len(cuts) > 2] * max(1, len(cuts))))
             for start in range(0, len(rows) if cuts else 0, size):
                 some = rows[start : start + size]
                 means, covariances = self.base.joint_given(values[some], entries.tolist())
@@ -301,8 +301,9 @@ def _draw(
     *first, last = cuts
     levels, log_shares = np.zeros((1, 0)), np.zeros(1)
     if first:
-        shifted = normal_boxes.lattice(len(first), _DRAWN_NODES) + uniforms[:, None, :-1]
-        levels, log_shares = shifted % 1.0, np.zeros(_DRAWN_NODES)
+        n_nodes = _DRAWN_NODES[len(first) > 1]
+        shifted = normal_boxes.lattice(len(first), n_nodes) + uniforms[:, None, :-1]
+        levels, log_shares = shifted % 1.0, np.zeros(n_nodes)
     found = normal_boxes.nodes([cut.pieces for cut in first], means, factors, levels, log_shares)
     centres, deviations = found.conditional(means, factors)
     deviations = np.broadcast_to(deviations, centres.shape)
