@@ -43,7 +43,7 @@ class ColumnAnswers:
         def _position(self, column: Any) -> int: ...
 
     def mean(self, column: Any = None) -> Any:
-        """Means of columns of numbers.
+        """Mean of columns of numbers.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class ColumnAnswers:
         )
 
     def variance(self, column: Any = None) -> Any:
-        """Variances of columns of numbers.
+        """Variance of columns of numbers.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class ColumnAnswers:
         )
 
     def std(self, column: Any = None) -> Any:
-        """Standard deviations of columns of numbers.
+        """Standard deviation of columns of numbers.
 
         Parameters
         ----------
@@ -115,7 +115,7 @@ class ColumnAnswers:
         )
 
     def median(self, column: Any = None) -> Any:
-        """Medians of columns of numbers or of ordered labels.
+        """Median of columns of numbers or of ordered labels.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class ColumnAnswers:
         return self.quantile(0.5, column)
 
     def quantile(self, q: Any, column: Any = None) -> Any:
-        """Quantiles of columns of numbers or of ordered labels.
+        """Quantile of columns of numbers or of ordered labels.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class ColumnAnswers:
         return self._answer(column, _has_order, find)
 
     def interval(self, coverage: float = 0.9, column: Any = None) -> Any:
-        """Central intervals of columns of numbers or of ordered labels.
+        """Central interval of columns of numbers or of ordered labels.
 
         Parameters
         ----------
@@ -262,7 +262,7 @@ class ColumnAnswers:
         return float(found[0]) if is_one else found
 
     def probabilities(self, column: Any = None) -> dict[Any, Any]:
-        """Probabilities of the categories, or levels, of a column.
+        """Probability of each category, or level, of a column.
 
         Parameters
         ----------
@@ -286,7 +286,7 @@ class ColumnAnswers:
         return found
 
     def mode(self, column: Any = None) -> Any:
-        """Most probable values of columns, each by itself.
+        """Most probable value of columns, each by itself.
 
         Parameters
         ----------
@@ -312,7 +312,7 @@ class ColumnAnswers:
         )
 
     def entropy(self, column: Any = None) -> Any:
-        """Entropies of columns, each by itself.
+        """Entropy of columns, each by itself.
 
         Parameters
         ----------

@@ -266,8 +266,8 @@ class ConditionalDistribution(ColumnAnswers):
         >>> import numpy as np
         >>> from skpc import SharpPCDensity
         >>> model = SharpPCDensity(n_latents=2, random_state=0).fit([[0, 0], [1, 1], [2, 1]] * 20)
-        >>> model.condition({0: {1, 2}}).score_samples([[0, 1], [np.nan, 1]]).round(1)
-        array([-inf, -0. ])
+        >>> model.condition({0: {1, 2}}).score_samples([[0, 1], [2, np.nan]]).round(1)
+        array([-inf, -0.7])
         """
         given = dense_floats(self._reader()._validate(X))
         matrix = np.full((len(given), len(self._columns.columns)), np.nan)
@@ -313,7 +313,7 @@ class ConditionalDistribution(ColumnAnswers):
         >>> model = SharpPCDensity(n_latents=2, random_state=0).fit([[0, 0], [1, 1], [2, 1]] * 20)
         >>> model.condition({0: {1, 2}}).sample(2, random_state=0)
         array([[2, 1],
-               [1, 1]])
+               [2, 1]])
         """
         return self._restored_columns().to_table(self._draw(n_samples, random_state)[:, self._kept])
 
@@ -376,6 +376,13 @@ class ConditionalDistribution(ColumnAnswers):
         """
         from skpc._queries.column_mixture import ColumnMixture, regions_of
 
+        is_possible = self._is_possible(feature, values)
+        if not is_possible.all():
+            value = self._restored(feature, values[~is_possible])[0]
+            raise ValueError(
+                f"values has {shown(value)}, which {column_name(self._columns.names, feature)} "
+                "cannot have, or not with what is given. Leave it out."
+            )
         circuit = self._circuit
         if {*regions_of(circuit, feature)} & {*regions_of(circuit, target)}:
             key = self._key(feature)

@@ -125,6 +125,8 @@ def test_what_cannot_be_drawn_is_refused(model):
         draw(model, "x", "z")
     with pytest.raises(ValueError, match="'z' to column 'kind', where fit saw no such value"):
         draw(model, "kind", "x", values=["z"])
+    with pytest.raises(ValueError, match="values has 40, which column 'age' cannot have, or not"):
+        draw(model, "age", "x", values=[25, 40], given={"age": (20, 30)})
     with pytest.raises(TypeError, match="ConditionalCurveDisplay needs a SharpPCDensity"):
         draw(SharpPCImputer(), "x", "y")
     with (
