@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from numbers import Real
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
     from skpc._queries.column_mixture import ColumnMixture, Support
 
-_LARGEST_VALUE = 1e150  # that a column may have
 _MOST_POINTS = 10_000
 
 
@@ -409,28 +409,21 @@ def support_of(column: Column, given: ColumnSet | None) -> Support:
     """What values a column has if evidence leaves this of it."""
     from skpc._queries.column_mixture import Support
 
-    low, high, atoms, points = -_LARGEST_VALUE, _LARGEST_VALUE, np.empty(0), None
-    margin = column.margin
+    margin, points, atoms = column.margin, None, np.empty(0)
+    bounds = given if isinstance(given, Interval) else Interval(-np.inf, np.inf)
+    drawn = bounds
     if margin is not None:
-        (low, high), atoms = margin.range, margin.atoms
-    bounds = Interval(low, high)
-    if isinstance(given, Interval):
-        inner = bounds.intersection(given)
-        bounds = given if inner.is_empty else Interval(low, high).intersection(given)  # type: ignore[assignment]
-    if given is not None:
-        atoms = atoms[given.contains(atoms)]
+        low, high = margin.range
+        if not bounds.intersection(Interval(low, high)).is_empty:
+            drawn = replace(bounds, low=max(low, bounds.low), high=min(high, bounds.high))
+        atoms = margin.atoms if given is None else margin.atoms[given.contains(margin.atoms)]
     if isinstance(given, ValueSet):
         points = given.values
     elif column.categories is not None:
-        points = column.categories
-        if given is not None:
-            points = points[given.contains(points)]
-    elif margin is not None and isinstance(bounds, Interval):
-        points = margin.levels_between(bounds, _MOST_POINTS)
-    if points is not None:
-        return Support(float(points[0]), float(points[-1]), points, atoms)
-    ends = np.clip([bounds.low, bounds.high], -_LARGEST_VALUE, _LARGEST_VALUE)
-    return Support(float(ends[0]), float(ends[1]), None, atoms)
+        points = column.categories[bounds.contains(column.categories)]
+    elif margin is not None:
+        points = margin.levels_between(drawn, _MOST_POINTS)
+    return Support(bounds, drawn.low, drawn.high, points, atoms)
 
 
 def _has_numbers(column: Column) -> str:

@@ -13,10 +13,12 @@ from scipy.special import logsumexp, ndtr
 from skpc._circuit.circuit import Circuit, latent_marginals
 from skpc._circuit.inputs.base import InputDistribution, Moments
 from skpc._data.bisection import generalised_inverse
+from skpc._data.column_sets import Interval
 from skpc._queries.posteriors import posteriors
 
-_STEP, _REACH = 1 / 64, 8.0  # of a quadrature over normal quantiles
+_REACH, _PANELS, _PANEL_NODES = 6.0, 96, 8  # of quadratures between normal quantiles
 _ROUNDING = 1e-12  # of cumulated probabilities
+_LARGEST_VALUE = 1e150  # that a column may have
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,17 @@ class Support:
 
     Attributes
     ----------
+    bounds : Interval
+        What evidence leaves.
     low, high : float
-        Quantiles are between them, as draws are.
+        Quantiles and moments are of values brought between them, as draws are.
     points : (V,) or None
         All values, sorted, if these can be counted: categories, or levels of a lattice.
     atoms : (n_atoms,)
         Those values of another column that have a mass.
     """
 
+    bounds: Interval
     low: float
     high: float
     points: np.ndarray | None
@@ -79,32 +84,27 @@ class ColumnMixture:
         shares = np.concatenate(list(posteriors(circuit, X, regions)), axis=1)
         return cls(parts_of(circuit, regions, column), shares, support)
 
-    def _mixed(self, of_states: np.ndarray) -> np.ndarray:
-        """What states have (n, m, K) mixed by the shares: (n, m)."""
-        return np.asarray((of_states * self.shares[:, None]).sum(axis=-1))
-
     def _of_states(self, find: Any, values: np.ndarray) -> np.ndarray:
-        """What a function of each part, its position and values (n * m,) gives (n, m, K)."""
-        flat = np.ascontiguousarray(values).ravel()
-        found = [find(part, entry, flat) for part, entry in self.parts]
-        return np.concatenate(found, axis=-1).reshape(*values.shape, self.shares.shape[1])
+        """What a function of each part, its position and values (k,) gives: (k, K) of all parts."""
+        return np.concatenate([find(part, entry, values) for part, entry in self.parts], axis=-1)
+
+    def _cdf(self, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Probabilities (k,) of being at most values (k,), each for one of the rows (k,)."""
+        found = self._of_states(lambda part, entry, x: part.cdf(x, entry), values)
+        return np.clip((found * self.shares[rows]).sum(axis=-1), 0.0, 1.0)
 
     def cdf(self, values: np.ndarray) -> np.ndarray:
         """Probabilities (n, m) of being at most values (n, m)."""
-        found = self._of_states(lambda part, entry, x: part.cdf(x, entry), values)
-        return np.clip(self._mixed(found), 0.0, 1.0)
+        rows = np.repeat(np.arange(len(values)), values.shape[1])
+        return self._cdf(np.ascontiguousarray(values).ravel(), rows).reshape(values.shape)
 
     def log_pdf(self, values: np.ndarray) -> np.ndarray:
         """Log densities (n, m), or log masses, of values (n, m), which are some of the column."""
-
-        def log_prob(part: InputDistribution, entry: int, x: np.ndarray) -> np.ndarray:
-            rows = np.full((len(x), part.n_columns), np.nan)
-            rows[:, entry] = x
-            return part.log_prob(rows)
-
+        flat = np.ascontiguousarray(values).ravel()
+        found = self._of_states(lambda part, entry, x: part.column_log_prob(x, entry), flat)
         with np.errstate(divide="ignore"):
-            log_shares = np.log(self.shares)[:, None]
-        return np.asarray(logsumexp(self._of_states(log_prob, values) + log_shares, axis=-1))
+            log_shares = np.repeat(np.log(self.shares), values.shape[1], axis=0)
+        return np.asarray(logsumexp(found + log_shares, axis=-1)).reshape(values.shape)
 
     @cached_property
     def masses(self) -> np.ndarray:
@@ -118,30 +118,56 @@ class ColumnMixture:
     def quantile(self, levels: np.ndarray) -> np.ndarray:
         """The least values (n, m) of the support whose cdf reaches levels (m,)."""
         support = self.support
-        shape = len(self.shares), len(levels)
         if support.points is None:
-            wanted = np.broadcast_to(levels, shape)
-            return generalised_inverse(self.cdf, wanted, support.low, support.high)
+            return self._inverse(levels, support.low, support.high)
         cumulated = np.cumsum(self.masses, axis=1)
         wanted = np.clip(levels, _ROUNDING, 1.0) - 0.5 * _ROUNDING
         places = (cumulated[:, None] < wanted[:, None]).sum(axis=-1)
         return np.asarray(support.points[np.minimum(places, len(support.points) - 1)])
 
+    def _inverse(self, levels: np.ndarray, low: float, high: float) -> np.ndarray:
+        """The least values (n, m) between bounds at which the cdf reaches levels (m,)."""
+        row_of = np.repeat(np.arange(len(self.shares)), len(levels))
+        found = generalised_inverse(
+            lambda values, places: self._cdf(values, row_of[places]),
+            np.tile(levels, len(self.shares)),
+            max(low, -_LARGEST_VALUE),
+            min(high, _LARGEST_VALUE),
+        )
+        return found.reshape(-1, len(levels))
+
     @cached_property
     def _nodes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Quantiles (n, t) for sums over the distribution, and their masses (t,)."""
-        normals = np.arange(-_REACH, _REACH + 0.5 * _STEP, _STEP)
-        masses = np.exp(-0.5 * normals**2)
-        return self.quantile(ndtr(normals)), masses / masses.sum()
+        """Values (n, t) between quantiles, and lengths (n, t) for which each of them stands.
+
+        Gauss and Legendre's from each of many quantiles to the next, also beyond what is drawn.
+        """
+        levels, bounds = ndtr(np.linspace(-_REACH, _REACH, _PANELS + 1)), self.support.bounds
+        ends = self._inverse(levels, bounds.low, bounds.high)
+        halves = 0.5 * np.diff(ends, axis=1)[:, :, None]
+        places, weights = np.polynomial.legendre.leggauss(_PANEL_NODES)
+        values = ends[:, :-1, None] + halves * (1.0 + places)
+        return values.reshape(len(ends), -1), (halves * weights).reshape(len(ends), -1)
+
+    @cached_property
+    def _node_masses(self) -> np.ndarray:
+        """What nodes (n, t) stand for of the probability that no atoms have."""
+        values, lengths = self._nodes
+        masses = np.exp(self.log_pdf(values)) * lengths
+        return np.where(np.isin(values, self.support.atoms), 0.0, masses)
 
     @cached_property
     def moments(self) -> Moments:
         """Means and variances (n,): exact of points, by quadrature otherwise."""
-        if self.support.points is None:
+        if self.support.points is not None:
+            return _moments(self.support.points[None], self.masses)
+        try:
             return self._moments_of_states()
-        values, masses = self.support.points[None], self.masses
-        means = (values * masses).sum(axis=1)
-        return Moments(means, (np.square(values - means[:, None]) * masses).sum(axis=1))
+        except NotImplementedError:  # evidence leaves several values
+            values, _ = self._nodes
+        atoms = np.broadcast_to(self.support.atoms, self.atom_masses.shape)
+        every = np.clip(np.hstack([atoms, values]), self.support.low, self.support.high)
+        return _moments(every, np.hstack([self.atom_masses, self._node_masses]))
 
     def _moments_of_states(self) -> Moments:
         """The same from moments of each state."""
@@ -159,14 +185,9 @@ class ColumnMixture:
         """Entropies (n,) in nats, differential ones of densities: exact of points."""
         if self.support.points is not None:
             return _entropy(self.masses)
-        atoms = np.broadcast_to(self.support.atoms, (len(self.shares), len(self.support.atoms)))
-        masses = self.atom_masses
-        nodes, weights = self._nodes
-        weights = np.where(np.isin(nodes, atoms), 0.0, weights)
-        with np.errstate(invalid="ignore"):
-            mean = (weights * -self.log_pdf(nodes)).sum(axis=1) / weights.sum(axis=1)
-        rest = 1.0 - masses.sum(axis=1)
-        return _entropy(masses) + np.where(rest > _ROUNDING, rest * mean, 0.0)
+        masses, (values, _) = self._node_masses, self._nodes
+        log_density = np.where(masses > 0.0, self.log_pdf(values), 0.0)
+        return _entropy(self.atom_masses) - (masses * log_density).sum(axis=1)
 
     @cached_property
     def atom_masses(self) -> np.ndarray:
@@ -182,7 +203,7 @@ class ColumnMixture:
         if support.points is not None:
             return np.asarray(support.points[self.masses.argmax(axis=1)])
         nodes, _ = self._nodes
-        for _ in range(4):  # closer to the densest of them
+        for _ in range(5):  # closer to the densest of them
             places = self._density(nodes).argmax(axis=1)
             rows = np.arange(len(nodes))
             first = nodes[rows, np.maximum(places - 1, 0)]
@@ -213,6 +234,13 @@ def parts_of(
         (circuit.inputs[region], circuit.features[region].tolist().index(column))
         for region in regions
     ]
+
+
+def _moments(values: np.ndarray, masses: np.ndarray) -> Moments:
+    """Mean and variance (n,) of values (n, V) with these masses, which sum to about one."""
+    masses = masses / masses.sum(axis=1, keepdims=True)
+    mean = (values * masses).sum(axis=1)
+    return Moments(mean, (np.square(values - mean[:, None]) * masses).sum(axis=1))
 
 
 def _entropy(masses: np.ndarray) -> np.ndarray:

@@ -118,7 +118,7 @@ def test_a_column_has_the_sums_over_all_others(seed):
     rows = rows[rows[:, 0] == 1.0]
     shares = np.exp(log_likelihood(found.circuit, rows))
     expected = np.array([shares[rows[:, 1] == v].sum() for v in range(3)])
-    support = Support(0.0, 2.0, categories[1], np.empty(0))
+    support = Support(Interval(0.0, 2.0), 0.0, 2.0, categories[1], np.empty(0))
     mixed = ColumnMixture.of(found.circuit, 1, support)
     np.testing.assert_allclose(mixed.masses[0], expected, rtol=1e-9)
     np.testing.assert_allclose(np.exp(mixed.log_pdf(categories[1][None]))[0], expected, rtol=1e-9)
@@ -138,7 +138,7 @@ def test_a_column_has_the_sums_over_all_others(seed):
 
 def test_a_column_along_another_is_that_given_each_of_its_values():
     circuit, *_ = mixture_case(2)
-    support = Support(0.0, 2.0, np.arange(3.0), np.empty(0))
+    support = Support(Interval(0.0, 2.0), 0.0, 2.0, np.arange(3.0), np.empty(0))
     rows = np.full((2, 3), np.nan)
     rows[:, 0] = [0.0, 1.0]
     along = ColumnMixture.given_rows(circuit, rows, 1, support)

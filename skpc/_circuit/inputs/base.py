@@ -281,9 +281,13 @@ class InputDistribution(ABC):
 
     def restricted(self, sets: Sets) -> Restriction:
         """What evidence leaves of the distribution; see `Restriction`."""
-        (given,) = sets
-        assert given is not None
-        return restricted_column(self, given)
+        return restricted_column(self, *sets)
+
+    def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """Log mass or density (n, n_latents) of values (n,) of one column."""
+        rows = np.full((len(values), self.n_columns), np.nan)
+        rows[:, entry] = values
+        return self.log_prob(rows)
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""

@@ -248,6 +248,11 @@ class Composite(InputDistribution):
             ]
         return Restriction(log_masses, tuple(parts))
 
+    def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """That of the part that a column is of."""
+        part, _, own = self._place(entry)
+        return part.column_log_prob(values, own)
+
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """That of the part that a column is of."""
         part, _, own = self._place(entry)

@@ -64,7 +64,7 @@ def to_table(values: np.ndarray, log_probs: np.ndarray) -> Restriction:
     return Restriction(totals, (Part((0,), table),))
 
 
-def restricted_column(distribution: InputDistribution, given: ColumnSet) -> Restriction:
+def restricted_column(distribution: InputDistribution, given: ColumnSet | None) -> Restriction:
     """One column of any kind, of which evidence leaves some values.
 
     Of values with a density each has it as its share.

@@ -8,10 +8,10 @@ from functools import cached_property
 from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import logsumexp, ndtr
 
-from skpc._circuit.inputs import normal_boxes, normal_scale
-from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs import normal_boxes
+from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.covariances import missingness
 from skpc._circuit.inputs.normal_pieces import EVERYTHING, Pieces, log_mass, place
 from skpc._circuit.inputs.restriction import Part, Restriction
@@ -19,8 +19,6 @@ from skpc._data.column_sets import ColumnSet, ValueSet
 from skpc._data.margins import Margin
 from skpc._data.scope import Scope
 
-_STEP = 1 / 8  # of a quadrature
-_LEVELS, _SHARES = np.polynomial.legendre.leggauss(256)
 _BLOCK = 2**21  # numbers at once
 _DRAWN_NODES = 2**8, 2**10  # of two columns, and of more
 
@@ -249,22 +247,21 @@ class Truncated(InputDistribution):
             out[some] = (weights * share).sum(axis=-1)
         return np.minimum(out, 1.0)
 
-    def conditional(self, values: np.ndarray, entry: int) -> Moments:
-        """Moments (n, n_latents) of a column, given rows (n, m) in which all is missing."""
-        if not np.isnan(values).all():
-            raise NotImplementedError
+    def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """Log masses and densities (n, n_latents) of values (n,) of a column."""
         weights, means, deviations = self._beside(entry)
-        cut = next((cut for cut in self.cuts if cut.entry == entry), None)
-        if cut is None:
-            margin = self.base.margins[entry]
-            found = normal_scale.moments_in_units(margin, means, deviations**2, _STEP)
-        else:
-            found = _moments(cut, means, deviations)
-        mean = (weights * found.means).sum(axis=1)
-        spread = np.square(found.means - mean[:, None])
-        variance = (weights * (found.variances + spread)).sum(axis=1)
-        shape = len(values), self.n_latents
-        return Moments(np.broadcast_to(mean, shape), np.broadcast_to(variance, shape))
+        lower, upper, log_scale = self.base.margins[entry].cells(values)
+        cells = Pieces(*(part[:, None, None, None] for part in (lower, upper, log_scale, values)))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(weights) - log_mass(self._pieces(entry), means, deviations)
+        logs = np.where(weights > 0.0, logs, -np.inf)
+        out = np.empty((len(values), self.n_latents))
+        size = max(1, _BLOCK // weights.size)
+        for start in range(0, len(values), size):
+            some = slice(start, start + size)
+            own = log_mass(Pieces(*(part[some] for part in cells)), means, deviations)
+            out[some] = logsumexp(own + logs, axis=-1)
+        return out
 
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
         """Raise ValueError if the base is not of so many states and columns."""
@@ -329,18 +326,3 @@ def _nearest_piece(pieces: Pieces, scores: np.ndarray) -> tuple[np.ndarray, np.n
     inside = np.clip(scores[:, None], pieces.lower, pieces.upper)
     chosen = np.abs(inside - scores[:, None]).argmin(axis=1)
     return chosen, inside[np.arange(len(scores)), chosen]
-
-
-def _moments(cut: Cut, means: np.ndarray, deviations: np.ndarray) -> Moments:
-    """Moments (n_latents, N) of a column within its cut, by a quadrature over its quantiles."""
-    shape = (*means.shape, len(_LEVELS))
-    out = np.empty((2, *means.shape))
-    for state in range(len(means)):
-        own = shape[1:]
-        centres, spreads = (np.broadcast_to(x[state][:, None], own) for x in (means, deviations))
-        levels = np.broadcast_to(0.5 * (1.0 + _LEVELS), own)
-        values = cut.values(*place(cut.pieces, centres, spreads, levels))
-        shares = 0.5 * _SHARES
-        mean = (values * shares).sum(axis=-1)
-        out[:, state] = mean, (np.square(values - mean[:, None]) * shares).sum(axis=-1)
-    return Moments(*out)
