@@ -199,9 +199,8 @@ class QueryMixin:
 
         Notes
         -----
-        The answers are exact, but for what several columns of one group of dependent numbers
-        have in common if they have intervals or sets: that is a sum over 128 nodes for two such
-        columns, and over 4,096 for more.
+        The answers are exact, but in a group of dependent numbers of which some have intervals or
+        sets: what such a column and another one have in common is found by quadrature.
 
         Examples
         --------

@@ -16,7 +16,7 @@ from skpc._data.bisection import generalised_inverse
 from skpc._data.column_sets import Interval
 from skpc._queries.posteriors import posteriors
 
-_REACH, _PANELS, _PANEL_NODES = 6.0, 96, 8  # of quadratures between normal quantiles
+_REACH, _PANELS, _PANEL_NODES = 6.0, 72, 8  # of quadratures between normal quantiles
 _ROUNDING = 1e-12  # of cumulated probabilities
 _LARGEST_VALUE = 1e150  # that a column may have
 

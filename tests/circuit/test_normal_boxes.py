@@ -89,7 +89,7 @@ def test_nodes_have_the_moments_of_vectors_that_are_in_the_box():
 
 @pytest.mark.parametrize("n_entries", [1, 2, 5])
 def test_a_lattice_fills_the_unit_cube_evenly(n_entries):
-    points = lattice(n_entries)
+    points = lattice(n_entries, 2**12)
     assert ((points >= 0.0) & (points < 1.0)).all()
     assert ((folded(points) >= 0.0) & (folded(points) <= 1.0)).all()
     for part in points, folded(points):

@@ -15,9 +15,18 @@ from scipy.special import logsumexp
 
 from skpc._circuit.inputs.normal_pieces import Pieces, log_mass, place
 
-_GAUSS_NODES = {1: 128, 2: 64}  # along each dimension
 _MOST_GAUSS = 2
-_LATTICE_NODES = 2**12
+
+
+class Fineness(NamedTuple):
+    """How many nodes: along a line, along each side of a square, and of a lattice."""
+
+    line: int
+    side: int
+    lattice: int
+
+
+FINE, COARSE = Fineness(128, 64, 2**12), Fineness(64, 24, 2**10)
 
 
 class Nodes(NamedTuple):
@@ -46,7 +55,7 @@ class Nodes(NamedTuple):
         return means[..., None, entry] + shift, factors[..., None, entry, entry]
 
 
-def levels_of_nodes(n_entries: int) -> tuple[np.ndarray, np.ndarray]:
+def levels_of_nodes(n_entries: int, fineness: Fineness = FINE) -> tuple[np.ndarray, np.ndarray]:
     """Levels (N, n_entries) at which entries are placed, and the log shares (N,) of nodes.
 
     Of one or two entries those of Gauss and Legendre; of more, a lattice, folded so that functions
@@ -55,14 +64,15 @@ def levels_of_nodes(n_entries: int) -> tuple[np.ndarray, np.ndarray]:
     if not n_entries:
         return np.zeros((1, 0)), np.zeros(1)
     if n_entries > _MOST_GAUSS:
-        return folded(lattice(n_entries)), np.full(_LATTICE_NODES, -np.log(_LATTICE_NODES))
-    places, weights = np.polynomial.legendre.leggauss(_GAUSS_NODES[n_entries])
+        n_nodes = fineness.lattice
+        return folded(lattice(n_entries, n_nodes)), np.full(n_nodes, -np.log(n_nodes))
+    places, weights = np.polynomial.legendre.leggauss(fineness[n_entries - 1])
     grid = np.meshgrid(*[0.5 * (1.0 + places)] * n_entries, indexing="ij")
     shares = np.meshgrid(*[np.log(0.5 * weights)] * n_entries, indexing="ij")
     return np.stack(grid, axis=-1).reshape(-1, n_entries), np.sum(shares, axis=0).ravel()
 
 
-def lattice(n_entries: int, n_nodes: int = _LATTICE_NODES) -> np.ndarray:
+def lattice(n_entries: int, n_nodes: int) -> np.ndarray:
     """Points (n_nodes, n_entries) that fill the unit cube evenly.
 
     Multiples of powers of the root of x^(d+1) = x + 1: of the golden ratio in two dimensions.

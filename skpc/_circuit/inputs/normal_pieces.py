@@ -51,6 +51,8 @@ def log_masses(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.
     if not is_point.any():
         return _log_interval(lower, upper)
     log_density = -0.5 * lower**2 - np.log(deviations) - _LOG_SQRT_2PI + pieces.log_scale
+    if is_point.all():
+        return np.asarray(log_density)
     return np.where(is_point, log_density, _log_interval(lower, upper))
 
 

@@ -96,11 +96,14 @@ class _Beside(NamedTuple):
     weights : (n_latents, N)
         They sum to one.
     means, deviations : (n_latents, N)
+    log_own : (n_latents, N)
+        Log masses of the pieces of the column itself.
     """
 
     weights: np.ndarray
     means: np.ndarray
     deviations: np.ndarray
+    log_own: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -214,16 +217,17 @@ class Truncated(InputDistribution):
             factors = np.linalg.cholesky(covariances)
             found = normal_boxes.nodes(
                 [cut.pieces for cut in others], means[0], factors,
-                *normal_boxes.levels_of_nodes(len(others)),
+                *normal_boxes.levels_of_nodes(len(others), normal_boxes.COARSE),
             )  # fmt: skip
             centres, deviations = found.conditional(means[0], factors)
             deviations = np.broadcast_to(deviations, centres.shape)
-            logs = found.log_weights + log_mass(self._pieces(entry), centres, deviations)
+            log_own = log_mass(self._pieces(entry), centres, deviations)
+            logs = found.log_weights + log_own
             largest = logs.max(axis=1, keepdims=True)
             weights = np.exp(logs - np.where(largest > -np.inf, largest, 0.0))
             totals = weights.sum(axis=1, keepdims=True)
             weights = np.where(totals > 0.0, weights / np.where(totals > 0.0, totals, 1.0), 0.0)
-            known[entry] = _Beside(weights, centres, deviations)
+            known[entry] = _Beside(weights, centres, deviations, log_own)
         return known[entry]
 
     def _pieces(self, entry: int) -> Pieces:
@@ -231,7 +235,7 @@ class Truncated(InputDistribution):
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""
-        weights, means, deviations = self._beside(entry)
+        weights, means, deviations, log_own = self._beside(entry)
         pieces, limits = self._pieces(entry), self.base.margins[entry].limits(values)[1]
         out = np.empty((len(values), self.n_latents))
         size = max(1, _BLOCK // (weights.size * len(pieces.lower)))
@@ -242,18 +246,18 @@ class Truncated(InputDistribution):
             else:
                 below = pieces.up_to(values[some, None, None], limits[some, None, None])
                 with np.errstate(invalid="ignore"):
-                    logs = log_mass(below, means, deviations) - log_mass(pieces, means, deviations)
+                    logs = log_mass(below, means, deviations) - log_own
                 share = np.exp(np.where(weights > 0.0, logs, -np.inf))
             out[some] = (weights * share).sum(axis=-1)
         return np.minimum(out, 1.0)
 
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Log masses and densities (n, n_latents) of values (n,) of a column."""
-        weights, means, deviations = self._beside(entry)
+        weights, means, deviations, log_own = self._beside(entry)
         lower, upper, log_scale = self.base.margins[entry].cells(values)
         cells = Pieces(*(part[:, None, None, None] for part in (lower, upper, log_scale, values)))
         with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(weights) - log_mass(self._pieces(entry), means, deviations)
+            logs = np.log(weights) - log_own
         logs = np.where(weights > 0.0, logs, -np.inf)
         out = np.empty((len(values), self.n_latents))
         size = max(1, _BLOCK // weights.size)
