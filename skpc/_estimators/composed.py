@@ -126,6 +126,7 @@ class DelegatingMixin(ComposedMixin):
 
     aic = _passed_on("aic")
     bic = _passed_on("bic")
+    condition = _passed_on("condition")
     conditional = _passed_on("conditional")
     feature_contributions = _passed_on("feature_contributions")
     hessian_trace = _passed_on("hessian_trace")
