@@ -83,7 +83,7 @@ def _of_rows(
     return query
 
 
-def _contributing(model: Any, groups: Any) -> list[Any]:
+def _contributing(model: Any, groups: Any, kind: str = "excess") -> list[Any]:
     density = getattr(model, "estimator_", model)
     return density._feature_names() if groups is None else list(groups)
 

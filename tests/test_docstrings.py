@@ -13,6 +13,7 @@ import skpc.circuit
 import skpc.curvature
 import skpc.dask
 import skpc.datasets
+import skpc.drift
 import skpc.plotting
 
 # Examples run as doctests: a docstring without one (EX01) is an error.
@@ -23,7 +24,8 @@ IGNORED = {
 
 
 def public_names():
-    for module in skpc, skpc.circuit, skpc.curvature, skpc.dask, skpc.datasets, skpc.plotting:
+    modules = skpc.circuit, skpc.curvature, skpc.dask, skpc.datasets, skpc.drift, skpc.plotting
+    for module in (skpc, *modules):
         for name in module.__all__:
             thing = getattr(module, name)
             if not callable(thing):

@@ -95,12 +95,14 @@ class QueryMixin:
         return self._columns.to_table(matrix)
 
     def feature_contributions(
-        self, X: Any, groups: Mapping[Any, Sequence[Any]] | None = None
+        self, X: Any, groups: Mapping[Any, Sequence[Any]] | None = None, kind: str = "excess"
     ) -> np.ndarray:
         """How surprising each value of a row is, given all other values of the row.
 
-        That is -log p(x_i | all other observed features), exactly: which column makes a row
-        strange. It costs one pass up and one down, for all features together.
+        The surprise of a value is -log p(x_i | all other observed features), exactly: which column
+        makes a row strange. It costs one pass up and one down, for all features together. By
+        default what goes from it is what the surprise of this column is on average, so that
+        columns in any units can be compared.
 
         Parameters
         ----------
@@ -109,17 +111,39 @@ class QueryMixin:
         groups : dict or None, default=None
             Sets of columns, by names or positions, each under a name of its own. The columns of a
             group are then taken together: -log p(x_group | the rest). They may overlap.
+        kind : {"excess", "surprise"}, default="excess"
+            What a contribution is:
+
+            - "excess": the surprise, less what it is on average in rows that the model draws: zero
+              is usual. It does not depend on the units of the columns.
+            - "surprise": the surprise as it is. Of a continuous column it is a log density: it may
+              be negative, and changes when the column is rescaled, so that one in small units
+              looks like the reason for most rows.
 
         Returns
         -------
         ndarray of shape (n_samples, n_features), or (n_samples, n_groups)
-            In nats; groups in the order of the dict. A contribution of a continuous column
-            is a log density: it may be negative, and changes when the column is rescaled.
+            In nats; groups in the order of the dict.
+
+        Raises
+        ------
+        ValueError
+            If `kind` or `groups` cannot be understood, or X has other columns than fit saw.
+
+        See Also
+        --------
+        skpc.plotting.ContributionsDisplay : A picture of them.
+        SharpPCOutlierDetector.explain : The columns that make a row odd, in plain English.
 
         Notes
         -----
         Contributions do not add up to the score: what several columns say together is counted
         in each of them. Of two columns that contradict each other both are surprising.
+
+        Surprises of a numeric column are compared on the normal scale of its margin; so an atom,
+        which has a mass, may stand beside values that have a density. What is usual is the mean
+        over 128 rows that the model draws, of which what X does not show is missing too: each
+        pattern of missing values costs as many rows.
 
         Examples
         --------
@@ -130,15 +154,20 @@ class QueryMixin:
         >>> model.feature_contributions([[0, 0, 0], [0, 1, 0]]).argmax(axis=1)
         array([1, 1])
         """
+        if not isinstance(kind, str) or kind not in ("excess", "surprise"):
+            raise ValueError(f"kind must be 'excess' or 'surprise'; got {shown(kind)}.")
         X = self._validate(X)
+        positions = None if groups is None else self._group_positions(groups)
         from skpc._queries.contributions import contributions, group_contributions
+        from skpc._queries.surprises import excesses
 
-        if groups is None:
-            with self._threads(X):
-                return contributions(self.circuit_, X, max_bytes=working_bytes())
-        positions, X = self._group_positions(groups), dense_floats(X)
+        circuit, max_bytes = self.circuit_, working_bytes()
         with self._threads(X):
-            return group_contributions(self.circuit_, X, positions, max_bytes=working_bytes())
+            if kind == "excess":
+                return excesses(circuit, dense_floats(X), positions, max_bytes=max_bytes)
+            if positions is None:
+                return contributions(circuit, X, max_bytes=max_bytes)
+            return group_contributions(circuit, dense_floats(X), positions, max_bytes=max_bytes)
 
     def conditional(self, X: Any, feature: Any) -> np.ndarray | ConditionalMoments:
         """The distribution of one feature given the other observed features of each row.

@@ -167,7 +167,7 @@ def test_imputation_fills_waiting_times(strategy):
 def test_contributions_are_differences_of_scores():
     table = frame(60, missing=0.2)
     model = fitted(table)
-    contributions = np.asarray(model.feature_contributions(table))
+    contributions = np.asarray(model.feature_contributions(table, kind="surprise"))
     scores = model.score_samples(table)
     for j, name in enumerate(table):
         others = table.copy()

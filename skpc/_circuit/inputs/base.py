@@ -243,6 +243,14 @@ class InputDistribution(ABC):
             out[:, entry] = self.log_prob(others)
         return out
 
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """What the unit of each column adds to the log densities of its values (n, m), in nats.
+
+        Without it they are those of a scale of their own, which all units share. Zero for a mass,
+        and where it is the same for all values: then it cancels in comparisons within the column.
+        """
+        return np.zeros(values.shape)
+
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log density (n, n_latents) of each row with its missing values where that is largest."""
         out = np.empty((len(values), self.n_latents))

@@ -269,6 +269,10 @@ class Numeric(Normals):
         """The median (n_latents, 1), that is the value at the mean of the normal scale."""
         return self.margin.inverse(self.means)[:, None]
 
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """What the margin adds (n, 1) to log densities on the normal scale."""
+        return self.margin.cells(values[:, 0]).log_scale[:, None]
+
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log mass or density (n, n_latents) of each row, a missing value being at the `mode`."""
         at_mode = np.diagonal(self.log_prob(self.mode()))

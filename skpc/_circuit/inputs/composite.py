@@ -126,6 +126,10 @@ class Composite(InputDistribution):
         """Those of all parts."""
         return [mass for part, x in self._split(values) for mass in part.missing_masses(x, shares)]
 
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """Those of all parts (n, m)."""
+        return np.concatenate([part.log_units(x) for part, x in self._split(values)], axis=1)
+
     def _statistics(self, summary: np.ndarray) -> Iterator[tuple[InputDistribution, np.ndarray]]:
         """Each part, and what `summarize` found for it."""
         ends = np.cumsum([part.n_statistics for part in self.parts])[:-1]

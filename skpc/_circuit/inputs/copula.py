@@ -134,6 +134,11 @@ class Copula(Normals):
         gain: np.ndarray = prepared.log_scales.sum(axis=1, keepdims=True)
         return self._gaussian.log_prob(prepared.scores) + gain
 
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """What the margins add (n, m) to log densities on the normal scale."""
+        pairs = zip(self.margins, values.T, strict=True)
+        return np.stack([margin.cells(column).log_scale for margin, column in pairs], axis=1)
+
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
         """Log density (n, m, n_latents) of rows without each of their columns, in nats."""
         scores, log_scales = self.prepared(X)
