@@ -1,6 +1,7 @@
 """Sphinx configuration: ``sphinx-build -W --keep-going -n docs docs/_build``.
 
-Nothing is fetched: references to scikit-learn are resolved by the package that is installed.
+Nothing is fetched, neither here nor by readers: references to scikit-learn are resolved by the
+package that is installed, and KaTeX, which shows formulas, is in ``_static``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from importlib import import_module
 from typing import Any
 
 from docutils import nodes
-from docutils.utils.math.latex2mathml import tex2mathml
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sphinx.application import Sphinx
 
@@ -28,6 +28,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "sphinx_copybutton",
+    "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
 root_doc = "index"
@@ -38,10 +39,12 @@ default_role = "literal"
 
 copybutton_exclude = ".linenos, .gp, .go"  # neither prompts nor outputs
 
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-html_math_renderer = "mathml"
+html_math_renderer = "katex"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 toc_object_entries_show_parents = "hide"
 
 autosummary_generate = True
@@ -59,8 +62,13 @@ sphinx_gallery_conf = {
     "reference_url": {"skpc": None},
     "default_thumb_file": None,
     "remove_config_comments": True,
+    "subsection_order": [
+        f"examples/{task}"
+        for task in ("density", "anomalies", "missing_values", "synthetic_data", "curvature")
+    ],
     "within_subsection_order": "FileNameSortKey",
-    "min_reported_time": 10,
+    "thumbnail_size": (480, 320),
+    "write_computation_times": False,  # pages that fetch scripts
     "download_all_examples": False,
 }
 
@@ -70,8 +78,9 @@ html_show_sourcelink = False
 html_sidebars = {
     page: []
     for page in (
-        *("install", "quickstart", "mathematics", "comparison"),
-        *("benchmarks/RESULTS", "what-we-tried", "changelog", "contributing"),
+        *("index", "install", "quickstart", "mathematics", "circuit-format", "comparison"),
+        *("benchmarks/RESULTS", "glossary", "architecture", "what-we-tried"),
+        *("changelog", "release", "contributing"),
     )
 }
 html_theme_options = {
@@ -80,7 +89,7 @@ html_theme_options = {
     "show_prev_next": False,
     "footer_start": ["copyright"],
     "footer_end": [],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
 }
 
 _SKLEARN = "https://scikit-learn.org/stable/modules/generated/{}.html"
@@ -95,17 +104,23 @@ def _link_sklearn(app: Sphinx, env: Any, node: nodes.Element, content: nodes.Nod
     return nodes.reference("", "", content, internal=False, refuri=address)
 
 
-def _math(translator: Any, node: nodes.Element) -> None:
-    """Write formulas as MathML, which browsers show without a script."""
-    translator.body.append(tex2mathml(node.astext()))
+def _inline_math(translator: Any, node: nodes.Element) -> None:
+    """Leave a formula as it was written: scripts of this site, KaTeX, show it."""
+    translator.body.append(f'<span class="formula">{translator.encode(node.astext())}</span>')
     raise nodes.SkipNode
 
 
 def _displayed_math(translator: Any, node: nodes.Element) -> None:
-    markup = tex2mathml(node.astext(), as_block=True)
-    style = "margin: 1em; text-align: center; overflow-x: auto"
-    translator.body.append(f'<div style="{style}">{markup}</div>')
+    translator.body.append(f'<div class="formula">{translator.encode(node.astext())}</div>')
     raise nodes.SkipNode
+
+
+def _add_katex(app: Sphinx, page: str, template: str, context: Any, doctree: Any) -> None:
+    """Let pages with formulas load what shows them."""
+    if doctree and app.env.get_domain("math").has_equations(page):  # type: ignore[attr-defined]
+        app.add_css_file("katex/katex.min.css")
+        app.add_js_file("katex/katex.min.js")
+        app.add_js_file("formulas.js")
 
 
 def _skip_sklearn(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options: Any) -> bool:
@@ -116,6 +131,7 @@ def _skip_sklearn(app: Sphinx, what: str, name: str, obj: Any, skip: bool, optio
 
 def setup(app: Sphinx) -> None:
     """Connect what is above."""
-    app.add_html_math_renderer("mathml", (_math, None), (_displayed_math, None))
+    app.add_html_math_renderer("katex", (_inline_math, None), (_displayed_math, None))
+    app.connect("html-page-context", _add_katex)
     app.connect("missing-reference", _link_sklearn)
     app.connect("autodoc-skip-member", _skip_sklearn)

@@ -2,6 +2,7 @@
 
 from skpc._estimators.base import SKOPS_TRUSTED_TYPES
 from skpc._estimators.classifier import SharpPCClassifier
+from skpc._estimators.conditional_distribution import ConditionalDistribution
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.density_cv import SharpPCDensityCV
 from skpc._estimators.explanation import Explanation, OddPair, OddValue
@@ -11,6 +12,7 @@ from skpc._version import __version__
 
 __all__ = [
     "SKOPS_TRUSTED_TYPES",
+    "ConditionalDistribution",
     "Explanation",
     "OddPair",
     "OddValue",

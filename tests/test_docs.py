@@ -15,10 +15,11 @@ import skpc.drift
 import skpc.plotting
 
 DOCS = Path(skpc.__file__).parents[1] / "docs"
-PAGES = [page for page in sorted(DOCS.rglob("*.md")) if "```pycon" in page.read_text()]
+README = DOCS.parent / "README.md"
+PAGES = [page for page in (README, *sorted(DOCS.rglob("*.md"))) if "```pycon" in page.read_text()]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS).as_posix())
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(DOCS.parent).as_posix())
 def test_code_of_a_page_runs(page):
     """All blocks of a page are one session."""
     code = "\n".join(
@@ -47,9 +48,9 @@ def test_the_api_lists_everything_public():
 
 
 def test_readme_points_to_what_exists():
-    readme = (DOCS.parent / "README.md").read_text()
+    readme = README.read_text()
     links = re.findall(r"\]\((?!https?:)([^)#]+)", readme)
-    paths = re.findall(r"`((?:docs|skpc|tests|\.ci)/[\w./-]*)`", readme)
+    paths = re.findall(r"`((?:docs|skpc|tests|\.ci|\.github)/[\w./-]*)`", readme)
     assert len(links) + len(paths) > 10
     missing = [path for path in {*links, *paths} if not (DOCS.parent / path).exists()]
     assert missing in ([], ["docs/_build/html"])
@@ -66,8 +67,25 @@ def test_tables_are_where_scripts_write_them(page):
         assert f'"{table}"' in scripts
 
 
+@pytest.mark.parametrize(
+    ("learning", "table", "column"),
+    [
+        ("the default", "low-data", 11),
+        ("EM without", "low-data", 5),
+        ("by gradient", "manifolds", 5),
+    ],
+)
+def test_what_is_said_of_mu_on_average_is_what_was_measured(learning, table, column):
+    results = (DOCS / "benchmarks/RESULTS.md").read_text()
+    lines = results.split(f"<!-- {table} -->")[1].split(f"<!-- end {table} -->")[0].splitlines()
+    measured = [line.split("|")[column + 1] for line in lines if "**mean**" in line]
+    said = re.search(rf"^\| {learning}.*$", (DOCS / "guide/mu.md").read_text(), re.MULTILINE)[0]
+    averages = [float(cell) for cell in said.split("|")[2:-1]]
+    assert averages == [float(cell.strip(" *")) for cell in measured]
+
+
 def test_there_are_enough_examples_and_none_needs_the_network():
-    examples = sorted((DOCS / "examples").glob("plot_*.py"))
+    examples = sorted((DOCS / "examples").rglob("plot_*.py"))
     assert len(examples) >= 8
     for example in examples:
         assert "fetch_" not in example.read_text()

@@ -70,7 +70,7 @@ def test_examples_of_methods_run(case):
 
 def test_methods_of_all_public_estimators_have_examples_that_run():
     classes = {case.name.split(".")[1] for case in examples()}
-    assert classes == {name for name in skpc.__all__ if name.startswith("Sharp")}
+    assert classes >= {name for name in skpc.__all__ if name.startswith("Sharp")}
 
 
 @pytest.mark.parametrize(

@@ -54,3 +54,17 @@ def marked_cells(values: np.ndarray, sign: int = 1) -> list[str]:
         mark = "**" if i == (sign * means).argmax() else "*" if close[i] else ""
         written.append(f"{mark}{mean:.3f} ± {spread:.3f}{mark}")
     return written
+
+
+def read_table(document: Path, name: str) -> list[dict[str, str]]:
+    """Rows of the table between ``<!-- name -->`` and ``<!-- end name -->``, by its first line.
+
+    Of two columns of one name the first is kept under it, the other as ``name, 2``.
+    """
+    text = document.read_text().split(f"<!-- {name} -->\n")[1].split(f"<!-- end {name} -->")[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    header: list[str] = []
+    for column in cells[0]:
+        header.append(f"{column}, {header.count(column) + 1}" if column in header else column)
+    return [dict(zip(header, row, strict=True)) for row in cells[2:]]

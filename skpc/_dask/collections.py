@@ -9,6 +9,7 @@ import dask.array
 import dask.dataframe
 import numpy as np
 from dask.delayed import delayed
+from sklearn.utils.validation import validate_data
 
 from skpc._dask import tasks
 from skpc._dask.cluster import Cluster
@@ -145,12 +146,14 @@ def weighted_sum(values: Any, sample_weight: Any, cluster: Cluster) -> tuple[flo
 
 
 def check_columns(X: Any, model: Any) -> None:
-    """Raise ValueError unless X has the columns that a fitted model expects."""
-    if n_columns(as_table(X, "X")) != model.n_features_in_:
-        raise ValueError(
-            f"X has {n_columns(X)} features, but {type(model).__name__} is expecting "
-            f"{model.n_features_in_} features as input."
-        )
+    """Raise ValueError unless X has the columns that a fitted model expects, by name or number."""
+    table = as_table(X, "X")
+    validate_data(
+        model,
+        table._meta if isinstance(table, _FRAME) else np.empty((0, n_columns(table))),
+        reset=False,
+        skip_check_array=True,
+    )
 
 
 def lazily(

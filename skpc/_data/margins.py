@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from skpc._checks import check_finite, checked_array
+from skpc._data.column_sets import Interval
 
 TAIL = 3.0
 """Beyond the outer knots the chance of more falls like the distance to the power of minus this."""
@@ -20,6 +21,7 @@ _WIDE = 0.05
 _NONE = np.empty(0)
 _ROUNDING = 1e-8
 _MOST_DIGITS = 300
+_SAME_LEVEL = 1e-9  # steps
 _NOTHING = 1e-3  # a share as small is of no value that was learnt from
 
 
@@ -131,6 +133,52 @@ class Margin:
                 values = _between_atoms(values, self.atoms, below)
                 values[within] = self.atoms[below[within]]
         return np.where(np.isnan(scores), np.nan, values)
+
+    @np.errstate(over="ignore", under="ignore")
+    def limits(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Normal scores of the distribution function just below values (n,), and at them.
+
+        They differ where a value has a mass. Values may be infinite.
+        """
+        values = np.asarray(values, float)
+        inner = np.where(np.isinf(values), self.origin, values)
+        if self.step:
+            lower, upper = (self._edges(level) for level in self._levels_around(inner))
+        else:
+            lower, upper, _ = self.cells(inner)
+        return tuple(np.where(np.isinf(values), values, part) for part in (lower, upper))  # type: ignore[return-value]
+
+    def levels_between(self, interval: Interval, most: int) -> np.ndarray | None:
+        """The levels of a lattice in an interval; None of too many, and of no lattice."""
+        ends = np.array([interval.low, interval.high])
+        if not self.step or np.isinf(ends).any():
+            return None
+        (first, _), (_, last) = self._levels_around(ends)
+        if last - first > most:
+            return None
+        values = self._of_levels(np.arange(first, last))
+        return values[interval.contains(values)]
+
+    def within(self, interval: Interval) -> Margin:
+        """The same margin, of which draws stay in an interval too."""
+        ends = np.array([interval.low, interval.high])
+        if self.step:
+            firsts, beyond = self._levels_around(np.where(np.isinf(ends), self.origin, ends))
+            levels = self._of_levels(np.array([firsts[0], beyond[1] - 1.0]))
+            levels += self.step * ((levels == ends) * [not interval.has_low, 0.0])
+            levels -= self.step * ((levels == ends) * [0.0, not interval.has_high])
+            ends = np.where(np.isinf(ends), ends, levels)
+        low, high = ends.tolist()
+        if low <= self.range[1] and high >= self.range[0]:
+            low, high = np.clip([self.low, self.high], low, high).tolist()
+        return replace(self, low=low, high=high)
+
+    def _levels_around(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the first level that is not below values (n,), and of the first above."""
+        levels = self._levels(values)
+        beyond = values - self._of_levels(levels)
+        reach = _SAME_LEVEL * self.step
+        return levels + (beyond > reach), levels + (beyond >= -reach)
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
         """The values of the column that are next to these (n,), and within its range."""

@@ -1,4 +1,4 @@
-"""What all estimators share: their page, what is stored of them, and fits that may fail."""
+"""What all estimators share: what is stored of them, and fits that may fail."""
 
 from __future__ import annotations
 
@@ -8,16 +8,6 @@ from typing import Any
 
 from skpc._checks import reading
 from skpc._tables.columns import Columns
-
-DOCUMENTATION = "https://skpc.readthedocs.io/en/stable/"  # not published yet
-
-
-class DocumentedMixin:
-    """Lets scikit-learn's HTML representation of an estimator link to its page of the API."""
-
-    _doc_link_module = "skpc"
-    _doc_link_template = DOCUMENTATION + "generated/{estimator_module}.{estimator_name}.html"
-
 
 SKOPS_TRUSTED_TYPES = (
     "skpc.circuit.Circuit",

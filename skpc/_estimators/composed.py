@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
-from skpc._estimators.base import DocumentedMixin, StoredMixin
+from skpc._estimators.base import StoredMixin
 from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.density import SharpPCDensity
 
@@ -35,7 +35,7 @@ _ATTRIBUTES = (
 )
 
 
-class ComposedMixin(DocumentedMixin, StoredMixin, CallbackSupportMixin):
+class ComposedMixin(StoredMixin, CallbackSupportMixin):
     """An estimator whose parameter `estimator` is a density, which it clones and never changes."""
 
     estimator: Any
@@ -126,6 +126,7 @@ class DelegatingMixin(ComposedMixin):
 
     aic = _passed_on("aic")
     bic = _passed_on("bic")
+    condition = _passed_on("condition")
     conditional = _passed_on("conditional")
     feature_contributions = _passed_on("feature_contributions")
     hessian_trace = _passed_on("hessian_trace")

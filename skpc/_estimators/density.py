@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 
-from skpc._estimators.base import DocumentedMixin, all_or_nothing
+from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
@@ -29,7 +29,6 @@ class SharpPCDensity(
     StreamMixin,
     LearningMixin,
     FittedMixin,
-    DocumentedMixin,
     CallbackSupportMixin,
     DensityMixin,
     BaseEstimator,

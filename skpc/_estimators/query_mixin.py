@@ -19,6 +19,7 @@ from skpc._tables.columns import Columns
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
+    from skpc._estimators.conditional_distribution import ConditionalDistribution
     from skpc._queries.marginals import ConditionalMoments
 
 _MAX_BYTES = 2**34  # what the pairs of two columns' categories may take
@@ -200,6 +201,51 @@ class QueryMixin:
 
         with self._threads(X):
             return conditional(self.circuit_, X, column, max_bytes=working_bytes())
+
+    def condition(self, evidence: Any = None, /, **columns: Any) -> ConditionalDistribution:
+        """The distribution of all columns given what is known of some, to be asked further.
+
+        Parameters
+        ----------
+        evidence : dict, Series, one-row frame or array of shape (n_features,), default=None
+            What is known. In a dict, by name or position of the column: a value; several, as a
+            set, list or array; or, of numbers and ordered labels, an interval: a tuple of two
+            bounds, None where it is open, both of which belong to it. A slice or an interval of
+            pandas will do as well. In the others NaN is unknown.
+        **columns : values, sets or intervals
+            The same by name.
+
+        Returns
+        -------
+        ConditionalDistribution
+            With `mean`, `quantile`, `interval`, `probabilities`, `pdf`, `sample`, `score_samples`
+            and more.
+
+        Raises
+        ------
+        ValueError
+            If a column or a category is unknown, or if the evidence has probability zero.
+
+        Notes
+        -----
+        The answers are exact, but in a group of dependent numbers of which some have intervals or
+        sets: what such a column and another one have in common is found by quadrature.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> X = np.array([[0, 0], [1, 1], [2, 1]] * 20)
+        >>> model = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X)
+        >>> round(model.condition({0: {1, 2}}).mean(1), 1)
+        1.0
+        """
+        check_is_fitted(self)
+        from skpc._estimators.conditional_distribution import ConditionalDistribution
+        from skpc._tables.column_evidence import read_evidence
+
+        sets = read_evidence(self._columns, evidence, columns)
+        return ConditionalDistribution(self, sets)  # type: ignore[arg-type]
 
     def log_conditional(self, X_query: Any, X_evidence: Any) -> np.ndarray:
         """Log-likelihood of a query given evidence, log p(query | evidence), row by row.

@@ -45,6 +45,10 @@ def watching(on_interrupt: str, checkpoint: Any) -> Iterator[Watch]:
             raise ValueError(
                 f"checkpoint must be the path of a file, or None; got {shown(checkpoint)}."
             )
+        if Path(checkpoint).is_dir():
+            raise ValueError(
+                f"checkpoint={shown(str(checkpoint))} is a folder. Give the path of a file in it."
+            )
         if not Path(checkpoint).absolute().parent.is_dir():
             raise ValueError(
                 f"checkpoint={shown(str(checkpoint))} is in a folder that does not exist. Create "

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
@@ -155,7 +155,7 @@ class Journal:
 
     def _read(self, path: Path) -> None:
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            with open(path, "rb") as file, np.load(_zipped(file), allow_pickle=False) as archive:
                 header = json.loads(archive["header"].tobytes())
                 if header["format"] != FORMAT:
                     raise ValueError("it has another format.")
@@ -175,6 +175,14 @@ class Journal:
                 f"checkpoint={shown(str(path))} cannot be read: {text}. Delete the file to begin "
                 "anew, or give another path."
             ) from error
+
+
+def _zipped(file: IO[bytes]) -> IO[bytes]:
+    """The file, if it can be one of arrays: of others NumPy would say to take pickles."""
+    if file.read(2) != b"PK":
+        raise ValueError("it is no checkpoint.")
+    file.seek(0)
+    return file
 
 
 def digest(*values: Any) -> str:

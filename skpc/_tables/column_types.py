@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import fsum
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -101,6 +101,16 @@ class Column:
         if self.labels is not None:
             return self.labels[values.astype(np.intp)]
         return values if self.numbers is None else self.numbers.restore(values)
+
+    def restored(self, values: np.ndarray) -> list[Any]:
+        """The same as plain values, also of numbers that the column does not show."""
+        found: list[Any] = replace(self, margin=None).restore(values).tolist()
+        return found
+
+    def restored_bound(self, bound: float) -> Any:
+        """What a bound in the matrix stands for, which may be between the column's values."""
+        is_level = self.labels is not None or (self.numbers is not None and is_whole(bound))
+        return self.restored(np.array([bound]))[0] if is_level else bound
 
     def supported(self, values: np.ndarray) -> np.ndarray:
         """The values (n,) in the matrix that the column can have and that are next to these."""

@@ -5,6 +5,7 @@ draws too, and draws again by ``plot(ax=None)``. They need matplotlib, which is 
 first picture: ``pip install "skpc[plot]"``.
 """
 
+from skpc.plotting._conditional_curve import ConditionalCurveDisplay
 from skpc.plotting._contributions import ContributionsDisplay
 from skpc.plotting._curvature import CurvatureDisplay
 from skpc.plotting._history import FitHistoryDisplay
@@ -15,6 +16,7 @@ from skpc.plotting._scores import ScoresDisplay
 from skpc.plotting._structure import StructureDisplay
 
 __all__ = [
+    "ConditionalCurveDisplay",
     "ContributionsDisplay",
     "CurvatureDisplay",
     "FitHistoryDisplay",

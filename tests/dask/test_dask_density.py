@@ -280,8 +280,13 @@ def test_a_fit_that_fails_names_the_partition_and_leaves_the_estimator_as_it_was
         assert model.circuit_ is before
     with pytest.raises(ValueError, match="warm_start=True cannot act"):
         clone(model).set_params(warm_start=True).fit(table)
-    with pytest.raises(ValueError, match="3 features, but SharpPCDensity is expecting 4"):
+    with (
+        pytest.warns(UserWarning, match="does not have valid feature names"),
+        pytest.raises(ValueError, match="3 features, but SharpPCDensity is expecting 4"),
+    ):
         model.score_samples(da.ones((4, 3)))
+    with pytest.raises(ValueError, match="names should match those that were passed during fit"):
+        model.score_samples(table[list(table.columns)[::-1]])
     with pytest.raises(NotFittedError):
         SharpPCDensity().score_samples(table)
 

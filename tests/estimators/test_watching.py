@@ -352,6 +352,8 @@ def test_a_checkpoint_is_in_a_folder_that_exists(tmp_path):
     model = SharpPCDensity(2, **STRAIGHT)
     with pytest.raises(ValueError, match=r"checkpoint='.*none.a' is in a folder that does not"):
         model.fit(binary(), checkpoint=tmp_path / "none" / "a")
+    with pytest.raises(ValueError, match=r"checkpoint='.*' is a folder. Give the path of a file"):
+        model.fit(binary(), checkpoint=tmp_path)
     with pytest.raises(ValueError, match="checkpoint must be the path of a file, or None; got 3"):
         model.fit(binary(), checkpoint=3)
 

@@ -7,7 +7,11 @@ import pandas
 import pytest
 
 from skpc import SharpPCDensity
+from skpc._outliers.expert import OWN_WEIGHTS
+from skpc._passes.likelihood import log_likelihood
 from skpc._queries.contributions import contributions
+from skpc._queries.marginals import column_log_probs
+from skpc._queries.sampling import sample
 from skpc._queries.surprises import excesses, log_units, own_excesses, own_surprises, surprises
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -125,6 +129,64 @@ def test_values_by_themselves_are_free_of_units_too(own_weight):
         )
         np.testing.assert_allclose(found[-1][0], expected, rtol=1e-12)
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-6)
+
+
+def mixed_rows(n_rows=150, seed=0):
+    """Two columns of categories and two of numbers that are normal as they are."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 3, n_rows)
+    labels = np.where(rng.random(n_rows) < 0.8, group, rng.integers(0, 3, n_rows))
+    numbers = group[:, None] + 0.3 * rng.normal(size=(n_rows, 2))
+    return np.column_stack([labels, rng.random(n_rows) < 0.2 + 0.3 * group, numbers])
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    types = ["categorical", "categorical", "gaussian", "gaussian"]
+    return fitted(mixed_rows(), feature_types=types).circuit_
+
+
+@pytest.mark.parametrize("own_weight", OWN_WEIGHTS.values(), ids=OWN_WEIGHTS)
+@pytest.mark.parametrize("groups", [None, [[0, 2], [1], [2, 3, 2]]])
+def test_a_surprise_is_what_the_score_gains_without_the_value(mixed, own_weight, groups):
+    X = mixed_rows(20, seed=1)
+    X[:5, 2], X[5:8, 0] = np.nan, np.nan
+
+    def score(rows):
+        own = column_log_probs(mixed, rows)
+        return log_likelihood(mixed, rows) + own_weight * np.where(np.isnan(rows), 0.0, own).sum(1)
+
+    found = surprises(mixed, X, groups, own_weight)
+    for place, columns in enumerate(groups or [[j] for j in range(4)]):
+        rest = X.copy()
+        rest[:, columns] = np.nan
+        np.testing.assert_allclose(found[:, place], score(rest) - score(X), atol=1e-9)
+
+
+@pytest.mark.parametrize("own_weight", OWN_WEIGHTS.values(), ids=OWN_WEIGHTS)
+@pytest.mark.parametrize("hidden", [[], [1], [0, 2]])
+def test_the_excess_is_zero_on_average_whatever_is_missing(own_weight, hidden):
+    """Without its neighbours a value is more surprising, but so it is in all rows without them."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 1)) + 0.2 * rng.normal(size=(200, 3))
+    settings = {"feature_types": "gaussian", "n_latents": 1, "feature_groups": [[0, 1, 2]]}
+    circuit = fitted(X, **settings).circuit_
+    rows = sample(circuit, 3000, 3, np.random.RandomState(7))
+    rows[:, hidden] = np.nan
+    found = excesses(circuit, rows, own_weight=own_weight)
+    # The usual is known from 128 rows, those that are asked about are many more.
+    error = 4.0 * found.std(axis=0) / np.sqrt(128)
+    assert (np.abs(found.mean(axis=0)) <= error).all()
+    assert (found[:, hidden] == 0.0).all()
+
+
+def test_an_excess_does_not_depend_on_memory(mixed):
+    X = mixed_rows(60, seed=2)
+    X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
+    every = excesses(mixed, X, own_weight=0.5)
+    assert np.array_equal(every, excesses(mixed, X, own_weight=0.5, max_bytes=2**12))
+    for i in range(0, 60, 7):
+        assert np.array_equal(excesses(mixed, X[i : i + 1], own_weight=0.5)[0], every[i])
 
 
 def test_a_row_has_the_same_bits_whatever_the_others_are():

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 import numpy as np
 
 from skpc._checks import attributes, check_finite, reading, shown
+from skpc._circuit.inputs.restriction import Restriction, Sets, restricted_column
 from skpc._data.scope import Scope
 
 
@@ -285,6 +286,25 @@ class InputDistribution(ABC):
         if self.n_columns > 1:
             raise NotImplementedError
         return self
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """What evidence leaves of the distribution; see `Restriction`."""
+        return restricted_column(self, *sets)
+
+    def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """Log mass or density (n, n_latents) of values (n,) of one column."""
+        rows = np.full((len(values), self.n_columns), np.nan)
+        rows[:, entry] = values
+        return self.log_prob(rows)
+
+    def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""
+        known = self.categories_of(entry)
+        if known is None:
+            raise NotImplementedError(f"The kind {shown(self.kind)} of distribution has no cdf.")
+        cumulated = np.cumsum(self.probabilities(entry), axis=0)
+        cumulated = np.concatenate([np.zeros((1, self.n_latents)), cumulated])
+        return cumulated[np.searchsorted(known, values, "right")]
 
     def taken(self, states: np.ndarray) -> Self:
         """The distribution whose states are these (n,) of this one; one may be there repeatedly."""

@@ -13,6 +13,9 @@ from skpc._checks import check_finite, checked_array, shown
 from skpc._circuit.inputs import normal_scale
 from skpc._circuit.inputs.base import InputDistribution, Moments, register
 from skpc._circuit.inputs.normal_scale import same_objects
+from skpc._circuit.inputs.restriction import Restriction, Sets, to_table
+from skpc._circuit.inputs.truncated import Normals
+from skpc._data.column_sets import Interval
 from skpc._data.evidence import Evidence
 from skpc._data.margins import Margin, cells_of_columns
 from skpc._data.scope import NUMERIC, Scope
@@ -20,6 +23,7 @@ from skpc._kernels import cells as kernels
 from skpc._threads import launch
 
 _STEP = 1 / 32  # of a quadrature
+_MOST_LEVELS = 1_000  # of a table
 _WORK = 30  # multiplications that a cell takes, about
 
 
@@ -100,7 +104,7 @@ def mean_scores(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> lis
 
 @register
 @dataclass(frozen=True)
-class Numeric(InputDistribution):
+class Numeric(Normals):
     """One normal distribution for each latent state, on the normal scale of a column's margin.
 
     A value that has a mass under the margin is an interval of that scale, and has the mass that a
@@ -211,6 +215,36 @@ class Numeric(InputDistribution):
         """Missing values (n, 1) drawn from `normals`, among those that the column can have."""
         scores = self.means[states] + self.deviations[states] * normals[:, 0]
         return np.where(np.isnan(values), self.margin.inverse(scores)[:, None], values)
+
+    @property
+    def margins(self) -> tuple[Margin, ...]:  # type: ignore[override]
+        """The margin of the column."""
+        return (self.margin,)
+
+    def alone(self, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations."""
+        return self.means, self.deviations
+
+    def joint_given(
+        self, values: np.ndarray, entries: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means and covariances, the same for all rows."""
+        means = np.broadcast_to(self.means[:, None], (len(values), self.n_latents, 1))
+        return means, np.square(self.deviations)[:, None, None]
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """A table of the values that evidence leaves, if these can be counted."""
+        (given,) = sets
+        assert given is not None
+        if isinstance(given, Interval):
+            levels = self.margin.levels_between(given, _MOST_LEVELS)
+            if levels is None or not len(levels) or self.margin.digits < 0:  # as rounding is
+                return self.truncated({0: given})
+        else:
+            lower, upper, _ = self.margin.cells(given.values)
+            has_mass = lower < upper
+            levels = given.values[has_mass] if has_mass.any() else given.values
+        return to_table(levels, self.log_prob(levels))
 
     def _moments(self) -> Moments:
         return normal_scale.moments_in_units(self.margin, self.means, self.deviations**2, _STEP)

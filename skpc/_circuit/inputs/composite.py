@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 
 from skpc._circuit.inputs.base import InputDistribution, Moments, kind_named, register
+from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._data.distinct import distinct_vectors
 from skpc._data.scope import COMPOSITE, Scope
 
@@ -234,6 +235,32 @@ class Composite(InputDistribution):
         """Moments of a missing number given each state: other parts tell nothing."""
         part, columns, own = self._place(entry)
         return part.conditional(values[:, columns], own)
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """What evidence leaves of each part: parts of parts are parts."""
+        log_masses, parts = np.zeros(self.n_latents), []
+        for part, end in zip(self.parts, self._ends.tolist(), strict=True):
+            first = end - part.n_columns
+            own = sets[first:end]
+            found = Restriction(log_masses, (Part(tuple(range(part.n_columns)), part),))
+            if any(given is not None for given in own):
+                found = part.restricted(own)
+                log_masses = log_masses + found.log_masses
+            parts += [
+                Part(tuple(first + entry for entry in some.entries), some.distribution)
+                for some in found.parts
+            ]
+        return Restriction(log_masses, tuple(parts))
+
+    def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """That of the part that a column is of."""
+        part, _, own = self._place(entry)
+        return part.column_log_prob(values, own)
+
+    def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
+        """That of the part that a column is of."""
+        part, _, own = self._place(entry)
+        return part.cdf(values, own)
 
     def marginal(self, entries: np.ndarray) -> InputDistribution:
         """The distribution of some of the columns, by their positions, which must ascend.

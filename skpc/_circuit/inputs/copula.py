@@ -10,10 +10,12 @@ import numpy as np
 
 from skpc._checks import checked_array
 from skpc._circuit.inputs import normal_scale
-from skpc._circuit.inputs.base import InputDistribution, Moments, register
+from skpc._circuit.inputs.base import Moments, register
 from skpc._circuit.inputs.cells import check_names
 from skpc._circuit.inputs.covariances import missingness, regression_on
 from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.restriction import Part, Restriction, Sets, to_table
+from skpc._circuit.inputs.truncated import Normals
 from skpc._data.margins import Margin
 from skpc._data.scope import COPULA, NUMERIC, Scope
 
@@ -36,7 +38,7 @@ def _points(margins: Sequence[Margin], values: np.ndarray) -> Points:
 
 @register
 @dataclass(frozen=True)
-class Copula(InputDistribution):
+class Copula(Normals):
     """One normal distribution with full covariance for each state, on the scale of the margins.
 
     Every value counts as a point there: one that has a mass as the middle of its interval, with
@@ -226,6 +228,54 @@ class Copula(InputDistribution):
         for rows, seen in missingness(scores):
             found[:, rows] = self._conditional(scores[rows], seen, entry)
         return Moments(*found)
+
+    def alone(self, entry: int) -> tuple[np.ndarray, np.ndarray]:
+        """Means and deviations (n_latents,) of a column."""
+        return self.means[:, entry], np.sqrt(self.covariances[:, entry, entry])
+
+    def joint_given(
+        self, values: np.ndarray, entries: Sequence[int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Means (n, n_latents, e) and covariances (n_latents, e, e) given rows (n, m)."""
+        scores, _ = self.prepared(values)
+        seen = ~np.isnan(scores[0])
+        regression, left = regression_on(self.covariances, seen)
+        shown = scores[:, None, seen] - self.means[:, seen]
+        change = np.einsum("keb,ikb->ike", regression[:, entries], shown)
+        return self.means[:, entries] + change, left[:, entries][:, :, entries]
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """What evidence leaves: fixed columns, and what others are given these."""
+        entries = range(self.n_columns)
+        fixed = [i for i in entries if (given := sets[i]) is not None and given.is_point]
+        free = [i for i in entries if i not in fixed]
+        cut = {free.index(i): given for i in free if (given := sets[i]) is not None}
+        log_masses, left, parts = np.zeros(self.n_latents), self, []
+        if fixed:
+            values = np.full((1, self.n_columns), np.nan)
+            values[0, fixed] = [sets[i].values[0] for i in fixed]  # type: ignore[union-attr]
+            log_masses = self.log_prob(values)[0]
+            alike = np.zeros((1, self.n_latents))
+            tables = [to_table(values[:, i], alike).parts[0].distribution for i in fixed]
+            parts = [Part((i,), table) for i, table in zip(fixed, tables, strict=True)]
+            left = self._given(values[0], free) if free else self
+        if cut:
+            found = left.truncated(cut)
+            log_masses = log_masses + found.log_masses
+            parts.append(Part(tuple(free), found.parts[0].distribution))
+        elif free:
+            parts.append(Part(tuple(free), left))
+        return Restriction(log_masses, tuple(parts))
+
+    def _given(self, values: np.ndarray, free: list[int]) -> Self:
+        """The distribution of columns `free` given all others (m,), NaN where these are not."""
+        scores, _ = self.prepared(values[None])
+        seen = ~np.isnan(scores[0])
+        regression, left = regression_on(self.covariances, seen)
+        shown = scores[0, seen] - self.means[:, seen]
+        means = self.means + np.einsum("kab,kb->ka", regression, shown)
+        conditional = replace(self, means=means, covariances=left)
+        return conditional.marginal(np.array(free))
 
     def _alone(self) -> Iterator[Moments]:
         """Moments (n_latents,) of each column."""

@@ -19,6 +19,8 @@ from skpc._circuit.inputs.forest_layout import (
     normalised,
     refitted,
 )
+from skpc._circuit.inputs.forest_restriction import restrict_tables
+from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._circuit.inputs.table import ROUNDING, Categorical
 from skpc._circuit.tree import depths_of
 from skpc._data.scope import CATEGORICAL, FOREST, Scope
@@ -180,6 +182,16 @@ class Forest(InputDistribution):
     def probabilities(self, entry: int) -> np.ndarray:
         """Probabilities (n_categories, n_latents) of a column's categories given the state."""
         return self._alone[self._layout.cells(self.shown[entry])]
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """See `skpc._circuit.inputs.forest_restriction`."""
+        own = dict(zip(self.shown.tolist(), sets, strict=True))
+        tables = {column: self._table(column) for column in range(len(self.parents))}
+        log_masses = restrict_tables(tables, self._layout, self.parents, own)
+        left = self.of(
+            self._layout.categories, self.parents, list(tables.values()), self.unseen, self.shown
+        )
+        return Restriction(log_masses, (Part(tuple(range(self.n_columns)), left),))
 
     def mode(self) -> np.ndarray:
         """The most probable category (n_latents, n_columns) of each column, one by one."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from skpc._checks import check_finite, checked_array
-from skpc._circuit.inputs.base import InputDistribution, Moments, register
+from skpc._circuit.inputs.base import Moments, register
 from skpc._circuit.inputs.covariances import (
     add_incomplete,
     check_covariances,
@@ -22,6 +22,7 @@ from skpc._circuit.inputs.covariances import (
     states_last,
     whitenings,
 )
+from skpc._circuit.inputs.gaussian_copula import AsCopula
 from skpc._data.powers_of_two import units_of
 from skpc._data.scales import centre_and_scales
 from skpc._data.scope import GAUSSIAN, Scope
@@ -39,7 +40,7 @@ _LARGEST_VALUE = 1e150  # that a column may have
 
 @register
 @dataclass(frozen=True)
-class Gaussian(InputDistribution):
+class Gaussian(AsCopula):
     """One Gaussian with full covariance for each latent state of a region.
 
     Attributes
@@ -438,8 +439,7 @@ class Gaussian(InputDistribution):
 
     def conditional(self, values: np.ndarray, entry: int) -> Moments:
         """Moments of a missing entry, given each state and the rest of each row."""
-        means = np.empty((len(values), len(self.means)))
-        variances = np.empty_like(means)
+        means, variances = np.empty((2, len(values), len(self.means)))
         values, unit = self._in_units(values), self._units[entry]
         for rows, seen in missingness(values):
             regression, conditional = regression_on(self.covariances, seen)

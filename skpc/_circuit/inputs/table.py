@@ -14,6 +14,7 @@ from scipy.special import expit
 from skpc._checks import check_finite, checked_array
 from skpc._circuit.inputs.base import InputDistribution, register
 from skpc._circuit.inputs.binomial import Binomials
+from skpc._circuit.inputs.restriction import Restriction, Sets, to_table
 from skpc._data.evidence import symbols_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, Scope
 from skpc._kernels.mstep import WEIGHT_FLOOR
@@ -276,6 +277,13 @@ class Categorical(InputDistribution):
     def probabilities(self, entry: int) -> np.ndarray:
         """Probabilities (n_categories, n_latents)."""
         return self.probs
+
+    def restricted(self, sets: Sets) -> Restriction:
+        """A table of the categories that evidence leaves."""
+        (given,) = sets
+        assert given is not None
+        is_left = given.contains(self.categories)
+        return to_table(self.categories[is_left], np.log(self.probs[is_left]))
 
     def mode(self) -> np.ndarray:
         """The most probable category (n_latents, 1)."""

@@ -45,3 +45,5 @@ for axis, (name, rows) in zip(axes, {"training": train, "test": test}.items(), s
     LossLandscapeDisplay.from_estimators(models, rows, n_directions=1, n_eigenvalues=0, ax=axis)
     axis.set_title(f"{name} rows", loc="right", fontsize="medium")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

@@ -48,3 +48,5 @@ for line, (name, digits) in zip(axes, rows.items(), strict=True):
         axis.set(xticks=[], yticks=[], facecolor="#dbe6f2")
     line[0].set_ylabel(name, rotation=0, ha="right", va="center")
 plt.show()
+
+# sphinx_gallery_thumbnail_path = "images/missing.png"

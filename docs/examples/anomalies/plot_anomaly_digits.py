@@ -50,3 +50,5 @@ ContributionsDisplay.from_estimator(
 for axis, title in zip(axes[:, 0], ("clean", "damaged", "excess"), strict=True):
     axis.set_ylabel(title)
 plt.show()
+
+# sphinx_gallery_thumbnail_path = "images/anomalies.png"

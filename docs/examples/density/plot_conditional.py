@@ -67,3 +67,5 @@ plt.show()
 query = only("petal length", [1.5, 5.0])
 given = only("sepal length", [5.0, 5.0])
 print(model.log_conditional(query, given).round(2))
+
+# sphinx_gallery_thumbnail_path = "images/density.png"

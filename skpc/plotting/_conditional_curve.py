@@ -1,0 +1,239 @@
+"""How one column goes with another, all else as it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from skpc._checks import shown
+from skpc.plotting._base import (
+    BLUE,
+    COLOURS,
+    check_matplotlib,
+    fitted_density,
+    new_axes,
+    no_spines,
+    shortened,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from skpc._estimators.conditional_distribution import ConditionalDistribution
+
+_MOST_CATEGORIES = len(COLOURS)
+_TAIL = 0.01  # of the feature, on either side, that is not drawn
+
+
+class ConditionalCurveDisplay:
+    """The distribution of one column along another, all else summed out or as it is known.
+
+    Of a column of numbers, or of ordered labels, the conditional median and a band of quantiles; of
+    one of categories the probability of each. It is the model's conditional distribution, exactly:
+    what is seen with the value of the feature, not what a change of it would cause.
+
+    Parameters
+    ----------
+    values : sequence of n_values values
+        Of the feature.
+    curves : ndarray of shape (n_values,) or (n_values, n_categories)
+        Medians, or probabilities.
+    band : ndarray of shape (2, n_values) or None, default=None
+        The quantiles around medians; None of probabilities.
+    feature_name, target_name : str, default=""
+        Of the two columns.
+    categories : sequence of str or None, default=None
+        Of the target; of ordered labels those that medians number. None of numbers.
+    coverage : float, default=0.8
+        Probability of the band.
+
+    Attributes
+    ----------
+    ax_ : Axes
+    figure_ : Figure
+
+    See Also
+    --------
+    skpc.SharpPCDensity.condition : Answers in numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.plotting import ConditionalCurveDisplay
+    >>> x = np.random.default_rng(0).normal(size=(200, 1))
+    >>> X = np.hstack([x, x**2])
+    >>> model = SharpPCDensity(n_latents=4, random_state=0).fit(X)
+    >>> display = ConditionalCurveDisplay.from_estimator(model, 0, 1)
+    >>> bool((display.band[0] <= display.curves).all())
+    True
+    """
+
+    ax_: Axes
+    figure_: Figure
+
+    def __init__(
+        self,
+        values: Sequence[Any],
+        curves: np.ndarray,
+        *,
+        band: np.ndarray | None = None,
+        feature_name: str = "",
+        target_name: str = "",
+        categories: Sequence[str] | None = None,
+        coverage: float = 0.8,
+    ) -> None:
+        self.values = values
+        self.curves = curves
+        self.band = band
+        self.feature_name = feature_name
+        self.target_name = target_name
+        self.categories = categories
+        self.coverage = coverage
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        feature: Any,
+        target: Any,
+        *,
+        given: Any = None,
+        values: Sequence[Any] | None = None,
+        coverage: float = 0.8,
+        ax: Axes | None = None,
+        **kwargs: Any,
+    ) -> ConditionalCurveDisplay:
+        """Compute and draw the conditional distributions.
+
+        Parameters
+        ----------
+        estimator : SharpPCDensity, or an estimator that holds one
+            Fitted.
+        feature : int or str
+            Position or name of the column that goes from left to right.
+        target : int or str
+            Position or name of the column of which the distribution is drawn.
+        given : dict, Series, one-row frame or array, default=None
+            What is known of other columns; see `SharpPCDensity.condition`.
+        values : sequence or None, default=None
+            Of the feature. None means all categories, or up to 100 numbers between its quantiles of
+            1 % and 99 %.
+        coverage : float, default=0.8
+            Probability between the quantiles that bound the band.
+        ax : Axes or None, default=None
+            Where to draw; None makes a figure.
+        **kwargs
+            Of `plot`.
+
+        Returns
+        -------
+        ConditionalCurveDisplay
+        """
+        check_matplotlib(cls)
+        if not 0.0 < coverage < 1.0:
+            raise ValueError(f"coverage must be between 0 and 1; got {shown(coverage)}.")
+        density = fitted_density(estimator, cls)
+        known = density.condition(given)
+        along, of = (known._position(column) for column in (feature, target))
+        if along == of:
+            raise ValueError(f"feature and target must be two columns; got {shown(feature)} twice.")
+        numbers = _grid(known, along) if values is None else known._values(along, values)[0]
+        names = density._feature_names()
+        mixtures = known._mixtures_along(along, numbers, of)
+        column = known._columns.columns[of]
+        categories, band = None, None
+        if column.labels is not None or column.categories is not None:
+            categories = [str(label) for label in known._probabilities(of)]
+        if column.categories is None:
+            tail = 0.5 * (1.0 - coverage)
+            levels = np.array([tail, 0.5, 1.0 - tail])
+            low, curves, high = np.concatenate([one.quantile(levels) for one in mixtures]).T
+            band = np.stack([low, high])
+        else:
+            points = mixtures[0].support.points
+            assert points is not None
+            curves = np.zeros((len(numbers), len(column.categories)))
+            places = np.searchsorted(column.categories, points)
+            curves[:, places] = np.concatenate([one.masses for one in mixtures])
+        display = cls(
+            known._restored(along, numbers), curves, band=band, feature_name=names[along],
+            target_name=names[of], categories=categories, coverage=coverage,
+        )  # fmt: skip
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax: Axes | None = None, **kwargs: Any) -> ConditionalCurveDisplay:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : Axes or None, default=None
+            Where to draw; None makes a figure.
+        **kwargs
+            Of ``Axes.plot``, for the curves.
+
+        Returns
+        -------
+        ConditionalCurveDisplay
+            This one.
+        """
+        check_matplotlib(self)
+        ax = new_axes(ax, (5.6, 3.8))
+        is_number = all(isinstance(value, (int, float)) for value in self.values)
+        is_number = is_number and not any(isinstance(value, bool) for value in self.values)
+        at = np.array(self.values, float) if is_number else np.arange(len(self.values))
+        style = {} if is_number else {"marker": "o", "linestyle": "none"}
+        if self.band is not None:
+            self._draw_band(ax, at, is_number, {**style, **kwargs})
+        else:
+            self._draw_probabilities(ax, at, {**style, **kwargs})
+        if not is_number:
+            ax.set_xticks(at, [shortened(str(value), 12) for value in self.values])
+            ax.margins(x=0.15)
+        ax.set_xlabel(shortened(self.feature_name, 40))
+        no_spines(ax)
+        self.ax_, self.figure_ = ax, ax.figure  # type: ignore[assignment]
+        return self
+
+    def _draw_band(self, ax: Axes, at: np.ndarray, is_line: bool, style: dict[str, Any]) -> None:
+        assert self.band is not None
+        low, high = self.band
+        label = f"{self.coverage:.0%} of {shortened(self.target_name)}"
+        colour = style.pop("color", BLUE)
+        if is_line:
+            ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0.0, label=label)
+        else:
+            ax.vlines(at, low, high, color=colour, alpha=0.3, linewidth=6.0, label=label)
+        ax.plot(at, self.curves, **{"color": colour, "label": "median", **style})
+        if self.categories is not None:
+            ax.set_yticks(np.arange(len(self.categories)), map(shortened, self.categories))
+        ax.set_ylabel(shortened(self.target_name, 40))
+        ax.legend(frameon=False)
+
+    def _draw_probabilities(self, ax: Axes, at: np.ndarray, style: dict[str, Any]) -> None:
+        assert self.categories is not None
+        largest = np.argsort(-self.curves.mean(axis=0), kind="stable")[:_MOST_CATEGORIES]
+        for colour, place in zip(COLOURS, np.sort(largest), strict=False):
+            name = shortened(str(self.categories[place]))
+            ax.plot(at, self.curves[:, place], **{"color": colour, "label": name, **style})
+        ax.set_ylim(-0.02, 1.02)
+        ax.set_ylabel(f"probability of {shortened(self.target_name, 40)}")
+        ax.legend(frameon=False)
+
+
+def _grid(known: ConditionalDistribution, j: int, n_values: int = 100) -> np.ndarray:
+    """Values of a column to draw at: all of few, or those between its outer quantiles."""
+    mixture = known._mixture(j)
+    points = mixture.support.points
+    column = known._columns.columns[j]
+    if column.categories is not None or column.labels is not None:
+        assert points is not None
+        return points
+    low, high = mixture.quantile(np.array([_TAIL, 1.0 - _TAIL]))[0]
+    if points is not None:
+        inner = points[(points >= low) & (points <= high)]
+        return inner[np.unique(np.linspace(0, len(inner) - 1, n_values).round().astype(int))]
+    return np.linspace(low, high, n_values)
