@@ -164,6 +164,23 @@ def test_a_set_of_integers_and_their_interval_are_the_same(models, name):
 
 
 @each_model
+def test_values_of_measurements_share_by_their_densities(models, name):
+    model = models[name]
+    values = [-0.3, 0.2, 0.9]
+    densities = np.array([density(model, x=value, kind="b") for value in values])
+    given = model.condition(x=set(values), kind="b")
+    assert given.log_probability == pytest.approx(np.log(densities.sum()), abs=1e-9)
+    shares = densities / densities.sum()
+    assert given.mean("x") == pytest.approx(shares @ values, rel=1e-9)
+    assert given.quantile([0.0, 1.0], "x").tolist() == [-0.3, 0.9]
+    draws = given.sample(2000, random_state=0)["x"]
+    for value, share in zip(values, shares, strict=True):
+        assert abs((draws == value).mean() - share) < 5 * np.sqrt(share * (1 - share) / 2000)
+    each = [model.condition(x=value, kind="b").cdf(0.5, "y") for value in values]
+    assert given.cdf(0.5, "y") == pytest.approx(shares @ each, rel=1e-6)
+
+
+@each_model
 def test_an_interval_has_the_atoms_at_its_ends(models, name):
     model = models[name]
     spike = density(model, spent=0.0)
