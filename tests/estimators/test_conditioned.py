@@ -10,7 +10,7 @@ import pytest
 from scipy.special import logsumexp
 from sklearn.exceptions import NotFittedError
 
-from skpc import ConditionalDistribution, SharpPCDensity, SharpPCDensityCV
+from skpc import SharpPCDensity
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -434,12 +434,6 @@ def test_it_is_copied_and_stored(model):
         assert again.log_probability == given.log_probability
         assert again.median() == given.median()
         assert again.sample(4, random_state=0).equals(given.sample(4, random_state=0))
-
-
-def test_estimators_that_hold_a_density_pass_the_question_on():
-    X = np.random.default_rng(0).integers(0, 3, (60, 2))
-    search = SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=2), mus=[0.1], cv=2).fit(X)
-    assert isinstance(search.condition({0: 1}), ConditionalDistribution)
 
 
 def test_it_tells_what_is_known(model):
