@@ -495,10 +495,6 @@ class Inputs(Sequence["InputDistribution | None"]):
         summary : list
             What `summarize` makes of the counts, which may be negative.
         """
-        of_tables = self.tables.free_gradient(self.probs, summary[0])
-        of_numeric = self.numeric.free_gradient(summary[1]) if len(self.numeric) else []
-        return [
-            *of_tables,
-            *of_numeric,
-            *stacks.free_gradient(self.others, self.of_others(summary)),
-        ]
+        tables = self.tables.free_gradient(self.probs, summary[0])
+        numeric = self.numeric.free_gradient(summary[1]) if len(self.numeric) else []
+        return [*tables, *numeric, *stacks.free_gradient(self.others, self.of_others(summary))]
