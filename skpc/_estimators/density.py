@@ -10,10 +10,11 @@ from sklearn.base import BaseEstimator, DensityMixin
 
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import CallbackSupportMixin
+from skpc._estimators.dependence_mixin import DependenceMixin
 from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
 from skpc._estimators.parts import Chunks, fit_parts
-from skpc._estimators.query_mixin import QueryMixin, working_bytes
+from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
 from skpc._estimators.stream_mixin import StreamMixin
@@ -25,7 +26,7 @@ from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 class SharpPCDensity(
     ScoreMixin,
-    QueryMixin,
+    DependenceMixin,
     StreamMixin,
     LearningMixin,
     FittedMixin,

@@ -33,7 +33,7 @@ _LARGEST = 1e150
 
 
 def _kinds() -> dict[str, type[InputDistribution]]:
-    from skpc._circuit.inputs.base import KINDS  # which imports Numba
+    from skpc._circuit.inputs.kinds import KINDS  # which imports Numba
 
     return KINDS
 

@@ -215,14 +215,6 @@ class Columns:
         names = None if self.names is None else tuple(self.names[j] for j in positions)
         return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
 
-    def without_margins(self, positions: Sequence[int]) -> Columns:
-        """How to make a table in which some columns show values that they did not have in fit."""
-        columns = [
-            replace(column, margin=None) if j in positions else column
-            for j, column in enumerate(self.columns)
-        ]
-        return replace(self, columns=tuple(columns))
-
     def names_of_rows(
         self, matrix: Any, weights: np.ndarray, feature_types: Any = "auto"
     ) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.stats import kstest
 
 from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer
-from skpc._circuit.inputs.base import KINDS, register
+from skpc._circuit.inputs.kinds import KINDS, register
 from skpc.circuit import from_dict, log_likelihood, to_dict
 
 

@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from skpc._circuit.inputs.base import InputDistribution, Moments, kind_named, register
+from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.kinds import kind_named, register
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._data.distinct import distinct_vectors
 from skpc._data.scope import COMPOSITE, Scope
