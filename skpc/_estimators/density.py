@@ -413,7 +413,7 @@ class SharpPCDensity(
         Parameters
         ----------
         X : array-like, frame or source of shape (n_samples, n_features)
-            Numbers, or a pandas or polars frame with columns of numbers, labels or
+            Numbers, or a frame (pandas, polars, Arrow, DuckDB) with columns of numbers, labels or
             booleans. NaN, None and NA are missing. Or a source, which is read in chunks: a path to
             Parquet data, a data set of Arrow, an array of zarr or h5py, a memory-mapped array above
             `working_memory`, or a function that returns a new iterator of arrays or frames.

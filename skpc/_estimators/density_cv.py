@@ -22,9 +22,9 @@ from skpc._estimators.composed import DelegatingMixin, check_held, drawn_seed
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.settings import defaults_of, refuse_inert
-from skpc._tables.columns import Columns, take_rows
+from skpc._tables.columns import Columns, rows_at, take_rows
 from skpc._tables.drawing import in_memory
-from skpc._tables.sklearn_private import fit_context, safe_indexing
+from skpc._tables.sklearn_private import fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 if TYPE_CHECKING:
@@ -432,8 +432,8 @@ def _fit_fold(
     """
     X, weights = data
     number, (train, test) = fold
-    rows = safe_indexing(X, train), weights[train]
-    held_out = safe_indexing(X, test), weights[test]
+    rows = rows_at(X, train), weights[train]
+    held_out = rows_at(X, test), weights[test]
     found, unfinished = np.empty((3, len(mus))), []
     for i in reversed(range(len(mus))):
         start = time.perf_counter()

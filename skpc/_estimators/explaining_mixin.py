@@ -226,7 +226,7 @@ class ExplainingMixin:
 
 def _cells(table: Any) -> list[Any]:
     """What a table of one row shows, as plain values."""
-    if frames.frame_module(table) is None:
+    if not frames.is_frame(table):
         dense = table.toarray() if issparse(table) else np.asarray(table)
         return list(dense[0].tolist())
     cells = (frames.cell(table, 0, j) for j in range(table.shape[1]))

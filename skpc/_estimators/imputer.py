@@ -16,7 +16,8 @@ from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import ComposedMixin, check_held
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import working_bytes
-from skpc._tables.sklearn_private import StrOptions, fit_context
+from skpc._tables.parquet import to_frame
+from skpc._tables.sklearn_private import StrOptions, fit_context, output_config
 from skpc._tables.validation import validate_table
 
 
@@ -216,7 +217,9 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
                 check_random_state(self.random_state),
                 max_bytes=working_bytes(),
             )
-        return columns.fill(table, matrix, filled)
+        out = columns.fill(table, matrix, filled)
+        wants_pandas = output_config("transform", self)["dense"] == "pandas"
+        return to_frame(out) if wants_pandas else out  # scikit-learn makes none of Arrow's tables
 
 
 def _frozen_density(frozen: FrozenEstimator) -> SharpPCDensity:
