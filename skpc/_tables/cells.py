@@ -46,6 +46,13 @@ class Cells(NamedTuple):
         return all(value is None or value != value for value in self.values)
 
     @property
+    def missing(self) -> np.ndarray:
+        """Which values (n,) are missing."""
+        if self.labels is None:
+            return np.isnan(self.values)
+        return np.fromiter((value is None for value in self.values), bool, len(self.values))
+
+    @property
     def is_ordered(self) -> bool:
         """Whether the labels have an order."""
         return are_ordered(self.dtype)

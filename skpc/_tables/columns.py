@@ -320,15 +320,17 @@ class Columns:
                 f"{column_name(self.names, j)}, row {i}. {remedy}"
             )
 
-    def fill(self, X: Any, matrix: np.ndarray, filled: np.ndarray) -> Any:
-        """A copy of a table with its missing cells filled, all else as it is.
+    def fill(self, X: Any, places: np.ndarray, matrix: np.ndarray, filled: np.ndarray) -> Any:
+        """A copy of a table with the missing cells of these columns filled, all else as it is.
 
         Parameters
         ----------
         X : frame or array (n, d)
-        matrix : (n, d)
-            Its matrix, NaN where a cell is missing.
-        filled : (n, d)
+        places : (n_columns,)
+            Where in X the columns are.
+        matrix : (n, n_columns)
+            Their matrix, NaN where a cell is missing.
+        filled : (n, n_columns)
             A matrix without NaN.
         """
         if not is_frame(X):
@@ -337,7 +339,7 @@ class Columns:
             numbers = Numbers.of_dtype(out.dtype)
             for j in np.flatnonzero(holes.any(axis=0)).tolist():
                 values = self.columns[j].supported(filled[holes[:, j], j])
-                out[holes[:, j], j] = numbers.restore(values).astype(out.dtype)
+                out[holes[:, j], places[j]] = numbers.restore(values).astype(out.dtype)
             return out
         out = frames.copy_frame(X)
         for j, column in enumerate(self.columns):
@@ -346,7 +348,7 @@ class Columns:
                 values = column.supported(filled[rows, j])
                 dtype = column.dtype if library_of(X) == self.library else None
                 out = frames.filled_column(
-                    out, j, rows, values, column.labels, column.numbers, dtype
+                    out, int(places[j]), rows, values, column.labels, column.numbers, dtype
                 )
         return out
 

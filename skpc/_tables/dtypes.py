@@ -108,13 +108,31 @@ def with_labels(plain: tuple[Any, ...], labels: list[Any]) -> tuple[Any, ...]:
     every = [*dict.fromkeys([*own, *labels])]
     if not is_declared(plain) or len(every) == len(own):
         return plain
-    joint = np.empty(len(every), object)
-    joint[:] = every
-    if plain[0] != "CategoricalDtype":
-        return (*plain[:-1], joint)  # an Enum, or an ordered dictionary
-    kind, _, inner, is_ordered = plain
     is_same = len(own) > 0 and len({*map(type, every)}) == 1
-    return kind, joint, inner if is_same else ("numpy", "|O"), is_ordered
+    return _relabelled(plain, every, is_same)
+
+
+def with_holes(plain: tuple[Any, ...], marker: Any) -> tuple[Any, ...]:
+    """A dtype that has missing values, and a value less among the labels that it declares."""
+    if is_declared(plain):
+        return _relabelled(plain, [v for v in declared_labels(plain) if v != marker], True)
+    if plain[0] not in ("numpy", "SparseDtype"):
+        return plain
+    dtype = np.dtype(plain[1])
+    if dtype.kind not in "biu":
+        return "numpy", plain[1]
+    sign = {"b": "Boolean", "i": "Int", "u": "UInt"}[dtype.kind]
+    return (f"{sign}{8 * dtype.itemsize if dtype.kind != 'b' else ''}Dtype",)
+
+
+def _relabelled(plain: tuple[Any, ...], labels: list[Any], are_same_kind: bool) -> tuple[Any, ...]:
+    """A dtype that declares these labels in place of its own."""
+    declared = np.empty(len(labels), object)
+    declared[:] = labels
+    if plain[0] != "CategoricalDtype":
+        return (*plain[:-1], declared)  # an Enum, or an ordered dictionary
+    kind, _, inner, is_ordered = plain
+    return kind, declared, inner if are_same_kind else ("numpy", "|O"), is_ordered
 
 
 def numbers_of(series: Any) -> Numbers | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -230,7 +231,7 @@ def filled_column(
     """
     import narwhals.stable.v2 as nw
 
-    library, series = str(library_of(X)), _opened(X)[:, j]
+    series = _opened(X)[:, j]
     own = _read(series, f"column {j}")
     plain: tuple[Any, ...] | None = own.dtype
     is_null = own.labels is not None and series.dtype == nw.Unknown
@@ -246,13 +247,80 @@ def filled_column(
     else:
         out[rows] = cells = labels[values.astype(np.intp)]
         plain = None if plain is None else dtypes.with_labels(plain, cells.tolist())
+    return _with_column(X, j, out, plain)
+
+
+def _with_column(X: Any, j: int, cells: np.ndarray, plain: tuple[Any, ...] | None) -> Any:
+    """A frame with these cells (n,), None missing, in a column; that of pandas is changed."""
+    library = str(library_of(X))
     if plain is not None and plain[0] == "CategoricalDtype":
         place = {label: i for i, label in enumerate(plain[1])}
-        out = np.array([place[label] for label in out.tolist()])
-    column = dtypes.made_column(out, plain, library)
+        cells = np.array([place.get(label, -1) for label in cells.tolist()], int)
+    column = dtypes.made_column(cells, plain, library)
     if library == "pyarrow":
         return X.set_column(j, X.column_names[j], column)
     if library == "polars":
         return X.with_columns(column.alias(X.columns[j]))
     X.isetitem(j, column.set_axis(X.index))
     return X
+
+
+def columns_at(X: Any, positions: np.ndarray) -> Any:
+    """The columns of a frame at these positions."""
+    return _opened(X)[:, positions.tolist()].to_native()
+
+
+def with_columns(X: Any, names: Sequence[Any], columns: Iterable[np.ndarray]) -> Any:
+    """A frame with more columns (n,), of booleans, after its own; that of pandas is changed."""
+    import narwhals.stable.v2 as nw
+
+    library: Any = library_of(X)
+    for name, cells in zip(names, columns, strict=True):
+        if library == "pandas":  # where a name may be a tuple
+            X[name] = cells
+        else:
+            series = nw.new_series(str(name), cells.tolist(), nw.Boolean(), backend=library)
+            X = _opened(X).with_columns(series).to_native()
+    return X
+
+
+def without_value(X: Any, value: Any) -> Any:
+    """A frame whose cells with this value, a number or a label, are missing."""
+    out = X
+    for j, series in enumerate(_opened(X).iter_columns()):
+        found = _cells_with(series, value)
+        if found.any():
+            cells = _objects(series.to_list())
+            cells[found | series.is_null().to_numpy()] = None
+            plain = dtypes.with_holes(dtypes.plain_dtype(series) or (), value)
+            out = _with_column(copy_frame(X) if out is X else out, j, cells, plain)
+    return out
+
+
+def _cells_with(series: Any, value: Any) -> np.ndarray:
+    """Which cells (n,) of a series have this value."""
+    if dtypes.numbers_of(series) is None:
+        return np.fromiter((bool(_is(cell, value)) for cell in series.to_list()), bool, len(series))
+    if not isinstance(value, Real):
+        return np.zeros(len(series), bool)
+    return np.asarray((series == value).fill_null(False).to_numpy(), bool)
+
+
+def _is(cell: Any, value: Any) -> bool:
+    return type(cell).__name__ != "NAType" and cell == value
+
+
+def with_dtypes_of(X: Any, like: Any) -> Any:
+    """A frame with the dtypes that the same columns have elsewhere, if nothing is missing there."""
+    for j, series in enumerate(_opened(like).iter_columns()):
+        own = _opened(X)[:, j]
+        wanted, plain = dtypes.plain_dtype(series), dtypes.plain_dtype(own)
+        if wanted is not None and not _are_equal(wanted, plain) and not own.null_count():
+            cells = _objects(own.to_list())
+            X = _with_column(X, j, cells, dtypes.with_labels(wanted, cells.tolist()))
+    return X
+
+
+def _are_equal(one: tuple[Any, ...], other: tuple[Any, ...] | None) -> bool:
+    """Whether two dtypes in plain form are the same."""
+    return other is not None and len(one) == len(other) and all(map(np.array_equal, one, other))
