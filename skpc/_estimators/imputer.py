@@ -17,7 +17,7 @@ from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import ComposedMixin, check_held
 from skpc._estimators.density import SharpPCDensity
-from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._tables.column_types import column_name, wanted_types
 from skpc._tables.frames import is_frame, names_of, with_dtypes_of
 from skpc._tables.holes import (
@@ -332,7 +332,7 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         from skpc._threads import table_work, use_threads
 
         density = self.density_
-        matrix = density._columns.to_matrix(table)
+        matrix = dense_floats(density._columns.to_matrix(table))
         with use_threads(density.n_jobs, table_work(matrix.size, density.circuit_.n_latents)):
             filled = complete(
                 density.circuit_,

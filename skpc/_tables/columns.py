@@ -256,12 +256,14 @@ class Columns:
                 raise ValueError(f"feature_groups has {name} more than once.")
         return [group for group in groups if len(group) > 1]
 
-    def to_matrix(self, X: Any) -> np.ndarray:
-        """The matrix (n, d) of a table; an array stays as it is.
+    def to_matrix(self, X: Any) -> Any:
+        """The matrix (n, d) of a table; an array stays as it is, and what is sparse is so there.
 
         A label never seen in training becomes a number that no category has.
         """
         self.check_names(X)
+        has_labels = any(column.labels is not None for column in self.columns)
+        X = X if has_labels else frames.sparse_matrix(X)
         if not is_frame(X):
             for j, column in enumerate(self.columns):
                 if column.labels is not None:

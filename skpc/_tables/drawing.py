@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skpc._data.row_sample import RowSample, n_rows_drawn, row_keys
 from skpc._tables.columns import Columns, rows_at, take_rows
@@ -31,7 +32,8 @@ def summarised(source: Source, sample_weight: Any, feature_types: Any) -> TableS
 def keyed_matrix(columns: Columns, table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The matrix of a part of a table, which messages call so, and the keys of its rows."""
     with named(name):
-        matrix = np.asarray(columns.to_matrix(table), np.float64)
+        matrix = columns.to_matrix(table)
+        matrix = np.asarray(matrix.toarray() if issparse(matrix) else matrix, np.float64)
     return matrix, row_keys(matrix)
 
 

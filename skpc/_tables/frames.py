@@ -198,6 +198,13 @@ def check_plain(
         pandas_frames.made_index(names or (), index, module)
 
 
+def sparse_matrix(X: Any) -> Any:
+    """The sparse matrix that a frame of pandas holds, if all its columns are sparse; else X."""
+    if library_of(X) != "pandas" or not X.shape[1]:
+        return X
+    return pandas_frames.sparse_matrix(X, dtypes.module_of("pandas"))
+
+
 def copy_frame(X: Any) -> Any:
     """A frame that may be changed in place of X; those that cannot be changed as they are."""
     return X.copy() if library_of(X) == "pandas" else X

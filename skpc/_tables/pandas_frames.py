@@ -122,3 +122,11 @@ def made_index(names: Sequence[Any], index: tuple[Any, ...] | None, pandas: Any)
             return made
     dtype = None if inner is None else made_dtype(inner, pandas)
     return pandas.Index(list(names), dtype=dtype, name=own_name, tupleize_cols=False)
+
+
+def sparse_matrix(frame: Any, pandas: Any) -> Any:
+    """The sparse matrix that a frame holds, or the frame if a column does not leave out zeros."""
+    dtypes = frame.dtypes.tolist()
+    if all(isinstance(dtype, pandas.SparseDtype) and dtype.fill_value == 0 for dtype in dtypes):
+        return frame.sparse.to_coo().tocsr()
+    return frame

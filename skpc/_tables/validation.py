@@ -217,7 +217,8 @@ def _explain_cells(X: Any, error: Exception) -> None:
                 raise ValueError(
                     f"X holds strings: could not convert string to float: {str(value)!r} in "
                     f"row {i}, column {j}. Pass a frame, whose columns of strings are read as "
-                    "categories, or encode them as integers with "
+                    "categories (in a Pipeline let the steps before give frames: "
+                    ".set_output(transform='pandas')), or encode them as integers with "
                     "sklearn.preprocessing.OrdinalEncoder."
                 ) from error
 
