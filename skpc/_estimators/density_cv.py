@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, clone
@@ -208,7 +208,7 @@ class SharpPCDensityCV(SearchResultsMixin, DelegatingMixin, DensityMixin, BaseEs
         *,
         X_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> SharpPCDensityCV:
+    ) -> Self:
         """Choose a candidate by cross-validation, and fit all rows with it.
 
         Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -168,11 +168,11 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         self,
         estimator: SharpPCDensity | int | None = None,
         *,
-        contamination: float | str = "auto",
+        contamination: float | Literal["auto"] = "auto",
         false_discovery_rate: float | None = None,
-        criterion: str = "auto",
-        n_components: int | str = "auto",
-        max_samples: float | str = "auto",
+        criterion: Literal["auto", "likelihood", "dependence"] = "auto",
+        n_components: int | Literal["auto"] = "auto",
+        max_samples: float | Literal["auto"] = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
@@ -192,7 +192,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         *,
         X_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> SharpPCOutlierDetector:
+    ) -> Self:
         """Learn the densities and the threshold.
 
         Parameters

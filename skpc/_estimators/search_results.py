@@ -8,11 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+if TYPE_CHECKING:
+    from skpc._estimators.density import SharpPCDensity
+
 
 class SearchResultsMixin:
     """Overfitting, and results in scikit-learn's form."""
 
     if TYPE_CHECKING:
+        best_estimator_: SharpPCDensity
+        mus_: np.ndarray
         params_: list[dict[str, Any]]
         cv_log_likelihoods_: np.ndarray
         cv_train_log_likelihoods_: np.ndarray
