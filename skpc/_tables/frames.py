@@ -295,12 +295,12 @@ def without_value(X: Any, value: Any) -> Any:
     """A frame whose cells with this value, a number or a label, are missing."""
     out = X
     for j, series in enumerate(_opened(X).iter_columns()):
-        found = _cells_with(series, value)
-        if found.any():
+        plain, found = dtypes.plain_dtype(series), _cells_with(series, value)
+        if plain is not None and found.any():  # others are refused where they are read
             cells = _objects(series.to_list())
             cells[found | series.is_null().to_numpy()] = None
-            plain = dtypes.with_holes(dtypes.plain_dtype(series) or (), value)
-            out = _with_column(copy_frame(X) if out is X else out, j, cells, plain)
+            out = copy_frame(X) if out is X else out
+            out = _with_column(out, j, cells, dtypes.with_holes(plain, value))
     return out
 
 

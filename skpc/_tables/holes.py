@@ -93,7 +93,14 @@ def with_indicator(X: Any, holed: Any, columns: np.ndarray) -> Any:
     missing = missing_cells(holed)[:, columns]
     if not is_frame(X):
         return np.hstack([X, missing])
-    return frames.with_columns(X, _indicator_names(names_of(holed) or (), columns), missing.T)
+    names = _indicator_names(names_of(holed) or (), columns)
+    for name in names:
+        if name in (names_of(X) or ()):
+            raise ValueError(
+                f"X has a column {shown(name)}, as the indicator would have. Rename it, or set "
+                "add_indicator=False."
+            )
+    return frames.with_columns(X, names, missing.T)
 
 
 def _indicator_names(names: Sequence[Any], columns: np.ndarray) -> list[Any]:

@@ -157,6 +157,13 @@ def test_the_indicator_of_a_multiindex_has_names_of_as_many_parts():
     assert filled.iloc[:, 3].tolist() == X.iloc[:, 0].isna().tolist()
 
 
+@each_library
+def test_a_column_that_is_called_as_the_indicator_is_refused(make):
+    X = make({"a": [0.5, None, 2.0, 1.0] * 10, "missingindicator_a": [1, 2, 3, 4] * 10})
+    with pytest.raises(ValueError, match="column 'missingindicator_a', as the indicator"):
+        imputer(add_indicator=True).fit(X).transform(X)
+
+
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 def test_set_output_has_the_indicator(output):
     model = imputer(add_indicator=True).set_output(transform=output)
