@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy.sparse import issparse
@@ -93,7 +93,10 @@ class QueryMixin:
         return self._columns.to_table(matrix)
 
     def feature_contributions(
-        self, X: Any, groups: Mapping[Any, Sequence[Any]] | None = None, kind: str = "excess"
+        self,
+        X: Any,
+        groups: Mapping[Any, Sequence[Any]] | None = None,
+        kind: Literal["excess", "surprise"] = "excess",
     ) -> np.ndarray:
         """How surprising each value of a row is, given all other values of the row.
 

@@ -94,6 +94,8 @@ class MuPathDisplay:
     def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> MuPathDisplay:
         """Draw what a `SharpPCDensityCV` found.
 
+        If it searched other parameters too, those are held at their best values.
+
         Parameters
         ----------
         estimator : SharpPCDensityCV
@@ -113,6 +115,8 @@ class MuPathDisplay:
                 "MuPathDisplay.from_estimator needs a fitted SharpPCDensityCV; got "
                 f"{estimator!r}. Call fit first; of a grid search use from_search."
             )
+        if not hasattr(estimator, "mus_"):  # of several parameters
+            return cls.from_search(estimator, ax=ax, **kwargs)
         display = cls(
             estimator.mus_,
             estimator.cv_log_likelihoods_,

@@ -366,6 +366,20 @@ def test_a_search_shows_what_the_estimator_with_cross_validation_does(X, search_
     assert len(MuPathDisplay.from_estimator(folds).axes_) == 3  # not refitted, but enough
 
 
+def test_a_path_of_a_search_over_more_is_drawn_at_the_best_of_the_others(X):
+    grid = {"mu": [0.1, 0], "n_latents": [1, 2]}
+    search = SharpPCDensityCV(density(), param_grid=grid, cv=2).fit(X)
+    display = MuPathDisplay.from_estimator(search)
+    rows = [
+        i
+        for i, p in enumerate(search.params_)
+        if p["n_latents"] == search.best_params_["n_latents"]
+    ]
+    np.testing.assert_array_equal(display.scores, search.cv_log_likelihoods_[rows[::-1]])
+    np.testing.assert_array_equal(display.sharpness, search.cv_sharpness_[rows[::-1]])
+    np.testing.assert_array_equal(display.overfitting, search.cv_overfitting_[rows[::-1]])
+
+
 def test_a_plain_search_has_one_panel(X):
     search = GridSearchCV(density(), {"mu": [0, 0.1]}, cv=2).fit(X)
     display = MuPathDisplay.from_search(search)
