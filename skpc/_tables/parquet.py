@@ -110,7 +110,7 @@ def _opened(path: Path) -> tuple[Any, Any]:
         raise ValueError(
             f"{name} cannot be read as Parquet data ({str(error).splitlines()[0]}). Of other files "
             "pass a function that returns an iterator of frames, such as "
-            "lambda: pandas.read_csv(path, chunksize=100_000)."
+            "lambda: pandas.read_csv(path, chunksize=100_000), of zarr zarr.open_array(path)."
         ) from error
 
 

@@ -107,7 +107,7 @@ def as_source(X: Any, max_bytes: int) -> Source | None:
         return Source(lambda: _slices(X), "X") if is_large else None
     if _is_stored_array(X):
         return Source(lambda: _slices(X), "X")
-    if callable(X) and not isinstance(X, type):
+    if callable(X) and not isinstance(X, type) and not hasattr(X, "dask"):
         return Source(X, "X")
     return None
 
@@ -126,8 +126,10 @@ def _checked_weights(sample_weight: Any) -> np.ndarray:
 
 def _is_stored_array(X: Any) -> bool:
     """Whether X is an array like those of zarr and h5py, which are read when they are sliced."""
+    if hasattr(X, "compute"):  # of dask, where what is delayed has any attribute
+        return False
     has_parts = all(hasattr(X, name) for name in ("shape", "dtype", "chunks", "__getitem__"))
-    return has_parts and len(X.shape) == 2 and not hasattr(X, "compute")
+    return has_parts and len(X.shape) == 2
 
 
 def _slices(X: Any) -> Iterator[np.ndarray]:

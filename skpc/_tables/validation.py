@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Iterator, Sized
 from contextlib import contextmanager
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,11 @@ from skpc._data.powers_of_two import countable
 from skpc._tables.cells import no_dates, refuse_time
 from skpc._tables.column_types import column_name, refuse_lost
 from skpc._tables.frames import collected, is_frame, names_of
+from skpc._tables.near_misses import refuse_near_misses
 from skpc._tables.numbers import EXACT_LIMIT, FLOAT, Numbers
 from skpc._tables.sklearn_private import check_sample_weight
 
 _SMALLEST_WEIGHT = 1e-100
-_WAYS_TO_FRAMES = "to_native", "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
 _FEW_ROWS = 10.0
 _FRACTION = 0.1
 
@@ -36,7 +35,7 @@ def validate_table(
 ) -> Any:
     """Check names and number of columns, and cells if X is no frame."""
     X = collected(X)
-    _refuse_near_misses(X)
+    refuse_near_misses(X)
     _refuse_namesakes(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
@@ -74,45 +73,6 @@ def _refuse_namesakes(X: Any) -> None:
             f"X has the name of {column_name(names, j)} twice, at the positions {first[names[j]]} "
             f"and {j}. Give every column a name of its own."
         )
-
-
-def _refuse_near_misses(X: Any) -> None:
-    """Raise a ValueError that says how to make a table of what is nearly one."""
-    kind = type(X).__name__
-    remedy = None
-    if is_frame(X) or issparse(X):
-        return
-    if X is None or isinstance(X, type):
-        remedy = "Pass an array, or a frame of pandas, polars or Arrow"
-    elif isinstance(X, (str, bytes, PathLike)):
-        remedy = "Read the file first, for instance with pandas.read_csv(X)"
-    elif kind.endswith("GroupBy"):
-        remedy = "Take its frames one by one, such as [model.fit(frame) for _, frame in X]"
-    elif kind == "Series" and hasattr(X, "to_frame"):
-        remedy = "It is one column: pass X.to_frame(), or reshape a row to (1, n_features)"
-    elif isinstance(X, np.ma.MaskedArray):
-        if np.ma.is_masked(X):
-            remedy = "Mark what is masked with NaN: X.astype(float).filled(numpy.nan)"
-    elif isinstance(X, np.ndarray):
-        if X.dtype.names is not None:
-            remedy = "It has named fields: pass pandas.DataFrame(X)"
-    elif way := next((way for way in _WAYS_TO_FRAMES if callable(getattr(X, way, None))), None):
-        has_columns = hasattr(type(X), "columns") or isinstance(X, Mapping)
-        remedy = f"Pass X.{way}()" if has_columns or not hasattr(X, "__array__") else None
-    elif isinstance(X, Mapping):
-        remedy = "Pass pandas.DataFrame(X), if these are its columns"
-    elif isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], Mapping):
-        remedy = "Pass pandas.DataFrame(X), if these are its rows"
-    elif isinstance(X, Iterable):
-        if not isinstance(X, Sequence) and not hasattr(X, "__array__"):
-            remedy = (
-                "Pass list(X), if these are its rows; fit takes a function that returns an "
-                "iterator of tables"
-            )
-    elif not (hasattr(X, "__array__") or np.isscalar(X)):
-        remedy = "Pass an array, or a frame of pandas, polars or Arrow"
-    if remedy is not None:
-        raise ValueError(f"X must be a table of two dimensions; got a {kind}. {remedy}.")
 
 
 def check_weights(sample_weight: Any, X: Any, *, may_be_zero: bool = False) -> np.ndarray:

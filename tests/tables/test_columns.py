@@ -12,6 +12,7 @@ import pandas
 import polars
 import pyarrow
 import pytest
+from dask import delayed
 from sklearn.frozen import FrozenEstimator
 
 from skpc import (
@@ -935,6 +936,15 @@ NEARLY = {
     "generator": (lambda X: (row for row in X.to_numpy()), r"generator.*list\(X\)"),
     "zip": (lambda X: zip(X["a"], X["b"], strict=True), r"zip.*list\(X\)"),
     "set": (lambda X: set(X["a"]), r"set.*list\(X\)"),
+    "chunks of a file": (
+        lambda X: iter([X]),
+        r"iterator.*Pass a function .*lambda: pandas",
+    ),
+    "list of files": (
+        lambda X: ["a.parquet", "b.parquet"],
+        r"list.*pyarrow\.dataset\.dataset",
+    ),
+    "delayed": (delayed, r"Delayed.*dask\.dataframe\.from_delayed\(X\)"),
     "str": (lambda X: "table.csv", r"(got a str|is no file or folder).*pandas\.read_csv"),
     "path": (lambda X: Path("table.csv"), r"(Path|is no file or folder).*pandas\.read_csv"),
     "None": (lambda X: None, r"NoneType.*Pass an array"),
