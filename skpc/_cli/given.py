@@ -12,32 +12,37 @@ from skpc._cli.messages import UsageError
 from skpc._tables.column_types import Column
 from skpc._tables.columns import Columns
 from skpc._tables.numbers import BOOLEAN
-from skpc._tables.single_rows import table_of_row
 
 _MOST_NAMED = 10
+_TO = ".."
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 
 
-def row_given(texts: Sequence[str], columns: Columns, names: Sequence[str]) -> Any:
-    """A table of one row with the values that are given, all else missing.
+def evidence_of(texts: Sequence[str], columns: Columns, names: Sequence[str]) -> dict[Any, Any]:
+    """What is known of columns, as `SharpPCDensity.condition` takes it.
 
     Parameters
     ----------
     texts : sequence of str
-        Each of the form name=value.
+        Each of the form name=value, or name=low..high of numbers. Several of one column are
+        a set.
     columns : Columns
         How the model reads a table.
     names : sequence of str
         What its columns are called.
     """
-    values: dict[str, Any] = {}
+    told: dict[int, list[Any]] = {}
     for text in texts:
         name, value = _split(text, names)
-        if name in values:
-            raise UsageError(f"--given has two values for column {shown(name)}. Give one.")
-        values[name] = _value(value, columns.columns[list(names).index(name)], name)
-    row = [values.get(name, np.nan) for name in names]
-    return table_of_row(columns, row)
+        j = list(names).index(name)
+        told.setdefault(j, []).append(_value_or_interval(value, columns.columns[j], name))
+    for j, values in told.items():
+        if len(values) > 1 and any(isinstance(value, tuple) for value in values):
+            raise UsageError(
+                f"--given has two intervals or values for column {shown(names[j])}. Give one."
+            )
+    keys = range(len(names)) if columns.names is None else columns.names
+    return {keys[j]: values if len(values) > 1 else values[0] for j, values in told.items()}
 
 
 def _split(text: str, names: Sequence[str]) -> tuple[str, str]:
@@ -50,6 +55,14 @@ def _split(text: str, names: Sequence[str]) -> tuple[str, str]:
         )
     name = max(found, key=len)
     return name, text[len(name) + 1 :]
+
+
+def _value_or_interval(text: str, column: Column, name: str) -> Any:
+    """A value of a column, or two bounds, None where there is none."""
+    low, dots, high = text.partition(_TO)
+    if not dots or column.labels is not None:
+        return _value(text, column, name)
+    return tuple(_label_or_number(end, column, name) if end else None for end in (low, high))
 
 
 def _value(text: str, column: Column, name: str) -> Any:

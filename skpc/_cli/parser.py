@@ -347,7 +347,8 @@ def _add_sample(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a value that all rows have; may be given for several columns",
+        help="a value that all rows have, or an interval of numbers, such as age=30..40 or "
+        "age=30..; several values of one column: one of them",
     )
     sample.add_argument("--seed", type=int, default=None, metavar="N", help="default: new rows")
 

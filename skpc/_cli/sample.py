@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skpc._cli.given import row_given
+from skpc._cli.given import evidence_of
 from skpc._cli.messages import UsageError
 from skpc._cli.models import names_of_model, read_model
 from skpc._cli.outputs import check_table_output, table_writer
@@ -20,16 +20,15 @@ def run(options: argparse.Namespace) -> None:
     """Write rows that are drawn from a model, given some of their values."""
     check_table_output(options.output, options.model)
     model = read_model(options.model)
-    given = None
-    if options.given:
-        given = row_given(options.given, model._columns, names_of_model(model))
+    evidence = evidence_of(options.given, model._columns, names_of_model(model))
     n_left, at_once = options.n_samples, max(1, _CELLS_DRAWN // model.n_features_in_)
     try:
         generator = check_random_state(options.seed)
+        drawn_from = model.condition(evidence) if evidence else model
         with table_writer(options.output) as write:
             # Once in any case: of no rows the model says what is wrong.
             while n_left > 0 or n_left == options.n_samples:
-                drawn = model.sample(min(n_left, at_once), generator, given=given)
+                drawn = drawn_from.sample(min(n_left, at_once), generator)
                 write(_frame_of(drawn, model))
                 n_left -= at_once
     except (ValueError, TypeError, OverflowError, ImportError) as error:

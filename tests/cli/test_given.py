@@ -4,7 +4,7 @@ import joblib
 import numpy as np
 import pandas
 import pytest
-from command_line import error_of, run, table
+from command_line import error_of, run
 
 from skpc import SharpPCDensity
 
@@ -14,13 +14,24 @@ def test_all_rows_have_what_is_given_and_the_rest_is_drawn_given_that(model, tmp
     given = "--given", "colour=dark blue", "--given", "flag=True", "--given", "count=2"
     assert run("sample", model, "-n", 20, "--seed", 3, *given, "-o", output) == 0
     drawn = pandas.read_csv(output)
-    row = table().iloc[:1].copy()
-    row.loc[0] = ["dark blue", 2, None, True]
-    expected = joblib.load(model).sample(20, random_state=3, given=row)
+    given = joblib.load(model).condition(colour="dark blue", flag=True, count=2)
+    expected = given.sample(20, random_state=3)
     assert drawn["colour"].tolist() == ["dark blue"] * 20
     assert drawn["count"].tolist() == [2] * 20
     assert drawn["flag"].tolist() == [True] * 20
     np.testing.assert_allclose(drawn["x"], expected["x"].astype(float), rtol=1e-12)
+
+
+def test_intervals_and_sets_may_be_given(model, tmp_path):
+    output = tmp_path / "drawn.csv"
+    given = "--given", "x=0.5..", "--given", "colour=red", "--given", "colour=green"
+    assert run("sample", model, "-n", 40, "--seed", 0, *given, "-o", output) == 0
+    drawn = pandas.read_csv(output)
+    assert drawn["x"].min() >= 0.5
+    assert set(drawn["colour"]) == {"red", "green"}
+    given = "--given", "x=-0.5..0.5"
+    assert run("sample", model, "-n", 40, "--seed", 0, *given, "-o", output) == 0
+    assert pandas.read_csv(output)["x"].abs().max() <= 0.5
 
 
 def test_parts_go_on_where_others_end(model, tmp_path, monkeypatch):
@@ -56,7 +67,9 @@ def test_names_may_have_equals_signs_and_models_no_names(tmp_path, capsys):
         (["colour=pink"], "column 'colour' has no 'pink', but dark blue, green, red."),
         (["count=7"], "column 'count' has no '7', but 0, 1, 2, 3."),
         (["x=nan"], "column 'x' holds numbers"),
-        (["x=1", "x=2"], "two values for column 'x'"),
+        (["x=1", "x=2..3"], "two intervals or values for column 'x'"),
+        (["x=3..2"], "x"),
+        (["x=a..2"], "column 'x' holds numbers; got 'a'"),
     ],
 )
 def test_values_that_cannot_be_given(given, message, model, capsys):
