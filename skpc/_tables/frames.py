@@ -185,3 +185,14 @@ def filled_column(
     series = X.iloc[:, j]
     X.isetitem(j, pandas_frames.filled(series, rows, values, labels, numbers, module))
     return X
+
+
+def with_holes(X: Any, j: int, holes: np.ndarray) -> Any:
+    """The frame X with no value in the rows `holes` (n,) of a column; it is changed if pandas's."""
+    module = frame_module(X)
+    if module.__name__ == "polars":
+        series = X.to_series(j)
+        nothing = module.Series(series.name, [None] * len(series), dtype=series.dtype)
+        return X.with_columns(series.zip_with(module.Series(~holes), nothing))
+    X.isetitem(j, X.iloc[:, j].mask(holes))
+    return X
