@@ -138,6 +138,16 @@ def test_columns_of_a_group_are_judged_together_with_what_they_lack(model):
     assert np.array_equal(found[:, 1], model.feature_contributions(rows)[:, 2])
 
 
+def test_a_display_shows_how_surprising_it_is_that_a_value_is_missing(model):
+    pytest.importorskip("matplotlib").use("agg")
+    from skpc.plotting import ContributionsDisplay
+
+    row = [[0, NAN, 1]]
+    display = ContributionsDisplay.from_estimator(model, row)
+    assert np.array_equal(display.contributions, model.feature_contributions(row))
+    assert display.contributions[0, 1] > 0.5
+
+
 # --- questions read it as unknown ---------------------------------------------------------
 
 
