@@ -72,6 +72,14 @@ def test_it_is_the_density_of_a_table_with_indicators_to_the_last_bit(X, model):
     assert np.array_equal(model.hessian_trace(X), plain.hessian_trace(told(X)))
 
 
+def test_rows_of_a_source_are_scored_in_chunks(X, model):
+    def chunks():
+        return (X[i : i + 70] for i in range(0, 200, 70))
+
+    assert np.array_equal(model.score_samples(chunks), model.score_samples(X))
+    assert model.score(chunks) == pytest.approx(model.score(X), abs=1e-12)
+
+
 def test_validation_rows_are_read_as_rows_of_the_table(X):
     validated = SharpPCMissingnessDensity(density()).fit(X[:150], X_val=X[150:])
     plain = density().fit(told(X[:150]), X_val=told(X[150:]))
