@@ -1,4 +1,4 @@
-"""``python -m skpc``: see `skpc._cli.commands`."""
+"""``skpc``, also as ``python -m skpc``: see `skpc._cli.commands`."""
 
 from __future__ import annotations
 

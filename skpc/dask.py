@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -83,7 +83,7 @@ def _of_rows(
     return query
 
 
-def _contributing(model: Any, groups: Any) -> list[Any]:
+def _contributing(model: Any, groups: Any, kind: str = "excess") -> list[Any]:
     density = getattr(model, "estimator_", model)
     return density._feature_names() if groups is None else list(groups)
 
@@ -206,7 +206,7 @@ class SharpPCDensity(_DaskMixin, skpc.SharpPCDensity):
         sample_weight_val: Any = None,
         on_interrupt: str = "raise",
         checkpoint: Any = None,
-    ) -> SharpPCDensity:
+    ) -> Self:
         """Learn the tree and the parameters.
 
         Parameters
@@ -353,7 +353,7 @@ class SharpPCOutlierDetector(_DaskMixin, skpc.SharpPCOutlierDetector):
         *,
         X_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> SharpPCOutlierDetector:
+    ) -> Self:
         """Learn the densities and the threshold.
 
         Parameters

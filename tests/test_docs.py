@@ -11,6 +11,7 @@ import skpc.circuit
 import skpc.curvature
 import skpc.dask
 import skpc.datasets
+import skpc.drift
 import skpc.plotting
 
 DOCS = Path(skpc.__file__).parents[1] / "docs"
@@ -40,6 +41,7 @@ def test_the_api_lists_everything_public():
         *skpc.curvature.__all__,
         *skpc.dask.__all__,
         *skpc.datasets.__all__,
+        *skpc.drift.__all__,
         *skpc.plotting.__all__,
     }
     assert public - listed == {"__version__", "MANIFOLDS"}

@@ -701,7 +701,8 @@ with warnings.catch_warnings():
     model.fit(table, sample_weight=1 + np.arange(60) % 3)
     answers = np.concatenate([
         model.score_samples(table), model.hessian_trace(table),
-        model.feature_contributions(table).ravel(), model.sample(4, random_state=0).ravel(),
+        model.feature_contributions(table, kind="surprise").ravel(),
+        model.sample(4, random_state=0).ravel(),
     ])
 """
     printed, _ = run(program + "print(*answers)", NUMBA_DISABLE_JIT="1")

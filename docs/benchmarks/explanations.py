@@ -18,7 +18,8 @@ import pandas
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
 from skpc import SharpPCOutlierDetector
-from skpc._outliers.explanations import mean_excesses, surprises
+from skpc._outliers.explanations import mean_excesses
+from skpc._queries.surprises import surprises
 
 _N_ERRORS = 6
 
@@ -53,13 +54,13 @@ def named_rightly(frame: pandas.DataFrame, places: np.ndarray, seed: int) -> lis
     odd = frame.iloc[rows]
     matrix = detector._fitted_density()._validate(odd)
     experts = detector._experts
-    raw = [surprises(expert.circuit, expert.own_weight, matrix) for expert in experts]
+    raw = [surprises(e.circuit, matrix, own_weight=e.own_weight) for e in experts]
     judges = detector._known_rows.judges_of(matrix)
     found = (
         detector.feature_contributions(odd),
         np.einsum("eij,ie->ij", np.stack(raw), judges),
         mean_excesses(experts, np.ones_like(judges), matrix),
-        detector.estimator_.feature_contributions(odd),
+        detector.estimator_.feature_contributions(odd, kind="surprise"),
     )
     return [int((table.argmax(axis=1) == columns).sum()) for table in found]
 

@@ -164,14 +164,14 @@ def trace_over_rows(X: np.ndarray, repeats: int) -> float:
 
 
 def contributions_over_score(X: np.ndarray, repeats: int) -> float:
-    """CPU seconds of feature_contributions over those of score_samples, K = 32, on one thread.
+    """CPU seconds of all surprises over those of score_samples, K = 32, on one thread.
 
     Of the same rows, all distinct: the first 10,000, or as many as there are. The two take turns;
     medians. CPU seconds, as a busy machine may stop either in its few milliseconds.
     """
     distinct_X = X[np.sort(np.unique(X, axis=0, return_index=True)[1])][:10_000].astype(float)
     model = SharpPCDensity(32, max_iter=2, random_state=0, n_jobs=1).fit(distinct_X)
-    calls = model.feature_contributions, model.score_samples
+    calls = partial(model.feature_contributions, kind="surprise"), model.score_samples
     contributions, score = cpu_seconds([partial(call, distinct_X) for call in calls], 3 * repeats)
     return contributions / score
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._checks import shown
-from skpc._circuit.inputs.base import KINDS, InputDistribution, kind_named
+from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.inputs import Inputs
+from skpc._circuit.inputs.kinds import KINDS, kind_named
 from skpc._data.scope import BINOMIAL, CATEGORICAL, COMPOSITE
 from skpc._kernels.mstep import WEIGHT_FLOOR
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+import os
+import shutil
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
-from skpc._cli.messages import UsageError
+from skpc._cli.csv_form import CsvForm, header_of
+from skpc._cli.messages import UsageError, one_line
 
 _FIRST_ROWS = 1_000  # of a chunk that says how many columns there are
+_FIRST_LINES, _FIRST_BYTES = 100, 2**16  # that show how cells are written
+_NO_SEPARATOR = "\x01"
 _COMPRESSED = {".gz", ".bz2", ".xz", ".zip", ".zst"}
 _COMPRESSION = 8  # how much larger a table is than its compressed file
 _INTEGER, _UNSIGNED, _NUMBER = "Int64", "UInt64", "Float64"
 _BOOLEAN, _LABEL = "boolean", "string"
+STANDARD_INPUT = "-"
 
 
 class CsvFile:
@@ -23,33 +33,98 @@ class CsvFile:
     Parameters
     ----------
     path : str
-        Or a URL that pandas reads.
+        Or a URL that pandas reads; "-" is standard input.
+    form : CsvForm
+        What it does not tell the first lines do.
+    is_read_again : bool
+        Whether it is to be read more than once: what is no file is then copied.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    form : CsvForm
+    header : list of str
+        The names, as they are written.
+    missing : dict
+        What else is missing in some columns.
     """
 
-    def __init__(self, path: str) -> None:
-        self.path = path
+    def __init__(
+        self, path: str, form: CsvForm | None = None, *, is_read_again: bool = False
+    ) -> None:
+        self.name = "standard input" if path == STANDARD_INPUT else path
+        self.missing: Mapping[str, Sequence[str]] = {}
         try:
             import pandas
         except ImportError as error:
             raise UsageError('tables need pandas: pip install "skpc[cli]"') from error
         self._pandas = pandas
+        self._source: Any = path
+        self.form = form or CsvForm()
+        if path == STANDARD_INPUT or _is_pipe(path):
+            with self._reading():
+                opened = _opened(path)
+            weakref.finalize(self, opened.close)
+            self._source = self._copied(opened) if is_read_again else opened
+        head = self._head()
+        self.form = self.form.with_encoding(head)
+        lines = self._first_lines(head)
+        self.form = self.form.completed(lines)
+        self.header = header_of(lines, str(self.form.sep))
 
-    @property
-    def can_be_read_again(self) -> bool:
-        """Whether it is no pipe."""
-        path = Path(self.path)
-        return path.is_file() or not path.exists()
+    def _copied(self, opened: Any) -> str:
+        """The name of a copy of an open file, which is removed with this object."""
+        number, name = tempfile.mkstemp(suffix=".csv")
+        weakref.finalize(self, os.unlink, name)
+        with self._reading(), open(number, "wb") as copy:
+            shutil.copyfileobj(opened, copy)
+        return name
+
+    def _head(self) -> bytes:
+        """The first bytes, which will be read again."""
+        if not isinstance(self._source, str):
+            return bytes(self._source.peek(_FIRST_BYTES))
+        if not Path(self._source).is_file() or Path(self._source).suffix in _COMPRESSED:
+            return b""
+        with self._reading(), open(self._source, "rb") as file:
+            return file.read(_FIRST_BYTES)
+
+    def _first_lines(self, head: bytes) -> list[str]:
+        """The first lines, as far as they can be read."""
+        source: Any = io.BytesIO(head)
+        if isinstance(self._source, str) and not head:
+            if not Path(self._source).is_file():
+                return []
+            source = self._source
+        try:
+            frame = self._pandas.read_csv(
+                source,
+                sep=_NO_SEPARATOR,
+                header=None,
+                dtype=str,
+                quoting=3,
+                keep_default_na=False,
+                nrows=_FIRST_LINES,
+                encoding=self.form.encoding,
+                encoding_errors="replace",
+            )
+        except Exception:  # what is wrong is told where the table is read
+            return []
+        lines: list[str] = frame.iloc[:, 0].tolist()
+        is_cut = head and (len(head) == _FIRST_BYTES or not isinstance(self._source, str))
+        return lines[:-1] if is_cut and not head.endswith(b"\n") and len(lines) > 1 else lines
 
     def n_bytes(self) -> int:
         """About how much text there is; 0 if that is not known."""
-        path = Path(self.path)
+        path = Path(str(self._source))
         factor = _COMPRESSION if path.suffix in _COMPRESSED else 1
         return factor * path.stat().st_size if path.is_file() else 0
 
-    def whole(self) -> Any:
+    def whole(self, dtype: dict[str, Any] | None = None) -> Any:
         """All of it as one frame."""
         with self._reading():
-            frame = self._open()
+            frame = self._open(dtype=dtype)
         self._check_width(frame)
         return frame
 
@@ -79,17 +154,34 @@ class CsvFile:
             seen.add(frame[[name for name in columns if name not in (dtype or {})]])
             if mixed := [name for name in seen.names if seen.is_mixed(name)]:
                 raise UsageError(
-                    f"{self.path} holds true or false in some rows of column {shown(mixed[0])} and "
+                    f"{self.name} holds true or false in some rows of column {shown(mixed[0])} and "
                     "numbers in others. Write 0 and 1."
                 )
             yield frame
 
-    def kinds(self, n_rows: Callable[[int], int]) -> tuple[ColumnKinds, int]:
-        """What the columns of the whole file hold, and how many rows there are."""
+    def kinds(
+        self,
+        n_rows: Callable[[int], int],
+        dtype: dict[str, Any] | None = None,
+        look: Callable[[Any], None] | None = None,
+    ) -> tuple[ColumnKinds, int]:
+        """What the columns of the whole file hold, and how many rows there are.
+
+        Parameters
+        ----------
+        n_rows : callable
+            Is given how many columns there are.
+        dtype : dict or None
+            Of some columns.
+        look : callable or None
+            Is given every frame.
+        """
         seen, total = ColumnKinds(), 0
-        for frame in self._frames(n_rows, None):
+        for frame in self._frames(n_rows, dtype):
             seen.add(frame)
             total += len(frame)
+            if look is not None:
+                look(frame)
         return seen, total
 
     def _frames(self, n_rows: Callable[[int], int], dtype: dict[str, Any] | None) -> Iterator[Any]:
@@ -111,11 +203,20 @@ class CsvFile:
                 yield frame
 
     def _open(self, **options: Any) -> Any:
+        form = self.form
+        na_values: Any = list(form.na_values)
+        if self.missing:
+            na_values = {name: [*form.na_values, *own] for name, own in self.missing.items()}
         return self._pandas.read_csv(
-            self.path,
+            self._source,
             dtype_backend="numpy_nullable",  # integers and booleans stay so beside empty cells
             skipinitialspace=True,
             low_memory=False,
+            sep=form.sep,
+            decimal=form.decimal,
+            thousands=form.thousands or None,
+            encoding=form.encoding,
+            na_values=na_values,
             **options,
         )
 
@@ -125,19 +226,47 @@ class CsvFile:
         try:
             yield
         except OSError as error:
-            raise UsageError(f"cannot read {self.path}: {error.strerror or error}.") from error
+            raise UsageError(f"cannot read {self.name}: {error.strerror or error}.") from error
         except ImportError as error:  # of a compressed file, or one elsewhere
-            raise UsageError(f"cannot read {self.path}: {error}") from error
-        except MemoryError:
+            raise UsageError(f"cannot read {self.name}: {error}") from error
+        except (UnicodeError, LookupError) as error:
+            raise UsageError(
+                f"{self.name} is no CSV file that can be read as {self.form.encoding}: "
+                f"{one_line(error)}. Say how it is written, for instance --encoding latin-1, or "
+                "cp1252 if a spreadsheet on Windows wrote it."
+            ) from error
+        except (MemoryError, UsageError):
             raise
         except Exception as error:  # whatever unpacking and reading other bytes does
-            raise UsageError(f"{self.path} is no CSV file that can be read: {error}") from error
+            is_empty = isinstance(error, self._pandas.errors.EmptyDataError)
+            why = "it is empty" if is_empty else one_line(error)
+            message = f"{self.name} is no CSV file that can be read: {why}"
+            if isinstance(error, self._pandas.errors.ParserError):
+                message += f" (--sep says what separates cells; here {shown(self.form.sep)})"
+            raise UsageError(message) from error
 
     def _check_width(self, frame: Any) -> None:
         if not isinstance(frame.index, self._pandas.RangeIndex):
             raise UsageError(
-                f"{self.path} has more cells in its rows than names in its first line."
+                f"{self.name} has more cells in its rows than names in its first line."
             )
+
+
+def _is_pipe(path: str) -> bool:
+    """Whether a path is of something that can be read once."""
+    place = Path(path)
+    return place.exists() and not place.is_file() and not place.is_dir()
+
+
+def _opened(path: str) -> Any:
+    """A file of bytes, whose first ones can be looked at."""
+    if path != STANDARD_INPUT:
+        return open(path, "rb", buffering=_FIRST_BYTES)
+    if sys.stdin is None:
+        raise UsageError("standard input is closed: name a file.")
+    if sys.stdin.isatty():
+        raise UsageError("standard input is a terminal: name a file, or pipe a table in.")
+    return open(os.dup(sys.stdin.fileno()), "rb", buffering=_FIRST_BYTES)
 
 
 class ColumnKinds:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from typing import Any
+
+_NARROWEST, _WIDTH_OF_FILES = 40, 100
+
+_is_quiet = False
 
 
 class UsageError(Exception):
@@ -19,6 +25,41 @@ def say(line: str) -> None:
             print(line, file=sys.stderr, flush=True)
 
 
+def tell(line: str) -> None:
+    """Say how things go, unless nobody wants to know."""
+    if not _is_quiet:
+        say(line)
+
+
+@contextlib.contextmanager
+def told(is_quiet: bool) -> Iterator[None]:
+    """Whether `tell` is silent for a while."""
+    global _is_quiet
+    before, _is_quiet = _is_quiet, is_quiet
+    try:
+        yield
+    finally:
+        _is_quiet = before
+
+
+def shows_progress() -> bool:
+    """Whether somebody looks at standard error who wants to know how far things are."""
+    return not _is_quiet and _is_terminal(sys.stderr)
+
+
+def width_of(stream: Any) -> int:
+    """How many characters a line on a stream may have."""
+    columns = shutil.get_terminal_size((_WIDTH_OF_FILES, 0)).columns
+    if _is_terminal(stream):
+        with contextlib.suppress(OSError):
+            columns = os.get_terminal_size(stream.fileno()).columns
+    return max(_NARROWEST, columns)
+
+
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and bool(stream.isatty())
+
+
 def one_line(error: object) -> str:
     """What an error says, without line breaks."""
     return " ".join(str(error).split())
@@ -26,7 +67,7 @@ def one_line(error: object) -> str:
 
 def show_warning(message: Warning | str, *_: Any) -> None:
     """Print a warning as one line, in place of `warnings.showwarning`."""
-    say(f"warning: {one_line(message)}")
+    tell(f"warning: {one_line(message)}")
 
 
 def forget_output() -> None:

@@ -10,11 +10,12 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, forget_output
 from skpc._cli.parquet_files import is_parquet, pyarrow_part
 
@@ -75,21 +76,29 @@ def write_file(path: Path, write: Callable[[Any], Any]) -> None:
         file.write(buffer.getvalue())
 
 
+def write_lines(lines: Sequence[str]) -> None:
+    """Write text to standard output."""
+    with _explained_stdout():
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
 @contextmanager
-def table_writer(path: Path | None) -> Iterator[Callable[[Any], None]]:
+def table_writer(path: Path | None, form: CsvForm | None = None) -> Iterator[Callable[[Any], None]]:
     """A function that writes frames with the same columns, one below the other.
 
     Parameters
     ----------
     path : Path or None
         Parquet by its name, or CSV, compressed if its name ends so. None is standard output.
+    form : CsvForm or None
+        How cells of CSV are separated, and numbers written.
     """
     if path is None:
         with _explained_stdout():
-            yield _csv_writer(sys.stdout)
+            yield _csv_writer(sys.stdout, form)
     elif _is_special(path):
         with _explained(path), open(path, "a", encoding="utf-8", newline="") as file:
-            yield _csv_writer(file)
+            yield _csv_writer(file, form)
     else:
         with _replaced(path) as new:
             if is_parquet(path):
@@ -97,16 +106,22 @@ def table_writer(path: Path | None) -> Iterator[Callable[[Any], None]]:
                     yield writer.write
             else:
                 with _text_file(new) as file:
-                    yield _csv_writer(file)
+                    yield _csv_writer(file, form)
 
 
-def _csv_writer(file: IO[str]) -> Callable[[Any], None]:
+def _csv_writer(file: IO[str], form: CsvForm | None) -> Callable[[Any], None]:
     """Write frames to an open file, the first one below its names."""
     is_first = True
+    sep, decimal = (",", ".") if form is None else (str(form.sep), str(form.decimal))
+    if len(sep) != 1:  # a regular expression
+        sep = ","
 
     def write(frame: Any) -> None:
         nonlocal is_first
-        frame.to_csv(file, index=False, header=is_first)
+        if decimal != ".":  # which is not asked of nullable numbers
+            numbers = [name for name in frame if str(frame[name].dtype) in ("Float64", "Float32")]
+            frame = frame.astype(dict.fromkeys(numbers, "float64"))
+        frame.to_csv(file, index=False, header=is_first, sep=sep, decimal=decimal)
         file.flush()
         is_first = False
 

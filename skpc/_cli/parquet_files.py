@@ -41,10 +41,8 @@ class ParquetFile:
     path : str
     """
 
-    can_be_read_again = True
-
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.name = path
         pyarrow_part("dataset")
         self._dataset, self._schema = self._asked(lambda: open_dataset(Path(path)))
 
@@ -106,9 +104,9 @@ class ParquetFile:
         try:
             return ask()
         except pyarrow_part("lib").ArrowException as error:
-            raise UsageError(f"{self.path} is no Parquet data: {one_line(error)}") from error
+            raise UsageError(f"{self.name} is no Parquet data: {one_line(error)}") from error
         except OSError as error:
-            raise UsageError(f"cannot read {self.path}: {one_line(error)}") from error
+            raise UsageError(f"cannot read {self.name}: {one_line(error)}") from error
         except ValueError as error:
             raise UsageError(one_line(error)) from error
 

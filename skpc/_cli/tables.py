@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from skpc._checks import shown
+from skpc._cli.column_facts import ColumnFacts
 from skpc._cli.csv_files import CsvFile
+from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError
 from skpc._cli.parquet_files import ParquetFile, is_parquet
 from skpc._estimators.query_mixin import working_bytes
@@ -14,20 +20,43 @@ from skpc._estimators.query_mixin import working_bytes
 _MOST_ROWS = 2**17
 _BYTES_PER_CELL = 64  # of strings, with room
 _SHARE_OF_CHUNKS = 8  # of the working memory
+_MOST_NAMES = 20  # in a message
 
 
-def open_table(path: str) -> CsvFile | ParquetFile:
+def open_table(
+    path: str, form: CsvForm | None = None, *, is_read_again: bool = False
+) -> CsvFile | ParquetFile:
     """The file, by its name: a folder or .parquet is Parquet, anything else CSV."""
     place = Path(path)
-    return ParquetFile(path) if is_parquet(place) or place.is_dir() else CsvFile(path)
-
-
-def check_names(names: list[str], wanted: list[str]) -> None:
-    """Say which column there is none of."""
-    if missing := [name for name in wanted if name not in names]:
+    if not is_parquet(place) and not place.is_dir():
+        return CsvFile(path, form, is_read_again=is_read_again)
+    if form not in (None, CsvForm()):
         raise UsageError(
-            f"there is no column {missing[0]!r}; there are {', '.join(map(repr, names))}."
+            f"{path} is read as Parquet: leave out --sep, --decimal, --thousands, --encoding and "
+            "--na-values, which are of CSV files."
         )
+    return ParquetFile(path)
+
+
+def form_of(options: argparse.Namespace) -> CsvForm:
+    """How a CSV file is written, as far as options say."""
+    return CsvForm(
+        options.sep,
+        options.decimal,
+        options.thousands,
+        options.encoding,
+        tuple(value for values in options.na_values for value in values),
+    )
+
+
+def check_names(names: Sequence[str], wanted: Sequence[str | None]) -> None:
+    """Say which column there is none of."""
+    for name in wanted:
+        if name is not None and name not in names:
+            some = ", ".join(map(shown, names[:_MOST_NAMES]))
+            if len(names) > _MOST_NAMES:
+                some += f" and {len(names) - _MOST_NAMES} more"
+            raise UsageError(f"there is no column {shown(name)}; there are {some}.")
 
 
 def chunk_rows(given: int | None) -> Callable[[int], int]:
@@ -44,47 +73,129 @@ class TrainingTable:
     Parameters
     ----------
     path : str
+    form : CsvForm or None
+        How a CSV file is written.
     n_chunk_rows : int or None
         So many rows are read at a time, or all if it is 0. None leaves that to the size of the
         table, which is read whole if scikit-learn's working memory holds it.
+    as_text : sequence of str
+        Columns that are read as they are written, if there are such.
 
     Attributes
     ----------
+    title : str
+        What messages call it.
     names : list of str
     n_rows : int
     is_in_chunks : bool
+    facts : dict of ColumnFacts
+        Of each column.
     """
 
-    def __init__(self, path: str, n_chunk_rows: int | None = None) -> None:
-        self._file = file = open_table(path)
+    def __init__(
+        self,
+        path: str,
+        form: CsvForm | None = None,
+        n_chunk_rows: int | None = None,
+        as_text: Sequence[str] = (),
+    ) -> None:
+        self._file = file = open_table(path, form, is_read_again=True)
+        self.title = file.name
         self._chunk_rows = chunk_rows(n_chunk_rows)
+        self._as_text: dict[str, Any] = dict.fromkeys(as_text, str)
         self._frame: Any = None
         self._dtype_of: Callable[[str], Any] | None = None
         is_large = n_chunk_rows is None and file.n_bytes() > working_bytes()
         self.is_in_chunks = bool(n_chunk_rows) or is_large
+        self.facts: dict[str, ColumnFacts] = {}
+        self._read(self._look)
+        if not self.n_rows:
+            raise UsageError(f"{self.title} has no rows.")
+
+    @property
+    def form(self) -> CsvForm | None:
+        """How the file is written; None of Parquet."""
+        return self._file.form if isinstance(self._file, CsvFile) else None
+
+    @property
+    def header(self) -> list[str]:
+        """The names in the first line of a CSV file, as they are written."""
+        return self._file.header if isinstance(self._file, CsvFile) else []
+
+    @property
+    def decimal(self) -> str:
+        """What separates the decimals of a number."""
+        return str(self.form.decimal) if self.form is not None else "."
+
+    def _read(self, look: Callable[[Any], None] | None) -> None:
+        """Read the table, or what there is to know of it, and show it."""
+        file = self._file
         if not self.is_in_chunks:
-            self._frame = file.whole()
-            self.names, self.n_rows = list(self._frame), len(self._frame)
-        elif not file.can_be_read_again:
-            raise UsageError(f"{path} is no file that can be read twice: leave out --chunk-rows.")
+            whole = file.whole(self._as_text) if isinstance(file, CsvFile) else file.whole()
+            self._frame = whole
+            self.names, self.n_rows = list(whole), len(whole)
+            if look is not None:
+                look(whole)
         elif isinstance(file, CsvFile):
-            kinds, self.n_rows = file.kinds(self._chunk_rows)
+            kinds, self.n_rows = file.kinds(self._chunk_rows, self._as_text, look)
             self.names, self._dtype_of = kinds.names, kinds.dtype
         else:
             self.names, self.n_rows = file.names, file.n_rows()
-        if not self.n_rows:
-            raise UsageError(f"{path} has no rows.")
+            for frame in file.chunks(self._chunk_rows, lambda names: names):
+                if look is not None:
+                    look(frame)
 
-    def frames(self, columns: list[str]) -> Iterator[Any]:
+    def _look(self, frame: Any) -> None:
+        """Take in some rows."""
+        for name in frame:
+            self.facts.setdefault(name, ColumnFacts()).add(frame[name], self.decimal)
+
+    def read_again(self, markers: Mapping[str, Sequence[str]], as_text: Sequence[str] = ()) -> None:
+        """Take some cells of a CSV file for missing, and some columns as they are written."""
+        if isinstance(self._file, CsvFile) and (markers or {*as_text} - {*self._as_text}):
+            self._file.missing = {name: markers.get(name, ()) for name in self.names}
+            self._as_text.update(dict.fromkeys(as_text, str))
+            self._read(None)
+
+    def frames(self, columns: Sequence[str]) -> Iterator[Any]:
         """Frames of some columns, which have all rows together."""
+        columns = list(columns)
         if not self.is_in_chunks:
             yield self._frame[columns]
             return
         dtype = None
         if self._dtype_of is not None:
-            dtype = {name: self._dtype_of(name) for name in columns}
+            dtype = {name: self._as_text.get(name) or self._dtype_of(name) for name in columns}
         yield from self._file.chunks(self._chunk_rows, lambda _: columns, dtype)
 
-    def X(self, columns: list[str]) -> Any:  # noqa: N802
+    def X(self, columns: Sequence[str]) -> Any:  # noqa: N802
         """Some columns, as `fit` of an estimator takes them."""
-        return (lambda: self.frames(columns)) if self.is_in_chunks else self._frame[columns]
+        if self.is_in_chunks:
+            return lambda: self.frames(columns)
+        return self._frame[list(columns)]
+
+    def column(self, name: str) -> np.ndarray:
+        """The cells (n_rows,) of a column, as objects, None where one is missing."""
+        parts = (frame[name] for frame in self.frames([name]))
+        return np.concatenate([part.to_numpy(dtype=object, na_value=None) for part in parts])
+
+    def weights(self, name: str | None) -> np.ndarray | None:
+        """A column of weights."""
+        if name is None:
+            return None
+        check_names(self.names, [name])
+        try:
+            weights = np.concatenate(
+                [
+                    frame[name].to_numpy(dtype=np.float64, na_value=np.nan)
+                    for frame in self.frames([name])
+                ]
+            )
+        except (ValueError, TypeError) as error:
+            raise UsageError(
+                f"the weights in column {shown(name)} must be numbers: {error}"
+            ) from error
+        if np.isnan(weights).any():
+            i = int(np.argmax(np.isnan(weights)))
+            raise UsageError(f"the weight in column {shown(name)} is missing in row {i}.")
+        return weights

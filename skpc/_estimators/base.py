@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from skpc._checks import reading
 from skpc._tables.columns import Columns
@@ -23,6 +25,10 @@ SKOPS_TRUSTED_TYPES = (
 
 class StoredMixin:
     """Lets an estimator look at what it has read from a file before anybody asks it."""
+
+    if TYPE_CHECKING:  # of scikit-learn
+        n_features_in_: int
+        feature_names_in_: np.ndarray
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())  # type: ignore[call-overload]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy.special import logsumexp
@@ -133,7 +133,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         self,
         estimator: SharpPCDensity | None = None,
         *,
-        joint: bool | str = "auto",
+        joint: bool | Literal["auto"] = "auto",
         priors: Any = None,
         share_structure: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -145,7 +145,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         self.random_state = random_state
 
     @fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> SharpPCClassifier:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn the density of columns and class, or of each class.
 
         Parameters

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import wraps
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from sklearn.base import clone
@@ -16,6 +17,13 @@ from skpc._checks import shown
 from skpc._estimators.base import StoredMixin
 from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.density import SharpPCDensity
+
+if TYPE_CHECKING:
+    from skpc._circuit.circuit import Circuit
+    from skpc._tables.columns import Columns
+
+_Arguments = ParamSpec("_Arguments")
+_Answer = TypeVar("_Answer")
 
 _ATTRIBUTES = (
     "_columns",
@@ -108,15 +116,18 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
         return f"Pass {own}(SharpPCDensity()), with the parameters that you want."
 
 
-def _passed_on(name: str) -> Any:
+def _passed_on(
+    query: Callable[Concatenate[Any, _Arguments], _Answer],
+) -> Callable[Concatenate[Any, _Arguments], _Answer]:
     """A method that has the fitted density answer."""
 
-    @available_if(lambda self: self._has_queries())
-    @wraps(getattr(SharpPCDensity, name))
-    def query(self: DelegatingMixin, *args: Any, **kwargs: Any) -> Any:
-        return getattr(self._fitted_density(), name)(*args, **kwargs)
+    @wraps(query)
+    def ask(self: DelegatingMixin, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
+        answer: _Answer = getattr(self._fitted_density(), query.__name__)(*args, **kwargs)
+        return answer
 
-    return query
+    asked: Any = available_if(lambda self: self._has_queries())(ask)
+    return asked
 
 
 class DelegatingMixin(ComposedMixin):
@@ -124,22 +135,38 @@ class DelegatingMixin(ComposedMixin):
 
     _held: ClassVar[str]  # the name of the attribute with the fitted density
 
-    aic = _passed_on("aic")
-    bic = _passed_on("bic")
-    condition = _passed_on("condition")
-    conditional = _passed_on("conditional")
-    feature_contributions = _passed_on("feature_contributions")
-    hessian_trace = _passed_on("hessian_trace")
-    latent_posterior = _passed_on("latent_posterior")
-    log_conditional = _passed_on("log_conditional")
-    marginal = _passed_on("marginal")
-    mutual_information = _passed_on("mutual_information")
-    pointwise_total_correlation = _passed_on("pointwise_total_correlation")
-    sample = _passed_on("sample")
-    score = _passed_on("score")
-    score_samples = _passed_on("score_samples")
-    sharpness = _passed_on("sharpness")
-    structure_frame = _passed_on("structure_frame")
+    if TYPE_CHECKING:  # what `__getattr__` passes on
+        _columns: Columns
+        best_iteration_: int | None
+        categories_: list[np.ndarray | None]
+        circuit_: Circuit
+        converged_: bool
+        feature_types_: list[str]
+        fit_report_: dict[str, np.ndarray]
+        log_likelihoods_: np.ndarray
+        mu_: float
+        n_iter_: int
+        n_latents_: int
+        n_parameters: int
+        validation_log_likelihoods_: np.ndarray | None
+        validation_run_log_likelihoods_: np.ndarray | None
+
+    aic = _passed_on(SharpPCDensity.aic)
+    bic = _passed_on(SharpPCDensity.bic)
+    condition = _passed_on(SharpPCDensity.condition)
+    conditional = _passed_on(SharpPCDensity.conditional)
+    feature_contributions = _passed_on(SharpPCDensity.feature_contributions)
+    hessian_trace = _passed_on(SharpPCDensity.hessian_trace)
+    latent_posterior = _passed_on(SharpPCDensity.latent_posterior)
+    log_conditional = _passed_on(SharpPCDensity.log_conditional)
+    marginal = _passed_on(SharpPCDensity.marginal)
+    mutual_information = _passed_on(SharpPCDensity.mutual_information)
+    pointwise_total_correlation = _passed_on(SharpPCDensity.pointwise_total_correlation)
+    sample = _passed_on(SharpPCDensity.sample)
+    score = _passed_on(SharpPCDensity.score)
+    score_samples = _passed_on(SharpPCDensity.score_samples)
+    sharpness = _passed_on(SharpPCDensity.sharpness)
+    structure_frame = _passed_on(SharpPCDensity.structure_frame)
 
     def __getattr__(self, name: str) -> Any:
         if name in _ATTRIBUTES or hasattr(type(self), name):

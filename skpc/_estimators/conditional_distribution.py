@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
@@ -70,6 +71,8 @@ class ConditionalDistribution(ColumnAnswers):
     >>> young.mode("pays"), bool(20 <= young.median("age") <= 30)
     ('cash', True)
     """
+
+    __module__ = "skpc"  # where it is found
 
     def __init__(
         self,
@@ -327,7 +330,11 @@ class ConditionalDistribution(ColumnAnswers):
 
     def _restored_columns(self) -> Columns:
         """How rows become a table: evidence beyond what fit saw stays as it is."""
-        return self._columns.without_margins([*self._sets]).take(self._kept)
+        columns = [
+            replace(column, margin=None) if j in self._sets else column
+            for j, column in enumerate(self._columns.columns)
+        ]
+        return replace(self._columns, columns=tuple(columns)).take(self._kept)
 
     def joint_entropy(
         self, n_samples: int = 1000, random_state: int | np.random.RandomState | None = None

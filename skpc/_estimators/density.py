@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
 
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import CallbackSupportMixin
+from skpc._estimators.dependence_mixin import DependenceMixin
 from skpc._estimators.fitted_mixin import FittedMixin
 from skpc._estimators.learning_mixin import LearningMixin
 from skpc._estimators.parts import Chunks, fit_parts
-from skpc._estimators.query_mixin import QueryMixin, working_bytes
+from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.score_mixin import ScoreMixin
-from skpc._estimators.settings import CONSTRAINTS, defaults_of, refuse_inert
+from skpc._estimators.settings import CONSTRAINTS, Structure, defaults_of, refuse_inert
 from skpc._estimators.stream_mixin import StreamMixin
 from skpc._estimators.watching import watching
 from skpc._tables.sklearn_private import fit_context
@@ -25,7 +26,7 @@ from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 class SharpPCDensity(
     ScoreMixin,
-    QueryMixin,
+    DependenceMixin,
     StreamMixin,
     LearningMixin,
     FittedMixin,
@@ -346,30 +347,30 @@ class SharpPCDensity(
 
     def __init__(
         self,
-        n_latents: int | str = "auto",
+        n_latents: int | Literal["auto"] = "auto",
         *,
         mu: float | None = None,
-        regularizer: str = "global",
-        multiplier: str = "unit",
-        update: str = "quadratic",
-        solver: str = "em",
-        batch_size: int | str | None = "auto",
+        regularizer: Literal["global", "gated"] = "global",
+        multiplier: Literal["unit", "exact"] = "unit",
+        update: Literal["quadratic", "cubic"] = "quadratic",
+        solver: Literal["em", "adam"] = "em",
+        batch_size: int | Literal["auto"] | None = "auto",
         max_iter: int | None = None,
         tol: float = 1e-4,
-        early_stopping: bool | str | float = "auto",
+        early_stopping: bool | float | Literal["auto"] = "auto",
         n_iter_no_change: int = 10,
         pseudocount: float | Sequence[float] = 0.01,
-        init: str = "cluster",
+        init: Literal["cluster", "random"] = "cluster",
         n_init: int = 1,
         feature_types: str | Sequence[str] | Mapping[Any, str] = "auto",
-        structure: str | Sequence[int] = "chow-liu",
-        n_components: int | str = "auto",
-        feature_groups: str | Sequence[Sequence[Any]] | None = "auto",
+        structure: Structure | Sequence[int] = "chow-liu",
+        n_components: int | Literal["auto"] = "auto",
+        feature_groups: Literal["auto"] | Sequence[Sequence[Any]] | None = "auto",
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
-        dtype: str = "float64",
+        dtype: Literal["float64", "float32"] = "float64",
         n_jobs: int | None = None,
-        verbose: int | str = 0,
+        verbose: int | Literal["bar"] = 0,
     ) -> None:
         self.n_latents = n_latents
         self.mu = mu
@@ -406,13 +407,13 @@ class SharpPCDensity(
         sample_weight_val: Any = None,
         on_interrupt: str = "raise",
         checkpoint: Any = None,
-    ) -> SharpPCDensity:
+    ) -> Self:
         """Learn the tree and the parameters.
 
         Parameters
         ----------
         X : array-like, frame or source of shape (n_samples, n_features)
-            Numbers, or a pandas or polars frame with columns of numbers, labels or
+            Numbers, or a frame (pandas, polars, Arrow, DuckDB) with columns of numbers, labels or
             booleans. NaN, None and NA are missing. Or a source, which is read in chunks: a path to
             Parquet data, a data set of Arrow, an array of zarr or h5py, a memory-mapped array above
             `working_memory`, or a function that returns a new iterator of arrays or frames.

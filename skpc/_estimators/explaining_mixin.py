@@ -35,12 +35,12 @@ class ExplainingMixin:
         _calibration: Calibration
         _experts: list[Expert]
         _known_rows: KnownRows
+        _names_of_rows: tuple[int, ...]
         false_discovery_rate: float | None
         offset_: float
 
         def _fitted_density(self) -> SharpPCDensity: ...
         def _judge(self, matrix: Any) -> np.ndarray: ...
-        def _shown(self, matrix: Any) -> Any: ...
         def score_samples(self, X: Any) -> np.ndarray: ...
 
     def feature_contributions(
@@ -219,6 +219,13 @@ class ExplainingMixin:
         adjusted = false_discovery_control(self._calibration.p_values(scores))
         return np.asarray(adjusted <= self.false_discovery_rate)
 
+    def _shown(self, matrix: Any) -> Any:
+        """A matrix without what only names rows."""
+        if self._names_of_rows:
+            matrix = matrix.copy()
+            matrix[:, list(self._names_of_rows)] = np.nan
+        return matrix
+
     def _shown_dense(self, matrix: Any) -> np.ndarray:
         """What counts of a matrix, as an array of floats."""
         return dense_floats(self._shown(matrix))
@@ -226,7 +233,7 @@ class ExplainingMixin:
 
 def _cells(table: Any) -> list[Any]:
     """What a table of one row shows, as plain values."""
-    if frames.frame_module(table) is None:
+    if not frames.is_frame(table):
         dense = table.toarray() if issparse(table) else np.asarray(table)
         return list(dense[0].tolist())
     cells = (frames.cell(table, 0, j) for j in range(table.shape[1]))

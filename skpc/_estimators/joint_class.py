@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, hstack, issparse
 
 from skpc._data.scope import CATEGORICAL
 from skpc._estimators.density import SharpPCDensity
+from skpc._tables import frames
 from skpc._tables.columns import Columns
 
 _NAME = "class"
@@ -24,8 +25,8 @@ def with_class(columns: Columns, n_classes: int) -> Columns:
         plain = [replace(column, dtype=_FLOATS) for column in columns.columns]
         of_class = Columns.learn(codes[:, None].astype(np.float64), CATEGORICAL).columns
         return replace(columns, columns=(*plain, *of_class))
-    module = __import__(str(columns.library))
-    of_class = Columns.learn(module.DataFrame({_NAME: codes}), CATEGORICAL).columns
+    of_codes = frames.make_frame(str(columns.library), [_NAME], None, [(None, codes)])
+    of_class = Columns.learn(of_codes, CATEGORICAL).columns
     return replace(
         columns,
         columns=(*columns.columns, *of_class),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
@@ -17,13 +17,14 @@ from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held
 from skpc._estimators.density import SharpPCDensity
-from skpc._estimators.query_mixin import QueryMixin, working_bytes
+from skpc._estimators.dependence_mixin import DependenceMixin
+from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._tables.columns import Columns, take_rows
+from skpc._tables.holes import indicator_names
 from skpc._tables.indicators import (
     columns_with_holes,
     indicated,
-    indicator_name,
     with_holes,
     with_indicators,
 )
@@ -32,7 +33,9 @@ from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
 
 
-class SharpPCMissingnessDensity(ScoreMixin, DelegatingMixin, DensityMixin, BaseEstimator):
+class SharpPCMissingnessDensity(  # type: ignore[override]  # n_parameters is not passed on
+    ScoreMixin, DelegatingMixin, DensityMixin, BaseEstimator
+):
     """Joint density of a table's values and of which of them are missing.
 
     A :class:`SharpPCDensity` sums missing values out, which is right if the reasons for which they
@@ -296,19 +299,26 @@ fit_report_
         return with_holes(table, self.missing_features_, matrix[:, n_columns:] == 1.0)
 
     def feature_contributions(
-        self, X: Any, groups: Mapping[Any, Sequence[Any]] | None = None
+        self,
+        X: Any,
+        groups: Mapping[Any, Sequence[Any]] | None = None,
+        kind: Literal["excess", "surprise"] = "excess",
     ) -> np.ndarray:
         """How surprising each value of a row, or its absence, is given the rest of the row.
 
-        That is -log p(x_i, missing_i | all else), exactly, in one pass for each column or group.
+        The surprise is -log p(x_i, missing_i | all else), exactly, in one pass for each column or
+        group.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
-            NaN is data in the columns of `missing_features_`; in others it contributes zero.
+            NaN is data in the columns of `missing_features_`; in others its surprise is zero.
         groups : dict or None, default=None
             Sets of columns, by names or positions, each under a name of its own, which are taken
             together with their indicators. They may overlap.
+        kind : {"excess", "surprise"}, default="excess"
+            What a contribution is: the surprise, less what it is on average in 128 rows that the
+            model draws, with missing values, or the surprise as it is.
 
         Returns
         -------
@@ -322,26 +332,46 @@ fit_report_
         >>> X = np.array([[0, 0], [0, 1], [1, np.nan], [1, np.nan]] * 10)
         >>> density = SharpPCDensity(n_latents=2, random_state=0)
         >>> model = SharpPCMissingnessDensity(density).fit(X)
-        >>> model.feature_contributions([[1, np.nan], [0, np.nan]])[:, 1].round(1)
+        >>> model.feature_contributions([[1, np.nan], [0, np.nan]], kind="surprise")[:, 1].round(1)
         array([0. , 3.7])
         """
+        if not isinstance(kind, str) or kind not in ("excess", "surprise"):
+            raise ValueError(f"kind must be 'excess' or 'surprise'; got {shown(kind)}.")
         from skpc._queries.contributions import group_contributions
+        from skpc._queries.surprises import surprises, usual_rows
 
-        matrix = self._validate(X)
-        density = self.density_
+        matrix, circuit = self._validate(X), self.circuit_
         positions = [[j] for j in range(self.n_features_in_)]
         if groups is not None:
-            positions = density._group_positions(groups)
-        place = {j: self.n_features_in_ + i for i, j in enumerate(self.missing_features_.tolist())}
-        positions = [[*own, *(place[j] for j in own if j in place)] for own in positions]
+            positions = self.density_._group_positions(groups)
+        positions = self._with_own_indicators(positions)
         with self._threads(matrix):
-            return group_contributions(self.circuit_, matrix, positions, max_bytes=working_bytes())
+            if kind == "surprise":
+                return group_contributions(circuit, matrix, positions, max_bytes=working_bytes())
+            usual = self._punched(usual_rows(circuit, matrix.shape[1]))
+            found, on_average = (
+                surprises(circuit, rows, positions, max_bytes=working_bytes())
+                for rows in (matrix, usual)
+            )
+            return found - on_average.mean(axis=0)
 
-    structure_frame = QueryMixin.structure_frame
+    def _with_own_indicators(self, groups: list[list[int]]) -> list[list[int]]:
+        """Groups of columns, each with the indicators of its columns."""
+        place = {j: self.n_features_in_ + i for i, j in enumerate(self.missing_features_.tolist())}
+        return [[*own, *(place[j] for j in own if j in place)] for own in groups]
+
+    def _punched(self, matrix: np.ndarray) -> np.ndarray:
+        """A matrix of drawn values and indicators without the values that these take away."""
+        values, indicators = np.split(matrix, [self.n_features_in_], axis=1)
+        return np.hstack(
+            [with_holes(values.copy(), self.missing_features_, indicators == 1.0), indicators]
+        )
+
+    structure_frame = DependenceMixin.structure_frame
 
     def _feature_names(self) -> list[str]:
         names = self.density_._feature_names()
-        return [*names, *(indicator_name(names[j]) for j in self.missing_features_.tolist())]
+        return [*names, *indicator_names(names, self.missing_features_)]
 
     def _validate(self, X: Any) -> np.ndarray:
         """The matrix of a table to score, with its indicators."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
@@ -34,7 +34,10 @@ _N_FOLDS, _SHARE_OF_OTHERS = 5, 0.8  # of a density that is given: cross-fitting
 _PARTS = {"_known_rows": KnownRows, "_calibration": Calibration}
 
 
-class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, BaseEstimator):
+# Its contributions are of one kind.
+class SharpPCOutlierDetector(  # type: ignore[misc]
+    ExplainingMixin, OutlierMixin, DelegatingMixin, BaseEstimator
+):
     """Rows that several probabilistic circuits, each learnt from other rows, find improbable.
 
     Small densities are learnt from random subsets of the rows. The score of a row is the mean of
@@ -168,11 +171,11 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         self,
         estimator: SharpPCDensity | int | None = None,
         *,
-        contamination: float | str = "auto",
+        contamination: float | Literal["auto"] = "auto",
         false_discovery_rate: float | None = None,
-        criterion: str = "auto",
-        n_components: int | str = "auto",
-        max_samples: float | str = "auto",
+        criterion: Literal["auto", "likelihood", "dependence"] = "auto",
+        n_components: int | Literal["auto"] = "auto",
+        max_samples: float | Literal["auto"] = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.estimator = estimator
@@ -192,7 +195,7 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
         *,
         X_val: Any = None,
         sample_weight_val: Any = None,
-    ) -> SharpPCOutlierDetector:
+    ) -> Self:
         """Learn the densities and the threshold.
 
         Parameters
@@ -266,13 +269,6 @@ class SharpPCOutlierDetector(ExplainingMixin, OutlierMixin, DelegatingMixin, Bas
                 f"contamination={self.contamination} cannot act beside false_discovery_rate="
                 f"{self.false_discovery_rate}. Set contamination='auto', or the other to None."
             )
-
-    def _shown(self, matrix: Any) -> Any:
-        """A matrix without what only names rows."""
-        if self._names_of_rows:
-            matrix = matrix.copy()
-            matrix[:, list(self._names_of_rows)] = np.nan
-        return matrix
 
     @with_callbacks
     def _learn(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -20,7 +20,9 @@ FEW_ROWS = 1500
 
 N_FOLDS = 5
 
-STRUCTURES = {"chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"}
+Structure = Literal["chow-liu", "chain", "star", "rat", "continuous-mixture", "auto"]
+
+STRUCTURES = {*get_args(Structure)}
 
 CONSTRAINTS: dict[str, list[Any]] = {
     "n_latents": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],

@@ -9,85 +9,19 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
-from skpc._circuit.inputs.covariances import shown_patterns
 from skpc._outliers.expert import Expert
-from skpc._passes.blocks import DEFAULT_MAX_BYTES, row_blocks
+from skpc._passes.blocks import DEFAULT_MAX_BYTES
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.contributions import contributions, group_contributions
 from skpc._queries.marginals import column_log_probs, conditional
-from skpc._queries.sampling import sample, sample_given
+from skpc._queries.sampling import sample_given
+from skpc._queries.surprises import FARTHEST, excesses, own_excesses
 
-_DRAWS = 128  # rows of each circuit, which tell what is usual
 _CONDITIONAL_DRAWS = 1000
 _SEED = 0
-_FARTHEST = 1e100  # nats
 _LEAST_EXCESS = 4.0  # nats: with half its own surprise, a normal column at 2.5 deviations
 _ORDINARY = 2.0  # nats that a value alone may exceed the usual surprise by
 _LEAST_CONFLICT = 2.0  # nats: some 7 times as rare as by chance
 _MOST_PAIRED = 30  # columns, of which all pairs are looked at
-
-
-def surprises(
-    circuit: Circuit,
-    own_weight: float,
-    X: np.ndarray,
-    groups: Sequence[Sequence[int]] | None = None,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-) -> np.ndarray:
-    """By how much the score of each row would rise without each value, in nats.
-
-    That is -log p(x_j | rest) - `own_weight` log p(x_j).
-
-    Parameters
-    ----------
-    circuit : Circuit
-    own_weight : float
-        See `skpc._outliers.expert.Expert`.
-    X : (n, n_features)
-        NaN is missing: zero.
-    groups : sequence of sequences of int or None
-        Columns that are taken together.
-    max_bytes : int
-
-    Returns
-    -------
-    (n, n_features) or (n, n_groups)
-    """
-    if groups is None:
-        found = contributions(circuit, X, max_bytes=max_bytes)
-    else:
-        found = group_contributions(circuit, X, groups, max_bytes=max_bytes)
-    if own_weight:
-        own = np.maximum(column_log_probs(circuit, X), -_FARTHEST)
-        if groups is not None:
-            own = np.stack([own[:, np.unique(columns)].sum(axis=1) for columns in groups], axis=1)
-        found = found - own_weight * own
-    # A value that is impossible in all states leaves nothing to say of the others.
-    return np.nan_to_num(found, nan=0.0, posinf=_FARTHEST, neginf=-_FARTHEST)
-
-
-def excesses(
-    expert: Expert,
-    X: np.ndarray,
-    groups: Sequence[Sequence[int]] | None = None,
-    max_bytes: int = DEFAULT_MAX_BYTES,
-) -> np.ndarray:
-    """`surprises` less what they are on average, in rows that show the same columns.
-
-    The average, an entropy, is that of rows which the circuit itself draws. So it does not hold an
-    outlier that a circuit has not seen, and a value is not surprising because another, which
-    would tell of it, is missing.
-    """
-    circuit, own_weight = expert.circuit, expert.own_weight
-    found = surprises(circuit, own_weight, X, groups, max_bytes)
-    drawn = sample(circuit, _DRAWS, X.shape[1], np.random.RandomState(_SEED))
-    patterns, pattern_of = shown_patterns(X)
-    usual = np.empty((len(patterns), found.shape[1]))
-    for some in row_blocks(len(patterns), 32 * drawn.size, max_bytes):
-        rows = np.where(patterns[some, None], drawn, np.nan).reshape(-1, X.shape[1])
-        of_rows = surprises(circuit, own_weight, rows, groups, max_bytes)
-        usual[some] = of_rows.reshape(-1, _DRAWS, found.shape[1]).mean(axis=1)
-    return found - usual[pattern_of]
 
 
 def mean_excesses(
@@ -97,12 +31,16 @@ def mean_excesses(
     groups: Sequence[Sequence[int]] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> np.ndarray:
-    """The mean of `excesses` over those experts (n, n_experts) bool that may judge a row."""
+    """How odd each value makes its row, beyond what is usual: (n, n_features) or (n, n_groups).
+
+    The mean of `excesses` over those experts (n, n_experts) bool that may judge a row.
+    """
     total = np.zeros((len(X), X.shape[1] if groups is None else len(groups)))
     for expert, of_rows in zip(experts, judges.T, strict=True):
         rows = np.flatnonzero(of_rows)
         if len(rows):
-            total[rows] += excesses(expert, X[rows], groups, max_bytes)
+            circuit, own_weight = expert.circuit, expert.own_weight
+            total[rows] += excesses(circuit, X[rows], groups, own_weight, max_bytes)
     return total / judges.sum(axis=1, keepdims=True)
 
 
@@ -171,8 +109,8 @@ def dependences(
     """Pointwise mutual information (m,) of pairs (m, 2) of a row's values, exactly, in nats."""
     rows = np.full((len(pairs), len(row)), np.nan)
     np.put_along_axis(rows, pairs, row[pairs], axis=1)
-    joint = np.maximum(log_likelihood(circuit, rows, max_bytes=max_bytes), -_FARTHEST)
-    own = np.maximum(column_log_probs(circuit, row[None])[0], -_FARTHEST)
+    joint = np.maximum(log_likelihood(circuit, rows, max_bytes=max_bytes), -FARTHEST)
+    own = np.maximum(column_log_probs(circuit, row[None])[0], -FARTHEST)
     return joint - own[pairs].sum(axis=1)
 
 
@@ -186,7 +124,7 @@ def conflicts(
 
     Of many columns those alone are looked at that are most surprising given all others.
     """
-    alone = [_own_excess(expert.circuit, row) for expert in experts]
+    alone = [own_excesses(expert.circuit, row[None])[0] for expert in experts]
     is_ordinary = (np.mean(alone, axis=0) < _ORDINARY) & ~np.isnan(row)
     columns = np.flatnonzero(is_ordinary)
     if len(columns) > _MOST_PAIRED:
@@ -204,13 +142,6 @@ def conflicts(
         for place in order
         if dependence[place] <= -_LEAST_CONFLICT
     ]
-
-
-def _own_excess(circuit: Circuit, row: np.ndarray) -> np.ndarray:
-    """How much more surprising each value (n_features,) is by itself than the column's usually."""
-    drawn = sample(circuit, _DRAWS, len(row), np.random.RandomState(_SEED))
-    usual, own = column_log_probs(circuit, drawn), column_log_probs(circuit, row[None])[0]
-    return np.maximum(usual, -_FARTHEST).mean(axis=0) - np.maximum(own, -_FARTHEST)
 
 
 def expected_quantiles(

@@ -46,10 +46,33 @@ class Cells(NamedTuple):
         return all(value is None or value != value for value in self.values)
 
     @property
+    def missing(self) -> np.ndarray:
+        """Which values (n,) are missing."""
+        if self.labels is None:
+            return np.isnan(self.values)
+        return np.fromiter((value is None for value in self.values), bool, len(self.values))
+
+    @property
     def is_ordered(self) -> bool:
         """Whether the labels have an order."""
-        is_ordered = self.dtype[0] == "CategoricalDtype" and bool(self.dtype[3])
-        return is_ordered or self.dtype[0] == "Enum"
+        return are_ordered(self.dtype)
+
+
+def is_declared(dtype: tuple[Any, ...]) -> bool:
+    """Whether a dtype in plain form has labels of its own."""
+    return dtype[0] in ("CategoricalDtype", "Enum") or (dtype[0] == "ArrowDtype" and len(dtype) > 2)
+
+
+def are_ordered(dtype: tuple[Any, ...]) -> bool:
+    """Whether a dtype in plain form has labels of its own, and an order of them."""
+    return is_declared(dtype) and (dtype[0] != "CategoricalDtype" or bool(dtype[3]))
+
+
+def declared_labels(dtype: tuple[Any, ...]) -> Any:
+    """The labels of a dtype in plain form, in their order; () if it has none of its own."""
+    if not is_declared(dtype):
+        return ()
+    return dtype[2] if dtype[0] == "ArrowDtype" else dtype[1]
 
 
 def no_dates(name: str, dtype: Any) -> str:

@@ -56,13 +56,15 @@ def _by_key(columns: Columns, evidence: Any) -> Iterator[tuple[Any, Any]]:
     if isinstance(evidence, Mapping):
         yield from evidence.items()
         return
-    if frames.frame_module(evidence) is not None:
+    evidence = frames.collected(evidence)
+    names = frames.names_of(evidence)
+    if names is not None:
         if len(evidence) != 1:
             raise ValueError(
                 f"evidence must be one row; got a frame of {len(evidence)}. Select one, or give "
                 "sets of values in a dict."
             )
-        row = {name: frames.cell(evidence, 0, j) for j, name in enumerate(evidence.columns)}
+        row = {name: frames.cell(evidence, 0, j) for j, name in enumerate(names)}
     elif hasattr(evidence, "index") and hasattr(evidence, "to_dict"):  # a series of pandas
         row = evidence.to_dict()
     else:

@@ -33,7 +33,7 @@ _LARGEST = 1e150
 
 
 def _kinds() -> dict[str, type[InputDistribution]]:
-    from skpc._circuit.inputs.base import KINDS  # which imports Numba
+    from skpc._circuit.inputs.kinds import KINDS  # which imports Numba
 
     return KINDS
 
@@ -208,7 +208,7 @@ def learn_column(
         refuse_merged(cells.exact, distinct, name)
     if wanted == "auto":
         total = _total(~np.isnan(cells.values.astype(np.float64)), weights)
-        is_code = cells.numbers.kind == BOOLEAN or _are_codes(distinct, total)
+        is_code = cells.numbers.kind == BOOLEAN or are_codes(distinct, total)
         wanted = CATEGORICAL if is_code else numbers
     if wanted == BINOMIAL:
         return Column(BINOMIAL, _levels(distinct, name), None, cells.numbers, cells.dtype)
@@ -223,7 +223,7 @@ def learn_column(
     return Column(CATEGORICAL, distinct, None, cells.numbers, cells.dtype)
 
 
-def _are_codes(distinct: np.ndarray, total: float) -> bool:
+def are_codes(distinct: np.ndarray, total: float) -> bool:
     """Whether distinct numbers of a column of so many rows are a short list of codes.
 
     There are few, with rows for each; or no more than two integers.

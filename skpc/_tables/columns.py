@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from skpc._tables.column_types import (
     refuse_lost,
     wanted_types,
 )
-from skpc._tables.frames import frame_module, names_of
+from skpc._tables.frames import LIBRARIES, is_frame, names_of
 from skpc._tables.numbers import BOOLEAN, EXACT_LIMIT, FLOAT, Numbers, is_whole
 
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ _READ_ROWS = 2**14
 
 def library_of(X: Any) -> str | None:
     """What X is made with: see `Columns.library`."""
-    module = frame_module(X)
-    if module is not None:
-        return str(module.__name__)
-    return "scipy.sparse" if issparse(X) else None
+    return frames.library_of(X) or ("scipy.sparse" if issparse(X) else None)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Columns:
     names : tuple or None
     index : tuple or None
         What index of pandas the names are, in the plain form of `_frames`.
-    library : "pandas", "polars", "scipy.sparse", or None for arrays
+    library : "pandas", "polars", "pyarrow", "scipy.sparse", or None for arrays
     """
 
     columns: tuple[Column, ...]
@@ -82,16 +80,16 @@ class Columns:
     def __setstate__(self, state: dict[str, Any]) -> None:
         with reading("set of columns"):
             vars(self).update(attributes(state, ("columns", "names", "index", "library")))
-            if self.library not in (None, "pandas", "polars", "scipy.sparse"):  # it is imported
+            if self.library not in (None, *LIBRARIES, "scipy.sparse"):  # it is imported
                 raise ValueError(f"its library must be one of frames; got {shown(self.library)}.")
             if not isinstance(self.columns, tuple) or not self.columns:
                 raise ValueError("it must have a tuple of columns, at least one.")
             vars(self).update(columns=tuple(map(Column.read, self.columns)))
-            is_frame = self.library in ("pandas", "polars")
+            is_of_frame = self.library in LIBRARIES
             n_names = len(self.names) if isinstance(self.names, tuple) else None
-            if n_names != (len(self.columns) if is_frame else None):
+            if n_names != (len(self.columns) if is_of_frame else None):
                 raise ValueError("it must have a name for each column of a frame, and no others.")
-            if not is_frame and any(column.labels is not None for column in self.columns):
+            if not is_of_frame and any(column.labels is not None for column in self.columns):
                 raise ValueError("only columns of a frame have labels.")
             dtypes = [column.dtype for column in self.columns]
             frames.check_plain(self.library, self.names, self.index, dtypes)
@@ -215,14 +213,6 @@ class Columns:
         names = None if self.names is None else tuple(self.names[j] for j in positions)
         return replace(self, columns=tuple(self.columns[j] for j in positions), names=names)
 
-    def without_margins(self, positions: Sequence[int]) -> Columns:
-        """How to make a table in which some columns show values that they did not have in fit."""
-        columns = [
-            replace(column, margin=None) if j in positions else column
-            for j, column in enumerate(self.columns)
-        ]
-        return replace(self, columns=tuple(columns))
-
     def names_of_rows(
         self, matrix: Any, weights: np.ndarray, feature_types: Any = "auto"
     ) -> tuple[int, ...]:
@@ -266,13 +256,15 @@ class Columns:
                 raise ValueError(f"feature_groups has {name} more than once.")
         return [group for group in groups if len(group) > 1]
 
-    def to_matrix(self, X: Any) -> np.ndarray:
-        """The matrix (n, d) of a table; an array stays as it is.
+    def to_matrix(self, X: Any) -> Any:
+        """The matrix (n, d) of a table; an array stays as it is, and what is sparse is so there.
 
         A label never seen in training becomes a number that no category has.
         """
         self.check_names(X)
-        if frame_module(X) is None:
+        has_labels = any(column.labels is not None for column in self.columns)
+        X = X if has_labels else frames.sparse_matrix(X)
+        if not is_frame(X):
             for j, column in enumerate(self.columns):
                 if column.labels is not None:
                     raise ValueError(
@@ -322,7 +314,7 @@ class Columns:
             else:
                 continue
             i = first + int(np.argmax(unknown))
-            value = values[i] if frame_module(X) is None else frames.cell(X, i, j)
+            value = frames.cell(X, i, j) if is_frame(X) else values[i]
             if isinstance(value, (float, np.floating)) and is_whole(value):
                 value = int(value)
             raise ValueError(
@@ -330,32 +322,35 @@ class Columns:
                 f"{column_name(self.names, j)}, row {i}. {remedy}"
             )
 
-    def fill(self, X: Any, matrix: np.ndarray, filled: np.ndarray) -> Any:
-        """A copy of a table with its missing cells filled, all else as it is.
+    def fill(self, X: Any, places: np.ndarray, matrix: np.ndarray, filled: np.ndarray) -> Any:
+        """A copy of a table with the missing cells of these columns filled, all else as it is.
 
         Parameters
         ----------
         X : frame or array (n, d)
-        matrix : (n, d)
-            Its matrix, NaN where a cell is missing.
-        filled : (n, d)
+        places : (n_columns,)
+            Where in X the columns are.
+        matrix : (n, n_columns)
+            Their matrix, NaN where a cell is missing.
+        filled : (n, n_columns)
             A matrix without NaN.
         """
-        if frame_module(X) is None:
+        if not is_frame(X):
             out = np.array(X)
             holes = np.isnan(matrix)
             numbers = Numbers.of_dtype(out.dtype)
             for j in np.flatnonzero(holes.any(axis=0)).tolist():
                 values = self.columns[j].supported(filled[holes[:, j], j])
-                out[holes[:, j], j] = numbers.restore(values).astype(out.dtype)
+                out[holes[:, j], places[j]] = numbers.restore(values).astype(out.dtype)
             return out
         out = frames.copy_frame(X)
         for j, column in enumerate(self.columns):
             rows = np.flatnonzero(np.isnan(matrix[:, j]))
             if rows.size:
                 values = column.supported(filled[rows, j])
+                dtype = column.dtype if library_of(X) == self.library else None
                 out = frames.filled_column(
-                    out, j, rows, values, column.labels, column.numbers, column.dtype
+                    out, int(places[j]), rows, values, column.labels, column.numbers, dtype
                 )
         return out
 
@@ -414,12 +409,12 @@ class Columns:
 
 def take_rows(X: Any, rows: np.ndarray) -> Any:
     """The rows of a table for which the boolean `rows` (n,) is true."""
-    if rows.all():
-        return X
-    module = frame_module(X)
-    if module is not None and module.__name__ == "polars":
-        return X.filter(rows)
-    return X.loc[rows] if module is not None else X[rows]
+    return X if rows.all() else rows_at(X, np.flatnonzero(rows))
+
+
+def rows_at(X: Any, positions: np.ndarray) -> Any:
+    """The rows of a table at these positions."""
+    return frames.part_of(X, positions) if is_frame(X) else X[positions]
 
 
 def are_same(names: Sequence[Any] | None, others: Sequence[Any] | None) -> bool:
@@ -458,9 +453,8 @@ def _as_float64(values: Any) -> Any:
 
 def read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
     """What each column of a table holds."""
-    if frame_module(X) is not None:
-        for j in range(X.shape[1]):
-            yield frames.read_column(X, j, column_name(names, j))
+    if is_frame(X):
+        yield from frames.read_columns(X, (column_name(names, j) for j in range(X.shape[1])))
         return
     numbers, dtype = Numbers.of_dtype(X.dtype), ("numpy", X.dtype.str)
     is_wide = X.dtype.itemsize > (8 if numbers.kind == FLOAT else 4) and numbers.kind != BOOLEAN
@@ -486,7 +480,8 @@ def _to_codes(values: np.ndarray, labels: Any, column: Column, name: str) -> np.
     code_of = {label: float(code) for code, label in enumerate(column.labels)}
     code_of[None] = np.nan
     unseen = float(len(column.labels))
-    return np.array([code_of.get(value, unseen) for value in values], np.float64)
+    codes = map(code_of.get, values.tolist(), repeat(unseen))
+    return np.fromiter(codes, np.float64, len(values))
 
 
 def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:

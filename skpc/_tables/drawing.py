@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skpc._data.row_sample import RowSample, n_rows_drawn, row_keys
-from skpc._tables.columns import Columns, take_rows
+from skpc._tables.columns import Columns, rows_at, take_rows
 from skpc._tables.frames import concatenated
-from skpc._tables.sklearn_private import safe_indexing
 from skpc._tables.sources import Source, as_source
 from skpc._tables.summary import TableSummary
 from skpc._tables.validation import named
@@ -32,7 +32,8 @@ def summarised(source: Source, sample_weight: Any, feature_types: Any) -> TableS
 def keyed_matrix(columns: Columns, table: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
     """The matrix of a part of a table, which messages call so, and the keys of its rows."""
     with named(name):
-        matrix = np.asarray(columns.to_matrix(table), np.float64)
+        matrix = columns.to_matrix(table)
+        matrix = np.asarray(matrix.toarray() if issparse(matrix) else matrix, np.float64)
     return matrix, row_keys(matrix)
 
 
@@ -87,7 +88,7 @@ def drawn_table(source: Source, sample_weight: Any, feature_types: Any) -> tuple
     copies = np.minimum(n_repetitions[place], _MOST_COPIES).astype(int)
     turns = [np.flatnonzero(copies > turn) for turn in range(copies.max())]
     rows = np.concatenate(turns)
-    return safe_indexing(table, rows), (drawn.weights[place] / copies)[rows]
+    return rows_at(table, rows), (drawn.weights[place] / copies)[rows]
 
 
 class _Kept:

@@ -10,7 +10,8 @@ import numpy as np
 from skpc._checks import shown
 from skpc._tables import frames
 from skpc._tables.columns import Columns
-from skpc._tables.frames import frame_module
+from skpc._tables.frames import is_frame
+from skpc._tables.holes import indicator_names
 
 
 def columns_with_holes(matrix: np.ndarray) -> np.ndarray:
@@ -34,7 +35,7 @@ def indicated(columns: Columns, features: np.ndarray) -> Columns:
     (one,) = Columns.learn(np.array([[0.0], [1.0]]), "categorical").columns
     names = columns.names
     if names is not None:
-        added = [indicator_name(names[j]) for j in features.tolist()]
+        added = indicator_names(names, features)
         for name in added:
             if name in names:
                 raise ValueError(
@@ -44,17 +45,12 @@ def indicated(columns: Columns, features: np.ndarray) -> Columns:
     return replace(columns, columns=(*columns.columns, *[one] * len(features)), names=names)
 
 
-def indicator_name(name: Any) -> str:
-    """What the indicator of a column is called: as MissingIndicator of scikit-learn does."""
-    return f"missingindicator_{name}"
-
-
 def with_holes(table: Any, features: np.ndarray, holes: np.ndarray) -> Any:
     """A table whose cells are missing in some columns (m,) where `holes` (n, m) says so.
 
     The table may be changed: nobody else has it.
     """
-    if frame_module(table) is not None:
+    if is_frame(table):
         for j, own in zip(features.tolist(), holes.T, strict=True):
             table = frames.with_holes(table, j, own)
         return table

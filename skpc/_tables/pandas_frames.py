@@ -1,4 +1,8 @@
-"""Columns and indices of pandas, Arrow's dtypes included: read, made and filled."""
+"""What only pandas has: its dtypes, in plain form, and indices of columns.
+
+narwhals calls all strings String and all objects Object, has no categories but strings and no
+sparse columns, and names are strings: a frame that is made with it is not the one that came.
+"""
 
 from __future__ import annotations
 
@@ -7,82 +11,55 @@ from typing import Any
 
 import numpy as np
 
-from skpc._tables.cells import (
-    Cells,
-    dtype_class,
-    may_merge,
-    no_dates,
-    no_times,
-    numbers_of_objects,
-    read_objects,
-)
-from skpc._tables.numbers import Numbers
+from skpc._tables import arrow_types
+from skpc._tables.cells import dtype_class
 
 
-def read(series: Any, pandas: Any, name: str) -> Cells:
-    types = pandas.api.types
-    dtype = series.dtype
-    if isinstance(dtype, pandas.CategoricalDtype):
-        values = series.to_numpy(dtype=object)
-        values[series.isna().to_numpy()] = None
-        plain = plain_dtype(dtype, pandas)
-        return Cells(values, plain[1], None, plain, None)
-    if types.is_datetime64_any_dtype(dtype):
-        raise ValueError(no_dates(name, dtype))
-    if types.is_timedelta64_dtype(dtype) or isinstance(dtype, pandas.PeriodDtype):
-        raise ValueError(no_times(name, dtype))
-    if types.is_complex_dtype(dtype):
-        raise ValueError(f"Complex data not supported: {name} has dtype {dtype}.")
-    plain = plain_dtype(dtype, pandas)
-    if plain is None:
-        raise ValueError(
-            f"X has dtype {dtype} in {name}, of which nothing is known. Convert the column to "
-            "numbers or strings with astype, or drop it."
-        )
-    if types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype):
-        numbers = _numbers_of(dtype)
-        values = series.to_numpy(dtype=np.float64, na_value=np.nan)
-        exact = None
-        if may_merge(numbers, dtype, values):
-            exact = series[series.notna().to_numpy()].tolist()
-        return Cells(values, None, numbers, plain, exact)
-    values = series.to_numpy(dtype=object)
-    return read_objects(values, series.isna().to_numpy(), plain, dtype, name)
+def read_categories(series: Any, labels: np.ndarray) -> np.ndarray:
+    """The labels (n,) of a categorical series, None missing: integers stay what they are."""
+    values = np.empty(len(labels) + 1, object)
+    values[:-1] = labels
+    values[-1] = None
+    return values[series.cat.codes.to_numpy()]
 
 
-def _numbers_of(dtype: Any) -> Numbers:
-    """Of what kind the numbers of a numeric or boolean dtype are."""
-    arrow = getattr(dtype, "pyarrow_dtype", None)
-    if arrow is not None and hasattr(arrow, "precision"):
-        return Numbers.of_decimals(arrow.precision, arrow.scale)
-    dtype = getattr(dtype, "subtype", dtype)  # of a sparse one
-    return Numbers.of_dtype(getattr(dtype, "numpy_dtype", dtype))
+def read_index(frame: Any, pandas: Any) -> tuple[Any, ...]:
+    """What the names of a frame are an index of, in plain form."""
+    index = frame.columns
+    if isinstance(index, pandas.MultiIndex):
+        dtypes = tuple(_plain_dtype(level.dtype, pandas) for level in index.levels)
+        return "MultiIndex", tuple(index.names), dtypes
+    return type(index).__name__, index.name, _plain_dtype(index.dtype, pandas)
 
 
-def plain_dtype(dtype: Any, pandas: Any) -> Any:
-    """The plain form of a dtype, see `made_dtype`; None if there is none."""
+def plain_dtype(series: Any, pandas: Any) -> Any:
+    """The plain form of the dtype of a series, see `made_dtype`; None if there is none."""
+    if hasattr(series.dtype, "pyarrow_dtype"):
+        return arrow_types.plain_type(series.array.__arrow_array__())
+    return _plain_dtype(series.dtype, pandas)
+
+
+def _plain_dtype(dtype: Any, pandas: Any) -> Any:
     kind = type(dtype).__name__
     if isinstance(dtype, np.dtype):
         return "numpy", dtype.str
     if isinstance(dtype, pandas.CategoricalDtype):
         categories = dtype.categories
         labels = categories.to_numpy(dtype=object)
-        return kind, labels, plain_dtype(categories.dtype, pandas), bool(dtype.ordered)
+        return kind, labels, _plain_dtype(categories.dtype, pandas), bool(dtype.ordered)
     if isinstance(dtype, pandas.StringDtype):
         return kind, dtype.storage, dtype.na_value is pandas.NA
     if isinstance(dtype, pandas.SparseDtype):
         fill = dtype.fill_value
         return kind, dtype.subtype.str, fill.item() if isinstance(fill, np.generic) else fill
     if isinstance(dtype, pandas.IntervalDtype):
-        return kind, plain_dtype(dtype.subtype, pandas), dtype.closed
+        return kind, _plain_dtype(dtype.subtype, pandas), dtype.closed
     if isinstance(dtype, pandas.DatetimeTZDtype):
         return kind, dtype.unit, str(dtype.tz)
     if isinstance(dtype, pandas.PeriodDtype):
         return kind, str(dtype)
     if hasattr(dtype, "pyarrow_dtype"):
-        import pyarrow  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-        return kind, pyarrow.schema([("", dtype.pyarrow_dtype)]).serialize().to_pybytes()
+        return arrow_types.plain_type(pandas.array([], dtype).__arrow_array__())
     if hasattr(dtype, "numpy_dtype") and getattr(pandas, kind, None) is type(dtype):
         return (kind,)  # such as Int8Dtype
     return None
@@ -108,10 +85,7 @@ def made_dtype(plain: tuple[Any, ...], pandas: Any) -> Any:
     if kind == "IntervalDtype":
         return pandas.IntervalDtype(made_dtype(rest[0], pandas), rest[1])
     if kind == "ArrowDtype":
-        import pyarrow  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-        schema = pyarrow.ipc.read_schema(pyarrow.py_buffer(rest[0]))
-        return pandas.ArrowDtype(schema.field(0).type)
+        return pandas.ArrowDtype(arrow_types.made_type(plain))
     if kind == "PeriodDtype":
         return pandas.api.types.pandas_dtype(rest[0])
     return dtype_class(pandas, kind, pandas.api.extensions.ExtensionDtype)(*rest)
@@ -126,13 +100,8 @@ def made_series(cells: np.ndarray, dtype: tuple[Any, ...], pandas: Any) -> Any:
     if isinstance(made, pandas.SparseDtype):
         return pandas.Series(cells).astype(made)
     if dtype[0] == "ArrowDtype":
-        import pyarrow  # type: ignore[import-untyped, import-not-found, unused-ignore]
-
-        wanted = made.pyarrow_dtype
-        if pyarrow.types.is_dictionary(wanted):
-            array = pyarrow.array(cells.tolist(), wanted.value_type).dictionary_encode()
-            return pandas.Series(pandas.arrays.ArrowExtensionArray(array.cast(wanted)))
-        return pandas.Series(cells.tolist(), dtype=made)
+        array = arrow_types.made_array(cells, dtype)
+        return pandas.Series(pandas.arrays.ArrowExtensionArray(array))
     return pandas.Series(cells, dtype=made)
 
 
@@ -155,41 +124,9 @@ def made_index(names: Sequence[Any], index: tuple[Any, ...] | None, pandas: Any)
     return pandas.Index(list(names), dtype=dtype, name=own_name, tupleize_cols=False)
 
 
-def filled(
-    series: Any,
-    rows: np.ndarray,
-    values: np.ndarray,
-    labels: np.ndarray | None,
-    numbers: Numbers | None,
-    pandas: Any,
-) -> Any:
-    types = pandas.api.types
-    dtype = series.dtype
-    series = series.copy()
-    plain = plain_dtype(dtype, pandas) or (None,)
-    is_categorical = plain[0] == "CategoricalDtype"  # even of booleans
-    is_numeric = types.is_numeric_dtype(dtype) or types.is_bool_dtype(dtype)
-    is_numeric = is_numeric and not is_categorical
-    if labels is not None:
-        of_no_kind = is_numeric or dtype == "null[pyarrow]"
-        cells = labels[values.astype(np.intp)]
-    else:
-        of_no_kind = not is_numeric and dtype != np.dtype(object)
-        if is_numeric:
-            numbers = _numbers_of(dtype)
-        elif not of_no_kind and len(present := series.dropna().tolist()):
-            numbers = numbers_of_objects(present)
-        cells = values if numbers is None else numbers.restore(values)
-    if of_no_kind:  # all are missing
-        series = series.astype(object)
-    elif is_categorical:
-        known = set(dtype.categories)
-        series = series.cat.add_categories([c for c in dict.fromkeys(cells) if c not in known])
-    elif plain[0] in ("SparseDtype", "ArrowDtype"):  # they take no items
-        out = series.to_numpy(dtype=object)
-        out[rows] = cells
-        return made_series(out, plain, pandas).set_axis(series.index)
-    elif plain[0] == "numpy" and is_numeric:
-        cells = cells.astype(dtype)  # or the column would become as wide as they are
-    series.iloc[rows] = cells.astype(object) if series.dtype == np.dtype(object) else cells
-    return series
+def sparse_matrix(frame: Any, pandas: Any) -> Any:
+    """The sparse matrix that a frame holds, or the frame if a column does not leave out zeros."""
+    dtypes = frame.dtypes.tolist()
+    if all(isinstance(dtype, pandas.SparseDtype) and dtype.fill_value == 0 for dtype in dtypes):
+        return frame.sparse.to_coo().tocsr()
+    return frame

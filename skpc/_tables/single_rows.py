@@ -27,7 +27,7 @@ def table_of_row(columns: Columns, row: Any) -> Any:
     ValueError
         If the row has other columns.
     """
-    if issparse(row) or frames.frame_module(row) is not None:
+    if issparse(row) or frames.is_frame(row):
         return row
     if isinstance(row, Mapping) or hasattr(row, "to_dict"):  # a series of pandas has names, too
         values = _by_name(columns, row if isinstance(row, Mapping) else row.to_dict())

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 from skpc._checks import shown
 from skpc._tables import parquet
 from skpc._tables.columns import take_rows
-from skpc._tables.frames import frame_module, part_of
+from skpc._tables.frames import is_frame, part_of
 from skpc._tables.validation import check_weights, named, validate_table
 
 _MOST_CELLS = 2**22  # of a chunk
@@ -49,7 +49,7 @@ class Source:
             n_rows = max(1, _MOST_CELLS // max(1, table.shape[1]))
             for first in range(0, table.shape[0], n_rows):
                 rows = slice(first, first + n_rows)
-                yield table[rows] if frame_module(table) is None else part_of(table, rows)
+                yield part_of(table, rows) if is_frame(table) else table[rows]
         if is_empty:
             raise ValueError(
                 f"{self.name} has no row: at least one is needed. A function that is passed as X "
@@ -162,7 +162,7 @@ def validated_chunk(table: Any) -> Any:
             "it is a tuple, where an array or a frame is expected. Weights are passed to fit as "
             "sample_weight, for all rows."
         )
-    shape = np.shape(table) if frame_module(table) is None else table.shape
+    shape = table.shape if is_frame(table) else np.shape(table)
     if len(shape) == 2 and shape[0] == 0:
         return None
     return validate_table(BaseEstimator(), table, reset=True, accept_sparse=False)

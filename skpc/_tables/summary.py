@@ -15,7 +15,7 @@ import numpy as np
 
 from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._tables import frames
-from skpc._tables.cells import Cells
+from skpc._tables.cells import Cells, are_ordered, is_declared
 from skpc._tables.column_types import (
     Column,
     column_name,
@@ -309,14 +309,13 @@ def _width(column: ColumnSummary) -> tuple[Any, ...]:
 
 def _joint_labels(one: ColumnSummary, other: ColumnSummary, name: str) -> Any:
     """Labels that both declare, and a dtype for them."""
-    if one.dtype[0] != other.dtype[0] or one.dtype[0] not in ("CategoricalDtype", "Enum"):
+    if one.dtype[0] != other.dtype[0] or not (is_declared(one.dtype) and is_declared(other.dtype)):
         undeclared = min(one, other, key=lambda c: (len(c.labels) > 0, c.is_empty, str(c.dtype)))
         if len(undeclared.labels) == 0:
             return (), undeclared.dtype
     if np.array_equal(one.labels, other.labels):
         return one.labels, one.dtype
-    is_ordered = one.dtype[0] == "Enum" or one.dtype[-1] or other.dtype[-1]
-    if is_ordered:
+    if are_ordered(one.dtype) or are_ordered(other.dtype):
         raise ValueError(
             f"{name} has ordered categories that are not the same in all chunks. Give every chunk "
             "the same dtype."

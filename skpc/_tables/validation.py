@@ -16,12 +16,12 @@ from skpc._checks import level_of_caller
 from skpc._data.powers_of_two import countable
 from skpc._tables.cells import no_dates, refuse_time
 from skpc._tables.column_types import column_name, refuse_lost
-from skpc._tables.frames import frame_module, names_of
+from skpc._tables.frames import collected, is_frame, names_of
 from skpc._tables.numbers import EXACT_LIMIT, FLOAT, Numbers
 from skpc._tables.sklearn_private import check_sample_weight
 
 _SMALLEST_WEIGHT = 1e-100
-_WAYS_TO_FRAMES = "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
+_WAYS_TO_FRAMES = "to_native", "toPandas", "collect", "to_dataframe", "to_pandas", "compute"
 _FEW_ROWS = 10.0
 _FRACTION = 0.1
 
@@ -35,11 +35,12 @@ def validate_table(
     may_be_empty: bool = False,
 ) -> Any:
     """Check names and number of columns, and cells if X is no frame."""
+    X = collected(X)
     _refuse_near_misses(X)
     _refuse_namesakes(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
-    if frame_module(X) is not None:
+    if is_frame(X):
         if X.shape[1] and (len(X) or may_be_empty):
             validate_data(estimator, X, reset=reset, skip_check_array=True)
             return X
@@ -79,10 +80,10 @@ def _refuse_near_misses(X: Any) -> None:
     """Raise a ValueError that says how to make a table of what is nearly one."""
     kind = type(X).__name__
     remedy = None
-    if frame_module(X) is not None or issparse(X):
+    if is_frame(X) or issparse(X):
         return
     if X is None or isinstance(X, type):
-        remedy = "Pass an array, or a pandas or polars frame"
+        remedy = "Pass an array, or a frame of pandas, polars or Arrow"
     elif isinstance(X, (str, bytes, PathLike)):
         remedy = "Read the file first, for instance with pandas.read_csv(X)"
     elif kind.endswith("GroupBy"):
@@ -96,8 +97,8 @@ def _refuse_near_misses(X: Any) -> None:
         if X.dtype.names is not None:
             remedy = "It has named fields: pass pandas.DataFrame(X)"
     elif way := next((way for way in _WAYS_TO_FRAMES if callable(getattr(X, way, None))), None):
-        is_frame = hasattr(type(X), "columns") or isinstance(X, Mapping)
-        remedy = f"Pass X.{way}()" if is_frame or not hasattr(X, "__array__") else None
+        has_columns = hasattr(type(X), "columns") or isinstance(X, Mapping)
+        remedy = f"Pass X.{way}()" if has_columns or not hasattr(X, "__array__") else None
     elif isinstance(X, Mapping):
         remedy = "Pass pandas.DataFrame(X), if these are its columns"
     elif isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], Mapping):
@@ -109,7 +110,7 @@ def _refuse_near_misses(X: Any) -> None:
                 "iterator of tables"
             )
     elif not (hasattr(X, "__array__") or np.isscalar(X)):
-        remedy = "Pass an array, or a pandas or polars frame"
+        remedy = "Pass an array, or a frame of pandas, polars or Arrow"
     if remedy is not None:
         raise ValueError(f"X must be a table of two dimensions; got a {kind}. {remedy}.")
 
@@ -216,7 +217,8 @@ def _explain_cells(X: Any, error: Exception) -> None:
                 raise ValueError(
                     f"X holds strings: could not convert string to float: {str(value)!r} in "
                     f"row {i}, column {j}. Pass a frame, whose columns of strings are read as "
-                    "categories, or encode them as integers with "
+                    "categories (in a Pipeline let the steps before give frames: "
+                    ".set_output(transform='pandas')), or encode them as integers with "
                     "sklearn.preprocessing.OrdinalEncoder."
                 ) from error
 

@@ -11,6 +11,8 @@ from skpc.plotting._curvature import CurvatureDisplay
 from skpc.plotting._history import FitHistoryDisplay
 from skpc.plotting._landscape import LossLandscapeDisplay
 from skpc.plotting._mu_path import MuPathDisplay
+from skpc.plotting._samples import SamplesDisplay
+from skpc.plotting._scores import ScoresDisplay
 from skpc.plotting._structure import StructureDisplay
 
 __all__ = [
@@ -20,5 +22,7 @@ __all__ = [
     "FitHistoryDisplay",
     "LossLandscapeDisplay",
     "MuPathDisplay",
+    "SamplesDisplay",
+    "ScoresDisplay",
     "StructureDisplay",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#E69F00", "#56B4E9", "#000000")
 GREY = "#767676"
 COLOUR_MAP = "viridis"
 _LONGEST_NAME = 18
+_KEY_WIDTH, _CHARACTER_WIDTH = 0.4, 0.066  # inches in a legend of small letters
 
 
 def check_matplotlib(display: Any) -> None:
@@ -104,14 +107,17 @@ def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
     return f"{name[:head].rstrip()}…{name[len(name) - longest // 3 :].lstrip()}"
 
 
-def region_labels(estimator: Any) -> list[str]:
-    """What each region observes: a column, the first of several, or nothing."""
+def region_members(estimator: Any) -> list[list[str]]:
+    """The names of the columns that each region observes."""
     names = estimator._feature_names()
-    labels = []
-    for columns in estimator.circuit_.features:
-        label = shortened(names[columns[0]]) if len(columns) else ""
-        labels.append(label + (f" +{len(columns) - 1}" if len(columns) > 1 else ""))
-    return labels
+    return [[names[j] for j in columns] for columns in estimator.circuit_.features]
+
+
+def group_label(names: Sequence[str]) -> str:
+    """The first name of a group, and how many others there are; "" of none."""
+    if not names:
+        return ""
+    return shortened(names[0]) + (f" +{len(names) - 1}" if len(names) > 1 else "")
 
 
 def log_norm(values: np.ndarray) -> LogNorm:
@@ -159,7 +165,27 @@ def log_y(ax: Axes) -> None:
 
 def plain(value: float) -> str:
     """Three digits, without an exponent where that can be read."""
-    return f"{value:,.0f}" if 1000 <= value < 1e7 else f"{value:.3g}"
+    size = abs(value)
+    text = f"{size:,.0f}" if 1000 <= size < 1e7 else f"{size:.3g}"
+    return f"\N{MINUS SIGN}{text}" if value < 0 else text
+
+
+def wrapped(ax: Axes, text: str) -> str:
+    """A text in small letters, in lines that are not wider than axes are now."""
+    width = ax.get_window_extent().width / ax.figure.dpi
+    return fill(text, max(int((width - _KEY_WIDTH) / _CHARACTER_WIDTH), 12))
+
+
+def legend_above(ax: Axes, handles: list[Any], labels: list[str]) -> None:
+    """A legend that covers nothing, over the axes, as wide as these; long labels are wrapped."""
+    ax.legend(
+        handles,
+        [wrapped(ax, label) for label in labels],
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        fontsize="small",
+        frameon=False,
+    )
 
 
 def no_spines(ax: Axes, *sides: str) -> None:

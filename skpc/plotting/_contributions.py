@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 class ContributionsDisplay:
-    """How surprising each value of a row is, given all others.
+    """How surprising each value of a row is, given all others, beyond what is usual in its column.
 
-    Of an outlier detector it is the excess over what is usual in the column.
+    This excess does not depend on the units of columns; zero is usual.
 
     One row is drawn as bars, largest first. They start at zero, not where the last one ended, as
     in a waterfall: what several columns say together is counted in each, so they do not add up
@@ -40,14 +40,15 @@ class ContributionsDisplay:
     ----------
     contributions : ndarray of shape (n_rows, n_features)
         In nats; see `SharpPCDensity.feature_contributions` and
-        `SharpPCOutlierDetector.feature_contributions`.
+        `SharpPCOutlierDetector.feature_contributions`, which has those of training rows by
+        densities that did not learn from them.
     names : sequence of n_features str
         Of features, or of groups.
     values : ndarray of shape (n_rows, n_features) of object or None, default=None
         What the rows show, for the labels of bars.
     row_names : sequence of n_rows str or None, default=None
         None numbers them.
-    quantity : str, default="surprise"
+    quantity : str, default="excess surprise"
         What labels call the contributions.
 
     Attributes
@@ -81,7 +82,7 @@ class ContributionsDisplay:
         *,
         values: np.ndarray | None = None,
         row_names: Sequence[str] | None = None,
-        quantity: str = "surprise",
+        quantity: str = "excess surprise",
     ) -> None:
         self.contributions = contributions
         self.names = names
@@ -123,15 +124,13 @@ class ContributionsDisplay:
         """
         check_matplotlib(cls)
         density = fitted_density(estimator, cls)
-        is_detector = hasattr(estimator, "explain")
         contributions = estimator.feature_contributions(X, groups)
         values, names = None, density._feature_names()
         if groups is None:
             values = np.array(X.toarray() if issparse(X) else X, dtype=object)
         else:
             names = [str(name) for name in groups]
-        quantity = "excess surprise" if is_detector else "surprise"
-        display = cls(contributions, names, values=values, row_names=row_names, quantity=quantity)
+        display = cls(contributions, names, values=values, row_names=row_names)
         return display.plot(ax, **kwargs)
 
     def plot(
@@ -212,7 +211,8 @@ class ContributionsDisplay:
         # The largest by any row, but in the order of the table.
         shown = np.sort(np.argsort(-table.max(axis=0), kind="stable")[:n_columns])
         names, rows = [shortened(self.names[j]) for j in shown], self._row_names()
-        ax = new_axes(ax, (2.4 + 0.22 * len(shown), 1.8 + 0.24 * len(rows)))
+        # As high as the label of the bar of colours is long.
+        ax = new_axes(ax, (2.4 + 0.22 * len(shown), 1.8 + max(0.24 * len(rows), 1.6)))
         low = min(float(table.min()), 0.0)
         mesh = ax.pcolormesh(
             table[:, shown], **{"cmap": COLOUR_MAP, "vmin": low, "vmax": table.max(), **kwargs}

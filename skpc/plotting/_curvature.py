@@ -12,10 +12,11 @@ from skpc.plotting._base import (
     COLOUR_MAP,
     check_matplotlib,
     fitted_density,
+    group_label,
     log_bar,
     log_norm,
     new_panels,
-    region_labels,
+    region_members,
 )
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ class CurvatureDisplay:
             sample_weight=sample_weight,
             n_jobs=estimator.n_jobs,
         )
-        labels = [name or f"latent {r}" for r, name in enumerate(region_labels(estimator))]
+        members = enumerate(region_members(estimator))
+        labels = [group_label(names) or f"latent {region}" for region, names in members]
         if len(circuit.roots) > 1:  # each column has a region in every tree
             trees = tree_of_region(circuit.parents)
             labels = [f"{label}, tree {t}" for label, t in zip(labels, trees, strict=True)]

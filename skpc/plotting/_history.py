@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 
+_LABEL, _ALL_LABELS = 1.5, 4.6  # inches of the longest entry of the legend, and of all
+
+
 class FitHistoryDisplay:
     """Log-likelihood, and sharpness if it was recorded, against iterations.
 
@@ -233,6 +236,8 @@ class FitHistoryDisplay:
             This one.
         """
         check_matplotlib(self)
+        from matplotlib.ticker import MaxNLocator
+
         axes = new_axes(ax, (6.4, 4.0))
         marks = []
         marker = {"marker": "o", "markersize": 4}
@@ -267,16 +272,18 @@ class FitHistoryDisplay:
             no_spines(twin, "top")
         else:
             no_spines(axes)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         if log_x:
             axes.set_xscale("symlog", linthresh=1.0)
-            axes.set_xlim(left=0.0)
+            axes.set_xlim(0.0, max(axes.get_xlim()[1], 1.0))
             axes.xaxis.set_major_formatter("{x:g}")
         # Above the axes: curves that rise and then turn leave no corner free for sure.
+        width = axes.get_window_extent().width / axes.figure.dpi
         axes.legend(
             handles=[*self.lines_, *marks],
             loc="lower left",
             bbox_to_anchor=(0.0, 1.0),
-            ncols=4,
+            ncols=4 if width >= _ALL_LABELS else max(int(width / _LABEL), 1),
             frameon=False,
         )
         self.ax_, self.figure_ = axes, axes.figure

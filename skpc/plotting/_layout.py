@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from skpc._circuit.tree import children_of, levels_of, tree_of_region
+from skpc._circuit.tree import children_of, levels_of
 
 _MOST_FOR_STRESS = 400
 _STRESS_ROUNDS = 150
@@ -14,31 +14,22 @@ _PREFERENCES = 1.0, 0.3, 3.0, 1.0
 _FULLEST = 0.45
 
 
-def tree_positions(parents: np.ndarray, box: tuple[float, float]) -> np.ndarray:
-    """Positions (n_regions, 2) of trees, each in a tile of the box of this width and height."""
-    tree_of = tree_of_region(parents)
-    n_trees = int(tree_of.max()) + 1
+def tiles(n_tiles: int, box: tuple[float, float]) -> tuple[np.ndarray, tuple[float, float]]:
+    """Lower left corners (n_tiles, 2), row by row from the top, and the size of each in a box."""
     # The grid whose tiles are most nearly square.
     n_rows = min(
-        range(1, n_trees + 1),
-        key=lambda rows: abs(np.log(box[0] * rows / (box[1] * -(-n_trees // rows)))),
+        range(1, n_tiles + 1),
+        key=lambda rows: abs(np.log(box[0] * rows / (box[1] * -(-n_tiles // rows)))),
     )
-    n_columns = -(-n_trees // n_rows)
-    tile = np.array([box[0] / n_columns, box[1] / n_rows])
-    out = np.empty((len(parents), 2))
-    for tree in range(n_trees):
-        members = np.flatnonzero(tree_of == tree)
-        number = np.full(len(parents), -1)
-        number[members] = np.arange(len(members))
-        above = np.where(parents[members] < 0, -1, number[parents[members]])
-        corner = np.array([tree % n_columns, n_rows - 1 - tree // n_columns]) * tile
-        gap = 0.08 if n_trees > 1 else 0.0
-        out[members] = corner + tile * (gap / 2 + (1 - gap) * _one_tree(above, tile))
-    return out
+    n_columns = -(-n_tiles // n_rows)
+    size = box[0] / n_columns, box[1] / n_rows
+    tile = np.arange(n_tiles)
+    places = np.column_stack([tile % n_columns, n_rows - 1 - tile // n_columns])
+    return places * np.array(size), size
 
 
-def _one_tree(parents: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """Positions in the unit square of one tree that will be shown in this box."""
+def tree_positions(parents: np.ndarray, box: tuple[float, float]) -> np.ndarray:
+    """Positions (n_regions, 2) of the nodes of one tree, which reach to the ends of a box."""
     points = _radial(parents)
     if 2 < len(parents) <= _MOST_FOR_STRESS:
         points = _least_stress(points, _distances(parents))
@@ -48,7 +39,8 @@ def _one_tree(parents: np.ndarray, box: np.ndarray) -> np.ndarray:
     if box[0] < box[1]:
         points = points[:, ::-1]
     low, high = points.min(axis=0), points.max(axis=0)
-    return np.where(high > low, (points - low) / np.where(high > low, high - low, 1.0), 0.5)
+    share = np.where(high > low, (points - low) / np.where(high > low, high - low, 1.0), 0.5)
+    return share * np.array(box)
 
 
 def _radial(parents: np.ndarray) -> np.ndarray:

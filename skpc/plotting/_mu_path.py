@@ -14,6 +14,7 @@ from skpc.plotting._base import (
     GREY,
     ORANGE,
     check_matplotlib,
+    legend_above,
     log_y,
     new_panels,
     no_spines,
@@ -32,7 +33,9 @@ class MuPathDisplay:
     """What cross-validation found for each strength `mu` of the penalty.
 
     One panel each for the held-out log-likelihood, the degree of overfitting and sharpness.
-    `mu` is on a logarithmic axis, at whose left end, behind a break, stands zero.
+    `mu` is on a logarithmic axis, at whose left end, behind a break, stands zero. The legend says
+    what the error bars are; and so it does if the best value is at an end of those that were
+    tried, so that there may be better ones beyond.
 
     Parameters
     ----------
@@ -91,6 +94,8 @@ class MuPathDisplay:
     def from_estimator(cls, estimator: Any, *, ax: Any = None, **kwargs: Any) -> MuPathDisplay:
         """Draw what a `SharpPCDensityCV` found.
 
+        If it searched other parameters too, those are held at their best values.
+
         Parameters
         ----------
         estimator : SharpPCDensityCV
@@ -110,6 +115,8 @@ class MuPathDisplay:
                 "MuPathDisplay.from_estimator needs a fitted SharpPCDensityCV; got "
                 f"{estimator!r}. Call fit first; of a grid search use from_search."
             )
+        if not hasattr(estimator, "mus_"):  # of several parameters
+            return cls.from_search(estimator, ax=ax, **kwargs)
         display = cls(
             estimator.mus_,
             estimator.cv_log_likelihoods_,
@@ -212,7 +219,7 @@ class MuPathDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax: Any = None, *, paired: bool = True, **kwargs: Any) -> MuPathDisplay:
-        """Draw means over folds, with one standard error.
+        """Draw means over folds, with one standard error to each side.
 
         Those of sharpness, which spreads over orders of magnitude, are taken of its logarithm.
 
@@ -242,16 +249,18 @@ class MuPathDisplay:
         height = 1.2 + 1.4 * len(panels)
         axes = new_panels(ax, (len(panels), 1), (5.6, height), sharex=True)
         at = _positions(self.mus)
+        handles: list[Any] = []
         for panel, (label, values, colour, marker) in zip(axes.ravel(), panels, strict=True):
             style = {"color": colour, "marker": marker, "markersize": 5, "capsize": 3}
             is_log = values is self.sharpness and bool((values > 0).all())
             centres, errors = _summary(values, paired, is_log)
-            panel.errorbar(at, centres, errors, **{**style, **kwargs})
+            handles.append(panel.errorbar(at, centres, errors, **{**style, **kwargs}))
             panel.set_ylabel(label)
             no_spines(panel)
             if self.best_mu is not None:
                 best = at[self.mus == self.best_mu]
-                panel.axvline(best[0], color=GREY, linewidth=1, linestyle=":", zorder=0)
+                style = {"color": GREY, "linewidth": 1, "linestyle": ":", "zorder": 0}
+                handles.append(panel.axvline(best[0], **style))
             panel.set_xscale("log")
             pad = (at[-1] / at[0]) ** 0.06 if at[-1] > at[0] else 2.0
             panel.set_xlim(at[0] / pad, at[-1] * pad)
@@ -259,12 +268,30 @@ class MuPathDisplay:
             panel.tick_params(labelbottom=panel is axes.ravel()[-1])
         if self.sharpness is not None:
             log_y(axes.ravel()[-1])
-        if self.best_mu is not None:
-            axes.ravel()[0].set_title(f"best at mu = {self.best_mu:g}", fontsize="medium")
+        labels = [self._meaning_of_bars(paired), *self._meaning_of_mark()]
+        legend_above(axes[0, 0], handles[: len(labels)], labels)
         axes.ravel()[-1].set_xlabel("mu, strength of the penalty")
         axes[0, 0].figure.align_ylabels(axes.ravel())
         self.axes_, self.ax_, self.figure_ = axes.ravel(), axes[0, 0], axes[0, 0].figure
         return self
+
+    def _meaning_of_bars(self, paired: bool) -> str:
+        n_mus, n_folds = self.scores.shape
+        if n_folds < 2:
+            return "one fold"
+        how = ", paired by fold" if paired and n_mus > 1 else ""
+        return f"mean over {n_folds} folds; bars: one standard error{how}"
+
+    def _meaning_of_mark(self) -> list[str]:
+        """What the line at the best value says; nothing if there is no line."""
+        if self.best_mu is None:
+            return []
+        label = f"best: mu = {self.best_mu:g}"
+        if len(self.mus) > 1 and self.best_mu == self.mus[-1]:
+            label += ", the largest tried: try larger ones"
+        elif len(self.mus) > 1 and self.best_mu == self.mus[0] > 0.0:
+            label += ", the smallest tried: try smaller ones, and 0"
+        return [label]
 
 
 def _summary(

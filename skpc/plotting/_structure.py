@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skpc._checks import shown
 from skpc._circuit.tree import tree_of_region
+from skpc._data.scope import COPULA, FOREST, GAUSSIAN
 from skpc._queries.information import edge_information
 from skpc.curvature import node_curvature
 from skpc.plotting._base import (
@@ -15,12 +18,24 @@ from skpc.plotting._base import (
     GREY,
     check_matplotlib,
     fitted_density,
+    group_label,
     log_bar,
     log_norm,
     new_axes,
-    region_labels,
+    region_members,
+    wrapped,
 )
-from skpc.plotting._layout import pushed_apart, tree_positions
+from skpc.plotting._boxes import (
+    DOT,
+    LINE,
+    PADDING,
+    TreeRoom,
+    box_sizes,
+    group_names,
+    joined,
+    placed,
+)
+from skpc.plotting._layout import tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,36 +43,45 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 _LARGEST_FONT, _SMALLEST_FONT = 9.0, 5.0
-_PADDING = 0.55  # of a label, times its font size, to each side
-_DOT = 4.0
+_SMALLEST_OF_ALL_NAMES = 6.0  # below it the first name of a group must do
+_LETTER = 0.55  # in units of the font's size
+_GAP = 12.0  # points between trees
 _MOST_MOVED = 0.4  # labels on average, in units of their mean side
 _WIDTHS = 0.5, 5.0
 _EDGES = "#A6A6A6"
 _MANY_LABELS = 110
+_HOW_GROUPED = {
+    COPULA: ": in each state normal with a full covariance",
+    GAUSSIAN: ": in each state normal with a full covariance",
+    FOREST: ": in each state a forest of its own",
+}
 
 
 class StructureDisplay:
-    """The trees of latent variables, each node with the feature that it observes.
+    """The trees of latent variables, each node with the features that it observes.
 
     Edges are the wider, the more mutual information their ends have under the model: the features
     there, if each latent variable observes one that is categorical, else the latent variables.
     Nodes are coloured by curvature, and are as far apart as there are edges between them, as
     well as the plane allows, then moved until no label hides another. Labels shrink where
-    there are many; where even the smallest find no room nodes are dots: use a larger figure.
-    Latent variables that observe nothing are dots in any case. Roots have a bold outline.
+    there are many; where even the smallest find no room a group of features is called after its
+    first, or nodes are dots: use a larger figure. Latent variables that observe nothing are dots
+    in any case. Roots have a bold outline. The trees of a mixture stand apart, with their weights.
 
     Parameters
     ----------
     parents : ndarray of shape (n_regions,)
         Parent of each region; -1 at a root.
-    names : sequence of n_regions str
-        Labels; "" for a dot.
+    names : sequence of n_regions (sequence of str)
+        Those of the features that each region observes; none for a dot.
     information : ndarray of shape (n_regions,)
         Mutual information of each region and its parent, in nats.
     information_of : str, default="latent variables"
         What it is the mutual information of, for the legend.
     curvature : ndarray of shape (n_regions,) or None, default=None
         What gives nodes their colours; NaN is white.
+    titles : sequence of n_trees str or None, default=None
+        What stands above each tree.
 
     Attributes
     ----------
@@ -67,6 +91,8 @@ class StructureDisplay:
         Of the nodes, in points from the lower left corner of the axes.
     texts_ : list of Text
         The labels that are drawn.
+    titles_ : list of Text
+        Of trees.
 
     Examples
     --------
@@ -84,21 +110,24 @@ class StructureDisplay:
     figure_: Figure
     positions_: np.ndarray
     texts_: list[Text]
+    titles_: list[Text]
 
     def __init__(
         self,
         parents: np.ndarray,
-        names: list[str],
+        names: Sequence[Sequence[str]],
         information: np.ndarray,
         *,
         information_of: str = "latent variables",
         curvature: np.ndarray | None = None,
+        titles: Sequence[str] | None = None,
     ) -> None:
         self.parents = parents
         self.names = names
         self.information = information
         self.information_of = information_of
         self.curvature = curvature
+        self.titles = titles
 
     @classmethod
     def from_estimator(
@@ -135,7 +164,7 @@ class StructureDisplay:
         check_matplotlib(cls)
         estimator = fitted_density(estimator, cls)
         circuit = estimator.circuit_
-        parents, names = circuit.parents, region_labels(estimator)
+        parents, names = circuit.parents, region_members(estimator)
         curvature = None
         if X is not None:
             nodes = node_curvature(
@@ -167,6 +196,7 @@ class StructureDisplay:
             information[members],
             information_of=information_of,
             curvature=None if curvature is None else curvature[members],
+            titles=_titles(circuit, range(len(circuit.roots)) if tree is None else [tree]),
         )
         return display.plot(ax, **kwargs)
 
@@ -192,7 +222,8 @@ class StructureDisplay:
         check_matplotlib(self)
         from matplotlib.cm import ScalarMappable
 
-        scale = np.clip(np.sqrt(sum(map(bool, self.names)) / _MANY_LABELS), 1.0, 2.0)
+        n_labels = sum(len(names) > 0 for names in self.names)
+        scale = np.clip(np.sqrt(n_labels / _MANY_LABELS), 1.0, 2.0)
         axes = new_axes(ax, (8.0 * scale, 6.4 * scale))
         for spine in axes.spines.values():
             spine.set_visible(False)
@@ -210,34 +241,70 @@ class StructureDisplay:
         box = extent.width * points_per_pixel, extent.height * points_per_pixel
         axes.set_xlim(0.0, box[0])
         axes.set_ylim(0.0, box[1])
-        self.positions_, fitting = self._place(axes, box, font_size)
+        trees = self._add_titles(axes, box)
+        self.positions_, labels, fitting = self._place(axes, trees, font_size)
         self._draw_edges(axes, kwargs)
-        self._draw_nodes(axes, fitting, colours)
+        self._draw_nodes(axes, labels, fitting, colours)
         self.ax_, self.figure_ = axes, axes.figure
         return self
 
+    def _add_titles(self, ax: Axes, box: tuple[float, float]) -> list[TreeRoom]:
+        """Draw the titles of trees; where the trees go, in what is left of a box."""
+        tree_of = tree_of_region(self.parents)
+        n_trees = int(tree_of.max()) + 1
+        corners, (width, height) = tiles(n_trees, box)
+        gap = _GAP if n_trees > 1 else 0.0
+        self.titles_ = []
+        out = []
+        for tree, corner in enumerate(corners):
+            title = self.titles[tree] if self.titles is not None else ""
+            head = 0.0
+            if title:
+                n_letters = int((width - gap) / (_LETTER * _LARGEST_FONT))
+                title = "\n".join(fill(line, n_letters) for line in title.split("\n"))
+                head = _LARGEST_FONT * (LINE * (1 + title.count("\n")) + 0.5)
+                x, y = corner + np.array([width / 2, height - gap / 2])
+                text = ax.text(x, y, title, fontsize=_LARGEST_FONT, ha="center", va="top")
+                text.set_in_layout(False)
+                self.titles_.append(text)
+            room = width - gap, height - gap - head
+            out.append(TreeRoom(np.flatnonzero(tree_of == tree), corner + gap / 2, room))
+        return out
+
     def _place(
-        self, ax: Axes, box: tuple[float, float], font_size: float | None
-    ) -> tuple[np.ndarray, float | None]:
-        """Positions of nodes, and the size of labels; None if they find no room."""
-        ideal = tree_positions(self.parents, box)
-        widths = _label_widths(ax, self.names)
-        is_dot = np.array([not name for name in self.names])
-        fonts = [font_size] if font_size else np.arange(_LARGEST_FONT, _SMALLEST_FONT - 0.1, -0.5)
-        margin = np.array([[_DOT, _DOT]])
-        found = margin + ideal * (1 - 2 * margin / np.array(box)), font_size
-        for font in fonts:
-            width, height = widths + 2 * _PADDING, 1.3 + 2 * _PADDING
-            sizes = font * np.column_stack([width, np.full(len(widths), height)])
-            sizes[is_dot] = _DOT + 1.0
-            placed = pushed_apart(ideal, sizes, box)
-            if placed is not None:
-                found = placed, float(font)
-                # Smaller labels move less, and leave the tree its shape.
-                inside = np.clip(ideal, sizes / 2, np.array(box) - sizes / 2)
-                if np.linalg.norm(placed - inside, axis=1).mean() < _MOST_MOVED * sizes.mean():
-                    break
+        self, ax: Axes, trees: list[TreeRoom], font_size: float | None
+    ) -> tuple[np.ndarray, list[str], float | None]:
+        """Positions of nodes, labels, and the size of these; None if they find no room."""
+        ideal = [tree.ideal_positions(self.parents) for tree in trees]
+        all_names = [group_names(names) for names in self.names]
+        found = joined(trees, ideal), all_names, font_size
+        for labels, fonts in self._choices(all_names, font_size):
+            sizes = box_sizes(ax, labels)
+            for font in fonts:
+                boxes = np.where(sizes > 0, font * sizes, DOT + 1.0)
+                apart = placed(trees, ideal, boxes)
+                if apart is not None:
+                    found = apart[0], labels, float(font)
+                    # Smaller labels move less, and leave the trees their shape.
+                    if apart[1] < _MOST_MOVED * boxes.mean():
+                        return found
+            if found[2] is not None:
+                break
         return found
+
+    def _choices(
+        self, all_names: list[str], font_size: float | None
+    ) -> Iterator[tuple[list[str], Sequence[float]]]:
+        """Labels, and their sizes, best first."""
+        if font_size is not None:
+            yield all_names, [font_size]
+            return
+        first_names = [group_label(names) for names in self.names]
+        is_same = first_names == all_names
+        least = _SMALLEST_FONT if is_same else _SMALLEST_OF_ALL_NAMES
+        yield all_names, np.arange(_LARGEST_FONT, least - 0.1, -0.5).tolist()
+        if not is_same:
+            yield first_names, np.arange(_LARGEST_FONT, _SMALLEST_FONT - 0.1, -0.5).tolist()
 
     def _draw_edges(self, ax: Axes, kwargs: dict[str, Any]) -> None:
         from matplotlib.collections import LineCollection
@@ -253,7 +320,7 @@ class StructureDisplay:
         top = np.nanmax(self.information, initial=0.0)
         return _WIDTHS[0] + (_WIDTHS[1] - _WIDTHS[0]) * information / (top or 1.0)
 
-    def _draw_nodes(self, ax: Any, font: float | None, colours: Any) -> None:
+    def _draw_nodes(self, ax: Any, labels: list[str], font: float | None, colours: Any) -> None:
         fills = np.ones((len(self.names), 4))
         if colours is not None:
             assert self.curvature is not None
@@ -261,19 +328,19 @@ class StructureDisplay:
             fills[known] = colours.to_rgba(self.curvature[known])
         is_bright = fills[:, :3] @ [0.299, 0.587, 0.114] > 0.5
         is_root = self.parents < 0
-        is_dot = np.array([font is None or not name for name in self.names])
+        is_dot = np.array([font is None or not label for label in labels])
         self.texts_ = []
         for i in np.flatnonzero(~is_dot):
             text = ax.text(
                 *self.positions_[i],
-                self.names[i],
+                labels[i],
                 fontsize=font,
                 color="black" if is_bright[i] else "white",
                 ha="center",
                 va="center",
                 zorder=3,
                 bbox={
-                    "boxstyle": f"round,pad={_PADDING - 0.25}",
+                    "boxstyle": f"round,pad={PADDING - 0.25}",
                     "facecolor": fills[i],
                     "edgecolor": "black" if is_root[i] else GREY,
                     "linewidth": 1.8 if is_root[i] else 0.5,
@@ -283,7 +350,7 @@ class StructureDisplay:
             self.texts_.append(text)
         ax.scatter(
             *self.positions_[is_dot].T,
-            s=_DOT**2 * np.where(is_root[is_dot], 3.0, 1.0),
+            s=DOT**2 * np.where(is_root[is_dot], 3.0, 1.0),
             c=fills[is_dot],
             edgecolors=np.where(is_root[is_dot], "black", GREY),
             linewidths=np.where(is_root[is_dot], 1.5, 0.5),
@@ -303,7 +370,7 @@ class StructureDisplay:
         ]
         legend = ax.legend(
             handles=handles,
-            title=f"mutual information of {self.information_of}, nats",
+            title=wrapped(ax, f"mutual information of {self.information_of}, nats"),
             title_fontsize="small",
             fontsize="small",
             loc="upper center",
@@ -325,13 +392,17 @@ def _information(estimator: Any) -> tuple[np.ndarray, str]:
     return np.where(circuit.parents < 0, np.nan, out), "features"
 
 
-def _label_widths(ax: Axes, names: list[str]) -> np.ndarray:
-    """Widths of labels, in units of the font's size."""
-    widths = np.zeros(len(names))
-    probe = ax.text(0.0, 0.0, "", fontsize=10.0)
-    for i, name in enumerate(names):
-        if name:
-            probe.set_text(name)
-            widths[i] = probe.get_window_extent().width * 72.0 / ax.figure.dpi / 10.0
-    probe.remove()
-    return widths
+def _titles(circuit: Any, trees: Sequence[int]) -> list[str]:
+    """What to say of each of these trees: its weight, and whether it is one group of columns."""
+    weights = circuit.root_weights.reshape(len(circuit.roots), -1).sum(axis=1)
+    tree_of = tree_of_region(circuit.parents)
+    out = []
+    for tree in trees:
+        lines = [f"tree {tree}: weight {weights[tree]:.2g}"] if len(weights) > 1 else []
+        (root, *others) = np.flatnonzero(tree_of == tree)
+        n_columns = len(circuit.features[root])
+        if not others and n_columns > 1:
+            how = _HOW_GROUPED.get(circuit.inputs[root].kind, "")
+            lines.append(f"all {n_columns} columns are one group{how}")
+        out.append("\n".join(lines))
+    return out

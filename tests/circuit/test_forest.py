@@ -9,10 +9,10 @@ from helpers import gather, positive, random_gaussian
 from scipy.special import logsumexp
 
 from skpc._circuit.circuit import Circuit, mixture
-from skpc._circuit.inputs.base import kind_named
 from skpc._circuit.inputs.composite import Composite
 from skpc._circuit.inputs.forest import Forest
 from skpc._circuit.inputs.inputs import Inputs
+from skpc._circuit.inputs.kinds import kind_named
 from skpc._circuit.inputs.table import Categorical
 from skpc._circuit.stack import stacked
 from skpc._data.evidence import Evidence

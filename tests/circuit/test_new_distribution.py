@@ -10,7 +10,7 @@ from scipy.integrate import quad
 from scipy.stats import kstest
 
 from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer
-from skpc._circuit.inputs.base import KINDS, register
+from skpc._circuit.inputs.kinds import KINDS, register
 from skpc.circuit import from_dict, log_likelihood, to_dict
 
 
@@ -167,7 +167,7 @@ def test_imputation_fills_waiting_times(strategy):
 def test_contributions_are_differences_of_scores():
     table = frame(60, missing=0.2)
     model = fitted(table)
-    contributions = np.asarray(model.feature_contributions(table))
+    contributions = np.asarray(model.feature_contributions(table, kind="surprise"))
     scores = model.score_samples(table)
     for j, name in enumerate(table):
         others = table.copy()

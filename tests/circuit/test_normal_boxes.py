@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from skpc._circuit.inputs.normal_boxes import folded, lattice, levels_of_nodes, log_box, nodes
+from skpc._circuit.inputs.normal_boxes import folded, lattice, log_box, nodes_of_all
 from skpc._circuit.inputs.normal_pieces import Pieces, log_masses
 
 
@@ -56,7 +56,7 @@ def test_the_mass_of_a_union_is_the_sum_of_the_masses():
         order = [0, 1] if pieces[1] is other else [1, 0]
         own = np.linalg.cholesky(covariances[:, order][:, :, order])
         found = np.exp(log_box(pieces, means[:, order], own))
-        np.testing.assert_allclose(found, sum(apart), rtol=2e-3)
+        np.testing.assert_allclose(found, sum(apart), rtol=1e-6)
 
 
 def test_a_box_of_independent_entries_is_a_product():
@@ -74,7 +74,7 @@ def test_nodes_have_the_moments_of_vectors_that_are_in_the_box():
     means, covariances = normals(3, seed=2, n_states=1)
     factors = np.linalg.cholesky(covariances)
     pieces = [interval(-0.5, 2.0), union((-np.inf, -0.5), (0.0, 1.0))]
-    found = nodes(pieces, means, factors, *levels_of_nodes(2))
+    found = nodes_of_all(pieces, means, factors)
     weights = np.exp(found.log_weights - found.log_total[:, None])
     centres, deviations = found.conditional(means, factors)
     mean = (weights * centres).sum()
@@ -95,3 +95,16 @@ def test_a_lattice_fills_the_unit_cube_evenly(n_entries):
     for part in points, folded(points):
         share = (part < 0.3).all(axis=1).mean()
         assert share == pytest.approx(0.3**n_entries, abs=3e-3)
+
+
+def test_points_are_nodes_of_their_density():
+    means, covariances = normals(2, seed=3)
+    places, scales = np.array([-0.4, 0.1, 2.0]), np.array([0.0, 0.5, -1.0])
+    points = Pieces(places, places, scales, places)
+    found = nodes_of_all([points], means, np.linalg.cholesky(covariances))
+    expected = log_masses(points, means[:, 0], np.sqrt(covariances[:, 0, 0]))
+    np.testing.assert_allclose(found.log_weights, expected, rtol=1e-12)
+    centres, _ = found.conditional(means, np.linalg.cholesky(covariances))
+    slope = covariances[:, 1, 0] / covariances[:, 0, 0]
+    shift = slope[:, None] * (places - means[:, :1])
+    np.testing.assert_allclose(centres, means[:, 1:] + shift, rtol=1e-10)

@@ -1,8 +1,13 @@
 """Command line: fit, score and sample on CSV files."""
 
+import importlib
+import io
 import re
+import shlex
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -11,7 +16,9 @@ import pytest
 from command_line import error_of, main, python, run, shell, table
 from sklearn.preprocessing import StandardScaler
 
+import skpc
 from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
+from skpc._cli.parser import parser
 
 
 def as_fitted(**parameters):
@@ -34,7 +41,7 @@ def test_options_reach_the_estimator(data, tmp_path, capsys):
     output = tmp_path / "model.joblib"
     code = run(
         "fit", data, "-o", output, "--n-latents", 2, "--max-iter", 5, "--mu", 0.3, "--seed", 7,
-        "--n-components", 2, "--early-stopping", "--n-jobs", 1, "--numeric", "count", "x",
+        "--n-components", 2, "--early-stopping", "--n-jobs", 1, "--numeric", "count,x",
         "--categorical", "colour", "--drop", "flag",
     )  # fmt: skip
     assert code == 0
@@ -47,7 +54,8 @@ def test_options_reach_the_estimator(data, tmp_path, capsys):
     assert learnt.feature_types_ == ["categorical", "numeric", "numeric"]
     printed = capsys.readouterr()
     assert printed.out == ""  # progress is on standard error
-    assert "120 rows, 3 columns" in printed.err
+    assert "120 rows, 4 columns" in printed.err
+    assert re.search(r"flag +true/false +left out", printed.err)
     assert re.search(r"columns: 1 categorical, 2 numeric; \d+ parameters", printed.err)
 
 
@@ -96,6 +104,21 @@ def test_scores(model, data, tmp_path, capsys):
     printed = capsys.readouterr()
     assert printed.out == ""
     assert f"120 rows, mean log-likelihood {expected.mean():.4f}" in printed.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_of_rows_come_first_as_they_are_written(suffix, model, tmp_path, capsys):
+    path, output = tmp_path / f"named.{suffix}", tmp_path / "scores.csv"
+    frame = table().assign(name=[f"{i:03d}" for i in range(120)])
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    assert run("score", model, path, "-o", output, "--id", "name", "--chunk-rows", 50) == 0
+    scores = pandas.read_csv(output, dtype={"name": str})
+    assert list(scores) == ["name", "log_likelihood"]
+    assert scores["name"].tolist() == frame["name"].tolist()
+    np.testing.assert_allclose(
+        scores["log_likelihood"], as_fitted().score_samples(table()), rtol=1e-12
+    )
+    assert "not looked at" not in capsys.readouterr().err
 
 
 def test_columns_are_found_by_name(model, tmp_path, capsys):
@@ -164,30 +187,6 @@ def test_a_detector_writes_p_values_and_excess(detector, data, tmp_path, capsys)
     assert "p-value" not in printed
     assert run("sample", detector, "-n", 3, "-o", output) == 0
     assert list(pandas.read_csv(output)) == list(table())
-
-
-def test_the_oddest_rows_are_described(detector, tmp_path, capsys):
-    odd, output = tmp_path / "odd.csv", tmp_path / "scores.csv"
-    frame = table().iloc[:12].copy()
-    frame.loc[[4, 9], "x"] = 50.0, 5000.0
-    frame.to_csv(odd, index=False)
-    assert run("score", detector, odd, "-o", output, "--describe", 2) == 0
-    first, second = re.findall(r"row .*", capsys.readouterr().err)
-    assert re.match(r"row 9: p-value 0\.008.*\. x is 5000; expected about .* to .*\.", first)
-    assert re.match(r"row 4: p-value 0\.008.*\. x is 50; expected about", second)
-    assert len(pandas.read_csv(output)) == 12
-    assert run("score", detector, odd, "-o", output, "--describe", 100) == 0
-    assert len(re.findall(r"row \d+:", capsys.readouterr().err)) == 12
-
-
-def test_what_describes_nothing_is_refused(model, detector, data, capsys):
-    error = error_of(capsys, "score", model, data, "--describe", 1)
-    assert "--describe needs an outlier detector" in error
-    assert "SharpPCDensity" in error
-    for wrong in "-1", "some":
-        with pytest.raises(SystemExit):
-            run("score", detector, data, "--describe", wrong)
-        assert "whole number of rows" in capsys.readouterr().err
 
 
 # --- sample ------------------------------------------------------------------------------
@@ -293,7 +292,7 @@ def test_labels_that_the_terminal_cannot_show(tmp_path):
         (b'a,b\n1,"2\n3,4\n', "no CSV file"),
         (b"a,b\n1,2\n1,2,3\n", "no CSV file"),
         (b"a,b\n1,2,3\n1,2,3\n", "more cells in its rows than names"),
-        (b"a,b\n1,\n2,\n", "no value in column 'b'"),
+        (b"a,b\n,\n,\n", "all columns are left out"),
         (b"a,b\n1,inf\n2,3\n", "infinity"),
         (b"a,b\n1152921504606846976,1\n1152921504606846977,2\n", r"beyond 2\^53 in column 'a'"),
         (b"a,b\n9223372036854775809,1\n9223372036854775810,\n", r"beyond 2\^53 in column 'a'"),
@@ -350,7 +349,8 @@ def test_files_that_are_no_models(content, data, tmp_path, capsys):
 def test_files_of_something_else(other, data, tmp_path, capsys):
     joblib.dump(other, tmp_path / "other.joblib")
     error = error_of(capsys, "score", tmp_path / "other.joblib", data)
-    assert f"no fitted SharpPCDensity but {type(other).__name__}" in error
+    assert "no fitted SharpPCDensity or " in error
+    assert f" but {type(other).__name__}" in error
 
 
 @pytest.mark.parametrize(
@@ -367,7 +367,7 @@ def test_files_of_something_else(other, data, tmp_path, capsys):
         (["--n-latents", "0"], "'n_latents' parameter"),
         (["--n-jobs", "0"], "n_jobs=0"),
         (["--seed", "-1"], "'random_state' parameter"),
-        (["--drop", "colour", "count", "x", "flag"], "0 feature"),
+        (["--drop", "colour,count", "--drop", "x,flag"], "all columns are left out"),
     ],
 )
 def test_options_that_cannot_be_used(arguments, message, data, tmp_path, capsys):
@@ -394,7 +394,6 @@ def test_places_that_cannot_be_written(model, data, tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["fit"],
         ["fit", "data.csv"],
         ["fit", "data.csv", "-o", "m", "--mu", "-1"],
@@ -419,13 +418,88 @@ def test_a_missing_pandas_is_one_line(data, tmp_path, monkeypatch, capsys):
     assert 'pip install "skpc[cli]"' in error_of(capsys, "fit", data, "-o", tmp_path / "m")
 
 
-def test_warnings_are_one_line(data, tmp_path, capsys):
-    many = tmp_path / "many.csv"
-    pandas.DataFrame({"a": [f"row {i}" for i in range(60)]}).to_csv(many, index=False)
-    done = python("fit", many, "-o", tmp_path / "m", "--max-iter", 1, "--n-latents", 2)
+def test_warnings_are_one_line(data, tmp_path):
+    done = python("fit", data, "-o", tmp_path / "m", "--max-iter", 1, "--n-latents", 2)
     assert done.returncode == 0
-    warned = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
-    assert len(warned) == 2
-    assert "names rows" in warned[0]
-    assert "did not converge" in warned[1]
-    assert len(done.stderr.splitlines()) == 5
+    (warned,) = [line for line in done.stderr.splitlines() if "did not converge" in line]
+    assert warned.startswith("warning: ")
+
+
+def test_quiet_leaves_errors_alone(data, tmp_path, capsys):
+    output = "-o", tmp_path / "m"
+    assert run("fit", data, *output, "--max-iter", 1, "--n-latents", 2, "--quiet") == 0
+    assert capsys.readouterr() == ("", "")
+    assert run("fit", data, *output, "--drop", "size", "--quiet") == 2
+    assert capsys.readouterr().err.startswith("error: there is no column 'size'")
+
+
+def test_a_command_line_without_a_command_shows_examples(capsys):
+    assert run() == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "python -m skpc outliers table.csv" in printed.err
+
+
+@pytest.mark.parametrize(
+    "command", ["describe", "outliers", "impute", "plot", "fit", "score", "sample"]
+)
+def test_help_has_examples_that_can_be_parsed(command, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    _, _, below = capsys.readouterr().out.partition("examples:\n")
+    assert below
+    for line in below.splitlines():
+        arguments = shlex.split(line.partition("<")[0].removeprefix("  python -m skpc "))
+        assert parser().parse_args(arguments).command == command
+
+
+def test_the_console_script_is_the_module_and_is_called_as_it_is_installed(monkeypatch, capsys):
+    metadata = tomllib.loads((Path(skpc.__file__).parents[1] / "pyproject.toml").read_text())
+    module, _, name = metadata["project"]["scripts"]["skpc"].partition(":")
+    entry = getattr(importlib.import_module(module), name)
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/skpc", "--version"])
+    with pytest.raises(SystemExit, match="0"):
+        entry()
+    assert capsys.readouterr().out == f"skpc {skpc.__version__}\n"
+    monkeypatch.setattr(sys, "argv", ["/usr/bin/skpc", "fit"])
+    with pytest.raises(SystemExit, match="2"):
+        entry()
+    assert "usage: skpc fit" in capsys.readouterr().err
+
+
+# --- fit: what is told -----------------------------------------------------------------------
+
+
+def test_the_headline_is_the_likelihood_of_rows_held_out_beside_independence(
+    data, tmp_path, capsys
+):
+    output = tmp_path / "m"
+    assert run("fit", data, "-o", output, "--max-iter", 20) == 0
+    report = joblib.load(output).fit_report_
+    held_out = report["validation_log_likelihood"]
+    best = held_out[report["weight"] > 0].max()
+    alone = held_out[report["candidate"] == "independent"].item()
+    assert best > alone
+    expected = f"held-out log-likelihood: {best:.4f} nats per row; independent columns: {alone:.4f}"
+    assert expected in capsys.readouterr().err.splitlines()
+
+
+def test_rows_learnt_from_are_the_headline_where_none_were_held_out(tmp_path, capsys):
+    path = tmp_path / "small.csv"
+    weights = np.array([1, 2, 3, 1, 1, 1.0])
+    table().iloc[:6].assign(w=weights).to_csv(path, index=False)
+    assert run("fit", path, "-o", tmp_path / "m", "--weight", "w") == 0
+    model = joblib.load(tmp_path / "m")
+    mean = np.average(model.score_samples(table().iloc[:6]), weights=weights)
+    assert f"log-likelihood: {mean:.4f} nats per row, of the rows learnt" in capsys.readouterr().err
+
+
+def test_a_terminal_shows_a_bar_of_which_the_model_knows_nothing(data, tmp_path, monkeypatch):
+    for is_terminal, options in (True, ()), (True, ("--quiet",)), (False, ()):
+        screen = io.StringIO()
+        screen.isatty = lambda is_terminal=is_terminal: is_terminal
+        monkeypatch.setattr(sys, "stderr", screen)
+        fit = "fit", data, "-o", tmp_path / "m", "--n-latents", 2, "--max-iter", 3
+        assert run(*fit, *options) == 0
+        assert ("at most" in screen.getvalue()) == (is_terminal and not options)
+        assert joblib.load(tmp_path / "m").verbose == 0

@@ -87,7 +87,7 @@ def test_names_still_ask_for_compression(model, data, tmp_path):
 @pytest.mark.parametrize("suffix", [".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".parquet"])
 def test_rows_are_the_same_in_all_formats(suffix, model, tmp_path, monkeypatch):
     expected, path = tmp_path / "expected.csv", tmp_path / f"rows{suffix}"
-    monkeypatch.setattr("skpc._cli.commands._CELLS_DRAWN", 16)
+    monkeypatch.setattr("skpc._cli.sample._CELLS_DRAWN", 16)
     for output in expected, path:
         assert run("sample", model, "-n", 11, "--seed", 1, "-o", output) == 0
     read = pandas.read_parquet if suffix == ".parquet" else pandas.read_csv

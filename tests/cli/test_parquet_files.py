@@ -4,6 +4,7 @@ import decimal
 import re
 import sys
 
+import joblib
 import numpy as np
 import pandas
 import pyarrow
@@ -135,12 +136,17 @@ def test_tables_without_rows(model, tmp_path, capsys):
     assert "has no rows" in error_of(capsys, "score", model, path)
 
 
-def test_dates_are_refused_by_name(tmp_path, capsys):
+def test_dates_are_left_out_by_name(tmp_path, capsys):
     path = tmp_path / "dates.parquet"
-    pandas.DataFrame({"when": pandas.date_range("2024", periods=9)}).to_parquet(path)
+    frame = pandas.DataFrame({"when": pandas.date_range("2024", periods=9), "x": [0, 1, 1] * 3})
+    frame["day"] = frame["when"].dt.date
+    frame.to_parquet(path)
     for options in (), ("--chunk-rows", 5):
-        error = error_of(capsys, "fit", path, "-o", tmp_path / "m", *options)
-        assert "dates in column 'when'" in error
+        assert run("fit", path, "-o", tmp_path / "m", "--n-latents", 1, *options) == 0
+        told = capsys.readouterr().err
+        for name in "when", "day":
+            assert re.search(f"warning: column '{name}' holds dates.*, and is left out", told)
+        assert joblib.load(tmp_path / "m").feature_names_in_.tolist() == ["x"]
 
 
 def test_a_missing_pyarrow_is_one_line(model, tmp_path, monkeypatch, capsys):

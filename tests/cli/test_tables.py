@@ -1,6 +1,7 @@
 """Tables of any format, whole and in chunks: the same models and scores."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -82,25 +83,30 @@ def test_scores_are_the_same_to_the_last_bit(name, n_rows, files, model, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["csv", "folder"])
-def test_a_detector_says_the_same_in_chunks(name, files, detector, tmp_path, capsys):
-    options = "--explain", "--describe", 3
-    assert run("score", detector, files["csv"], "-o", tmp_path / "whole.csv", *options) == 0
-    expected = capsys.readouterr().err
-    options = *options, "--chunk-rows", 45
-    assert run("score", detector, files[name], "-o", tmp_path / "chunks.csv", *options) == 0
-    assert capsys.readouterr().err == expected
-    assert (tmp_path / "chunks.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+@pytest.mark.parametrize("command", ["score", "outliers"])
+def test_a_detector_says_the_same_in_chunks(command, name, files, detector, tmp_path, capsys):
+    def arguments(path):
+        if command == "score":
+            return "score", detector, path, "--explain"
+        return "outliers", path, "--model", detector, "--top", 2, "--all"
+
+    assert run(*arguments(files["csv"]), "-o", tmp_path / "out.csv") == 0
+    expected, told = (tmp_path / "out.csv").read_bytes(), capsys.readouterr()
+    assert run(*arguments(files[name]), "-o", tmp_path / "out.csv", "--chunk-rows", 45) == 0
+    assert capsys.readouterr() == told
+    assert (tmp_path / "out.csv").read_bytes() == expected
 
 
 def test_rows_with_equal_scores_are_described_in_their_order(detector, tmp_path, capsys):
     path = tmp_path / "data.csv"
-    table().iloc[[3, 1, 1, 2, 1, 3, 1]].to_csv(path, index=False)
-    output = "-o", tmp_path / "scores.csv"
-    assert run("score", detector, path, "--describe", 4, *output) == 0
-    expected = capsys.readouterr().err
+    frame = table().iloc[[3, 1, 1, 2, 1, 3, 1]].assign(x=[1.0, 99.0, 99.0, 2.0, 99.0, 1.0, 99.0])
+    frame.to_csv(path, index=False)
+    assert run("outliers", path, "--model", detector, "--top", 3) == 0
+    expected = capsys.readouterr().out
+    assert re.findall(r"^row (\d+) ", expected, re.MULTILINE) == ["3", "4", "6"]
     for n_rows in 1, 2, 3:
-        assert run("score", detector, path, "--describe", 4, "--chunk-rows", n_rows, *output) == 0
-        assert capsys.readouterr().err == expected
+        assert run("outliers", path, "--model", detector, "--top", 3, "--chunk-rows", n_rows) == 0
+        assert capsys.readouterr().out == expected
 
 
 def test_a_detector_judges_rows_once(detector, files, tmp_path, monkeypatch):
@@ -121,7 +127,7 @@ def test_a_detector_judges_rows_once(detector, files, tmp_path, monkeypatch):
 def test_weights_and_columns_left_out(files, tmp_path):
     path, weights = tmp_path / "weighted.csv", np.arange(120) % 3
     table().assign(w=weights, other="?").to_csv(path, index=False)
-    options = "--weight", "w", "--drop", "other", "flag", "--numeric", "count", *FITTING
+    options = "--weight", "w", "--drop", "other,flag", "--numeric", "count", *FITTING
     scores = []
     for n_rows in 0, 7:
         output = tmp_path / "model.joblib"
@@ -146,12 +152,12 @@ def test_tables_beyond_the_working_memory_are_read_in_chunks(name, tmp_path, cap
         frame.to_parquet(path)
     else:
         frame.to_csv(path, index=False)
-    options = "-o", tmp_path / "m", "--n-latents", 1, "--max-iter", 1, "--drop", *"abc"
+    options = "-o", tmp_path / "m", "--n-latents", 1, "--max-iter", 1, "--drop", "a,b,c"
     with sklearn.config_context(working_memory=1):
         assert run("fit", path, *options) == 0
-    assert "40000 rows, 1 columns, read in chunks" in capsys.readouterr().err
+    assert "40000 rows, 4 columns, read in chunks" in capsys.readouterr().err
     assert run("fit", path, *options) == 0
-    assert "40000 rows, 1 columns\n" in capsys.readouterr().err
+    assert "40000 rows, 4 columns\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -162,7 +168,7 @@ def test_tables_beyond_the_working_memory_are_read_in_chunks(name, tmp_path, cap
         (["--weight", "colour"], "weights in column 'colour' must be numbers"),
         (["--weight", "x"], "weight in column 'x' is missing in row 0"),
         (["--numeric", "colour"], "labels have no order"),
-        (["--drop", "colour", "count", "x", "flag"], "0 feature"),
+        (["--drop", "colour,count,x,flag"], "all columns are left out"),
     ],
 )
 def test_options_that_cannot_be_used_in_chunks(arguments, message, files, tmp_path, capsys):
@@ -190,7 +196,7 @@ def test_samples_in_parts_go_on(model, tmp_path, monkeypatch):
     generator = np.random.RandomState(5)
     for n_rows in 6, 6, 3:
         parts.append(joblib.load(model).sample(n_rows, random_state=generator))
-    monkeypatch.setattr("skpc._cli.commands._CELLS_DRAWN", 24)
+    monkeypatch.setattr("skpc._cli.sample._CELLS_DRAWN", 24)
     assert run("sample", model, "-n", 15, "--seed", 5, "-o", output) == 0
     pandas.concat(parts).to_csv(tmp_path / "expected.csv", index=False)
     assert output.read_bytes() == (tmp_path / "expected.csv").read_bytes()
@@ -206,9 +212,9 @@ def test_a_pipe_is_read_once(model, files, tmp_path):
     assert done.stdout == expected
     fit = f"cat {files['csv']} | SKPC fit /dev/stdin -o {tmp_path}/m --n-latents 1"
     assert shell(fit).returncode == 0
-    done = shell(f"{fit} --chunk-rows 9")
-    assert done.returncode == 2
-    assert "no file that can be read twice: leave out --chunk-rows" in done.stderr
+    done = shell(f"{fit} --chunk-rows 9")  # from a copy
+    assert done.returncode == 0
+    assert "120 rows, 4 columns, read in chunks" in done.stderr
 
 
 def peak_memory(program, *arguments):
@@ -230,7 +236,7 @@ COMMAND = "import sys; from skpc.__main__ import main; main(sys.argv[1:])"
 PASSES = """
 import sys
 from skpc._cli.tables import TrainingTable
-table = TrainingTable(sys.argv[1], 5000)
+table = TrainingTable(sys.argv[1], n_chunk_rows=5000)
 assert sum(map(len, table.frames(table.names))) == table.n_rows
 """
 

@@ -180,6 +180,11 @@ def test_queries_of_rows_are_lazy_and_give_what_they_give_in_memory(client, fram
     assert computed.index.equals(frame.index)
     assert np.array_equal(computed, model.score_samples(frame))
     for lazy, now, names in [
+        (
+            model.feature_contributions(table, kind="surprise"),
+            model.feature_contributions(frame, None, "surprise"),
+            frame.columns,
+        ),
         (model.feature_contributions(table), model.feature_contributions(frame), frame.columns),
         (model.latent_posterior(table, "code"), model.latent_posterior(frame, "code"), [0, 1]),
         (

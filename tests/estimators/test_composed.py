@@ -215,6 +215,7 @@ def test_seeds_are_those_of_the_density_or_follow_from_that_of_the_estimator(kin
 QUERIES = {
     "aic": lambda m, X: m.aic(X),
     "bic": lambda m, X: m.bic(X),
+    "condition": lambda m, X: m.condition(size=(0, 1)).score_samples(X),
     "conditional": lambda m, X: np.stack(m.conditional(X, "size")),
     "feature_contributions": lambda m, X: m.feature_contributions(X),
     "hessian_trace": lambda m, X: m.hessian_trace(X),

@@ -10,7 +10,7 @@ import pytest
 from scipy.special import logsumexp
 from sklearn.exceptions import NotFittedError
 
-from skpc import ConditionalDistribution, SharpPCDensity, SharpPCDensityCV
+from skpc import SharpPCDensity
 
 pytestmark = [
     pytest.mark.usefixtures("one_thread"),
@@ -161,6 +161,23 @@ def test_a_set_of_integers_and_their_interval_are_the_same(models, name):
     mean = sum(age * mass for age, mass in zip(range(30, 34), masses, strict=True)) / sum(masses)
     assert by_interval.mean("age") == pytest.approx(mean, rel=1e-9)
     assert by_interval.quantile([0.0, 1.0], "age").tolist() == [30, 33]
+
+
+@each_model
+def test_values_of_measurements_share_by_their_densities(models, name):
+    model = models[name]
+    values = [-0.3, 0.2, 0.9]
+    densities = np.array([density(model, x=value, kind="b") for value in values])
+    given = model.condition(x=set(values), kind="b")
+    assert given.log_probability == pytest.approx(np.log(densities.sum()), abs=1e-9)
+    shares = densities / densities.sum()
+    assert given.mean("x") == pytest.approx(shares @ values, rel=1e-9)
+    assert given.quantile([0.0, 1.0], "x").tolist() == [-0.3, 0.9]
+    draws = given.sample(2000, random_state=0)["x"]
+    for value, share in zip(values, shares, strict=True):
+        assert abs((draws == value).mean() - share) < 5 * np.sqrt(share * (1 - share) / 2000)
+    each = [model.condition(x=value, kind="b").cdf(0.5, "y") for value in values]
+    assert given.cdf(0.5, "y") == pytest.approx(shares @ each, rel=1e-6)
 
 
 @each_model
@@ -417,12 +434,6 @@ def test_it_is_copied_and_stored(model):
         assert again.log_probability == given.log_probability
         assert again.median() == given.median()
         assert again.sample(4, random_state=0).equals(given.sample(4, random_state=0))
-
-
-def test_estimators_that_hold_a_density_pass_the_question_on():
-    X = np.random.default_rng(0).integers(0, 3, (60, 2))
-    search = SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=2), mus=[0.1], cv=2).fit(X)
-    assert isinstance(search.condition({0: 1}), ConditionalDistribution)
 
 
 def test_it_tells_what_is_known(model):

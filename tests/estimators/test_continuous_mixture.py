@@ -317,7 +317,7 @@ def test_conditional(model):
 def test_feature_contributions(model):
     joint = log_probs(model).reshape(SIZES)
     expected = [logsumexp(joint, axis=j, keepdims=True) - joint for j in range(4)]
-    found = model.feature_contributions(STATES)
+    found = model.feature_contributions(STATES, kind="surprise")
     assert_allclose(found, np.stack(expected, axis=-1).reshape(-1, 4), atol=1e-9)
 
 

@@ -558,3 +558,105 @@ def test_verbose_prints_a_line_for_each_fit(capsys):
     assert [line[:14] for line in lines[9:]] == [f"iteration {i:4d}" for i in (1, 7, 14)]
     chosen().fit(binary_rows())
     assert capsys.readouterr().out == ""
+
+
+# --- any grid ----------------------------------------------------------------------------
+
+
+GRIDS = {
+    "dict": {"mu": [0.3, 0.0], "n_latents": [2, 3]},
+    "no mu": {"n_latents": [3, 2]},
+    "list": [{"mu": [0.0, 0.3], "n_latents": [2]}, {"pseudocount": [0.1, (1, 2)]}],
+    "default mu": {"mu": [None, 0.1], "structure": ["chain", [-1, 0, 0, 1, 1]]},
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS.keys())
+def test_any_grid_is_searched_as_by_a_grid_search(grid):
+    X = binary_rows()
+    model = composed(SharpPCDensityCV, **SHARED, param_grid=grid, cv=3).fit(X)
+    density = SharpPCDensity(**SHARED, feature_types="categorical")
+    expected = GridSearchCV(density, grid, cv=3, return_train_score=True).fit(X)
+    found = model.cv_results_
+    assert found["params"] == expected.cv_results_["params"]
+    for name, values in expected.cv_results_.items():
+        if "time" not in name:
+            np.testing.assert_array_equal(found[name], values, err_msg=name)
+            assert np.ma.isMaskedArray(found[name]) == np.ma.isMaskedArray(values)
+    assert model.best_params_ == expected.best_params_
+    assert (model.best_index_, model.best_score_) == (expected.best_index_, expected.best_score_)
+    assert same_bits(model.circuit_, expected.best_estimator_.circuit_)
+    assert not hasattr(model, "mus_")
+    assert model.mu_ == expected.best_estimator_.mu_
+
+
+def test_sharpness_and_overfitting_are_told_of_any_grid():
+    X = binary_rows()
+    grid = {"n_latents": [2, 4], "mu": [0.0, 0.3]}
+    model = composed(
+        SharpPCDensityCV, **SHARED, param_grid=grid, cv=[(np.arange(60), np.arange(60, 90))]
+    )
+    model.fit(X)
+    for i, params in enumerate(model.params_):
+        own = SharpPCDensity(**{**SHARED, **params}, feature_types="categorical").fit(X[:60])
+        assert model.cv_sharpness_[i, 0] == own.sharpness(X[:60])
+        train, test = own.score(X[:60]), own.score(X[60:])
+        assert model.cv_overfitting_[i, 0] == (train - test) / abs(train)
+        assert model.cv_results_["mean_train_sharpness"][i] == model.cv_sharpness_[i, 0]
+
+
+def test_a_grid_of_mu_alone_is_the_same_as_mus():
+    X = binary_rows()
+    model, expected = chosen(mus=MUS).fit(X), composed(SharpPCDensityCV, **SHARED, cv=3)
+    expected.set_params(param_grid={"mu": MUS[::-1]}).fit(X)
+    assert model.mus_.tolist() == expected.mus_.tolist() == MUS
+    assert np.array_equal(model.cv_log_likelihoods_, expected.cv_log_likelihoods_)
+    assert model.params_ == expected.params_ == [{"mu": mu} for mu in MUS]
+
+
+def test_a_warm_path_of_a_grid_starts_anew_where_other_parameters_change():
+    X = binary_rows()
+    grid = {"mu": MUS, "n_latents": [2, 3]}
+    model = composed(SharpPCDensityCV, **SHARED, param_grid=grid, cv=3, warm_path=True).fit(X)
+    for n_latents in 2, 3:
+        own = chosen(mus=MUS, n_latents=n_latents, warm_path=True).fit(X)
+        rows = [i for i, p in enumerate(model.params_) if p["n_latents"] == n_latents]
+        assert [model.params_[i]["mu"] for i in rows] == MUS
+        assert np.array_equal(model.cv_log_likelihoods_[rows], own.cv_log_likelihoods_)
+        if model.best_params_["n_latents"] == n_latents:
+            assert same_bits(model.circuit_, own.circuit_)
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        ({"mu": 0.1}, r"param_grid=\{'mu': 0\.1\} is no grid.*lists of their values"),
+        ({"mu": []}, "param_grid=.*is no grid"),
+        ({"mu": [0, -1]}, r"param_grid\['mu'\].*at least 0; got -1\.0 at position 1"),
+        ({"n_latents": [2, 0]}, "'n_latents' parameter"),
+        ({"n_states": [2]}, "Invalid parameter 'n_states'"),
+        ({"feature_types": ["auto"]}, "cannot have feature_types.*cannot be compared"),
+        ({"warm_start": [True]}, "cannot have warm_start"),
+        ("mu", "'param_grid' parameter"),
+    ],
+)
+def test_grids_that_cannot_be_searched(grid, message):
+    model = composed(SharpPCDensityCV, **SHARED, param_grid=grid)
+    with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
+        model.fit(binary_rows())
+    assert not [name for name in vars(model) if name.endswith("_")]
+
+
+def test_two_grids_cannot_act():
+    with pytest.raises(ValueError, match=r"mus=\[0.*cannot act beside param_grid"):
+        chosen(param_grid={"n_latents": [2]}).fit(binary_rows())
+
+
+def test_a_search_over_a_grid_is_stored():
+    model = composed(SharpPCDensityCV, **SHARED, param_grid=GRIDS["list"], cv=2).fit(binary_rows())
+    again = pickle.loads(pickle.dumps(model))
+    assert again.params_ == model.params_
+    assert again.best_params_ == model.best_params_
+    model.cv_sharpness_ = model.cv_sharpness_[1:]
+    with pytest.raises(ValueError, match="cannot be read"):
+        pickle.loads(pickle.dumps(model))

@@ -11,7 +11,7 @@ from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 
 from skpc import Explanation, SharpPCDensity, SharpPCOutlierDetector
-from skpc._outliers.explanations import excesses
+from skpc._queries.surprises import excesses
 
 NUMERIC = ["mass", "length", "depth", "price"]
 
@@ -66,7 +66,7 @@ def test_the_column_with_a_typing_error_is_named_in_the_rows_learnt_from(seed, l
     model = SharpPCOutlierDetector(random_state=seed).fit(frame)
     named = model.feature_contributions(frame.iloc[rows]).argmax(axis=1)
     assert (named == columns).sum() >= least
-    raw = model.estimator_.feature_contributions(frame.iloc[rows]).argmax(axis=1)
+    raw = model.estimator_.feature_contributions(frame.iloc[rows], kind="surprise").argmax(axis=1)
     assert (raw == columns).sum() <= 4
     first = [model.explain(frame.iloc[i]).values for i in rows]
     names = [values[0].feature if values else None for values in first]
@@ -94,7 +94,7 @@ def test_a_training_row_is_explained_by_the_densities_without_it(criterion):
     by_each = np.stack([expert.scores(X) for expert in model._experts])
     judge = np.abs(by_each - model.score_samples(X)).argmin(axis=0)
     np.testing.assert_array_equal(by_each[judge, np.arange(60)], model.score_samples(X))
-    excess = np.stack([excesses(expert, X) for expert in model._experts])
+    excess = np.stack([excesses(e.circuit, X, own_weight=e.own_weight) for e in model._experts])
     found = model.feature_contributions(X)
     np.testing.assert_array_equal(found, excess[judge, np.arange(60)])
     again = pickle.loads(pickle.dumps(model))

@@ -388,7 +388,7 @@ def test_bad_tables(X):
         model.transform(csr_array(np.nan_to_num(X)))
     with pytest.raises(ValueError, match="infinity"):
         model.transform(np.full((1, 4), np.inf))
-    with pytest.raises(ValueError, match="no value in column 2"):
-        imputer().fit(np.where(np.arange(4) == 2, np.nan, X))
+    with pytest.raises(ValueError, match="no value in column 0"):
+        imputer().fit(np.full((5, 4), np.nan))
     with pytest.raises(NotFittedError):
         imputer().transform(X)

@@ -6,6 +6,7 @@ import numpy as np
 import oracle
 import pandas
 import polars
+import pyarrow
 import pytest
 from helpers import as_model
 from scipy.sparse import csr_array
@@ -132,7 +133,7 @@ def test_rows_in_any_order_and_weights_as_repetitions_give_the_same_bits(X):
 def test_a_contribution_is_that_of_a_value_or_of_its_absence(model):
     """Of a column given the rest: the row against all that the column might show or lack."""
     rows = every_row()
-    found = model.feature_contributions(rows)
+    found = model.feature_contributions(rows, kind="surprise")
     for j, values in enumerate([[0, 1], [0, 1, NAN], [0, 1, NAN]]):
         others = [np.where(np.arange(3) == j, value, rows) for value in values]
         of_rest = np.logaddexp.reduce([model.score_samples(one) for one in others])
@@ -141,9 +142,25 @@ def test_a_contribution_is_that_of_a_value_or_of_its_absence(model):
 
 def test_columns_of_a_group_are_judged_together_with_what_they_lack(model):
     rows = every_row()
-    found = model.feature_contributions(rows, groups={"all": [0, 1, 2], "last": [2]})
+    groups = {"all": [0, 1, 2], "last": [2]}
+    found = model.feature_contributions(rows, groups, kind="surprise")
     np.testing.assert_allclose(found[:, 0], -model.score_samples(rows), atol=1e-12)
-    assert np.array_equal(found[:, 1], model.feature_contributions(rows)[:, 2])
+    assert np.array_equal(found[:, 1], model.feature_contributions(rows, kind="surprise")[:, 2])
+
+
+def test_an_excess_is_a_surprise_less_what_it_is_in_rows_that_the_model_draws(model):
+    rows, groups = every_row(), {"first": [0], "others": [1, 2]}
+    for own in None, groups:
+        surprise = model.feature_contributions(rows, own, kind="surprise")
+        usual = surprise - model.feature_contributions(rows, own)
+        np.testing.assert_allclose(usual, usual[[0]].repeat(len(rows), axis=0), atol=1e-12)
+        entropy = np.exp(model.score_samples(rows)) @ surprise
+        np.testing.assert_allclose(usual[0], entropy, atol=0.25)  # of 128 draws
+
+
+def test_an_unknown_kind_of_contribution_is_refused(model):
+    with pytest.raises(ValueError, match=r"kind must be 'excess' or 'surprise'; got 'log'"):
+        model.feature_contributions(every_row(), kind="log")
 
 
 def test_a_display_shows_how_surprising_it_is_that_a_value_is_missing(model):
@@ -189,32 +206,34 @@ def test_draws_lack_values_as_often_as_the_model_says_and_for_the_same_reasons(m
 
 
 def frame_of(X, library):
-    names = np.array(["low", "high"], object)
-    labels = [None if np.isnan(v) else names[int(v)] for v in X[:, 1]]
+    bits = X[:, 0].astype(int)
+    levels = [None if np.isnan(v) else ["low", "high"][int(v)] for v in X[:, 1]]
+    flags = [None if np.isnan(v) else bool(v) for v in X[:, 2]]
     if library is polars:
-        flags = [None if np.isnan(v) else bool(v) for v in X[:, 2]]
-        level = polars.Series(labels, dtype=polars.Enum(["low", "high"]))
-        return polars.DataFrame({"bit": X[:, 0].astype(int), "level": level, "flag": flags})
-    return pandas.DataFrame(
-        {
-            "bit": X[:, 0].astype(int),
-            "level": pandas.Categorical(labels, categories=names),
-            "flag": pandas.array([None if np.isnan(v) else int(v) for v in X[:, 2]], "Int64"),
-        }
-    )
+        levels = polars.Series(levels, dtype=polars.Enum(["low", "high"]))
+        return polars.DataFrame({"bit": bits, "level": levels, "flag": flags})
+    if library is pyarrow:
+        return pyarrow.table({"bit": bits, "level": levels, "flag": flags})
+    levels = pandas.Categorical(levels, ["low", "high"])
+    return pandas.DataFrame({"bit": bits, "level": levels, "flag": pandas.array(flags, "boolean")})
 
 
-@pytest.mark.parametrize("library", [pandas, polars], ids=lambda library: library.__name__)
-def test_draws_are_frames_of_the_dtypes_that_fit_saw(X, model, library):
+def dtypes_of(table):
+    return [*table.schema.types] if isinstance(table, pyarrow.Table) else [*table.dtypes]
+
+
+@pytest.mark.parametrize("library", [pandas, polars, pyarrow], ids=lambda library: library.__name__)
+def test_draws_are_frames_of_the_dtypes_that_fit_saw(X, library):
     table = frame_of(X, library)
     framed = fitted(table)
-    assert np.array_equal(framed.score_samples(table), model.score_samples(X))
     drawn = framed.sample(100, random_state=0)
-    assert [*drawn.columns] == [*table.columns]
-    assert [*drawn.dtypes] == [*table.dtypes]
+    assert type(drawn) is type(table)
+    assert dtypes_of(drawn) == dtypes_of(table)
     numbers = framed.density_._columns.to_matrix(drawn)
-    assert np.array_equal(numbers, model.sample(100, random_state=0), equal_nan=True)
     assert np.isnan(numbers).any(axis=0).tolist() == [False, True, True]
+    # Labels may have another order than their codes had.
+    codes = fitted(framed.density_._columns.to_matrix(table))
+    assert np.array_equal(numbers, codes.sample(100, random_state=0), equal_nan=True)
 
 
 def test_the_structure_names_indicators(X):

@@ -326,7 +326,7 @@ def without(frame, *names):
 
 
 def test_contributions_of_an_estimator(model, frame):
-    actual = model.feature_contributions(frame)
+    actual = model.feature_contributions(frame, kind="surprise")
     score = model.score_samples(frame)
     for j, name in enumerate(frame.columns[:3]):
         expected = model.score_samples(without(frame, name)) - score
@@ -336,19 +336,19 @@ def test_contributions_of_an_estimator(model, frame):
 
 def test_contributions_of_groups(model, frame):
     groups = {"numbers": ["x", "y"], "first": [0], "overlap": ["label", 2]}
-    actual = model.feature_contributions(frame, groups)
+    actual = model.feature_contributions(frame, groups, kind="surprise")
     score = model.score_samples(frame)
     for i, names in enumerate([["x", "y"], ["label"], ["label", "y"]]):
         expected = model.score_samples(without(frame, *names)) - score
         np.testing.assert_allclose(actual[:, i], expected, rtol=1e-12, atol=1e-12)
-    single = model.feature_contributions(frame)
+    single = model.feature_contributions(frame, kind="surprise")
     np.testing.assert_allclose(actual[:, 1], single[:, 0], rtol=1e-9)
 
 
 def test_conditional_of_an_estimator(model, frame):
     table = model.conditional(frame, "label")
     assert table.shape == (150, 3)
-    contributions = model.feature_contributions(frame)[:, 0]
+    contributions = model.feature_contributions(frame, kind="surprise")[:, 0]
     chosen = table[np.arange(150), frame["label"].cat.codes]
     np.testing.assert_allclose(-np.log(chosen), contributions, rtol=1e-8, atol=1e-10)
     moments = model.conditional(frame, 1)

@@ -1,4 +1,4 @@
-"""Surprises, their excess over what is usual, conflicts, and what was to be expected."""
+"""Who judges a row, which values make it odd, conflicts, and what was to be expected."""
 
 from itertools import product
 
@@ -11,17 +11,12 @@ from skpc._outliers.explanations import (
     conflicts,
     culprits,
     dependences,
-    excesses,
     expected_probabilities,
     expected_quantiles,
     mean_excesses,
-    surprises,
 )
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.marginals import column_log_probs
-from skpc._queries.sampling import sample
-
-GROUPS = [[0, 2], [1], [2, 3, 2]]
+from skpc._queries.surprises import excesses
 
 
 def circuit_of(X, **parameters):
@@ -44,11 +39,6 @@ def mixed_rows(n_rows=150, seed=0):
 MIXED = {"feature_types": ["categorical", "categorical", "gaussian", "gaussian"]}
 
 
-@pytest.fixture(scope="module")
-def mixed():
-    return circuit_of(mixed_rows(), **MIXED)
-
-
 def correlated(n_rows, seed, n_columns=3, noise=0.2):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n_rows, 1)) + noise * rng.normal(size=(n_rows, n_columns))
@@ -61,52 +51,10 @@ def bundle():
     return [expert_of(circuit_of(correlated(200, seed), **types), "auto", 3) for seed in range(3)]
 
 
-@pytest.mark.parametrize("criterion", OWN_WEIGHTS)
-@pytest.mark.parametrize("groups", [None, GROUPS])
-def test_a_surprise_is_what_the_score_gains_without_the_value(mixed, criterion, groups):
-    X = mixed_rows(20, seed=1)
-    X[:5, 2], X[5:8, 0] = np.nan, np.nan
-    own_weight = OWN_WEIGHTS[criterion]
-
-    def score(rows):
-        own = column_log_probs(mixed, rows)
-        return log_likelihood(mixed, rows) + own_weight * np.where(np.isnan(rows), 0.0, own).sum(1)
-
-    found = surprises(mixed, own_weight, X, groups)
-    for place, columns in enumerate(groups or [[j] for j in range(4)]):
-        rest = X.copy()
-        rest[:, columns] = np.nan
-        np.testing.assert_allclose(found[:, place], score(rest) - score(X), atol=1e-9)
-
-
-@pytest.mark.parametrize("criterion", OWN_WEIGHTS)
-@pytest.mark.parametrize("hidden", [[], [1], [0, 2]])
-def test_the_excess_is_zero_on_average_whatever_is_missing(bundle, criterion, hidden):
-    """Without its neighbours a value is more surprising, but so it is in all rows without them."""
-    expert = expert_of(bundle[0].circuit, criterion, 3)
-    rows = sample(expert.circuit, 3000, 3, np.random.RandomState(7))
-    rows[:, hidden] = np.nan
-    found = excesses(expert, rows)
-    # The usual is known from 128 rows, those that are asked about are many more.
-    error = 4.0 * found.std(axis=0) / np.sqrt(128)
-    assert (np.abs(found.mean(axis=0)) <= error).all()
-    assert (found[:, hidden] == 0.0).all()
-
-
-def test_the_excess_of_a_row_does_not_depend_on_other_rows_or_on_memory(mixed):
-    X = mixed_rows(60, seed=2)
-    X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
-    expert = expert_of(mixed, "auto", 4)
-    every = excesses(expert, X)
-    assert np.array_equal(every, excesses(expert, X, max_bytes=2**12))
-    for i in range(0, 60, 7):
-        assert np.array_equal(excesses(expert, X[i : i + 1])[0], every[i])
-
-
 def test_only_experts_that_may_judge_a_row_count(bundle):
     X = correlated(3, seed=9)
     judges = np.array([[True, False, False], [True, True, False], [True, True, True]])
-    one, two, three = (excesses(expert, X) for expert in bundle)
+    one, two, three = (excesses(e.circuit, X, own_weight=e.own_weight) for e in bundle)
     expected = [one[0], (one[1] + two[1]) / 2, (one[2] + two[2] + three[2]) / 3]
     np.testing.assert_allclose(mean_excesses(bundle, judges, X), expected, rtol=1e-12)
 

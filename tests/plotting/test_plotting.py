@@ -3,12 +3,12 @@
 import sys
 from dataclasses import replace
 from itertools import combinations
-from unittest.mock import patch
 
 import matplotlib as mpl
 import numpy as np
 import pandas
 import pytest
+from readable import assert_readable
 from scipy.linalg import null_space
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -20,7 +20,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
-from skpc._circuit.tree import depths_of
+from skpc._circuit.tree import depths_of, tree_of_region
 from skpc.curvature import hessian, node_curvature
 from skpc.plotting import (
     ContributionsDisplay,
@@ -28,6 +28,8 @@ from skpc.plotting import (
     FitHistoryDisplay,
     LossLandscapeDisplay,
     MuPathDisplay,
+    SamplesDisplay,
+    ScoresDisplay,
     StructureDisplay,
 )
 from skpc.plotting._layout import pushed_apart, tree_positions
@@ -38,6 +40,8 @@ DISPLAYS = [
     FitHistoryDisplay,
     LossLandscapeDisplay,
     MuPathDisplay,
+    SamplesDisplay,
+    ScoresDisplay,
     StructureDisplay,
 ]
 
@@ -77,32 +81,6 @@ def draw(kind, estimator, X, **kwargs):
     if kind is LossLandscapeDisplay:
         kwargs = {"n_steps": 5, "n_eigenvalues": 3, **kwargs}
     return kind.from_estimator(estimator, X[:4] if kind is ContributionsDisplay else X, **kwargs)
-
-
-def drawn_texts(figure):
-    """All texts that a picture shows, with their boxes in pixels."""
-    texts, draw_text = {}, mpl.text.Text.draw
-
-    def record(text, renderer):
-        if text.get_text().strip() and text.get_visible():
-            texts[id(text)] = text
-        draw_text(text, renderer)
-
-    with patch.object(mpl.text.Text, "draw", record):
-        figure.canvas.draw()
-    return [(text.get_text(), text.get_window_extent()) for text in texts.values()]
-
-
-def assert_readable(figure):
-    """No label hides another or leaves the figure."""
-    shown = drawn_texts(figure)
-    assert shown
-    for name, box in shown:
-        assert figure.bbox.padded(1).contains(box.x0, box.y0), name
-        assert figure.bbox.padded(1).contains(box.x1, box.y1), name
-    for (name, a), (other, b) in combinations(shown, 2):
-        apart = a.x1 < b.x0 + 1 or b.x1 < a.x0 + 1 or a.y1 < b.y0 + 1 or b.y1 < a.y0 + 1
-        assert apart, f"{name!r} and {other!r} overlap"
 
 
 # What all displays have in common
@@ -149,14 +127,23 @@ def test_unfitted_estimators_are_refused(kind, X):
         draw(kind, estimator, X)
 
 
-@pytest.mark.parametrize("kind", [CurvatureDisplay, LossLandscapeDisplay, StructureDisplay])
+OF_TABLES = [
+    CurvatureDisplay,
+    LossLandscapeDisplay,
+    SamplesDisplay,
+    ScoresDisplay,
+    StructureDisplay,
+]
+
+
+@pytest.mark.parametrize("kind", OF_TABLES)
 def test_missing_columns_are_named(kind, X):
     frame = pandas.DataFrame(X, columns=[f"c{j}" for j in range(9)])
     with pytest.raises(ValueError, match="c8"):
         draw(kind, density().fit(frame), frame.drop(columns="c8"))
 
 
-@pytest.mark.parametrize("kind", [CurvatureDisplay, StructureDisplay, ContributionsDisplay])
+@pytest.mark.parametrize("kind", [*OF_TABLES, ContributionsDisplay])
 def test_a_pipeline_is_refused_with_a_remedy(kind, X):
     pipeline = make_pipeline(FunctionTransformer(), density()).fit(X)
     with pytest.raises(TypeError, match="pass the last step"):
@@ -203,6 +190,18 @@ def test_history_is_that_of_the_fit(X):
     assert np.array_equal(validation.get_xdata(), np.arange(n_iter + 1))
     assert [line.get_xdata()[0] for line in display.ax_.lines[2:]] == [model.best_iteration_]
     assert display.sharpness_ax_ is None
+
+
+@pytest.mark.parametrize("n_iter", [1, 2, 4, 7, 150])
+@pytest.mark.parametrize("log_x", [False, True])
+def test_ticks_of_iterations_are_integers(n_iter, log_x):
+    for width in 2.5, 6.4:
+        ax = Figure(figsize=(width, 3), layout="constrained").subplots()
+        display = FitHistoryDisplay(-np.exp(-np.arange(n_iter) / 3)).plot(ax, log_x=log_x)
+        display.figure_.canvas.draw()
+        ticks = ax.get_xticks()
+        assert len(ticks)
+        assert np.array_equal(ticks, np.rint(ticks))
 
 
 def test_stages_are_one_fit_seen_at_several_iterations(X):
@@ -299,9 +298,42 @@ def test_zero_stands_left_of_the_others_on_a_logarithmic_axis(search_cv):
     assert high > at[-1]
 
 
+def legend_of(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(
+    ("mus", "best", "remedy"),
+    [
+        ([0.0, 0.1, 1.0], 1.0, ", the largest tried: try larger ones"),
+        ([0.1, 1.0], 0.1, ", the smallest tried: try smaller ones, and 0"),
+        ([0.0, 0.1, 1.0], 0.1, ""),
+        ([0.0, 0.1], 0.0, ""),  # there is nothing below
+        ([0.1], 0.1, ""),
+    ],
+)
+def test_a_best_mu_at_the_edge_of_those_tried_says_so(mus, best, remedy):
+    display = MuPathDisplay(np.array(mus), np.zeros((len(mus), 2)), best_mu=best).plot()
+    assert legend_of(display.ax_)[1] == f"best: mu = {best:g}{remedy}"
+    assert_readable(display.figure_)
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "paired", "meaning"),
+    [
+        (3, True, "mean over 3 folds; bars: one standard error, paired by fold"),
+        (3, False, "mean over 3 folds; bars: one standard error"),
+        (1, True, "one fold"),
+    ],
+)
+def test_the_legend_of_a_path_says_what_error_bars_are(n_folds, paired, meaning):
+    display = MuPathDisplay(np.array([0.0, 0.1]), np.zeros((2, n_folds))).plot(paired=paired)
+    assert legend_of(display.ax_) == [meaning]
+
+
 def test_best_mu_is_marked(search_cv):
     display = MuPathDisplay.from_estimator(search_cv)
-    assert f"{search_cv.mu_:g}" in display.ax_.get_title()
+    assert any(text.startswith(f"best: mu = {search_cv.mu_:g}") for text in legend_of(display.ax_))
     marks = [line for line in display.ax_.lines if line.get_linestyle() == ":"]
     at, _, _ = bars(display.ax_)
     assert [line.get_xdata()[0] for line in marks] == [at[search_cv.mus_ == search_cv.mu_][0]]
@@ -332,6 +364,20 @@ def test_a_search_shows_what_the_estimator_with_cross_validation_does(X, search_
     np.testing.assert_allclose(display.overfitting, folds.cv_overfitting_)
     np.testing.assert_allclose(display.sharpness, folds.cv_sharpness_)
     assert len(MuPathDisplay.from_estimator(folds).axes_) == 3  # not refitted, but enough
+
+
+def test_a_path_of_a_search_over_more_is_drawn_at_the_best_of_the_others(X):
+    grid = {"mu": [0.1, 0], "n_latents": [1, 2]}
+    search = SharpPCDensityCV(density(), param_grid=grid, cv=2).fit(X)
+    display = MuPathDisplay.from_estimator(search)
+    rows = [
+        i
+        for i, p in enumerate(search.params_)
+        if p["n_latents"] == search.best_params_["n_latents"]
+    ]
+    np.testing.assert_array_equal(display.scores, search.cv_log_likelihoods_[rows[::-1]])
+    np.testing.assert_array_equal(display.sharpness, search.cv_sharpness_[rows[::-1]])
+    np.testing.assert_array_equal(display.overfitting, search.cv_overfitting_[rows[::-1]])
 
 
 def test_a_plain_search_has_one_panel(X):
@@ -513,7 +559,7 @@ def test_labels_of_large_trees_do_not_overlap(shape, n_regions):
     }[shape]()
     parents = np.append(-1, parents)
     information = np.append(np.nan, rng.random(n_regions - 1))
-    display = StructureDisplay(parents, [f"x{i}" for i in range(n_regions)], information).plot()
+    display = StructureDisplay(parents, [[f"x{i}"] for i in range(n_regions)], information).plot()
     assert len(display.texts_) == n_regions
     assert pills_apart(display)
     assert min(text.get_fontsize() for text in display.texts_) >= 5
@@ -546,9 +592,76 @@ def test_several_trees_are_drawn_side_by_side_or_one_alone(parameters, X):
         StructureDisplay.from_estimator(model, tree=3)
 
 
+def grouped(**parameters):
+    """A table of two groups of numbers that depend on each other, and a flag."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(120, 1, 2)) + 0.1 * rng.normal(size=(120, 4, 2))
+    frame = pandas.DataFrame(
+        np.hstack([base[..., 0], base[..., 1]]), columns=[f"length {j}" for j in range(8)]
+    ).assign(flag=rng.random(120) < 0.5)
+    groups = [[f"length {j}" for j in range(4)], [f"length {j}" for j in range(4, 8)]]
+    return density(feature_groups=groups, **parameters).fit(frame), frame
+
+
+def test_a_group_shows_the_names_of_all_its_members():
+    model, _ = grouped()
+    display = StructureDisplay.from_estimator(model)
+    shown = {text.get_text().replace("\n", " ") for text in display.texts_}
+    expected = {", ".join(f"length {j}" for j in part) for part in (range(4), range(4, 8))}
+    assert shown == expected | {"flag"}
+    assert display.titles_ == []
+    assert pills_apart(display)
+    assert_readable(display.figure_)
+
+
+def test_a_group_without_room_is_called_after_its_first_member():
+    model, _ = grouped()
+    ax = Figure(figsize=(2.2, 0.8)).subplots()
+    display = StructureDisplay.from_estimator(model, ax=ax)
+    assert {text.get_text() for text in display.texts_} == {"length 0 +3", "length 4 +3", "flag"}
+
+
+@pytest.mark.parametrize("n_columns", [2, 30, 90])
+def test_one_box_is_explained(n_columns):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 1)) + 0.5 * rng.normal(size=(60, n_columns))
+    model = density(feature_groups=[range(n_columns)], n_latents=1, max_iter=1).fit(X)
+    display = StructureDisplay.from_estimator(model)
+    (title,) = display.titles_
+    assert title.get_text().startswith(f"all {n_columns} columns are one group: in each state")
+    (text,) = display.texts_
+    names = text.get_text().replace("\n", " ").split(", ")
+    assert names[:60] == [f"x{j}" for j in range(min(n_columns, 60))]
+    assert names[60:] == (["30 more"] if n_columns == 90 else [])
+    assert_readable(display.figure_)
+    alone = StructureDisplay.from_estimator(density(n_latents=1).fit(X[:, :1]))
+    assert alone.titles_ == []
+
+
+def test_trees_of_a_mixture_stand_apart_under_their_weights(X):
+    model = density(n_components=3).fit(X)
+    display = StructureDisplay.from_estimator(model)
+    assert_readable(display.figure_)
+    weights = model.circuit_.root_weights.reshape(3, -1).sum(axis=1)
+    titles = [text.get_text() for text in display.titles_]
+    assert titles == [f"tree {t}: weight {weight:.2g}" for t, weight in enumerate(weights)]
+    trees = tree_of_region(display.parents)
+    boxes = []
+    for t in range(3):
+        pills = [display.texts_[i].get_bbox_patch() for i in np.flatnonzero(trees == t)]
+        box = mpl.transforms.Bbox.union([pill.get_window_extent() for pill in pills])
+        title = display.titles_[t].get_window_extent()
+        assert title.y0 > box.y1
+        assert box.x0 < (title.x0 + title.x1) / 2 < box.x1
+        boxes.append(mpl.transforms.Bbox.union([box, title]))
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    one = StructureDisplay.from_estimator(model, tree=1)
+    assert [text.get_text() for text in one.titles_] == titles[1:2]
+
+
 def test_labels_without_room_become_dots(fitted):
     figure = Figure(figsize=(1.2, 1.2))
-    names = [f"a long name {i}" for i in range(40)]
+    names = [[f"a long name {i}"] for i in range(40)]
     parents, information = np.arange(-1, 39), np.append(np.nan, np.ones(39))
     display = StructureDisplay(parents, names, information).plot(figure.subplots())
     assert display.texts_ == []
@@ -620,7 +733,7 @@ def test_bars_are_the_largest_contributions_of_a_row(fitted, X):
     widths = [bar.get_width() for bar in display.ax_.patches]
     np.testing.assert_allclose(widths, expected[order])
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
-    assert labels == [f"x{j} = {row[0, j]:g}" for j in order]
+    assert labels == [f"x{j} = missing" if j == 2 else f"x{j} = {row[0, j]:g}" for j in order]
     assert display.ax_.yaxis_inverted()  # the largest is at the top
     assert "5 largest of 9" in display.ax_.get_title()
     assert_readable(display.figure_)
@@ -628,7 +741,7 @@ def test_bars_are_the_largest_contributions_of_a_row(fitted, X):
     assert "x2 = missing" in [label.get_text() for label in every.ax_.get_yticklabels()]
 
 
-def test_of_a_detector_the_excess_is_drawn(X):
+def test_the_excess_is_drawn_and_of_a_detector_its_own(X):
     model = SharpPCOutlierDetector(2, n_components=2, random_state=0).fit(X)
     expected = model.feature_contributions(X[:3])
     one = ContributionsDisplay.from_estimator(model, X[:1])
@@ -641,8 +754,12 @@ def test_of_a_detector_the_excess_is_drawn(X):
         model.feature_contributions(X[:3], {"all": range(9)}).ravel(),
     )
     assert "excess surprise, nats" in [axes.get_ylabel() for axes in several.figure_.axes]
-    density = ContributionsDisplay.from_estimator(model.estimator_, X[:1])
-    assert density.ax_.get_xlabel() == "surprise given the other values, nats"
+    of_mixture = ContributionsDisplay.from_estimator(model.estimator_, X[:1])
+    np.testing.assert_array_equal(
+        of_mixture.contributions, model.estimator_.feature_contributions(X[:1])
+    )
+    raw = ContributionsDisplay(X[:1] + 0.5, "abcdefghi", quantity="surprise").plot()
+    assert raw.ax_.get_xlabel() == "surprise given the other values, nats"
     for display in one, several:
         assert_readable(display.figure_)
 
@@ -690,7 +807,7 @@ def test_pictures_are_pictures(n_rows, fitted, X):
     expected = fitted.feature_contributions(X[:n_rows]).reshape(n_rows, 3, 3)
     drawn = [ax.images[0] for ax in display.axes_]
     np.testing.assert_allclose([image.get_array() for image in drawn], expected)
-    assert {image.get_clim() for image in drawn} == {(0.0, expected.max())}
+    assert {image.get_clim() for image in drawn} == {(min(expected.min(), 0.0), expected.max())}
     assert_readable(display.figure_)
     with pytest.raises(ValueError, match="has 12 pixels for 9 features"):
         display.plot(image_shape=(3, 4))

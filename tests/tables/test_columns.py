@@ -6,6 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import narwhals
 import numpy as np
 import pandas
 import polars
@@ -924,7 +925,8 @@ NEARLY = {
     "LazyFrame": (lambda X: polars.from_pandas(X).lazy(), r"LazyFrame.*X\.collect\(\)"),
     "polars Series": (lambda X: polars.from_pandas(X)["a"], r"Series.*X\.to_frame\(\)"),
     "pandas Series": (lambda X: X["a"], r"Series.*X\.to_frame\(\).*reshape"),
-    "pyarrow Table": (pyarrow.Table.from_pandas, r"Table.*X\.to_pandas\(\)"),
+    "narwhals": (narwhals.from_native, r"DataFrame.*X\.to_native\(\)"),
+    "lazy narwhals": (lambda X: narwhals.from_native(X).lazy(), r"LazyFrame.*X\.to_native\(\)"),
     "pyarrow RecordBatch": (pyarrow.RecordBatch.from_pandas, r"RecordBatch.*X\.to_pandas\(\)"),
     "dict": (lambda X: X.to_dict("list"), r"dict.*pandas\.DataFrame\(X\)"),
     "list of dicts": (lambda X: X.to_dict("records"), r"pandas\.DataFrame\(X\)"),

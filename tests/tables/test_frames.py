@@ -125,6 +125,28 @@ def polars_columns():
     yield polars.Object, holed([Fraction(i, 3) for i in MANY]), Fraction
 
 
+def arrow_columns():
+    for n_bits in 8, 16, 32, 64:
+        for sign in "", "u":
+            yield f"{sign}int{n_bits}", holed(FEW), int
+            yield f"{sign}int{n_bits}", holed(MANY), int
+    yield pyarrow.float16(), holed([np.float16(value) for value in REALS]), float
+    for dtype in "float", "double":
+        yield dtype, holed(REALS), float
+    yield pyarrow.bool_(), holed(BOOLEANS), bool
+    for dtype in (
+        "string",
+        "large_string",
+        pyarrow.string_view(),
+        pyarrow.dictionary(pyarrow.int8(), pyarrow.string()),
+        pyarrow.dictionary(pyarrow.int32(), pyarrow.large_string(), ordered=True),
+    ):
+        yield dtype, holed(WORDS), str
+    yield pyarrow.dictionary(pyarrow.int8(), pyarrow.int64()), holed(FEW), int
+    yield pyarrow.decimal128(10, 2), holed(DECIMALS), Decimal
+    yield pyarrow.decimal256(40, 3), holed(DECIMALS), Decimal
+
+
 def frames():
     x = np.random.default_rng(0).normal(size=N_ROWS)
     for dtype, values, kind in pandas_columns():
@@ -134,21 +156,39 @@ def frames():
     for dtype, values, kind in polars_columns():
         column = polars.Series("it", values, dtype=dtype)
         yield pytest.param(polars.DataFrame({"x": x, "it": column}), kind, id=f"polars {dtype}")
+    for dtype, values, kind in arrow_columns():
+        column = pyarrow.array(values, dtype)
+        yield pytest.param(pyarrow.table({"x": x, "it": column}), kind, id=f"arrow {dtype} {kind}")
 
 
 each_frame = pytest.mark.parametrize(("frame", "kind"), list(frames()))
 
 
 def schema(frame):
-    return dict(frame.schema) if isinstance(frame, polars.DataFrame) else frame.dtypes.to_dict()
+    if isinstance(frame, pandas.DataFrame):
+        return frame.dtypes.to_dict()
+    if isinstance(frame, pyarrow.Table):
+        return {name: frame.schema.field(name).type for name in frame.column_names}
+    return dict(frame.schema)
 
 
-def cells(frame):
-    """What the column holds that is not missing."""
+def shown(frame):
+    """Whether each cell of the column is there."""
+    if isinstance(frame, pandas.DataFrame):
+        return frame["it"].notna().tolist()
+    if isinstance(frame, pyarrow.Table):
+        return [value is not None for value in frame["it"].to_pylist()]
+    return frame["it"].is_not_null().to_list()
+
+
+def cells(frame, at=None):
+    """What the column holds: in these places, or wherever it is not missing."""
     column = frame["it"]
-    if isinstance(frame, polars.DataFrame):
-        return [value for value in column.to_list() if value is not None]
-    return column[column.notna().to_numpy()].tolist()
+    at = shown(frame) if at is None else at
+    if isinstance(frame, pandas.DataFrame):
+        return column[at].tolist()
+    values = column.to_pylist() if isinstance(frame, pyarrow.Table) else column.to_list()
+    return [value for value, is_wanted in zip(values, at, strict=True) if is_wanted]
 
 
 def is_a(value, kind):
@@ -194,12 +234,7 @@ def test_rows_completed_have_the_schema_of_their_table(frame, kind, fitted):
     drawn = fitted(frame).sample(random_state=0, given=frame)
     assert schema(drawn) == schema(frame)
     assert len(cells(drawn)) == N_ROWS
-    if isinstance(frame, polars.DataFrame):
-        shown = frame["it"].is_not_null().to_list()
-    else:
-        shown = frame["it"].notna().tolist()
-    kept = [value for value, is_shown in zip(cells(drawn), shown, strict=True) if is_shown]
-    assert kept == cells(frame)
+    assert cells(drawn, shown(frame)) == cells(frame)
 
 
 @each_frame
@@ -212,20 +247,15 @@ def test_a_marginal_draws_with_the_same_dtype(frame, kind, fitted):
 @each_frame
 @pytest.mark.parametrize("strategy", ["mean_mode", "sample"])
 def test_a_filled_table_has_its_schema_and_its_cells(frame, kind, strategy):
-    before = frame.clone() if isinstance(frame, polars.DataFrame) else frame.copy()
+    before = frame.copy() if isinstance(frame, pandas.DataFrame) else frame
     filled = SharpPCImputer(density(), strategy=strategy).fit_transform(frame)
     assert schema(filled) == schema(frame)
     assert len(cells(filled)) == N_ROWS
     if isinstance(frame, pandas.DataFrame):
         pandas.testing.assert_frame_equal(frame, before)
         assert filled.index.equals(frame.index)
-        shown = frame["it"].notna().to_numpy()
-        assert filled["it"][shown].tolist() == frame["it"][shown].tolist()
-        new = filled["it"][~shown].tolist()
-    else:
-        shown = frame["it"].is_not_null().to_list()
-        assert [v for v, s in zip(filled["it"].to_list(), shown, strict=True) if s] == cells(frame)
-        new = [v for v, s in zip(filled["it"].to_list(), shown, strict=True) if not s]
+    assert cells(filled, shown(frame)) == cells(frame)
+    new = cells(filled, [not is_shown for is_shown in shown(frame)])
     assert all(is_a(value, kind) for value in new)
 
 
@@ -248,9 +278,9 @@ def test_a_model_that_was_written_and_read_draws_the_same(frame, kind, fitted):
     "dtype",
     [("read_pickle", "model.pkl"), ("numpy", "zzz"), ("zzz",), ("StringDtype",), ("eval", "1")],
 )
-@pytest.mark.parametrize("module", [pandas, polars])
-def test_what_a_file_says_of_dtypes_is_checked_before_it_is_called(dtype, module):
-    frame = module.DataFrame({"a": [0.5, 1.5, 2.5] * 5})
+@pytest.mark.parametrize("make", [pandas.DataFrame, polars.DataFrame, pyarrow.table])
+def test_what_a_file_says_of_dtypes_is_checked_before_it_is_called(dtype, make):
+    frame = make({"a": [0.5, 1.5, 2.5] * 5})
     model = SharpPCDensity(1, max_iter=1, random_state=0).fit(frame)
     object.__setattr__(model._columns.columns[0], "dtype", dtype)
     data = pickle.dumps(model)

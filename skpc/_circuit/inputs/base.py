@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import MISSING, fields, replace
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
@@ -243,6 +242,14 @@ class InputDistribution(ABC):
             out[:, entry] = self.log_prob(others)
         return out
 
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """What the unit of each column adds to the log densities of its values (n, m), in nats.
+
+        Without it they are those of a scale of their own, which all units share. Zero for a mass,
+        and where it is the same for all values: then it cancels in comparisons within the column.
+        """
+        return np.zeros(values.shape)
+
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log density (n, n_latents) of each row with its missing values where that is largest."""
         out = np.empty((len(values), self.n_latents))
@@ -466,35 +473,3 @@ class InputDistribution(ABC):
             vars(self).update(attributes(state, self._fields()))
             self.check_arrays(self.n_latents, self.n_columns)
             self.check()
-
-
-KINDS: dict[str, type[InputDistribution]] = {}
-"""The kinds of distributions by name; see `register`."""
-
-_Kind = TypeVar("_Kind", bound=type[InputDistribution])
-
-
-def register(kind: _Kind) -> _Kind:
-    """Make a kind of distribution known: a decorator of its class.
-
-    Raises
-    ------
-    ValueError
-        If another class has the name, or if the name is none that files can hold.
-    """
-    name = getattr(kind, "kind", None)
-    if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_-]*", name) or name == "auto":
-        raise ValueError(
-            f"kind must be a name of small letters, digits, - and _, other than 'auto'; got "
-            f"{shown(name)}. Rename the kind."
-        )
-    if KINDS.setdefault(kind.kind, kind) is not kind:
-        raise ValueError(f"There is a distribution of kind {shown(kind.kind)} already.")
-    return kind
-
-
-def kind_named(name: str) -> type[InputDistribution]:
-    """The kind of distribution of this name; ValueError if there is none."""
-    if name not in KINDS:
-        raise ValueError(f"There is no distribution of kind {name!r}, only {sorted(KINDS)}.")
-    return KINDS[name]

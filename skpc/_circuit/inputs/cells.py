@@ -11,12 +11,11 @@ from scipy.special import ndtri
 
 from skpc._checks import check_finite, checked_array, shown
 from skpc._circuit.inputs import normal_scale
-from skpc._circuit.inputs.base import InputDistribution, Moments, register
-from skpc._circuit.inputs.normal_scale import same_objects
+from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.kinds import register
 from skpc._circuit.inputs.restriction import Restriction, Sets, to_table
 from skpc._circuit.inputs.truncated import Normals
 from skpc._data.column_sets import Interval
-from skpc._data.evidence import Evidence
 from skpc._data.margins import Margin, cells_of_columns
 from skpc._data.scope import NUMERIC, Scope
 from skpc._kernels import cells as kernels
@@ -44,7 +43,7 @@ def cell_table(
     return kernels.CellTable(lower, upper, log_scale, tasks, first_rows - start)
 
 
-def _likelihoods(
+def write_likelihoods(
     cells: kernels.CellTable,
     means: np.ndarray,
     deviations: np.ndarray,
@@ -64,7 +63,7 @@ def log_likelihoods(
 ) -> np.ndarray:
     """Log masses and densities (n_cells, K), in nats, under means and deviations (m, K)."""
     out = np.empty((len(cells.lower), means.shape[1]))
-    _likelihoods(cells, means, deviations, out, np.empty(0, np.int64))
+    write_likelihoods(cells, means, deviations, out, np.empty(0, np.int64))
     return out
 
 
@@ -269,6 +268,10 @@ class Numeric(Normals):
         """The median (n_latents, 1), that is the value at the mean of the normal scale."""
         return self.margin.inverse(self.means)[:, None]
 
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """What the margin adds (n, 1) to log densities on the normal scale."""
+        return self.margin.cells(values[:, 0]).log_scale[:, None]
+
     def log_peak(self, values: np.ndarray) -> np.ndarray:
         """Log mass or density (n, n_latents) of each row, a missing value being at the `mode`."""
         at_mode = np.diagonal(self.log_prob(self.mode()))
@@ -289,7 +292,7 @@ class Numeric(Normals):
 
     def with_free_parameters(self, parameters: list[np.ndarray]) -> Self:
         """The distribution with other `free_parameters`, its deviations floored."""
-        means, deviations = _from_free(parameters)
+        means, deviations = from_free(parameters)
         return replace(self, means=means, deviations=deviations)
 
     def free_gradient(self, summary: np.ndarray) -> list[np.ndarray]:
@@ -297,7 +300,7 @@ class Numeric(Normals):
 
         By Fisher's identity, from what cells let expect.
         """
-        return _free_gradient(summary, self.means, self.deviations)
+        return gradient_of_free(summary, self.means, self.deviations)
 
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
         """Raise ValueError if arrays are not as so many states and one column need them."""
@@ -362,139 +365,15 @@ def random_means(n_columns: int, n_latents: int, random_state: np.random.RandomS
     return ndtri(np.clip(places, 1e-12, 1.0 - 1e-12)) * np.sqrt(1.0 - n_latents**-2.0)
 
 
-def _from_free(parameters: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def from_free(parameters: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     means, logs = parameters
     return means, np.clip(np.exp(logs), normal_scale.LEAST_FREE_DEVIATION, None)
 
 
-def _free_gradient(
+def gradient_of_free(
     summary: np.ndarray, means: np.ndarray, deviations: np.ndarray
 ) -> list[np.ndarray]:
     counts, first, second = np.moveaxis(summary, -1, 0)
     centred = first - counts * means
     squares = second - means * (2.0 * first - counts * means)
     return [centred / deviations**2, squares / deviations**2 - counts]
-
-
-@dataclass(frozen=True)
-class NumericRegions:
-    """The `Numeric` distributions of all regions that have one, end to end.
-
-    So that thousands of columns cost no Python call each when a circuit is learnt.
-
-    Attributes
-    ----------
-    regions : tuple of n_regions int
-    means, deviations : (n_regions, n_latents)
-    shrinkage : (n_regions,)
-    margins : tuple of n_regions Margin
-    """
-
-    regions: tuple[int, ...]
-    means: np.ndarray
-    deviations: np.ndarray
-    shrinkage: np.ndarray
-    margins: tuple[Margin, ...]
-
-    @classmethod
-    def of(cls, distributions: Mapping[int, Numeric], n_latents: int) -> Self:
-        """Those of these distributions, by region."""
-        every = list(distributions.values())
-        shape = len(every), n_latents
-        return cls(
-            tuple(distributions),
-            np.array([one.means for one in every], np.float64).reshape(shape),
-            np.array([one.deviations for one in every], np.float64).reshape(shape),
-            np.array([one.shrinkage for one in every], np.float64),
-            tuple(one.margin for one in every),
-        )
-
-    def __len__(self) -> int:
-        return len(self.regions)
-
-    def __getitem__(self, place: int) -> Numeric:
-        return Numeric(
-            self.means[place],
-            self.deviations[place],
-            float(self.shrinkage[place]),
-            self.margins[place],
-        )
-
-    def distributions(self) -> dict[int, Numeric]:
-        """That of each region."""
-        return {region: self[place] for place, region in enumerate(self.regions)}
-
-    def check(self) -> None:
-        """Raise ValueError if these are no normal distributions.
-
-        One by one only if something is wrong, to say of which.
-        """
-        arrays = [
-            np.concatenate([np.ravel(part) for part in vars(margin).values()])
-            for margin in {id(one): one for one in self.margins}.values()
-        ]
-        arrays += [self.means.ravel(), self.deviations.ravel(), self.shrinkage]
-        is_finite = bool(np.isfinite(np.concatenate(arrays)).all())
-        if not is_finite or (self.deviations <= 0).any() or (self.shrinkage < 0).any():
-            for one in self.distributions().values():
-                one.check()
-
-    def taken(self, states: np.ndarray) -> Self:
-        """Those whose states are these (n,) of each region; one may be there repeatedly."""
-        return replace(
-            self, means=self.means.take(states, axis=1), deviations=self.deviations.take(states, 1)
-        )
-
-    def cells(self, evidence: Evidence) -> kernels.CellTable:
-        """The cells of the symbols of these regions; they are found once for all of learning."""
-        known = evidence.memo.get("cells")
-        if known is None or not (known[0] == self.regions and same_objects(known[1], self.margins)):
-            regions = np.array(self.regions, np.int64)
-            first = (np.cumsum(evidence.n_symbols) - evidence.n_symbols)[regions]
-            vectors = [evidence.values[region] for region in self.regions]
-            columns = [part[:, 0] for part in vectors if part is not None]
-            known = self.regions, self.margins, cell_table(self.margins, columns, first)
-            evidence.memo["cells"] = known
-        table: kernels.CellTable = known[2]
-        return table
-
-    def likelihoods(
-        self, evidence: Evidence, table: np.ndarray, exponents: np.ndarray, least: int
-    ) -> None:
-        """Write those of these regions' symbols, times two to `exponents`, none below `least`."""
-        cells = self.cells(evidence)
-        _likelihoods(cells, self.means, self.deviations, table, exponents, least)
-
-    def summarize(self, evidence: Evidence, counts: np.ndarray) -> np.ndarray:
-        """Expected moments (n_regions, n_latents, 3) from counts laid out like `likelihoods`."""
-        return moments(self.cells(evidence), counts, self.means, self.deviations)
-
-    def summarize_clusters(self, evidence: Evidence, counts: np.ndarray) -> np.ndarray:
-        """The same of a first assignment of rows: see `Numeric.summarize_clusters`."""
-        zeros, ones = np.zeros_like(self.means), np.ones_like(self.means)
-        return moments(self.cells(evidence), counts, zeros, ones)
-
-    def expected_statistics(self, masses: np.ndarray) -> np.ndarray:
-        """Moments (len(self), n_latents, 3) of rows that states of all regions draw."""
-        own = masses[np.array(self.regions, np.int64)]
-        return normal_scale.expected_moments(own, self.means, self.deviations)
-
-    def updated(self, summary: np.ndarray) -> Self:
-        """M-step: see `Numeric.updated`."""
-        means, deviations = normal_scale.updated(
-            summary, self.means, self.deviations, self.shrinkage
-        )
-        return replace(self, means=means, deviations=deviations)
-
-    def free_parameters(self) -> list[np.ndarray]:
-        """Means and logarithms of deviations (n_regions, n_latents)."""
-        return [self.means.copy(), np.log(self.deviations)]  # learning changes them in place
-
-    def with_free_parameters(self, parameters: list[np.ndarray]) -> Self:
-        """Those with other `free_parameters`."""
-        means, deviations = _from_free(parameters)
-        return replace(self, means=means, deviations=deviations)
-
-    def free_gradient(self, summary: np.ndarray) -> list[np.ndarray]:
-        """Gradient in `free_parameters` of the sum of counts times log likelihoods."""
-        return _free_gradient(summary, self.means, self.deviations)

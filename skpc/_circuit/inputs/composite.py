@@ -10,7 +10,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from skpc._circuit.inputs.base import InputDistribution, Moments, kind_named, register
+from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.kinds import kind_named, register
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._data.distinct import distinct_vectors
 from skpc._data.scope import COMPOSITE, Scope
@@ -125,6 +126,10 @@ class Composite(InputDistribution):
     def missing_masses(self, values: np.ndarray, shares: np.ndarray) -> list[np.ndarray | None]:
         """Those of all parts."""
         return [mass for part, x in self._split(values) for mass in part.missing_masses(x, shares)]
+
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """Those of all parts (n, m)."""
+        return np.concatenate([part.log_units(x) for part, x in self._split(values)], axis=1)
 
     def _statistics(self, summary: np.ndarray) -> Iterator[tuple[InputDistribution, np.ndarray]]:
         """Each part, and what `summarize` found for it."""

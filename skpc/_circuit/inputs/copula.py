@@ -10,10 +10,11 @@ import numpy as np
 
 from skpc._checks import checked_array
 from skpc._circuit.inputs import normal_scale
-from skpc._circuit.inputs.base import Moments, register
+from skpc._circuit.inputs.base import Moments
 from skpc._circuit.inputs.cells import check_names
 from skpc._circuit.inputs.covariances import missingness, regression_on
 from skpc._circuit.inputs.gaussian import Gaussian
+from skpc._circuit.inputs.kinds import register
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets, to_table
 from skpc._circuit.inputs.truncated import Normals
 from skpc._data.margins import Margin
@@ -133,6 +134,11 @@ class Copula(Normals):
         """The same of `prepared` values."""
         gain: np.ndarray = prepared.log_scales.sum(axis=1, keepdims=True)
         return self._gaussian.log_prob(prepared.scores) + gain
+
+    def log_units(self, values: np.ndarray) -> np.ndarray:
+        """What the margins add (n, m) to log densities on the normal scale."""
+        pairs = zip(self.margins, values.T, strict=True)
+        return np.stack([margin.cells(column).log_scale for margin, column in pairs], axis=1)
 
     def log_prob_of_others(self, X: np.ndarray) -> np.ndarray:
         """Log density (n, m, n_latents) of rows without each of their columns, in nats."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, cast
 import numpy as np
 
 from skpc._checks import check_finite, checked_array
-from skpc._circuit.inputs.base import InputDistribution, register
+from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.forest_layout import (
     Layout,
     Seen,
@@ -20,6 +20,7 @@ from skpc._circuit.inputs.forest_layout import (
     refitted,
 )
 from skpc._circuit.inputs.forest_restriction import restrict_tables
+from skpc._circuit.inputs.kinds import register
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._circuit.inputs.table import ROUNDING, Categorical
 from skpc._circuit.tree import depths_of

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from skpc._checks import check_finite, checked_array
-from skpc._circuit.inputs.base import Moments, register
+from skpc._circuit.inputs.base import Moments
 from skpc._circuit.inputs.covariances import (
     add_incomplete,
     check_covariances,
@@ -23,6 +23,7 @@ from skpc._circuit.inputs.covariances import (
     whitenings,
 )
 from skpc._circuit.inputs.gaussian_copula import AsCopula
+from skpc._circuit.inputs.kinds import register
 from skpc._data.powers_of_two import units_of
 from skpc._data.scales import centre_and_scales
 from skpc._data.scope import GAUSSIAN, Scope
@@ -444,9 +445,8 @@ class Gaussian(AsCopula):
         for rows, seen in missingness(values):
             regression, conditional = regression_on(self.covariances, seen)
             shown = values[rows][:, None, seen] - self.means[:, seen]
-            means[rows] = self.means[:, entry] + np.einsum(
-                "kb,ikb->ik", regression[:, entry], shown
-            )
+            of_shown = np.einsum("kb,ikb->ik", regression[:, entry], shown)
+            means[rows] = self.means[:, entry] + of_shown
             variances[rows] = conditional[:, entry, entry]
         return Moments(self._from_units(means, entry), unit * (unit * variances))
 

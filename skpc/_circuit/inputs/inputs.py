@@ -10,8 +10,10 @@ import numpy as np
 
 from skpc._checks import attributes, checked_array, reading
 from skpc._circuit.inputs import stacks
-from skpc._circuit.inputs.base import InputDistribution, kind_named
-from skpc._circuit.inputs.cells import Numeric, NumericRegions
+from skpc._circuit.inputs.base import InputDistribution
+from skpc._circuit.inputs.cells import Numeric
+from skpc._circuit.inputs.kinds import kind_named
+from skpc._circuit.inputs.numeric_regions import NumericRegions
 from skpc._circuit.inputs.regions import (
     check_regions,
     checked_columns,
@@ -493,7 +495,6 @@ class Inputs(Sequence["InputDistribution | None"]):
         summary : list
             What `summarize` makes of the counts, which may be negative.
         """
-        of_tables = self.tables.free_gradient(self.probs, summary[0])
-        of_numeric = self.numeric.free_gradient(summary[1]) if len(self.numeric) else []
-        of_others = stacks.free_gradient(self.others, self.of_others(summary))
-        return [*of_tables, *of_numeric, *of_others]
+        tables = self.tables.free_gradient(self.probs, summary[0])
+        numeric = self.numeric.free_gradient(summary[1]) if len(self.numeric) else []
+        return [*tables, *numeric, *stacks.free_gradient(self.others, self.of_others(summary))]

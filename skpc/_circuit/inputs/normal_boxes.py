@@ -8,6 +8,7 @@ of all costs one dimension of a quadrature less: one entry alone has its mass ex
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.special import logsumexp
 from skpc._circuit.inputs.normal_pieces import Pieces, log_mass, place
 
 _MOST_GAUSS = 2
+_MOST_CHOICES = 64
 
 
 class Fineness(NamedTuple):
@@ -125,10 +127,45 @@ def nodes(
     return found
 
 
+def nodes_of_all(
+    pieces: Sequence[Pieces], means: np.ndarray, factors: np.ndarray, fineness: Fineness = FINE
+) -> Nodes:
+    """Nodes of vectors whose first e entries are in pieces, those of each choice of pieces alone.
+
+    What lies between pieces is a jump, which nodes that do not know of it would miss. Of very many
+    choices they are taken together all the same.
+    """
+    choices: list[tuple[Pieces, ...]] = [()]
+    if np.prod([len(one.lower) for one in pieces]) <= _MOST_CHOICES:
+        choices = list(product(*map(_apart, pieces)))
+    found = []
+    for chosen in choices:
+        own = chosen or pieces
+        is_wide = np.array([not np.array_equal(one.lower, one.upper) for one in own], bool)
+        of_wide, log_shares = levels_of_nodes(int(is_wide.sum()), fineness)
+        levels = np.full((len(log_shares), len(own)), 0.5)
+        levels[:, is_wide] = of_wide
+        found.append(nodes(own, means, factors, levels, log_shares))
+    if len(found) == 1:
+        return found[0]
+    return Nodes(
+        np.concatenate([one.log_weights for one in found], axis=-1),
+        np.concatenate([one.deviates for one in found], axis=-2),
+    )
+
+
+def _apart(pieces: Pieces) -> list[Pieces]:
+    """Each piece by itself."""
+    return [Pieces(*(part[p : p + 1] for part in pieces)) for p in range(len(pieces.lower))]
+
+
 def log_box(pieces: Sequence[Pieces], means: np.ndarray, factors: np.ndarray) -> np.ndarray:
-    """Log mass (...,) of vectors whose e entries are all in their pieces; see `nodes`."""
+    """Log mass (...,) of vectors whose e entries are all in their pieces; see `nodes`.
+
+    The last entry is summed out exactly, however many its pieces are.
+    """
     *first, last = pieces
-    found = nodes(first, means, factors, *levels_of_nodes(len(first)))
+    found = nodes_of_all(first, means, factors)
     centres, deviations = found.conditional(means, factors)
     weights = found.log_weights + log_mass(last, centres, deviations)
     return np.asarray(weights[..., 0] if not first else logsumexp(weights, axis=-1))

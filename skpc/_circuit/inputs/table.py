@@ -12,8 +12,9 @@ from scipy.sparse import csr_array
 from scipy.special import expit
 
 from skpc._checks import check_finite, checked_array
-from skpc._circuit.inputs.base import InputDistribution, register
+from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.binomial import Binomials
+from skpc._circuit.inputs.kinds import register
 from skpc._circuit.inputs.restriction import Restriction, Sets, to_table
 from skpc._data.evidence import symbols_of
 from skpc._data.scope import BINOMIAL, CATEGORICAL, Scope

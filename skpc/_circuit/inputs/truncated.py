@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -54,8 +55,9 @@ class Normals(InputDistribution):
 
     def truncated(self, sets: Mapping[int, ColumnSet]) -> Restriction:
         """What is left if evidence leaves some columns several values."""
-        cuts = tuple(_cut(self.margins[entry], entry, given) for entry, given in sets.items())
-        left = Truncated(self, cuts)
+        cuts = [_cut(self.margins[entry], entry, given) for entry, given in sets.items()]
+        cuts.sort(key=lambda cut: len(cut.pieces.lower))  # the last one is summed out exactly
+        left = Truncated(self, tuple(cuts))
         return Restriction(left.log_masses, (Part(tuple(range(self.n_columns)), left),))
 
 
@@ -168,6 +170,7 @@ class Truncated(InputDistribution):
             means, covariances = self.base.joint_given(X[rows], [cut.entry for cut in cuts])
             factors, pieces = np.linalg.cholesky(covariances), [cut.pieces for cut in cuts]
             n_nodes = len(normal_boxes.levels_of_nodes(len(cuts) - 1)[1])
+            n_nodes *= math.prod(len(own.lower) for own in pieces[:-1])
             size = max(1, _BLOCK // (n_nodes * self.n_latents))
             for start in range(0, len(rows), size):
                 some = slice(start, start + size)
@@ -215,10 +218,9 @@ class Truncated(InputDistribution):
                 nothing, [*(cut.entry for cut in others), entry]
             )
             factors = np.linalg.cholesky(covariances)
-            found = normal_boxes.nodes(
-                [cut.pieces for cut in others], means[0], factors,
-                *normal_boxes.levels_of_nodes(len(others), normal_boxes.COARSE),
-            )  # fmt: skip
+            found = normal_boxes.nodes_of_all(
+                [cut.pieces for cut in others], means[0], factors, normal_boxes.COARSE
+            )
             centres, deviations = found.conditional(means[0], factors)
             deviations = np.broadcast_to(deviations, centres.shape)
             log_own = log_mass(self._pieces(entry), centres, deviations)

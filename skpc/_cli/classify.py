@@ -1,0 +1,169 @@
+"""``classify``: the class of each row, from the rows of a table whose class is known."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+
+from skpc._checks import shown
+from skpc._cli.choice import choose
+from skpc._cli.fit import learn
+from skpc._cli.known_tables import KnownTable, ids_of
+from skpc._cli.messages import UsageError, tell
+from skpc._cli.models import check_model_output, save_model
+from skpc._cli.outputs import check_table_output, table_writer, write_lines
+
+_TARGET = "target"
+_FEW_CLASSES, _MOST_CLASSES = 10, 0.5  # a share of the rows
+_LEAST_PROBABILITY = float(np.finfo(float).eps)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Judge a classifier on rows it has not seen, or have it predict those of another table."""
+    inputs = [options.data] if options.test is None else [options.data, options.test]
+    if options.output is not None:
+        check_table_output(options.output, *inputs)
+    check_model_output(options.save_model, *inputs)
+    options.chunk_rows = 0  # a classifier takes no parts
+    choice = choose(options, {"id": options.id, _TARGET: options.target})
+    frame = next(choice.table.frames(choice.table.names))
+    labels = choice.table.column(options.target)
+    is_known = np.array([label is not None for label in labels])
+    y = _classes_of(labels[is_known], options.target)
+    X = frame[choice.columns]
+    model = _classifier(choice.types, options)
+    if options.test is not None:
+        learn(model, X[is_known], y)
+        _predict(model, options)
+    else:
+        probabilities = _cross_validated(model, X[is_known], y, options)
+        if options.save_model is not None or not is_known.all():
+            learn(model, X[is_known], y)
+        said = _quality("cross-validated", y, probabilities, np.unique(y))
+        if options.output is None:
+            write_lines(said)
+        else:
+            for line in said:
+                tell(line)
+            every = np.empty((len(labels), probabilities.shape[1]))
+            every[is_known] = probabilities
+            if not is_known.all():
+                every[~is_known] = model.predict_proba(X[~is_known])
+            columns = {**ids_of(frame, options.id), options.target: labels}
+            with table_writer(options.output) as write:
+                write(_frame(columns, every, np.unique(y), options.target))
+    save_model(options.save_model, model)
+
+
+def _classes_of(labels: np.ndarray, name: str) -> np.ndarray:
+    """The classes (n,) of rows, if they are such."""
+    from sklearn.utils.multiclass import type_of_target
+
+    y = np.array(labels.tolist())
+    classes = np.unique(y)
+    if len(classes) < 2:
+        found = f"the value {shown(classes[0])} only" if len(classes) else "no value"
+        raise UsageError(f"column {shown(name)} has {found}, and two classes at least are needed.")
+    if type_of_target(y).startswith("continuous"):
+        raise UsageError(
+            f"column {shown(name)} holds numbers with fractions, such as {shown(y[0])}, and "
+            "classes are labels or integers. Name another --target, or cut it into classes."
+        )
+    if len(classes) > max(_FEW_CLASSES, _MOST_CLASSES * len(y)):
+        raise UsageError(
+            f"column {shown(name)} has {len(classes)} different values in {len(y)} rows, which are "
+            "no classes. Name another --target, or cut it into classes."
+        )
+    return y
+
+
+def _classifier(types: dict[str, str], options: argparse.Namespace) -> Any:
+    from skpc import SharpPCClassifier, SharpPCDensity
+
+    density = SharpPCDensity(feature_types=types, n_jobs=options.n_jobs)
+    return SharpPCClassifier(density, random_state=options.seed)
+
+
+def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namespace) -> np.ndarray:
+    """The probability (n, n_classes) of each class of a row, learnt from other rows."""
+    from sklearn.base import clone
+    from sklearn.model_selection import StratifiedKFold
+
+    classes, counts = np.unique(y, return_counts=True)
+    n_folds = int(min(options.folds, counts.max()))
+    if n_folds < 2:
+        raise UsageError("no class has two rows: there are none to learn from and to predict.")
+    probabilities = np.zeros((len(y), len(classes)))
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=options.seed)
+    for i, (training, rest) in enumerate(folds.split(np.zeros(len(y)), y)):
+        tell(f"learning without fold {i + 1} of {n_folds}")
+        one = learn(clone(model), X.iloc[training], y[training])
+        known = np.searchsorted(classes, one.classes_)
+        probabilities[np.ix_(rest, known)] = one.predict_proba(X.iloc[rest])
+    return probabilities
+
+
+def _predict(model: Any, options: argparse.Namespace) -> None:
+    """Write the class of each row of a second table, and judge those that it tells."""
+    options.data = options.test
+    table = KnownTable(options, model, model._columns, also=options.target)
+    names, n_rows = list(model.feature_names_in_), 0
+    told: list[tuple[np.ndarray, np.ndarray]] = []
+    with table_writer(options.output) as write:
+        for frame in table.frames():
+            try:
+                probabilities = model.predict_proba(frame[names])
+            except (ValueError, TypeError) as error:
+                place = f", counting from row {n_rows}" if n_rows else ""
+                raise UsageError(f"{table.name}{place}: {error}") from error
+            if options.target in frame:
+                told.append((frame[options.target].to_numpy(object, na_value=None), probabilities))
+            columns = ids_of(frame, options.id)
+            write(_frame(columns, probabilities, model.classes_, options.target))
+            n_rows += len(frame)
+        if not n_rows:
+            raise UsageError(f"{table.name} has no rows.")
+    if told:
+        labels, probabilities = map(np.concatenate, zip(*told, strict=True))
+        _tell_quality_of_text(labels, probabilities, model.classes_)
+    tell(f"the classes of {n_rows} rows are predicted")
+
+
+def _frame(columns: dict[str, Any], probabilities: np.ndarray, classes: Any, target: str) -> Any:
+    """A frame of the likeliest class of each row, and of the probability of each class."""
+    import pandas
+
+    columns[f"{target} predicted"] = classes[probabilities.argmax(axis=1)]
+    for label, column in zip(classes, probabilities.T, strict=True):
+        columns[f"p({label})"] = column
+    return pandas.DataFrame(columns)
+
+
+def _tell_quality_of_text(labels: np.ndarray, probabilities: np.ndarray, classes: Any) -> None:
+    """The same of labels (n,) as they are written; those that are no class do not count."""
+    called = np.array([str(label) for label in classes])
+    is_class = np.isin(labels.astype(str), called)
+    if is_class.any():
+        order = np.argsort(called)
+        own = labels[is_class].astype(str)
+        for line in _quality("test", own, probabilities[is_class][:, order], called[order]):
+            tell(line)
+
+
+def _quality(
+    where: str, y: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
+) -> list[str]:
+    """How good probabilities are, beside those that only know the shares of the classes."""
+    codes = np.searchsorted(classes, y)
+    shares = np.bincount(codes) / len(codes)
+    shares = shares[shares > 0]
+    accuracy = float((probabilities.argmax(axis=1) == codes).mean())
+    own = np.maximum(probabilities[np.arange(len(y)), codes], _LEAST_PROBABILITY)
+    return [
+        f"{where} accuracy: {100 * accuracy:.1f} %; the most frequent class alone: "
+        f"{100 * shares.max():.1f} %",
+        f"{where} log-loss: {-np.log(own).mean():.4f} nats per row; shares of classes alone: "
+        f"{-(shares @ np.log(shares)):.4f}",
+    ]

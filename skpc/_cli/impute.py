@@ -1,0 +1,100 @@
+"""``impute``: a table whose missing cells are filled."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from skpc._cli.choice import choose
+from skpc._cli.csv_form import CsvForm
+from skpc._cli.fit import headline, learn_density
+from skpc._cli.known_tables import KnownTable
+from skpc._cli.messages import UsageError, tell
+from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
+from skpc._cli.outputs import check_table_output, table_writer
+from skpc._cli.parser import refuse_beside_model
+
+_OF_LEARNING = "categorical", "binomial", "numeric", "drop", "save_model"
+
+
+class _Task(NamedTuple):
+    """What is to be filled.
+
+    Attributes
+    ----------
+    density : SharpPCDensity
+    frames : iterator of frames
+        With all columns.
+    form : CsvForm or None
+        How their cells were written.
+    """
+
+    density: Any
+    frames: Iterator[Any]
+    form: CsvForm | None
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the table with its missing cells filled."""
+    from sklearn.frozen import FrozenEstimator
+
+    from skpc import SharpPCImputer
+
+    refuse_beside_model(options, _OF_LEARNING)
+    inputs = [options.data] if options.model is None else [options.data, options.model]
+    check_table_output(options.output, *inputs)
+    check_model_output(options.save_model, *inputs)
+    task = _learnt(options) if options.model is None else _known(options)
+    imputer = SharpPCImputer(
+        FrozenEstimator(task.density),
+        strategy=options.strategy,
+        random_state=np.random.RandomState(options.seed),  # which goes on from part to part
+    )
+    names = names_of_model(task.density)
+    n_filled = n_left = n_rows = 0
+    with table_writer(options.output, task.form) as write:
+        for frame in task.frames:
+            try:
+                filled = imputer.fit(frame[names]).transform(frame[names])
+            except (ValueError, TypeError) as error:
+                place = f", counting from row {n_rows}" if n_rows else ""
+                raise UsageError(f"{options.data}{place}: {error}") from error
+            n_holes = int(frame.isna().to_numpy().sum())
+            frame = frame.assign(**{name: filled[name] for name in names})
+            n_still = int(frame.isna().to_numpy().sum())
+            n_filled, n_left = n_filled + n_holes - n_still, n_left + n_still
+            n_rows += len(frame)
+            write(frame)
+        if not n_rows:
+            raise UsageError(f"{options.data} has no rows.")
+    left = f"; {n_left} in columns that were left out stay missing" if n_left else ""
+    tell(f"{n_filled} missing cells of {n_rows} rows are filled{left}")
+    save_model(options.save_model, task.density)
+
+
+def _learnt(options: argparse.Namespace) -> _Task:
+    """With a density of the table itself."""
+    from skpc import SharpPCDensity
+
+    choice = choose(options, {"id": options.id}, as_written=True)
+    table = choice.table
+    density = SharpPCDensity(
+        feature_types=choice.types, random_state=options.seed, n_jobs=options.n_jobs
+    )
+    learn_density(density, table.X(choice.columns), None)
+    tell(headline(density, table.frames(choice.columns), None))
+    return _Task(density, table.frames(table.names), table.form)
+
+
+def _known(options: argparse.Namespace) -> _Task:
+    """With a density that has learnt before."""
+    from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCImputer
+
+    model = read_model(options.model, (SharpPCDensity, SharpPCDensityCV, SharpPCImputer))
+    held = "density_" if isinstance(model, SharpPCImputer) else "best_estimator_"
+    density = getattr(model, held, model)
+    table = KnownTable(options, density, density._columns, keeps_others=True)
+    return _Task(density, table.frames(), table.form)

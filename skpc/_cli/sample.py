@@ -1,0 +1,46 @@
+"""``sample``: rows drawn from a model."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from skpc._cli.given import row_given
+from skpc._cli.messages import UsageError
+from skpc._cli.models import names_of_model, read_model
+from skpc._cli.outputs import check_table_output, table_writer
+
+_CELLS_DRAWN = 2**18  # at a time, whatever the working memory: the rows depend on it
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write rows that are drawn from a model, given some of their values."""
+    check_table_output(options.output, options.model)
+    model = read_model(options.model)
+    given = None
+    if options.given:
+        given = row_given(options.given, model._columns, names_of_model(model))
+    n_left, at_once = options.n_samples, max(1, _CELLS_DRAWN // model.n_features_in_)
+    try:
+        generator = check_random_state(options.seed)
+        with table_writer(options.output) as write:
+            # Once in any case: of no rows the model says what is wrong.
+            while n_left > 0 or n_left == options.n_samples:
+                drawn = model.sample(min(n_left, at_once), generator, given=given)
+                write(_frame_of(drawn, model))
+                n_left -= at_once
+    except (ValueError, TypeError, OverflowError, ImportError) as error:
+        raise UsageError(f"cannot draw {options.n_samples} rows: {error}") from error
+
+
+def _frame_of(rows: Any, model: Any) -> Any:
+    """Rows as a frame that can be written, also of a model that learnt elsewhere, of arrays."""
+    import pandas
+
+    if hasattr(rows, "to_csv"):
+        return rows
+    dense = rows.toarray() if hasattr(rows, "toarray") else rows
+    return pandas.DataFrame(np.asarray(dense), columns=names_of_model(model))

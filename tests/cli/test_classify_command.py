@@ -1,0 +1,104 @@
+"""``classify``: classes of rows, and how good they are."""
+
+import re
+
+import joblib
+import numpy as np
+import pandas
+import pytest
+from command_line import error_of, run
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from skpc import SharpPCClassifier, SharpPCDensity
+
+
+def rows(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    k = rng.integers(0, 2, n)
+    frame = pandas.DataFrame({"kind": np.array(["apple", "pear"], object)[k]})
+    frame["size"] = (rng.normal(size=n) + 2 * k).round(3)
+    frame["ripe"] = rng.random(n) < 0.3 + 0.4 * k
+    return frame
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("classes")
+    rows().to_csv(folder / "train.csv", index=False)
+    return folder
+
+
+def classifier():
+    return SharpPCClassifier(SharpPCDensity(), random_state=0)
+
+
+def test_without_a_second_table_rows_are_predicted_by_others(folder, capsys):
+    frame = rows().assign(name=[f"row {i}" for i in range(60)])
+    frame.loc[7, "kind"] = None
+    frame.to_csv(folder / "named.csv", index=False)
+    output = folder / "classes.csv"
+    arguments = "classify", folder / "named.csv", "--target", "kind", "--id", "name"
+    assert run(*arguments, "--folds", 2, "-o", output) == 0
+    told = capsys.readouterr().err
+    written = pandas.read_csv(output)
+    assert list(written) == ["name", "kind", "kind predicted", "p(apple)", "p(pear)"]
+    assert written["name"].tolist() == frame["name"].tolist()
+    known = frame[frame["kind"].notna()]
+    X, y = known[["size", "ripe"]], known["kind"].to_numpy(dtype=str)
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    expected = cross_val_predict(classifier(), X, y, cv=folds, method="predict_proba")
+    found = written[["p(apple)", "p(pear)"]].to_numpy()
+    assert found[frame["kind"].notna()] == pytest.approx(expected, rel=1e-9)
+    whole = clone(classifier()).fit(X, y)
+    assert found[7] == pytest.approx(
+        whole.predict_proba(frame[["size", "ripe"]].iloc[7:8])[0], rel=1e-9
+    )
+    guesses = whole.classes_[expected.argmax(axis=1)]
+    accuracy, loss = accuracy_score(y, guesses), log_loss(y, expected)
+    assert f"cross-validated accuracy: {100 * accuracy:.1f} %" in told
+    assert f"cross-validated log-loss: {loss:.4f} nats per row" in told
+
+
+def test_a_second_table_is_predicted_and_judged_if_it_tells(folder, capsys):
+    new, output = rows(30, seed=1), folder / "new classes.csv"
+    model = classifier().fit(rows()[["size", "ripe"]], rows()["kind"].to_numpy(dtype=str))
+    expected = model.predict_proba(new[["size", "ripe"]])
+    for columns in (["ripe", "kind", "size"], ["ripe", "size"]):
+        new[columns].to_csv(folder / "new.csv", index=False)
+        arguments = "classify", folder / "train.csv", folder / "new.csv", "--target", "kind"
+        assert run(*arguments, "-o", output, "--save-model", folder / "m.joblib") == 0
+        told = capsys.readouterr().err
+        written = pandas.read_csv(output)
+        assert written[["p(apple)", "p(pear)"]].to_numpy() == pytest.approx(expected, rel=1e-9)
+        assert (
+            written["kind predicted"].tolist() == model.classes_[expected.argmax(axis=1)].tolist()
+        )
+        loss = log_loss(new["kind"], expected)
+        assert (f"test log-loss: {loss:.4f}" in told) == ("kind" in columns)
+    assert joblib.load(folder / "m.joblib").classes_.tolist() == ["apple", "pear"]
+
+
+def test_the_headline_is_the_result_where_no_table_is_written(folder, capsys):
+    arguments = "classify", folder / "train.csv", "--target", "kind", "--folds", 2, "--quiet"
+    assert run(*arguments) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert re.match(r"cross-validated accuracy: \d+\.\d %; the most frequent class", printed.out)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("size", "holds numbers with fractions"),
+        ("name", "has 60 different values in 60 rows, which are no classes"),
+        ("one", "has the value 'x' only"),
+        ("none", "has no value"),
+        ("colour", "there is no column 'colour'"),
+    ],
+)
+def test_targets_that_are_no_classes(target, message, folder, capsys):
+    frame = rows().assign(name=[f"row {i}" for i in range(60)], one="x", none=None)
+    frame.to_csv(folder / "targets.csv", index=False)
+    assert message in error_of(capsys, "classify", folder / "targets.csv", "--target", target)
