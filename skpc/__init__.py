@@ -7,6 +7,7 @@ from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.density_cv import SharpPCDensityCV
 from skpc._estimators.explanation import Explanation, OddPair, OddValue
 from skpc._estimators.imputer import SharpPCImputer
+from skpc._estimators.missingness_density import SharpPCMissingnessDensity
 from skpc._estimators.outlier_detector import SharpPCOutlierDetector
 from skpc._version import __version__
 
@@ -20,6 +21,7 @@ __all__ = [
     "SharpPCDensity",
     "SharpPCDensityCV",
     "SharpPCImputer",
+    "SharpPCMissingnessDensity",
     "SharpPCOutlierDetector",
     "__version__",
 ]

@@ -17,6 +17,7 @@ SKOPS_TRUSTED_TYPES = (
     "skpc.SharpPCDensity",
     "skpc.SharpPCDensityCV",
     "skpc.SharpPCImputer",
+    "skpc.SharpPCMissingnessDensity",
     "skpc.SharpPCOutlierDetector",
 )
 """The types of which fitted models consist, as `skops.io.load` wants to be told as `trusted`."""

@@ -79,6 +79,10 @@ class FittedMixin(StoredMixin):
         columns = self._positions(features, "features")
         if len(set(columns)) < len(columns):
             raise ValueError(f"features must name each column once; got {shown(list(features))}.")
+        return self._marginal(columns)
+
+    def _marginal(self, columns: list[int]) -> Self:
+        """The model of the columns at some positions."""
         from skpc._queries.marginals import marginal
 
         parameters: dict[str, Any] = {"feature_types": [self.feature_types_[j] for j in columns]}

@@ -271,9 +271,15 @@ class LearningMixin:
         """The distinct rows of `X_val`, if there are any; it may be these."""
         from skpc._data.rows import Rows
 
-        X_val, sample_weight_val = validation
-        if isinstance(X_val, Rows):
-            return X_val
+        if isinstance(validation[0], Rows):
+            return validation[0]
+        found = self._validation_matrix(columns, *validation)
+        return None if found is None else self._encode(*found, columns).distinct()
+
+    def _validation_matrix(
+        self, columns: Columns, X_val: Any, sample_weight_val: Any
+    ) -> tuple[Any, np.ndarray] | None:
+        """The matrix of the rows of `X_val` that have weight, and their weights, if it is given."""
         if X_val is None:
             if sample_weight_val is not None:
                 raise ValueError(
@@ -288,7 +294,7 @@ class LearningMixin:
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
             matrix = columns.to_matrix(table)
             columns.check_values(matrix)
-        return self._encode(matrix, weights, columns).distinct()
+        return matrix, weights
 
     def _chooses_size(self) -> bool:
         """Whether fit is to find out how many states there should be."""

@@ -79,6 +79,11 @@ def surprises(
     return np.nan_to_num(found + own, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST)
 
 
+def usual_rows(circuit: Circuit, n_features: int) -> np.ndarray:
+    """Rows (128, n_features) that the circuit draws, always the same: how they are is usual."""
+    return sample(circuit, _DRAWS, n_features, np.random.RandomState(_SEED))
+
+
 def excesses(
     circuit: Circuit,
     X: np.ndarray,
@@ -93,7 +98,7 @@ def excesses(
     would tell of it, is missing.
     """
     found = surprises(circuit, X, groups, own_weight, max_bytes)
-    drawn = sample(circuit, _DRAWS, X.shape[1], np.random.RandomState(_SEED))
+    drawn = usual_rows(circuit, X.shape[1])
     patterns, pattern_of = shown_patterns(X)
     usual = np.empty((len(patterns), found.shape[1]))
     for some in row_blocks(len(patterns), 32 * drawn.size, max_bytes):
@@ -105,5 +110,5 @@ def excesses(
 
 def own_excesses(circuit: Circuit, X: np.ndarray) -> np.ndarray:
     """How much more surprising values (n, n_features) are by themselves than usual, in nats."""
-    drawn = sample(circuit, _DRAWS, X.shape[1], np.random.RandomState(_SEED))
+    drawn = usual_rows(circuit, X.shape[1])
     return own_surprises(circuit, X) - own_surprises(circuit, drawn).mean(axis=0)

@@ -272,6 +272,14 @@ def _with_column(X: Any, j: int, cells: np.ndarray, plain: tuple[Any, ...] | Non
     return X
 
 
+def with_holes(X: Any, j: int, holes: np.ndarray) -> Any:
+    """The frame X with no value in the rows `holes` (n,) of a column; that of pandas is changed."""
+    series = _opened(X)[:, j]
+    cells = _objects(series.to_list())
+    cells[holes] = None
+    return _with_column(X, j, cells, dtypes.plain_dtype(series))
+
+
 def columns_at(X: Any, positions: np.ndarray) -> Any:
     """The columns of a frame at these positions."""
     return _opened(X)[:, positions.tolist()].to_native()

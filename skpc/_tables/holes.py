@@ -93,7 +93,7 @@ def with_indicator(X: Any, holed: Any, columns: np.ndarray) -> Any:
     missing = missing_cells(holed)[:, columns]
     if not is_frame(X):
         return np.hstack([X, missing])
-    names = _indicator_names(names_of(holed) or (), columns)
+    names = indicator_names(names_of(holed) or (), columns)
     for name in names:
         if name in (names_of(X) or ()):
             raise ValueError(
@@ -103,7 +103,7 @@ def with_indicator(X: Any, holed: Any, columns: np.ndarray) -> Any:
     return frames.with_columns(X, names, missing.T)
 
 
-def _indicator_names(names: Sequence[Any], columns: np.ndarray) -> list[Any]:
+def indicator_names(names: Sequence[Any], columns: np.ndarray) -> list[Any]:
     """What columns of an indicator are called, as scikit-learn calls them.
 
     Of names that are tuples the first part alone changes.

@@ -124,8 +124,7 @@ class ContributionsDisplay:
         """
         check_matplotlib(cls)
         density = fitted_density(estimator, cls)
-        asked = estimator if hasattr(estimator, "explain") else density
-        contributions = asked.feature_contributions(X, groups)
+        contributions = estimator.feature_contributions(X, groups)
         values, names = None, density._feature_names()
         if groups is None:
             values = np.array(X.toarray() if issparse(X) else X, dtype=object)

@@ -9,6 +9,7 @@ from skpc import (
     SharpPCDensity,
     SharpPCDensityCV,
     SharpPCImputer,
+    SharpPCMissingnessDensity,
     SharpPCOutlierDetector,
 )
 
@@ -34,6 +35,7 @@ FURTHER_CONFIGURATIONS = [
     ),
     SharpPCImputer(SharpPCDensity(2, max_iter=5)),
     SharpPCImputer(SharpPCDensity(2, max_iter=5), strategy="sample"),
+    SharpPCMissingnessDensity(SharpPCDensity(2, max_iter=5)),
     SharpPCOutlierDetector(),
     SharpPCOutlierDetector(2, n_components=2, max_samples=0.7, criterion="likelihood"),
 ]
@@ -57,6 +59,7 @@ def test_estimator_checks_of_further_configurations(estimator, check):
         SharpPCDensityCV(SharpPCDensity(n_latents=2, max_iter=3), mus=[0.1], cv=2),
         SharpPCClassifier(SharpPCDensity(n_latents=2, max_iter=5)),
         SharpPCImputer(SharpPCDensity(n_latents=2, max_iter=5)),
+        SharpPCMissingnessDensity(SharpPCDensity(n_latents=2, max_iter=5)),
         SharpPCOutlierDetector(SharpPCDensity(n_latents=2, max_iter=5)),
     ],
     ids=lambda estimator: type(estimator).__name__,

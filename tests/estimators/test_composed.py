@@ -23,6 +23,7 @@ from skpc import (
     SharpPCDensity,
     SharpPCDensityCV,
     SharpPCImputer,
+    SharpPCMissingnessDensity,
     SharpPCOutlierDetector,
 )
 
@@ -32,6 +33,7 @@ KINDS = {
     ),
     "detector": SharpPCOutlierDetector,
     "imputer": SharpPCImputer,
+    "missingness": SharpPCMissingnessDensity,
     "classifier": SharpPCClassifier,
 }
 each_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -62,14 +64,20 @@ def held(model):
     """The fitted densities of an estimator."""
     if isinstance(model, SharpPCClassifier):
         return [model.density_]
-    if isinstance(model, SharpPCImputer):
+    if isinstance(model, SharpPCImputer | SharpPCMissingnessDensity):
         return [model.density_]
     return [model.best_estimator_ if isinstance(model, SharpPCDensityCV) else model.estimator_]
 
 
 def test_a_density_has_few_parameters_and_a_composed_estimator_its_own_alone():
     assert len(inspect.signature(SharpPCDensity).parameters) <= 23
-    for kind in SharpPCDensityCV, SharpPCOutlierDetector, SharpPCImputer, SharpPCClassifier:
+    for kind in (
+        SharpPCClassifier,
+        SharpPCDensityCV,
+        SharpPCImputer,
+        SharpPCMissingnessDensity,
+        SharpPCOutlierDetector,
+    ):
         names = inspect.signature(kind).parameters.keys()
         assert next(iter(names)) == "estimator"
         assert names & inspect.signature(SharpPCDensity).parameters.keys() <= {
@@ -172,10 +180,11 @@ def test_a_failure_in_the_midst_leaves_the_former_fit(kind, monkeypatch):
     model = kind(density()).fit(frame(), LABELS)
     before = dict(vars(model))
     learn, calls = SharpPCDensity._learn_circuit, []
+    kinds_of_one = SharpPCClassifier, SharpPCImputer, SharpPCMissingnessDensity
 
     def fails(self, *args, **kwargs):
         calls.append(self)
-        if len(calls) > (0 if isinstance(model, SharpPCImputer | SharpPCClassifier) else 1):
+        if len(calls) > (0 if isinstance(model, kinds_of_one) else 1):
             raise MemoryError
         return learn(self, *args, **kwargs)
 
@@ -186,7 +195,9 @@ def test_a_failure_in_the_midst_leaves_the_former_fit(kind, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "kind", [SharpPCOutlierDetector, SharpPCImputer, SharpPCClassifier], ids=lambda k: k.__name__
+    "kind",
+    [SharpPCOutlierDetector, SharpPCImputer, SharpPCMissingnessDensity, SharpPCClassifier],
+    ids=lambda k: k.__name__,
 )
 def test_seeds_are_those_of_the_density_or_follow_from_that_of_the_estimator(kind):
     seeded = kind(density(random_state=5), random_state=1).fit(frame(), LABELS)
@@ -194,7 +205,7 @@ def test_seeds_are_those_of_the_density_or_follow_from_that_of_the_estimator(kin
     drawn = [kind(density(random_state=None), random_state=7).fit(frame(), LABELS) for _ in "ab"]
     first, again = ([one.random_state for one in held(model)] for model in drawn)
     assert first == again
-    if kind is SharpPCOutlierDetector:  # which holds one density, of the same seed
+    if kind in (SharpPCOutlierDetector, SharpPCMissingnessDensity):  # one density, of their seed
         assert first == [7]
     else:
         generator = np.random.RandomState(7)
@@ -249,7 +260,9 @@ def test_the_fitted_density_answers(kind, library):
         model.score_samples(new[["size", "colour", "flag"]])
 
 
-@each_holder
+@pytest.mark.parametrize(
+    "kind", [*HOLDERS.values(), SharpPCMissingnessDensity], ids=[*HOLDERS, "missingness"]
+)
 def test_nothing_is_answered_before_fit(kind):
     model = kind(density())
     for name in QUERIES:
@@ -305,12 +318,17 @@ def test_public_classes_are_of_the_package():
 
 
 def test_tags_follow_what_estimators_are():
-    kinds = {"cv": "density_estimator", "detector": "outlier_detector", "classifier": "classifier"}
+    kinds = {
+        "cv": "density_estimator",
+        "missingness": "density_estimator",
+        "detector": "outlier_detector",
+        "classifier": "classifier",
+    }
     for name, kind in KINDS.items():
         tags = get_tags(kind(density()))
         assert tags.estimator_type == kinds.get(name)
         assert tags.input_tags.allow_nan
-        assert tags.input_tags.sparse == (name != "imputer")
+        assert tags.input_tags.sparse == (name not in ("imputer", "missingness"))
 
 
 def test_weights_of_scores_are_routed():

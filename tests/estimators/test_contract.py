@@ -224,6 +224,9 @@ MODELS = {
         numbers(),
     ),
     "imputer": lambda: (skpc.SharpPCImputer(estimator()).fit(every_column()), every_column()),
+    "missingness": lambda: (
+        skpc.SharpPCMissingnessDensity(estimator(feature_types=LEVELS)).fit(numbers()), numbers(),
+    ),
     "frozen": lambda: (
         skpc.SharpPCImputer(FrozenEstimator(estimator().fit(numbers()))).fit(numbers()), numbers(),
     ),
