@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from skpc._checks import shown
+
 SEPARATORS = ",", ";", "\t", "|"
 _FEW = 10
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
@@ -67,9 +69,9 @@ class CsvForm:
         if self.sep not in (None, ","):
             found.append(f"cells separated by {_NAMES.get(str(self.sep), repr(self.sep))}")
         if self.decimal not in (None, "."):
-            found.append(f"decimals after {self.decimal!r}")
+            found.append(f"decimals after {shown(self.decimal)}")
         if self.thousands:
-            found.append(f"thousands before {self.thousands!r}")
+            found.append(f"thousands before {shown(self.thousands)}")
         if self.encoding not in (None, "utf-8"):
             found.append(str(self.encoding))
         return "".join(f", {what}" for what in found)
