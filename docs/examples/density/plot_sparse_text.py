@@ -13,6 +13,7 @@ out of place.
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
 
 from skpc import SharpPCDensity
@@ -35,9 +36,10 @@ for _ in range(2_000):
 vectorizer = CountVectorizer(binary=True)
 X = vectorizer.fit_transform(documents)
 names = list(vectorizer.get_feature_names_out())
+table = pd.DataFrame.sparse.from_spmatrix(X, columns=names)  # the matrix, with names
 print(X.shape, f"{X.nnz / np.prod(X.shape):.0%} of the cells are not zero")
 
-model = SharpPCDensity(n_latents=8, random_state=0).fit(X)
+model = SharpPCDensity(n_latents=8, random_state=0).fit(table)
 
 # %%
 # The tree, its root in bold. Words of a subject are near each other, and common words apart.
@@ -45,10 +47,7 @@ model = SharpPCDensity(n_latents=8, random_state=0).fit(X)
 # of the third.
 
 figure, axis = plt.subplots(figsize=(9, 6), layout="constrained")
-display = StructureDisplay.from_estimator(model, ax=axis)
-axis.clear()
-display.names = [names[j] for (j,) in model.circuit_.features]  # a sparse table has none
-display.plot(axis)
+StructureDisplay.from_estimator(model, ax=axis)
 plt.show()
 
 # %%
@@ -61,23 +60,23 @@ nearest = np.argsort(-off_diagonal[names.index("tide")])[:5]
 print("most informative of 'tide':", [names[j] for j in nearest])
 
 
-def lift(given):
-    rows = np.full((len(names), len(names)), np.nan)
-    rows[np.diag_indices(len(names))] = 1
-    evidence = np.full_like(rows, np.nan)
-    evidence[:, names.index(given)] = 1
-    rows[names.index(given)] = np.nan
-    return model.log_conditional(rows, evidence) - model.score_samples(rows)
+overall = model.condition().probabilities()
+
+
+def lifts_of(given):
+    told = model.condition({given: 1}).probabilities()
+    return {word: np.log(shares[1] / overall[word][1]) for word, shares in told.items()}
 
 
 colors = {"sea": "C0", "kitchen": "C1", "chess": "C2"}
 fig, axes = plt.subplots(ncols=3, figsize=(9, 5.5), layout="constrained", sharex=True)
 for axis, given in zip(axes, ("tide", "pawn", "salt"), strict=True):
-    lifts = lift(given)
-    best = np.argsort(lifts)[-22:]
+    lifts = lifts_of(given)
+    best = sorted(lifts, key=lifts.get)[-22:]
     of_word = {word: color for name, color in colors.items() for word in words[name]}
-    labels = [names[j] for j in best]
-    axis.barh(labels, lifts[best], color=[of_word.get(word, "0.6") for word in labels])
+    axis.barh(
+        best, [lifts[word] for word in best], color=[of_word.get(word, "0.6") for word in best]
+    )
     axis.set(title=f'given "{given}"', xlabel="log lift (nats)")
 for name, color in {**colors, "common": "0.6"}.items():
     axes[-1].barh([0], [0], color=color, label=name)
@@ -92,4 +91,5 @@ for text in (
     "tide sail anchor storm people way",
     "tide pawn flour storm bishop yeast",
 ):
-    print(f"{model.score(vectorizer.transform([text])):7.1f}  {text}")
+    row = pd.DataFrame.sparse.from_spmatrix(vectorizer.transform([text]), columns=names)
+    print(f"{model.score(row):7.1f}  {text}")
