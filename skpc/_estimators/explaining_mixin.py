@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.stats import false_discovery_control
 
-from skpc._checks import shown
+from skpc._checks import level_of_caller, shown
 from skpc._data.scope import CATEGORICAL
 from skpc._estimators.explanation import Explanation, OddPair, OddValue
 from skpc._estimators.query_mixin import dense_floats, working_bytes
@@ -216,8 +217,24 @@ class ExplainingMixin:
         """Which rows of a table are flagged, by their scores (n,)."""
         if self.false_discovery_rate is None:
             return scores - self.offset_ < 0
-        adjusted = false_discovery_control(self._calibration.p_values(scores))
-        return np.asarray(adjusted <= self.false_discovery_rate)
+        p_values = self._calibration.p_values(scores)
+        is_flagged = np.asarray(false_discovery_control(p_values) <= self.false_discovery_rate)
+        if not is_flagged.any():
+            self._warn_of_few_rows(p_values, self.false_discovery_rate)
+        return is_flagged
+
+    def _warn_of_few_rows(self, p_values: np.ndarray, rate: float) -> None:
+        """Tell that rows odder than all that fit saw are not flagged, as fit saw too few rows."""
+        (least,) = self._calibration.p_values(np.array([-np.inf]))
+        n_odd = int((p_values <= least).sum())
+        n_needed = int(np.ceil(len(p_values) * least / rate))
+        if 0 < n_odd < n_needed:
+            warnings.warn(
+                f"false_discovery_rate={rate} flags none of the {len(p_values)} rows: {n_odd} of "
+                f"them have the least p-value that there is, {least:.2g}, and {n_needed} would "
+                "have to. Fit more rows, ask about fewer at once, or set contamination instead.",
+                stacklevel=level_of_caller(),
+            )
 
     def _shown(self, matrix: Any) -> Any:
         """A matrix without what only names rows."""

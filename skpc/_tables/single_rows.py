@@ -27,6 +27,7 @@ def table_of_row(columns: Columns, row: Any) -> Any:
     ValueError
         If the row has other columns.
     """
+    row = frames.collected(row)
     if issparse(row) or frames.is_frame(row):
         return row
     if isinstance(row, Mapping) or hasattr(row, "to_dict"):  # a series of pandas has names, too

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
+from skpc._tables.frames import collected
 from skpc.plotting._base import (
     BLUE,
     COLOUR_MAP,
@@ -124,6 +125,7 @@ class ContributionsDisplay:
         """
         check_matplotlib(cls)
         density = fitted_density(estimator, cls)
+        X = collected(X)
         contributions = estimator.feature_contributions(X, groups)
         values, names = None, density._feature_names()
         if groups is None:

@@ -2,6 +2,7 @@
 
 import pickle
 
+import duckdb
 import numpy as np
 import pandas
 import polars
@@ -155,6 +156,12 @@ def test_a_sentence_for_a_row(detector, frame):
         "p-value 0.0066. mass is 37000; expected about {} ({} to {}) given the other "
         "values.".format(*expected)
     )
+
+
+def test_a_relation_of_one_row_is_explained(detector, frame):
+    row = frame.iloc[[4]]
+    relation = duckdb.from_df(row)
+    assert str(detector.explain(relation)) == str(detector.explain(row))
 
 
 def test_labels_are_expected_with_probabilities(detector, frame):

@@ -175,6 +175,16 @@ def test_rows_are_flagged_by_their_false_discovery_rate():
     assert (model.predict(new[:1]) == -1) == (model.p_values(new[:1])[0] <= 0.1)
 
 
+def test_a_fit_of_too_few_rows_for_a_false_discovery_rate_is_told():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 3))
+    new = np.r_[rng.normal(size=(98, 3)), rng.normal(9, 1, (2, 3))]
+    model = SharpPCOutlierDetector(false_discovery_rate=0.1, random_state=0).fit(X)
+    with pytest.warns(UserWarning, match="flags none of the 100 rows: 10 of them .* 17 would"):
+        assert (model.predict(new) == 1).all()
+    assert (model.predict(new[-2:]) == -1).all()
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_gross_errors_are_found_in_the_table_that_has_them(seed):
     """Six cells at ten times the median, fitted and scored on the same rows."""
