@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from skpc._checks import shown
+from skpc._cli.cell_shapes import MARKERS
 
 SEPARATORS = ",", ";", "\t", "|"
 _FEW = 10
@@ -117,7 +118,7 @@ def _readable(lines: Sequence[str], sep: str) -> Iterator[list[str]]:
 def _has_comma(columns: Sequence[Sequence[str]]) -> bool:
     """Whether there is a column of numbers with decimals after a comma, for certain."""
     for column in columns:
-        cells = [cell.strip() for cell in column if cell.strip()]
+        cells = {cell.strip() for cell in column} - {"", *MARKERS}
         numbers = [cell for cell in cells if not _INTEGER.fullmatch(cell)]
         is_clear = not all(_THOUSANDS.fullmatch(cell) for cell in numbers)
         if is_clear and all(_WITH_COMMA.fullmatch(cell) for cell in numbers):

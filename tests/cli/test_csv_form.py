@@ -36,6 +36,7 @@ def test_the_separator_is_the_sign_that_makes_rows_of_equal_length(text, sep):
         (["a;b", "1.5;x", "2.25;y"], ".", None),
         (["a;b", "1,234;x", "2,250;y"], ".", None),  # perhaps thousands
         (["a;b", "1,5;x", "two;y"], ".", None),
+        (["a;b", "1,5;x", "NA;x", "?;x", "3,5;y"], ",", ""),
         (["a,b", '"1,5",x', '"2,5",y'], ".", None),
         (["a;b", "1;x", "2;y"], ".", None),
     ],
