@@ -23,9 +23,7 @@ _NUMBER = re.compile(rf"[+-]?{_DIGITS}([eE][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ])\d{3}(\1\d{3})*([.,]\d+)?")
 _OTHER_DECIMAL = re.compile(r"[+-]?\d*[,.]\d+([eE][+-]?\d+)?")
 _AMOUNT = r"[+-]?(\d[\d.,' ]*|\.\d+)"
-_WITH_UNIT = re.compile(
-    rf"(?:[$€£¥]\s*{_AMOUNT}|[<>~]?{_AMOUNT}\s*(?:[%$€£¥°]|[a-zA-Zµ]{{1,3}}))"
-)
+_WITH_UNIT = re.compile(rf"(?:[$€£¥]\s*{_AMOUNT}|[<>~]?{_AMOUNT}\s*(?:[%$€£¥°]|[a-zA-Zµ]{{1,3}}))")
 _MONTH = r"(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _TIME = r"\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([ap]\.?m\.?)?\s*(z|utc|[+-]\d{2}:?\d{2})?"
 _DAY = (

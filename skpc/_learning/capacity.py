@@ -146,7 +146,8 @@ class Chooser:
                 continue
             n_in_vain += 1
             is_far = gain[0] + found[-1].gain_to_come < -max(_CLEAR, 2.0 * gain[1])
-            if n_in_vain == _PATIENCE or is_far:
+            is_alike = found[-1].n_regions == best.n_regions  # else the groups may be to blame
+            if n_in_vain == _PATIENCE or (is_far and is_alike):
                 break
         self._finish(found)
 

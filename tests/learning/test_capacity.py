@@ -1,6 +1,7 @@
 """How many states: judged on held-out rows."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -76,6 +77,29 @@ def test_growing_ends_where_it_is_in_vain():
     X = (rng.random((400, 4)) < 0.3).astype(float)
     report = chosen(as_rows(X), sizes=(1, 2, 3, 4, 5, 6)).report
     assert report["n_latents"].max() <= 3
+
+
+@pytest.mark.parametrize(("n_regions", "expected"), [(5, [1, 1, 2, 4]), (6, [1, 1, 2, 4, 8])])
+def test_a_size_far_below_the_best_ends_growing_if_it_has_the_same_groups(n_regions, expected):
+    """Else the groups that were found for it may be to blame, and the next size be better."""
+    means = {1: -5.0, 2: -3.0, 4: -4.0, 8: -2.0}
+
+    def best_of(name, structure, n_latents, which):
+        regions = n_regions if n_latents == 4 else 5
+        return SimpleNamespace(
+            n_latents=n_latents, mean=means[n_latents], n_regions=regions, gain_to_come=0.0
+        )
+
+    chooser = SimpleNamespace(
+        _best_of=best_of,
+        _gain=lambda one, other: (one.mean - other.mean, 0.0),
+        _has_dependence=lambda structure: True,
+        _finish=lambda found: None,
+        _most_states=8,
+    )
+    found = []
+    Chooser._grow(chooser, found, Structure(), (1, 2, 4, 8))
+    assert [one.n_latents for one in found] == expected
 
 
 def test_every_row_is_judged_once_and_by_its_weight():
