@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
+from skpc._data.column_sets import Interval
 from skpc._estimators.composed import DelegatingMixin
 from skpc._estimators.density import SharpPCDensity
 from skpc._tables.column_types import column_name
@@ -76,7 +77,9 @@ def kl_divergence(
     Divergence
         A named tuple of the estimate and its standard error, in nats. It is exact, with an
         error of 0, if all columns are of categories with at most 65,536 joint states; otherwise a
-        mean over draws, which may be a little below zero where the models are alike.
+        mean over draws, which may be a little below zero where the models are alike. It is
+        infinite, with an error of 0, if a column of `model` has categories or levels that `other`
+        cannot have, as it was fitted to a table without them.
 
     Raises
     ------
@@ -104,6 +107,9 @@ def kl_divergence(
     if not isinstance(n_samples, Integral) or n_samples < 2:
         raise ValueError(f"n_samples must be an int of at least 2; got {shown(n_samples)}.")
     categories = [column.categories for column in p._columns.columns]
+    pairs = zip(p._columns.columns, q._columns.columns, strict=True)
+    if not all(_covers(two, one) for one, two in pairs):
+        return Divergence(np.inf, 0.0)
     n_states = np.prod([np.inf if known is None else len(known) for known in categories])
     if n_states <= _MOST_STATES:
         grid = np.meshgrid(*categories, indexing="ij")
@@ -112,7 +118,7 @@ def kl_divergence(
         shares = np.exp(log_p - log_p.max())
         # Of a column's categories never seen there is a trace of mass, which no row has.
         shares /= shares.sum()
-        return Divergence(float(shares @ (log_p - q.score_samples(rows))), 0.0)
+        return Divergence(max(float(shares @ (log_p - q.score_samples(rows))), 0.0), 0.0)
     rows = p.sample(int(n_samples), check_random_state(random_state))
     gains = p.score_samples(rows) - q.score_samples(rows)
     return Divergence(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))))
@@ -250,6 +256,19 @@ def _are_alike(one: Column, two: Column) -> bool:
         return steps[0] == steps[1] or 0.0 in steps  # of categories there may be any
     atoms = [() if column.margin is None else column.margin.atoms for column in (one, two)]
     return not any(are_masses) and np.array_equal(atoms[0], atoms[1])
+
+
+def _covers(two: Column, one: Column) -> bool:
+    """Whether a column can have all values that have a mass in one that is alike."""
+    if two.labels is not None or one.labels is not None:
+        known = [set(column.restored(column.categories)) for column in (one, two)]
+        return known[0] <= known[1]
+    values = one.categories
+    if values is None:
+        if two.categories is None or one.margin is None:
+            return True
+        values = one.margin.levels_between(Interval(*one.margin.range), len(two.categories))
+    return values is not None and bool(two.can_be(values).all())
 
 
 def _shown(matrix: Any) -> np.ndarray:

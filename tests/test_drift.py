@@ -196,13 +196,28 @@ def test_a_divergence_of_normal_distributions_is_within_its_error():
 
 
 def test_labels_are_compared_by_what_they_are():
-    """Not by their positions; and one that the other model never saw has a divergence."""
-    first = pandas.DataFrame({"kind": ["a", "b", "c"] * 20})
-    second = pandas.DataFrame({"kind": ["b", "c", "d"] * 20})
+    """Not by their positions: the one that comes first is not the first of the others."""
+    first = pandas.DataFrame({"kind": ["b", "c"] * 30})
+    second = pandas.DataFrame({"kind": ["a", "b", "c"] * 20})
     p, q = (SharpPCDensity(1, mu=0, pseudocount=0).fit(X) for X in (first, second))
-    expected = np.log(1 / 3) - np.mean(q.score_samples(first[:3]))
-    assert np.isclose(kl_divergence(p, q).estimate, expected, rtol=1e-6)
-    assert kl_divergence(p, q).estimate > 1.0
+    assert np.isclose(kl_divergence(p, q).estimate, np.log(1.5), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("of_p", "of_q", "types"),
+    [
+        (np.arange(300) % 150 + 100, np.arange(6) % 3, ("categorical", "categorical")),
+        (list("abc") * 20, list("bcd") * 20, ("auto", "auto")),
+        (np.arange(60) % 40, np.arange(60) % 39, ("numeric", "categorical")),
+        (np.arange(60) % 4, np.arange(60) % 3, ("categorical", "binomial")),
+    ],
+)
+def test_values_that_the_other_model_cannot_have_are_infinitely_far(of_p, of_q, types):
+    p, q = (
+        SharpPCDensity(1, feature_types=kind).fit(pandas.DataFrame({"x": values}))
+        for values, kind in zip((of_p, of_q), types, strict=True)
+    )
+    assert kl_divergence(p, q) == Divergence(np.inf, 0.0)
 
 
 def test_counts_are_compared_whether_they_are_categories_or_levels():

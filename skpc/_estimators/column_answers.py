@@ -369,12 +369,7 @@ class ColumnAnswers:
         """Which values (n,) a column can have, and has under the evidence."""
         column, given = self._columns.columns[j], self._sets.get(j)
         possible = np.ones(len(values), bool) if given is None else given.contains(values)
-        if column.categories is not None:
-            possible &= np.isin(values, column.categories)
-        elif column.margin is not None and column.margin.step:
-            below, at = column.margin.limits(values)
-            possible &= below < at
-        return np.asarray(possible)
+        return np.asarray(possible & column.can_be(values))
 
     def _densities(self, j: int, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.exp(self._mixture(j).log_pdf(values[None])[0]))

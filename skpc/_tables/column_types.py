@@ -116,6 +116,15 @@ class Column:
         """The values (n,) in the matrix that the column can have and that are next to these."""
         return values if self.margin is None else self.margin.nearest(values)
 
+    def can_be(self, values: np.ndarray) -> np.ndarray:
+        """Which values (n,) in the matrix are categories, or levels, of a column that has such."""
+        if self.categories is not None:
+            return np.isin(values, self.categories)
+        if self.margin is not None and self.margin.step:
+            below, at = self.margin.limits(values)
+            return below < at
+        return np.ones(len(values), bool)
+
     @classmethod
     def read(cls, state: Any) -> Column:
         """The column of a state from a file: plain things, which are checked."""
