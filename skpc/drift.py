@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import comb
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import ndtr
-from scipy.stats import chi2_contingency, ks_2samp
+from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -25,6 +26,8 @@ __all__ = ["Divergence", "column_drift", "kl_divergence"]
 
 _MOST_STATES = 2**16  # that are summed over, one by one
 _FARTHEST = 30.0  # nats: one value that is impossible must not decide of a mean
+_N_EXCHANGES = 1_999
+_MANY_ROWS = 1_000  # of which a mean is a normal number
 _LEAST_EXPECTED = 5.0  # rows with a label, of either table; rarer ones count together
 
 
@@ -156,7 +159,7 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
         - `given_others`: by how much its values are more surprising on average given the others,
           in nats, free of units: the difference of the means of `feature_contributions`.
         - `standard_error`: of that difference.
-        - `z`: the one divided by the other.
+        - `z`: the one divided by the other, which is no normal number where rows are few.
         - `p_value`: the smallest of the three tests, times three.
         - `is_changed`: whether it is significant at `level` among all columns, by Holm's procedure.
 
@@ -174,9 +177,11 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
     Notes
     -----
     The tests are Kolmogorov's and Smirnov's for numbers, chi squared for labels (rare ones
-    together) and for what is missing, and one of two means for surprises, of which none counts
-    more than 30 nats beyond the usual. With many rows the smallest change is significant: look
-    at its size.
+    together) and for what is missing (Fisher's exact test where few are expected), and one of two
+    means for surprises, of which none counts more than 30 nats beyond the usual. That one compares
+    the difference with those after 1,999 exchanges of rows between the tables, the same ones each
+    time; a difference beyond all of these, or of two tables of 1,000 rows and more, is judged as
+    a normal number. With many rows the smallest change is significant: look at its size.
 
     Examples
     --------
@@ -211,7 +216,7 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
         margin, p_margin = _margin(column, of_seen)
         nats = [part[is_seen, j] for part, is_seen in zip(surprises, seen, strict=True)]
         shift, error, z = _shift(nats)
-        least = min(p_missing, p_margin, 2.0 * float(ndtr(-abs(z))))
+        least = min(p_missing, p_margin, _p_of_shift(nats))
         changes.append((names[j], missing, margin, shift, error, z, min(3.0 * least, 1.0)))
     what = ["column", "missing", "margin", "given_others", "standard_error", "z", "p_value"]
     frame = pandas.DataFrame(changes, columns=what)
@@ -301,11 +306,17 @@ def _p_value(counts: np.ndarray) -> float:
     """That of two rows of counts (2, m) being of one distribution, rare columns taken together."""
     sizes = counts.sum(axis=1)
     expected = counts.sum(axis=0) * sizes.min() / max(sizes.sum(), 1)
-    is_rare = expected < _LEAST_EXPECTED
+    is_rare = (expected < _LEAST_EXPECTED) & (np.count_nonzero(expected) > 2)
     together = np.column_stack([counts[:, ~is_rare], counts[:, is_rare].sum(axis=1)])
     together = together[:, together.sum(axis=0) > 0]
     if together.shape[1] < 2 or not sizes.all():
         return 1.0
+    if together.shape[1] > 2 and expected[is_rare].sum() < _LEAST_EXPECTED and is_rare.any():
+        least = together[:, :-1].sum(axis=0).argmin()
+        together[:, least] += together[:, -1]
+        together = together[:, :-1]
+    if together.sum(axis=0).min() * sizes.min() / sizes.sum() < _LEAST_EXPECTED:
+        return float(fisher_exact(together).pvalue)
     return float(chi2_contingency(together, correction=False).pvalue)
 
 
@@ -319,3 +330,28 @@ def _shift(nats: list[np.ndarray]) -> tuple[float, float, float]:
     if error < 1e-12:
         return shift, error, 0.0 if abs(shift) < 1e-9 else float(np.copysign(np.inf, shift))
     return shift, error, shift / error
+
+
+def _p_of_shift(nats: list[np.ndarray]) -> float:
+    """The p-value of a difference of two means: how often one as large is there by chance.
+
+    By exchanges of values between the two, as surprises are skewed; what lies beyond all of these
+    is judged by the normal distribution with their variance.
+    """
+    few, many = sorted(nats, key=len)
+    together = np.sort(np.concatenate([few, many]))
+    if len(few) < 2 or np.ptp(together) < 1e-9:
+        return 1.0
+    together -= together.mean()
+    n_few, n_rows = len(few), len(together)
+    found = abs(few.sum() - n_few * np.concatenate([few, many]).mean())
+    spread = np.sqrt(n_few * len(many) / (n_rows * (n_rows - 1.0)) * np.square(together).sum())
+    beyond = 2.0 * float(ndtr(-found / spread))
+    if n_few >= _MANY_ROWS:
+        return beyond
+    rng = np.random.default_rng(0)
+    chosen = (rng.choice(n_rows, n_few, replace=False) for _ in range(_N_EXCHANGES))
+    sums = np.array([together[rows].sum() for rows in chosen])
+    n_as_large = np.count_nonzero(np.abs(sums) >= found * (1.0 - 1e-9))
+    p_value = (n_as_large + 1.0) / (_N_EXCHANGES + 1.0)
+    return p_value if n_as_large else min(p_value, max(beyond, 1.0 / comb(n_rows, n_few)))
