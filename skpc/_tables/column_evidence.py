@@ -68,7 +68,8 @@ def _by_key(columns: Columns, evidence: Any) -> Iterator[tuple[Any, Any]]:
     elif hasattr(evidence, "index") and hasattr(evidence, "to_dict"):  # a series of pandas
         row = evidence.to_dict()
     else:
-        row = dict(enumerate(_of_array(evidence, len(columns.columns))))
+        keys = range(len(columns.columns)) if columns.names is None else columns.names
+        row = dict(zip(keys, _of_array(evidence, len(columns.columns)), strict=True))
     yield from ((key, value) for key, value in row.items() if not _is_missing(value))
 
 
