@@ -266,14 +266,21 @@ def _are_alike(one: Column, two: Column) -> bool:
 def _covers(two: Column, one: Column) -> bool:
     """Whether a column can have all values that have a mass in one that is alike."""
     if two.labels is not None or one.labels is not None:
-        known = [set(column.restored(column.categories)) for column in (one, two)]
-        return known[0] <= known[1]
+        of_one, of_two = (_known(column) for column in (one, two))
+        return bool(of_one) and of_one <= of_two
     values = one.categories
     if values is None:
         if two.categories is None or one.margin is None:
             return True
         values = one.margin.levels_between(Interval(*one.margin.range), len(two.categories))
     return values is not None and bool(two.can_be(values).all())
+
+
+def _known(column: Column) -> set[Any]:
+    """The categories, or ordered labels, of a column as the table has them; none of numbers."""
+    if column.categories is not None:
+        return set(column.restored(column.categories))
+    return set() if column.labels is None else set(column.labels.tolist())
 
 
 def _shown(matrix: Any) -> np.ndarray:

@@ -231,6 +231,14 @@ def test_labels_are_compared_by_what_they_are():
     assert np.isclose(kl_divergence(p, q).estimate, np.log(1.5), rtol=1e-6)
 
 
+def test_ordered_labels_are_compared_by_what_they_are():
+    few, more = (pandas.CategoricalDtype(list(labels), ordered=True) for labels in ("SM", "SML"))
+    tables = (pandas.DataFrame({"x": pandas.Series(list("SM") * 20, dtype=d)}) for d in (few, more))
+    p, q = (SharpPCDensity(1, max_iter=5).fit(X) for X in tables)
+    assert kl_divergence(q, p) == Divergence(np.inf, 0.0)
+    assert np.isfinite(kl_divergence(p, q, n_samples=20, random_state=0).estimate)
+
+
 @pytest.mark.parametrize(
     ("of_p", "of_q", "types"),
     [
