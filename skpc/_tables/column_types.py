@@ -109,6 +109,8 @@ class Column:
 
     def restored_bound(self, bound: float) -> Any:
         """What a bound in the matrix stands for, which may be between the column's values."""
+        if self.labels is None and self.numbers is not None and not self.numbers.can_hold(bound):
+            return int(bound) if is_whole(bound) else bound
         is_level = self.labels is not None or (self.numbers is not None and is_whole(bound))
         return self.restored(np.array([bound]))[0] if is_level else bound
 

@@ -312,22 +312,6 @@ def test_evidence_may_come_in_any_form(model):
     assert some.columns == ["x", "spent", "size"]
 
 
-def test_cells_of_an_array_are_of_the_columns_in_their_order_whatever_their_names():
-    z = np.arange(60) % 3
-    table = pandas.DataFrame({2: z + np.arange(60) / 60, 0: z, 5: z[::-1]})
-    model = SharpPCDensity(n_latents=2, max_iter=5, random_state=0).fit(table)
-    assert model.condition([1.0, np.nan, np.nan]).evidence == {2: 1.0}
-    assert model.condition(np.array([[np.nan, 1, 2]])).evidence == {0: 1, 5: 2}
-    assert model.condition(pandas.Series({0: 1})).evidence == {0: 1}
-
-
-def test_the_mode_of_many_levels_is_not_the_end_that_draws_are_brought_to():
-    x = np.random.default_rng(0).normal(1000, 150, (400, 1)).round().astype(int)
-    found = SharpPCDensity(1, random_state=0).fit(x).condition()
-    levels = np.arange(x.min(), x.max() + 1)
-    assert found.pdf(found.mode(0), 0) == found.pdf(levels, 0).max()
-
-
 def test_arrays_have_positions_and_keep_their_kind():
     X = np.random.default_rng(0).integers(0, 4, (80, 3))
     fitted = SharpPCDensity(n_latents=2, max_iter=3, random_state=0).fit(X)
@@ -477,6 +461,9 @@ def test_what_is_impossible_is_refused_and_named(model):
         (lambda d: d.quantile(1.5), "q must be one number from 0 to 1"),
         (lambda d: d.quantile([[0.5]]), "q must be one number"),
         (lambda d: d.quantile(np.nan), "q must be one number"),
+        (lambda d: d.quantile("a"), "q must be one number from 0 to 1"),
+        (lambda d: d.condition(x=10**400), "column 'x' an integer too large"),
+        (lambda d: d.condition(kind=[np.array(["a", "b"])]), "where fit saw no such value"),
         (lambda d: d.interval(1.0), "coverage must be between 0 and 1; got 1.0"),
         (lambda d: d.pdf("z", "kind"), "x gives 'z' to column 'kind'"),
         (lambda d: d.cdf("z", "x"), "x gives 'z' to column 'x', which holds numbers"),
