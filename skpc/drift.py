@@ -10,10 +10,9 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import ndtr
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import shown
+from skpc._checks import checked_random_state, shown
 from skpc._data.column_sets import Interval
 from skpc._estimators.composed import DelegatingMixin
 from skpc._estimators.density import SharpPCDensity
@@ -122,7 +121,7 @@ def kl_divergence(
         # Of a column's categories never seen there is a trace of mass, which no row has.
         shares /= shares.sum()
         return Divergence(max(float(shares @ (log_p - q.score_samples(rows))), 0.0), 0.0)
-    rows = p.sample(int(n_samples), check_random_state(random_state))
+    rows = p.sample(int(n_samples), checked_random_state(random_state))
     gains = p.score_samples(rows) - q.score_samples(rows)
     return Divergence(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))))
 

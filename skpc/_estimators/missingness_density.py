@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_array, is_fitted, shown
+from skpc._checks import checked_array, checked_random_state, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held
@@ -291,7 +291,7 @@ fit_report_
             raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
         from skpc._queries.sampling import sample
 
-        generator = check_random_state(random_state)
+        generator = checked_random_state(random_state)
         n_columns = self.n_features_in_
         width = n_columns + len(self.missing_features_)
         matrix = sample(self.circuit_, int(n_samples), width, generator)

@@ -468,6 +468,10 @@ def test_what_is_impossible_is_refused_and_named(model):
         (lambda d: d.pdf("z", "kind"), "x gives 'z' to column 'kind'"),
         (lambda d: d.cdf("z", "x"), "x gives 'z' to column 'x', which holds numbers"),
         (lambda d: d.sample(0), "n_samples must be an int of at least 1; got 0"),
+        (
+            lambda d: d.sample(random_state=np.random.default_rng(0)),
+            "random_state must be None, an",
+        ),
         (lambda d: d.joint_entropy(1), "n_samples must be an int of at least 2; got 1"),
         (lambda d: d.marginal(["x", "x"]), "columns must name each column once"),
         (lambda d: d.marginal([]), "columns must be a sequence"),
