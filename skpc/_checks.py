@@ -13,7 +13,6 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 _Part = TypeVar("_Part")
 _OURS = "skpc", "sklearn"
@@ -108,17 +107,6 @@ def check_finite(values: np.ndarray, name: str) -> None:
     """Raise ValueError if one of the numbers is NaN or infinite."""
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; got {values[~np.isfinite(values)][0]}.")
-
-
-def checked_random_state(random_state: Any) -> np.random.RandomState:
-    """NumPy's RandomState of an argument of that name; ValueError if there is none of it."""
-    try:
-        return check_random_state(random_state)
-    except ValueError:
-        raise ValueError(
-            "random_state must be None, an int from 0 to 4294967295 or a numpy.random.RandomState; "
-            f"got {shown(random_state)}. Of a Generator take generator.integers(2**32)."
-        ) from None
 
 
 def level_of_caller() -> int:

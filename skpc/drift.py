@@ -12,10 +12,11 @@ from scipy.special import ndtr
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_random_state, shown
+from skpc._checks import shown
 from skpc._data.column_sets import Interval
 from skpc._estimators.composed import DelegatingMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 
 if TYPE_CHECKING:

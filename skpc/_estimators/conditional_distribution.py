@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skpc._checks import checked_random_state, shown
+from skpc._checks import shown
 from skpc._data.column_sets import ColumnSet, ValueSet
 from skpc._estimators.column_answers import ColumnAnswers
 from skpc._estimators.query_mixin import dense_floats, working_bytes
+from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_evidence import read_evidence
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns

@@ -12,13 +12,14 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_array, checked_random_state, is_fitted, shown
+from skpc._checks import checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.dependence_mixin import DependenceMixin
 from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.random_states import checked_random_state
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.holes import indicator_names

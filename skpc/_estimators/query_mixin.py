@@ -12,7 +12,8 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_random_state, shown
+from skpc._checks import shown
+from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skpc._checks import checked_random_state, shown
+from skpc._checks import shown
+from skpc._estimators.random_states import checked_random_state
 from skpc.plotting._base import (
     COLOUR_MAP,
     check_matplotlib,
