@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from math import comb
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import ndtr
-from scipy.stats import chi2_contingency, ks_2samp
-from sklearn.utils import check_random_state
+from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
+from skpc._data.column_sets import Interval
 from skpc._estimators.composed import DelegatingMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ __all__ = ["Divergence", "column_drift", "kl_divergence"]
 
 _MOST_STATES = 2**16  # that are summed over, one by one
 _FARTHEST = 30.0  # nats: one value that is impossible must not decide of a mean
+_N_EXCHANGES = 1_999
+_MANY_ROWS = 1_000  # of which a mean is a normal number
 _LEAST_EXPECTED = 5.0  # rows with a label, of either table; rarer ones count together
 
 
@@ -76,7 +80,9 @@ def kl_divergence(
     Divergence
         A named tuple of the estimate and its standard error, in nats. It is exact, with an
         error of 0, if all columns are of categories with at most 65,536 joint states; otherwise a
-        mean over draws, which may be a little below zero where the models are alike.
+        mean over draws, which may be a little below zero where the models are alike. It is
+        infinite, with an error of 0, if a column of `model` has categories or levels that `other`
+        cannot have, as it was fitted to a table without them.
 
     Raises
     ------
@@ -104,6 +110,9 @@ def kl_divergence(
     if not isinstance(n_samples, Integral) or n_samples < 2:
         raise ValueError(f"n_samples must be an int of at least 2; got {shown(n_samples)}.")
     categories = [column.categories for column in p._columns.columns]
+    pairs = zip(p._columns.columns, q._columns.columns, strict=True)
+    if not all(_covers(two, one) for one, two in pairs):
+        return Divergence(np.inf, 0.0)
     n_states = np.prod([np.inf if known is None else len(known) for known in categories])
     if n_states <= _MOST_STATES:
         grid = np.meshgrid(*categories, indexing="ij")
@@ -112,8 +121,8 @@ def kl_divergence(
         shares = np.exp(log_p - log_p.max())
         # Of a column's categories never seen there is a trace of mass, which no row has.
         shares /= shares.sum()
-        return Divergence(float(shares @ (log_p - q.score_samples(rows))), 0.0)
-    rows = p.sample(int(n_samples), check_random_state(random_state))
+        return Divergence(max(float(shares @ (log_p - q.score_samples(rows))), 0.0), 0.0)
+    rows = p.sample(int(n_samples), checked_random_state(random_state))
     gains = p.score_samples(rows) - q.score_samples(rows)
     return Divergence(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))))
 
@@ -150,7 +159,7 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
         - `given_others`: by how much its values are more surprising on average given the others,
           in nats, free of units: the difference of the means of `feature_contributions`.
         - `standard_error`: of that difference.
-        - `z`: the one divided by the other.
+        - `z`: the one divided by the other, which is no normal number where rows are few.
         - `p_value`: the smallest of the three tests, times three.
         - `is_changed`: whether it is significant at `level` among all columns, by Holm's procedure.
 
@@ -168,9 +177,11 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
     Notes
     -----
     The tests are Kolmogorov's and Smirnov's for numbers, chi squared for labels (rare ones
-    together) and for what is missing, and one of two means for surprises, of which none counts
-    more than 30 nats beyond the usual. With many rows the smallest change is significant: look
-    at its size.
+    together) and for what is missing (Fisher's exact test where few are expected), and one of two
+    means for surprises, of which none counts more than 30 nats beyond the usual. That one compares
+    the difference with those after 1,999 exchanges of rows between the tables, the same ones each
+    time; a difference beyond all of these, or of two tables of 1,000 rows and more, is judged as
+    a normal number. With many rows the smallest change is significant: look at its size.
 
     Examples
     --------
@@ -205,7 +216,7 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
         margin, p_margin = _margin(column, of_seen)
         nats = [part[is_seen, j] for part, is_seen in zip(surprises, seen, strict=True)]
         shift, error, z = _shift(nats)
-        least = min(p_missing, p_margin, 2.0 * float(ndtr(-abs(z))))
+        least = min(p_missing, p_margin, _p_of_shift(nats))
         changes.append((names[j], missing, margin, shift, error, z, min(3.0 * least, 1.0)))
     what = ["column", "missing", "margin", "given_others", "standard_error", "z", "p_value"]
     frame = pandas.DataFrame(changes, columns=what)
@@ -252,6 +263,26 @@ def _are_alike(one: Column, two: Column) -> bool:
     return not any(are_masses) and np.array_equal(atoms[0], atoms[1])
 
 
+def _covers(two: Column, one: Column) -> bool:
+    """Whether a column can have all values that have a mass in one that is alike."""
+    if two.labels is not None or one.labels is not None:
+        of_one, of_two = (_known(column) for column in (one, two))
+        return bool(of_one) and of_one <= of_two
+    values = one.categories
+    if values is None:
+        if two.categories is None or one.margin is None:
+            return True
+        values = one.margin.levels_between(Interval(*one.margin.range), len(two.categories))
+    return values is not None and bool(two.can_be(values).all())
+
+
+def _known(column: Column) -> set[Any]:
+    """The categories, or ordered labels, of a column as the table has them; none of numbers."""
+    if column.categories is not None:
+        return set(column.restored(column.categories))
+    return set() if column.labels is None else set(column.labels.tolist())
+
+
 def _shown(matrix: Any) -> np.ndarray:
     """A matrix as an array of floats."""
     return np.asarray(matrix.toarray() if issparse(matrix) else matrix, np.float64)
@@ -282,11 +313,17 @@ def _p_value(counts: np.ndarray) -> float:
     """That of two rows of counts (2, m) being of one distribution, rare columns taken together."""
     sizes = counts.sum(axis=1)
     expected = counts.sum(axis=0) * sizes.min() / max(sizes.sum(), 1)
-    is_rare = expected < _LEAST_EXPECTED
+    is_rare = (expected < _LEAST_EXPECTED) & (np.count_nonzero(expected) > 2)
     together = np.column_stack([counts[:, ~is_rare], counts[:, is_rare].sum(axis=1)])
     together = together[:, together.sum(axis=0) > 0]
     if together.shape[1] < 2 or not sizes.all():
         return 1.0
+    if together.shape[1] > 2 and expected[is_rare].sum() < _LEAST_EXPECTED and is_rare.any():
+        least = together[:, :-1].sum(axis=0).argmin()
+        together[:, least] += together[:, -1]
+        together = together[:, :-1]
+    if together.sum(axis=0).min() * sizes.min() / sizes.sum() < _LEAST_EXPECTED:
+        return float(fisher_exact(together).pvalue)
     return float(chi2_contingency(together, correction=False).pvalue)
 
 
@@ -300,3 +337,28 @@ def _shift(nats: list[np.ndarray]) -> tuple[float, float, float]:
     if error < 1e-12:
         return shift, error, 0.0 if abs(shift) < 1e-9 else float(np.copysign(np.inf, shift))
     return shift, error, shift / error
+
+
+def _p_of_shift(nats: list[np.ndarray]) -> float:
+    """The p-value of a difference of two means: how often one as large is there by chance.
+
+    By exchanges of values between the two, as surprises are skewed; what lies beyond all of these
+    is judged by the normal distribution with their variance.
+    """
+    few, many = sorted(nats, key=len)
+    together = np.sort(np.concatenate([few, many]))
+    if len(few) < 2 or np.ptp(together) < 1e-9:
+        return 1.0
+    together -= together.mean()
+    n_few, n_rows = len(few), len(together)
+    found = abs(few.sum() - n_few * np.concatenate([few, many]).mean())
+    spread = np.sqrt(n_few * len(many) / (n_rows * (n_rows - 1.0)) * np.square(together).sum())
+    beyond = 2.0 * float(ndtr(-found / spread))
+    if n_few >= _MANY_ROWS:
+        return beyond
+    rng = np.random.default_rng(0)
+    chosen = (rng.choice(n_rows, n_few, replace=False) for _ in range(_N_EXCHANGES))
+    sums = np.array([together[rows].sum() for rows in chosen])
+    n_as_large = np.count_nonzero(np.abs(sums) >= found * (1.0 - 1e-9))
+    p_value = (n_as_large + 1.0) / (_N_EXCHANGES + 1.0)
+    return p_value if n_as_large else min(p_value, max(beyond, 1.0 / comb(n_rows, n_few)))

@@ -1,6 +1,6 @@
 """Planted drifts are found and named, their absence too; divergences against closed forms."""
 
-from itertools import product
+from itertools import combinations, product
 
 import numpy as np
 import pandas
@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp
 from sklearn.exceptions import NotFittedError
 
 from skpc import SharpPCDensity, SharpPCOutlierDetector
-from skpc.drift import Divergence, column_drift, kl_divergence
+from skpc.drift import Divergence, _p_of_shift, _p_value, column_drift, kl_divergence
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -79,6 +79,34 @@ def test_without_drift_hardly_any_table_has_a_changed_column(model):
         for i in range(10, 30)
     )
     assert n_false <= 9
+
+
+@pytest.mark.parametrize("n_new", [2, 10])
+def test_few_rows_without_drift_are_not_called_changed(model, reference, n_new):
+    """At a level of 0.2 there are 5 of 25 at most: more than 10 are too many by far."""
+    rows = table(3, 25 * n_new)
+    n_false = sum(
+        bool(changed(column_drift(model, reference, rows[i * n_new : (i + 1) * n_new], level=0.2)))
+        for i in range(25)
+    )
+    assert n_false <= 10
+
+
+def test_a_rare_label_or_hole_in_three_rows_is_no_drift():
+    """One row of three is rare by a chance of 6 %, which chi squared would call a tenth of it."""
+    counts = np.array([[294, 6], [2, 1]])
+    assert np.isclose(_p_value(counts), 0.0683, atol=5e-3)
+    split = np.array([[150, 144, 6], [2, 0, 1]])
+    assert _p_value(split) > 0.05
+
+
+def test_a_shift_of_few_values_is_judged_by_all_exchanges_of_them():
+    few, many = np.array([3.0, 5.0]), np.array([0.0, 0.1, 0.3, 0.7, 4.0])
+    every = np.concatenate([few, many])
+    sums = np.array([sum(pair) for pair in combinations(every - every.mean(), 2)])
+    exact = np.mean(np.abs(sums) >= abs((few - every.mean()).sum()) - 1e-9)
+    assert np.isclose(_p_of_shift([many, few]), exact, atol=0.02)
+    assert _p_of_shift([many, few]) == _p_of_shift([few[::-1], many[::-1]])
 
 
 def test_surprises_are_means_of_contributions_with_their_error(model, reference):
@@ -196,17 +224,40 @@ def test_a_divergence_of_normal_distributions_is_within_its_error():
 
 
 def test_labels_are_compared_by_what_they_are():
-    """Not by their positions; and one that the other model never saw has a divergence."""
-    first = pandas.DataFrame({"kind": ["a", "b", "c"] * 20})
-    second = pandas.DataFrame({"kind": ["b", "c", "d"] * 20})
+    """Not by their positions: the one that comes first is not the first of the others."""
+    first = pandas.DataFrame({"kind": ["b", "c"] * 30})
+    second = pandas.DataFrame({"kind": ["a", "b", "c"] * 20})
     p, q = (SharpPCDensity(1, mu=0, pseudocount=0).fit(X) for X in (first, second))
-    expected = np.log(1 / 3) - np.mean(q.score_samples(first[:3]))
-    assert np.isclose(kl_divergence(p, q).estimate, expected, rtol=1e-6)
-    assert kl_divergence(p, q).estimate > 1.0
+    assert np.isclose(kl_divergence(p, q).estimate, np.log(1.5), rtol=1e-6)
+
+
+def test_ordered_labels_are_compared_by_what_they_are():
+    few, more = (pandas.CategoricalDtype(list(labels), ordered=True) for labels in ("SM", "SML"))
+    tables = (pandas.DataFrame({"x": pandas.Series(list("SM") * 20, dtype=d)}) for d in (few, more))
+    p, q = (SharpPCDensity(1, max_iter=5).fit(X) for X in tables)
+    assert kl_divergence(q, p) == Divergence(np.inf, 0.0)
+    assert np.isfinite(kl_divergence(p, q, n_samples=20, random_state=0).estimate)
+
+
+@pytest.mark.parametrize(
+    ("of_p", "of_q", "types"),
+    [
+        (np.arange(300) % 150 + 100, np.arange(6) % 3, ("categorical", "categorical")),
+        (list("abc") * 20, list("bcd") * 20, ("auto", "auto")),
+        (np.arange(60) % 40, np.arange(60) % 39, ("numeric", "categorical")),
+        (np.arange(60) % 4, np.arange(60) % 3, ("categorical", "binomial")),
+    ],
+)
+def test_values_that_the_other_model_cannot_have_are_infinitely_far(of_p, of_q, types):
+    p, q = (
+        SharpPCDensity(1, feature_types=kind).fit(pandas.DataFrame({"x": values}))
+        for values, kind in zip((of_p, of_q), types, strict=True)
+    )
+    assert kl_divergence(p, q) == Divergence(np.inf, 0.0)
 
 
 def test_counts_are_compared_whether_they_are_categories_or_levels():
-    counts = np.random.default_rng(0).poisson(2, size=(300, 1))
+    counts = np.minimum(np.random.default_rng(0).poisson(2, size=(300, 1)), 5)  # all of 0 to 5
     types = "categorical", "binomial", "numeric"
     models = [SharpPCDensity(1, feature_types=t, early_stopping=False).fit(counts) for t in types]
     for p in models[:2]:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from skpc._queries.column_mixture import ColumnMixture, Support
 
 _MOST_POINTS = 10_000
+_OUTERMOST = 1e-12  # of a distribution without an end: the level at which it is told
+
+_Lacks = Callable[[Column, ColumnSet | None], str]
 
 
 class ColumnAnswers:
@@ -150,7 +153,8 @@ class ColumnAnswers:
         -------
         value or ndarray of shape (n,), or dict of them
             The least value at which the distribution function reaches `q`: of the kind of the
-            column, and between the least and the greatest value that fit saw.
+            column, and between the least and the greatest value that fit saw. Where there is no
+            such end, as evidence is beyond, 0 and 1 are read as 1e-12 and 1 - 1e-12.
 
         Examples
         --------
@@ -159,14 +163,17 @@ class ColumnAnswers:
         >>> model.condition().quantile([0.25, 0.75], 1)
         array([0, 4])
         """
-        levels = np.asarray(q, np.float64)
+        try:
+            levels = np.asarray(q, np.float64)
+        except (TypeError, ValueError):
+            levels = np.array(np.nan)
         if levels.ndim > 1 or not ((levels >= 0.0) & (levels <= 1.0)).all():
             raise ValueError(
                 f"q must be one number from 0 to 1, or a sequence of such; got {shown(q)}."
             )
 
         def find(j: int) -> Any:
-            found = self._restored(j, self._mixture(j).quantile(np.atleast_1d(levels))[0])
+            found = self._restored(j, self._quantiles(j, np.atleast_1d(levels)))
             has_labels = self._columns.columns[j].labels is not None
             return np.array(found, object if has_labels else None) if levels.ndim else found[0]
 
@@ -200,7 +207,7 @@ class ColumnAnswers:
         tail = 0.5 * (1.0 - float(coverage))
 
         def find(j: int) -> tuple[Any, Any]:
-            low, high = self._restored(j, self._mixture(j).quantile(np.array([tail, 1 - tail]))[0])
+            low, high = self._restored(j, self._quantiles(j, np.array([tail, 1 - tail])))
             return low, high
 
         return self._answer(column, _has_order, find)
@@ -267,7 +274,8 @@ class ColumnAnswers:
         Parameters
         ----------
         column : int or str, default=None
-            Position or name; None means all columns of categories or levels that are not fixed.
+            Position or name; None means all columns of categories or levels that are not fixed,
+            of 10,000 levels at most.
 
         Returns
         -------
@@ -297,7 +305,7 @@ class ColumnAnswers:
         Returns
         -------
         value, or dict of values
-            Of continuous columns where the density is largest; if atoms have more than half of the
+            Where `pdf` is largest; of continuous columns, if atoms have more than half of the
             probability, the heaviest of these.
 
         Examples
@@ -308,7 +316,7 @@ class ColumnAnswers:
         {1: 4}
         """
         return self._answer(
-            column, lambda _: "", lambda j: self._restored(j, self._mixture(j).mode())[0]
+            column, lambda *_: "", lambda j: self._restored(j, self._mixture(j).mode())[0]
         )
 
     def entropy(self, column: Any = None) -> Any:
@@ -336,22 +344,20 @@ class ColumnAnswers:
         >>> round(model.condition().entropy(1), 2)
         0.69
         """
-        return self._answer(column, lambda _: "", lambda j: float(self._mixture(j).entropy()[0]))
+        return self._answer(column, lambda *_: "", lambda j: float(self._mixture(j).entropy()[0]))
 
-    def _answer(
-        self, column: Any, lacks: Callable[[Column], str], find: Callable[[int], Any]
-    ) -> Any:
+    def _answer(self, column: Any, lacks: _Lacks, find: Callable[[int], Any]) -> Any:
         """What `find` gives for one column, or by column for all that lack nothing it needs."""
         if column is not None:
             j = self._position(column)
             self._require(j, lacks)
             return find(j)
-        columns = self._columns.columns
-        return {self._key(j): find(j) for j in self._free() if not lacks(columns[j])}
+        columns, sets = self._columns.columns, self._sets
+        return {self._key(j): find(j) for j in self._free() if not lacks(columns[j], sets.get(j))}
 
-    def _require(self, j: int, lacks: Callable[[Column], str]) -> None:
+    def _require(self, j: int, lacks: _Lacks) -> None:
         """Raise a ValueError if a column cannot be asked so."""
-        problem = lacks(self._columns.columns[j])
+        problem = lacks(self._columns.columns[j], self._sets.get(j))
         if problem:
             raise ValueError(f"{column_name(self._columns.names, j)} {problem}")
 
@@ -369,12 +375,13 @@ class ColumnAnswers:
         """Which values (n,) a column can have, and has under the evidence."""
         column, given = self._columns.columns[j], self._sets.get(j)
         possible = np.ones(len(values), bool) if given is None else given.contains(values)
-        if column.categories is not None:
-            possible &= np.isin(values, column.categories)
-        elif column.margin is not None and column.margin.step:
-            below, at = column.margin.limits(values)
-            possible &= below < at
-        return np.asarray(possible)
+        return np.asarray(possible & column.can_be(values))
+
+    def _quantiles(self, j: int, levels: np.ndarray) -> np.ndarray:
+        mixture = self._mixture(j)
+        ends = np.isinf([mixture.support.low, mixture.support.high])
+        least, most = np.where(ends, [_OUTERMOST, 1.0 - _OUTERMOST], [0.0, 1.0])
+        return np.asarray(mixture.quantile(np.clip(levels, least, most))[0])
 
     def _densities(self, j: int, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.exp(self._mixture(j).log_pdf(values[None])[0]))
@@ -426,23 +433,28 @@ def support_of(column: Column, given: ColumnSet | None) -> Support:
     return Support(bounds, drawn.low, drawn.high, points, atoms)
 
 
-def _has_numbers(column: Column) -> str:
+def _has_numbers(column: Column, _: ColumnSet | None) -> str:
     """What is wrong with asking for moments."""
     if column.labels is None:
         return ""
     return "holds labels, which have no moments. Ask for probabilities."
 
 
-def _has_order(column: Column) -> str:
+def _has_order(column: Column, _: ColumnSet | None) -> str:
     """What is wrong with asking for quantiles."""
     if column.labels is None or column.type != CATEGORICAL:
         return ""
     return "holds labels without an order. Ask for probabilities."
 
 
-def _has_categories(column: Column) -> str:
+def _has_categories(column: Column, given: ColumnSet | None) -> str:
     """What is wrong with asking for probabilities of categories."""
     is_lattice = column.margin is not None and column.margin.step > 0.0
+    if is_lattice and support_of(column, given).points is None:
+        return (
+            f"may have more than {_MOST_POINTS:,} values, too many to list. Ask for pdf, cdf or "
+            "quantile, or condition on fewer."
+        )
     if column.categories is not None or is_lattice:
         return ""
     return "is continuous: its values have a density. Ask for pdf, cdf or quantile."

@@ -9,12 +9,12 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from sklearn.utils import check_random_state
 
 from skpc._checks import shown
 from skpc._data.column_sets import ColumnSet, ValueSet
 from skpc._estimators.column_answers import ColumnAnswers
 from skpc._estimators.query_mixin import dense_floats, working_bytes
+from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_evidence import read_evidence
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
@@ -325,7 +325,7 @@ class ConditionalDistribution(ColumnAnswers):
             raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
         from skpc._queries.sampling import sample
 
-        generator = check_random_state(random_state)
+        generator = checked_random_state(random_state)
         return sample(self._circuit, int(n_samples), len(self._columns.columns), generator)
 
     def _restored_columns(self) -> Columns:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import checked_array, is_fitted, shown
@@ -19,6 +19,7 @@ from skpc._estimators.composed import DelegatingMixin, check_held
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.dependence_mixin import DependenceMixin
 from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.random_states import checked_random_state
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.holes import indicator_names
@@ -291,7 +292,7 @@ fit_report_
             raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
         from skpc._queries.sampling import sample
 
-        generator = check_random_state(random_state)
+        generator = checked_random_state(random_state)
         n_columns = self.n_features_in_
         width = n_columns + len(self.missing_features_)
         matrix = sample(self.circuit_, int(n_samples), width, generator)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy.sparse import issparse
 from sklearn import get_config
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
+from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
 
@@ -77,7 +77,7 @@ class QueryMixin:
             raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
         from skpc._queries.sampling import sample, sample_given
 
-        generator = check_random_state(random_state)
+        generator = checked_random_state(random_state)
         if given is None:
             return self._columns.to_table(
                 sample(self.circuit_, int(n_samples), self.n_features_in_, generator)

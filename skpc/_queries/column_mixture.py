@@ -201,7 +201,9 @@ class ColumnMixture:
         """The most probable points (n,), or atoms if they have most of the mass, or the densest."""
         support = self.support
         if support.points is not None:
-            return np.asarray(support.points[self.masses.argmax(axis=1)])
+            # Not the masses: the ends of a lattice have what is beyond, as values are drawn.
+            each = self.log_pdf(np.tile(support.points, (len(self.shares), 1)))
+            return np.asarray(support.points[each.argmax(axis=1)])
         nodes, _ = self._nodes
         for _ in range(5):  # closer to the densest of them
             places = self._density(nodes).argmax(axis=1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skpc._checks import shown
 from skpc._data.column_sets import ColumnSet, Interval, ValueSet
@@ -68,12 +69,15 @@ def _by_key(columns: Columns, evidence: Any) -> Iterator[tuple[Any, Any]]:
     elif hasattr(evidence, "index") and hasattr(evidence, "to_dict"):  # a series of pandas
         row = evidence.to_dict()
     else:
-        row = dict(enumerate(_of_array(evidence, len(columns.columns))))
+        keys = range(len(columns.columns)) if columns.names is None else columns.names
+        row = dict(zip(keys, _of_array(evidence, len(columns.columns)), strict=True))
     yield from ((key, value) for key, value in row.items() if not _is_missing(value))
 
 
 def _of_array(evidence: Any, n_columns: int) -> list[Any]:
-    """The cells of an array of one row."""
+    """The cells of an array of one row, which may be sparse."""
+    if issparse(evidence) and evidence.shape == (1, n_columns):
+        evidence = evidence.toarray()
     try:
         cells = np.asarray(evidence, dtype=None if hasattr(evidence, "dtype") else object)
     except ValueError:
@@ -145,6 +149,9 @@ def _interval(column: Column, bounds: tuple[Any, Any, bool, bool], name: str) ->
             f"evidence gives the interval {shown(bounds[:2])} to {name}, in which there is "
             "nothing. Give the lower bound first."
         )
+    limits = column.numbers
+    if limits and interval.intersection(Interval(limits.low, limits.high)).is_empty:
+        raise _beyond(column, bounds[:2], name)
     return interval.intersection(interval)
 
 
@@ -164,6 +171,8 @@ def _number(column: Column, value: Any, name: str, *, is_bound: bool = False) ->
         raise _unknown(value, column.restored(column.categories), name, "evidence")
     if column.numbers is not None and column.numbers.kind == INTEGER and not is_whole(number):
         raise ValueError(f"evidence gives {shown(value)} to {name}, which holds integers.")
+    if column.numbers is not None and not column.numbers.can_hold(number):
+        raise _beyond(column, value, name)
     if column.categories is None:
         check_values(np.array([number]), column.type, name)
     return number
@@ -179,12 +188,26 @@ def column_number(column: Column, value: Any, name: str, parameter: str) -> floa
     """
     if column.labels is not None:
         labels = column.labels.tolist()
-        if value not in labels:
+        if not isinstance(value, Hashable) or value not in labels:
             raise _unknown(value, labels, name, parameter)
         return float(labels.index(value))
     if not are_numbers([value]):
         raise ValueError(f"{parameter} gives {shown(value)} to {name}, which holds numbers.")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{parameter} gives {name} an integer too large for a float. Give a smaller one."
+        ) from None
+
+
+def _beyond(column: Column, value: Any, name: str) -> ValueError:
+    """An error that tells what the dtype of a column can hold."""
+    assert column.numbers is not None
+    return ValueError(
+        f"evidence gives {shown(value)} to {name}, whose dtype holds {column.numbers.low} to "
+        f"{column.numbers.high}. Fit a table with a wider dtype, or give what it can hold."
+    )
 
 
 def _unknown(value: Any, known: list[Any], name: str, parameter: str) -> ValueError:

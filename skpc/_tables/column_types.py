@@ -109,12 +109,23 @@ class Column:
 
     def restored_bound(self, bound: float) -> Any:
         """What a bound in the matrix stands for, which may be between the column's values."""
+        if self.labels is None and self.numbers is not None and not self.numbers.can_hold(bound):
+            return int(bound) if is_whole(bound) else bound
         is_level = self.labels is not None or (self.numbers is not None and is_whole(bound))
         return self.restored(np.array([bound]))[0] if is_level else bound
 
     def supported(self, values: np.ndarray) -> np.ndarray:
         """The values (n,) in the matrix that the column can have and that are next to these."""
         return values if self.margin is None else self.margin.nearest(values)
+
+    def can_be(self, values: np.ndarray) -> np.ndarray:
+        """Which values (n,) in the matrix are categories, or levels, of a column that has such."""
+        if self.categories is not None:
+            return np.isin(values, self.categories)
+        if self.margin is not None and self.margin.step:
+            below, at = self.margin.limits(values)
+            return below < at
+        return np.ones(len(values), bool)
 
     @classmethod
     def read(cls, state: Any) -> Column:

@@ -102,6 +102,10 @@ class Numbers:
         pairs = zip(distinct, restored.tolist(), strict=True)
         return next((value for value, back in pairs if value != back), None)
 
+    def can_hold(self, value: float) -> bool:
+        """Whether a number is within the limits of this kind."""
+        return self.low <= value <= self.high
+
     def restore(self, values: np.ndarray) -> np.ndarray:
         """The numbers (n,) of this kind that are next to these floats, none of them missing."""
         if self.kind == BOOLEAN:

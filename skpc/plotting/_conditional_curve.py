@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from skpc._checks import shown
+from skpc._data.column_sets import Interval
 from skpc.plotting._base import (
     BLUE,
     COLOURS,
@@ -134,7 +136,7 @@ class ConditionalCurveDisplay:
         ConditionalCurveDisplay
         """
         check_matplotlib(cls)
-        if not 0.0 < coverage < 1.0:
+        if not isinstance(coverage, Real) or not 0.0 < coverage < 1.0:
             raise ValueError(f"coverage must be between 0 and 1; got {shown(coverage)}.")
         density = fitted_density(estimator, cls)
         known = density.condition(given)
@@ -142,6 +144,8 @@ class ConditionalCurveDisplay:
         if along == of:
             raise ValueError(f"feature and target must be two columns; got {shown(feature)} twice.")
         numbers = _grid(known, along) if values is None else known._values(along, values)[0]
+        if not len(numbers):
+            raise ValueError("values must have one value of the feature at least; got none.")
         names = density._feature_names()
         mixtures = known._mixtures_along(along, numbers, of)
         column = known._columns.columns[of]
@@ -236,4 +240,7 @@ def _grid(known: ConditionalDistribution, j: int, n_values: int = 100) -> np.nda
     if points is not None:
         inner = points[(points >= low) & (points <= high)]
         return inner[np.unique(np.linspace(0, len(inner) - 1, n_values).round().astype(int))]
-    return np.linspace(low, high, n_values)
+    values = np.linspace(low, high, n_values)
+    if column.margin is None or not column.margin.step:
+        return values
+    return np.unique(column.margin.within(Interval(low, high)).nearest(values))

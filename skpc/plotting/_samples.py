@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils import check_random_state
 
 from skpc._checks import shown
+from skpc._estimators.random_states import checked_random_state
 from skpc.plotting._base import (
     COLOUR_MAP,
     check_matplotlib,
@@ -151,7 +151,7 @@ class SamplesDisplay:
         density = fitted_density(estimator, cls)
         if n_samples is not None and (not isinstance(n_samples, Integral) or n_samples < 1):
             raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
-        generator = check_random_state(random_state)
+        generator = checked_random_state(random_state)
         if features is None:
             places = list(range(min(density.n_features_in_, _MOST_COLUMNS)))
         else:

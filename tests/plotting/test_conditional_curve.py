@@ -55,6 +55,17 @@ def test_medians_and_bands_are_those_of_each_condition(model, target, given):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def test_values_of_integers_of_a_wide_range_are_integers():
+    rng = np.random.default_rng(0)
+    big = rng.integers(0, 200_000, 200)
+    frame = pandas.DataFrame({"big": big, "y": big + rng.normal(size=200)})
+    wide = SharpPCDensity(n_latents=2, max_iter=3, random_state=0, n_jobs=1).fit(frame)
+    for given, low, high in (None, 0, 200_000), ({"big": (300_000, 400_000)}, 300_000, 400_000):
+        display = ConditionalCurveDisplay.from_estimator(wide, "big", "y", given=given)
+        assert all(isinstance(value, int) and low <= value <= high for value in display.values)
+        assert len(display.values) == 100
+
+
 def test_probabilities_are_those_of_each_condition(model):
     display = ConditionalCurveDisplay.from_estimator(model, "age", "kind", given={"x": (0, 1.5)})
     assert display.band is None
@@ -121,6 +132,10 @@ def test_what_cannot_be_drawn_is_refused(model):
         draw(model, "x", "x")
     with pytest.raises(ValueError, match="coverage must be between 0 and 1; got 2"):
         draw(model, "x", "y", coverage=2)
+    with pytest.raises(ValueError, match="coverage must be between 0 and 1; got 'a'"):
+        draw(model, "x", "y", coverage="a")
+    with pytest.raises(ValueError, match="values must have one value of the feature at least"):
+        draw(model, "x", "y", values=[])
     with pytest.raises(ValueError, match="column names 'z'"):
         draw(model, "x", "z")
     with pytest.raises(ValueError, match="'z' to column 'kind', where fit saw no such value"):
