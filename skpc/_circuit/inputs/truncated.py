@@ -14,6 +14,7 @@ from scipy.special import logsumexp, ndtr
 from skpc._circuit.inputs import normal_boxes
 from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.covariances import missingness
+from skpc._circuit.inputs.normal_pairs import Pair
 from skpc._circuit.inputs.normal_pieces import EVERYTHING, Pieces, log_mass, place
 from skpc._circuit.inputs.restriction import Part, Restriction
 from skpc._data.column_sets import ColumnSet, ValueSet
@@ -232,13 +233,32 @@ class Truncated(InputDistribution):
             known[entry] = _Beside(weights, centres, deviations, log_own)
         return known[entry]
 
+    def _pair(self, entry: int) -> Pair | None:
+        """A column and the only other one with a cut, if that is an interval."""
+        others = [cut for cut in self.cuts if cut.entry != entry]
+        if len(others) != 1 or len(others[0].pieces.lower) != 1:
+            return None
+        other = others[0].pieces
+        if not other.lower[0] < other.upper[0]:
+            return None
+        known: dict[int, Pair] = self.__dict__.setdefault("_pairs", {})
+        if entry not in known:
+            nothing = np.full((1, self.n_columns), np.nan)
+            means, covariances = self.base.joint_given(nothing, [entry, others[0].entry])
+            factors = np.linalg.cholesky(covariances)
+            known[entry] = Pair(means[0], factors, self._pieces(entry), other)
+        return known[entry]
+
     def _pieces(self, entry: int) -> Pieces:
         return next((cut.pieces for cut in self.cuts if cut.entry == entry), EVERYTHING)
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""
-        weights, means, deviations, log_own = self._beside(entry)
         pieces, limits = self._pieces(entry), self.base.margins[entry].limits(values)[1]
+        pair = self._pair(entry)
+        if pair is not None:
+            return pair.cdf(np.asarray(values, np.float64), limits)
+        weights, means, deviations, log_own = self._beside(entry)
         out = np.empty((len(values), self.n_latents))
         size = max(1, _BLOCK // (weights.size * len(pieces.lower)))
         for start in range(0, len(values), size):
@@ -255,8 +275,11 @@ class Truncated(InputDistribution):
 
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Log masses and densities (n, n_latents) of values (n,) of a column."""
-        weights, means, deviations, log_own = self._beside(entry)
         lower, upper, log_scale = self.base.margins[entry].cells(values)
+        pair = self._pair(entry)
+        if pair is not None:
+            return pair.log_prob(Pieces(lower, upper, log_scale, values))
+        weights, means, deviations, log_own = self._beside(entry)
         cells = Pieces(*(part[:, None, None, None] for part in (lower, upper, log_scale, values)))
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(weights) - log_own
