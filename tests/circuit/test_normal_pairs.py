@@ -31,6 +31,7 @@ def test_it_has_the_integral_of_the_density(correlation, bounds, own):
     sides = [norm.sf(b, centres, left) if bounds[0] > 5 else norm.cdf(b, centres, left)
              for b in bounds]  # fmt: skip
     masses = norm.pdf(x, 0.3, 1.5) * np.abs(sides[1] - sides[0]) * widths
+    assert pair.log_mass[0] == pytest.approx(np.log(masses.sum()), abs=1e-4)
     cumulated = np.append(0.0, masses.cumsum()) / masses.sum()
     places = np.searchsorted(cumulated, [0.001, 0.3, 0.5, 0.97])
     found = pair.cdf(edges[places], edges[places])[:, 0]

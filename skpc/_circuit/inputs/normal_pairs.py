@@ -115,6 +115,12 @@ class Pair:
         totals = self._masses(self.own).sum(axis=0)
         return np.where(totals > 0.0, totals, np.inf)
 
+    @property
+    def log_mass(self) -> np.ndarray:
+        """Log mass (K,) of the pieces of both together."""
+        totals = self._totals
+        return np.where(np.isinf(totals), -np.inf, np.log(totals) + self._panels[1])
+
     def cdf(self, values: np.ndarray, limits: np.ndarray) -> np.ndarray:
         """Probabilities (n, K) of being at most values (n,), whose upper limits are these."""
         below = self.own.up_to(values, limits)

@@ -168,6 +168,10 @@ class Truncated(InputDistribution):
             cuts = self._missing_cuts(seen)
             if not cuts:
                 continue
+            pair = self._pair(cuts[-1].entry) if len(cuts) == 2 and not seen.any() else None
+            if pair is not None:
+                out[rows] = pair.log_mass
+                continue
             means, covariances = self.base.joint_given(X[rows], [cut.entry for cut in cuts])
             factors, pieces = np.linalg.cholesky(covariances), [cut.pieces for cut in cuts]
             n_nodes = len(normal_boxes.levels_of_nodes(len(cuts) - 1)[1])
