@@ -186,6 +186,9 @@ class ColumnMixture:
         if self.support.points is not None:
             return _entropy(self.masses)
         masses, (values, _) = self._node_masses, self._nodes
+        bounds = self.support.bounds
+        if not masses.any() and not self.atom_masses.any():  # too narrow for nodes: even
+            return np.full(len(masses), np.log(bounds.high - bounds.low))
         log_density = np.where(masses > 0.0, self.log_pdf(values), 0.0)
         return _entropy(self.atom_masses) - (masses * log_density).sum(axis=1)
 
@@ -238,8 +241,12 @@ def parts_of(
 
 def _moments(values: np.ndarray, masses: np.ndarray) -> Moments:
     """Mean and variance (n,) of values (n, V) with these masses, which sum to about one."""
+    totals = masses.sum(axis=1, keepdims=True)
+    # Values too close together for lengths between them are all the same to doubles.
+    masses = np.where(totals > 0.0, masses, 1.0)
     masses = masses / masses.sum(axis=1, keepdims=True)
     mean = (values * masses).sum(axis=1)
+    mean = np.clip(mean, values.min(axis=1), values.max(axis=1))
     return Moments(mean, (np.square(values - mean[:, None]) * masses).sum(axis=1))
 
 

@@ -22,6 +22,7 @@ from skpc._data.margins import Margin
 from skpc._data.scope import Scope
 
 _BLOCK = 2**21  # numbers at once
+_NARROW = 1e-12  # an interval of which scores lose digits counts as its middle, times its width
 _DRAWN_NODES = 2**8, 2**10  # of two columns, and of more
 
 
@@ -86,6 +87,13 @@ def _cut(margin: Margin, entry: int, given: ColumnSet) -> Cut:
     below, at = margin.limits(np.array([given.low, given.high]))
     lower = below[:1] if given.has_low else at[:1]
     upper = at[1:] if given.has_high else below[1:]
+    width = given.high - given.low
+    is_narrow = upper[0] - lower[0] < _NARROW * max(1.0, abs(lower[0]))
+    if is_narrow and width > np.finfo(float).tiny and not margin.step:
+        middle = np.array([given.low + 0.5 * width])
+        place, end, log_scale = margin.cells(middle)
+        if place[0] == end[0]:  # no atom
+            return Cut(entry, Pieces(place, end, log_scale + np.log(width), middle), margin)
     if not lower[0] < upper[0]:  # no level of a lattice
         lower, upper = np.zeros(1), -np.ones(1)
     return Cut(entry, Pieces(lower, upper, np.zeros(1), np.full(1, np.nan)), margin.within(given))
