@@ -150,7 +150,8 @@ class ColumnAnswers:
         -------
         value or ndarray of shape (n,), or dict of them
             The least value at which the distribution function reaches `q`: of the kind of the
-            column, and between the least and the greatest value that fit saw.
+            column, and between the least and the greatest value that fit saw; of type "gaussian"
+            0 and 1 have infinite quantiles.
 
         Examples
         --------

@@ -119,7 +119,13 @@ class ColumnMixture:
         """The least values (n, m) of the support whose cdf reaches levels (m,)."""
         support = self.support
         if support.points is None:
-            return self._inverse(levels, support.low, support.high)
+            found = self._inverse(levels, support.low, support.high)
+            # Where nothing bounds the column, rounding would.
+            if np.isinf(support.low):
+                found[:, levels <= 0.0] = -np.inf
+            if np.isinf(support.high):
+                found[:, levels >= 1.0] = np.inf
+            return found
         cumulated = np.cumsum(self.masses, axis=1)
         wanted = np.clip(levels, _ROUNDING, 1.0) - 0.5 * _ROUNDING
         places = (cumulated[:, None] < wanted[:, None]).sum(axis=-1)
@@ -205,7 +211,7 @@ class ColumnMixture:
         support = self.support
         if support.points is not None:
             return np.asarray(support.points[self.masses.argmax(axis=1)])
-        nodes, _ = self._nodes
+        nodes = np.clip(self._nodes[0], support.low, support.high)
         for _ in range(5):  # closer to the densest of them
             places = self._density(nodes).argmax(axis=1)
             rows = np.arange(len(nodes))
