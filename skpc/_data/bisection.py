@@ -57,10 +57,12 @@ class _Search:
     """Bounds of values that reach levels: the upper ones do, or are the last, the lower do not."""
 
     def __init__(self, cdf: Callable, levels: np.ndarray, low: float, high: float) -> None:
-        self._cdf, self._levels = cdf, levels
+        # What is no number reaches no level: the search ends whatever it meets.
+        self._cdf = lambda values, places: np.nan_to_num(cdf(values, places), nan=0.0)
+        self._levels = levels
         every = np.arange(len(levels))
         self.low, self.high = np.full(len(levels), low), np.full(len(levels), high)
-        self._at_low, self._at_high = cdf(self.low, every), cdf(self.high, every)
+        self._at_low, self._at_high = self._cdf(self.low, every), self._cdf(self.high, every)
         self._reach = np.full(len(levels), _FIRST_REACH)
         reaches_low = self._at_low >= levels
         self.high[reaches_low] = low

@@ -15,6 +15,7 @@ from skpc._data.scope import CATEGORICAL
 from skpc._tables.column_evidence import column_number
 from skpc._tables.column_types import Column, column_name
 from skpc._tables.columns import Columns
+from skpc._tables.numbers import FLOAT
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
@@ -154,7 +155,8 @@ class ColumnAnswers:
         value or ndarray of shape (n,), or dict of them
             The least value at which the distribution function reaches `q`: of the kind of the
             column, and between the least and the greatest value that fit saw. Where there is no
-            such end, as evidence is beyond, 0 and 1 are read as 1e-12 and 1 - 1e-12.
+            such end, as evidence is beyond or the type "gaussian", quantiles of 0 and 1 are
+            infinite, or, if infinity is no value of the dtype, those of 1e-12 and 1 - 1e-12.
 
         Examples
         --------
@@ -378,9 +380,11 @@ class ColumnAnswers:
         return np.asarray(possible & column.can_be(values))
 
     def _quantiles(self, j: int, levels: np.ndarray) -> np.ndarray:
-        mixture = self._mixture(j)
-        ends = np.isinf([mixture.support.low, mixture.support.high])
-        least, most = np.where(ends, [_OUTERMOST, 1.0 - _OUTERMOST], [0.0, 1.0])
+        mixture, numbers = self._mixture(j), self._columns.columns[j].numbers
+        least, most = 0.0, 1.0
+        if numbers is not None and numbers.kind != FLOAT:
+            ends = np.isinf([mixture.support.low, mixture.support.high])
+            least, most = np.where(ends, [_OUTERMOST, 1.0 - _OUTERMOST], [0.0, 1.0])
         return np.asarray(mixture.quantile(np.clip(levels, least, most))[0])
 
     def _densities(self, j: int, values: np.ndarray) -> np.ndarray:

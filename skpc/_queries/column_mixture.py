@@ -119,7 +119,13 @@ class ColumnMixture:
         """The least values (n, m) of the support whose cdf reaches levels (m,)."""
         support = self.support
         if support.points is None:
-            return self._inverse(levels, support.low, support.high)
+            found = self._inverse(levels, support.low, support.high)
+            # Where nothing bounds the column, rounding would.
+            if np.isinf(support.low):
+                found[:, levels <= 0.0] = -np.inf
+            if np.isinf(support.high):
+                found[:, levels >= 1.0] = np.inf
+            return found
         cumulated = np.cumsum(self.masses, axis=1)
         wanted = np.clip(levels, _ROUNDING, 1.0) - 0.5 * _ROUNDING
         places = (cumulated[:, None] < wanted[:, None]).sum(axis=-1)
@@ -186,6 +192,9 @@ class ColumnMixture:
         if self.support.points is not None:
             return _entropy(self.masses)
         masses, (values, _) = self._node_masses, self._nodes
+        bounds = self.support.bounds
+        if not masses.any() and not self.atom_masses.any():  # too narrow for nodes: even
+            return np.full(len(masses), np.log(bounds.high - bounds.low))
         log_density = np.where(masses > 0.0, self.log_pdf(values), 0.0)
         return _entropy(self.atom_masses) - (masses * log_density).sum(axis=1)
 
@@ -204,7 +213,7 @@ class ColumnMixture:
             # Not the masses: the ends of a lattice have what is beyond, as values are drawn.
             each = self.log_pdf(np.tile(support.points, (len(self.shares), 1)))
             return np.asarray(support.points[each.argmax(axis=1)])
-        nodes, _ = self._nodes
+        nodes = np.clip(self._nodes[0], support.low, support.high)
         for _ in range(5):  # closer to the densest of them
             places = self._density(nodes).argmax(axis=1)
             rows = np.arange(len(nodes))
@@ -240,8 +249,12 @@ def parts_of(
 
 def _moments(values: np.ndarray, masses: np.ndarray) -> Moments:
     """Mean and variance (n,) of values (n, V) with these masses, which sum to about one."""
+    totals = masses.sum(axis=1, keepdims=True)
+    # Values too close together for lengths between them are all the same to doubles.
+    masses = np.where(totals > 0.0, masses, 1.0)
     masses = masses / masses.sum(axis=1, keepdims=True)
     mean = (values * masses).sum(axis=1)
+    mean = np.clip(mean, values.min(axis=1), values.max(axis=1))
     return Moments(mean, (np.square(values - mean[:, None]) * masses).sum(axis=1))
 
 

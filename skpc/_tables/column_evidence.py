@@ -12,7 +12,7 @@ from skpc._checks import shown
 from skpc._data.column_sets import ColumnSet, Interval, ValueSet
 from skpc._data.scope import CATEGORICAL
 from skpc._tables import frames
-from skpc._tables.column_types import Column, check_values, column_name
+from skpc._tables.column_types import LARGEST_VALUE, Column, check_values, column_name
 from skpc._tables.columns import Columns
 from skpc._tables.numbers import INTEGER, are_numbers, is_whole
 
@@ -166,6 +166,11 @@ def _number(column: Column, value: Any, name: str, *, is_bound: bool = False) ->
     if not np.isfinite(number):
         raise ValueError(f"evidence gives {shown(value)} to {name}. Give a finite number.")
     if is_bound:
+        if abs(number) > LARGEST_VALUE:
+            raise ValueError(
+                f"evidence gives the bound {shown(value)} to {name}, which is too large to be "
+                "squared. Give None where the interval is open."
+            )
         return number
     if column.categories is not None and number not in column.categories:
         raise _unknown(value, column.restored(column.categories), name, "evidence")
@@ -184,7 +189,7 @@ def column_number(column: Column, value: Any, name: str, parameter: str) -> floa
     Raises
     ------
     ValueError
-        Of a label that is not known, and of a value of the other kind.
+        Of a label that is not known, of NaN, and of a value of the other kind.
     """
     if column.labels is not None:
         labels = column.labels.tolist()
@@ -194,11 +199,14 @@ def column_number(column: Column, value: Any, name: str, parameter: str) -> floa
     if not are_numbers([value]):
         raise ValueError(f"{parameter} gives {shown(value)} to {name}, which holds numbers.")
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
         raise ValueError(
             f"{parameter} gives {name} an integer too large for a float. Give a smaller one."
         ) from None
+    if np.isnan(number):
+        raise ValueError(f"{parameter} gives {shown(value)} to {name}. Give a number.")
+    return number
 
 
 def _beyond(column: Column, value: Any, name: str) -> ValueError:

@@ -29,7 +29,8 @@ _MANY_LABELS = 1_000
 _MANY_LEVELS = 10_000
 _LEAST_NAMES = 10
 _SHARE_OF_NAMES = 0.9
-_LARGEST = 1e150
+LARGEST_VALUE = 1e150
+"""What a column of numbers may have: more could not be squared."""
 
 
 def _kinds() -> dict[str, type[InputDistribution]]:
@@ -49,7 +50,7 @@ def check_values(values: np.ndarray, kind: str, name: str) -> None:
     values = values[~np.isnan(values)]
     if values.size:
         largest = values[np.abs(values).argmax()]
-        if abs(largest) > _LARGEST:
+        if abs(largest) > LARGEST_VALUE:
             raise ValueError(
                 f"X contains a value too large to be squared: {largest} in {name}. Rescale the "
                 "column."

@@ -69,3 +69,30 @@ def test_the_parts_of_pieces_up_to_a_value_are_what_is_below():
     np.testing.assert_array_equal(found.lower < found.upper, [[1, 0, 1, 1], [1, 0, 1, 1]])
     np.testing.assert_array_equal(found.lower == found.upper, [[0, 0, 0, 0], [0, 1, 0, 0]])
     np.testing.assert_array_equal(found.upper[:, [0, 2, 3]], [[-1.0, 0.0, 0.0], [-1.0, 0.5, 0.5]])
+
+
+@pytest.mark.parametrize("start", [-1e5, -8.0, -1e-3, 0.0, 0.5, 30.0, 1e6])
+def test_masses_add_up_however_narrow_the_intervals(start):
+    ends = start + np.append(0.0, np.geomspace(1e-9, 10.0, 60))
+    is_new = np.append(True, np.diff(ends) > 0.0)
+    ends = ends[is_new]
+    n = len(ends) - 1
+    nothing, unknown = np.zeros(n), np.full(n, np.nan)
+    apart = log_masses(Pieces(ends[:-1], ends[1:], nothing, unknown), np.zeros(()), np.ones(()))
+    first = np.full(n, ends[0])
+    whole = log_masses(Pieces(first, ends[1:], nothing, unknown), np.zeros(()), np.ones(()))
+    assert np.isfinite(apart).all()
+    together = np.logaddexp.accumulate(apart)
+    np.testing.assert_allclose(together - whole, 0.0, atol=1e-9 + 1e-14 * start**2)
+
+
+def test_intervals_of_a_few_ulps_have_the_density_times_their_width():
+    lower = np.full(4, 0.5)
+    upper = lower + np.arange(1, 5) * np.spacing(0.5)
+    for mean, deviation in ((0.0, 1.0), (0.3, 0.07), (1.0, 0.02)):
+        found = log_masses(
+            Pieces(lower, upper, np.zeros(4), np.full(4, np.nan)),
+            np.array(mean), np.array(deviation),
+        )  # fmt: skip
+        wanted = norm.logpdf(0.5, mean, deviation) + np.log(upper - lower)
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)

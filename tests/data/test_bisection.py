@@ -47,3 +47,16 @@ def test_each_level_has_a_function_of_its_own_and_few_values_are_tried():
     found = generalised_inverse(cdf, np.full(4, 0.9), -1e7, 1e7)
     np.testing.assert_allclose(found, means + ndtri(0.9), rtol=1e-9)
     assert sum(tried) < 4 * 100
+
+
+@pytest.mark.parametrize("gap", [(-0.1, 0.1), (-np.inf, np.inf)])
+def test_it_ends_where_the_function_is_no_number(gap):
+    tried = []
+
+    def cdf(values, _):
+        tried.append(len(values))
+        assert len(tried) < 500  # rather than for ever
+        return np.where((values > gap[0]) & (values < gap[1]), np.nan, ndtr(values))
+
+    found = generalised_inverse(cdf, LEVELS, -100.0, 100.0)
+    assert ((found >= -100.0) & (found <= 100.0)).all()

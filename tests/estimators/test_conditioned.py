@@ -467,6 +467,9 @@ def test_what_is_impossible_is_refused_and_named(model):
         (lambda d: d.interval(1.0), "coverage must be between 0 and 1; got 1.0"),
         (lambda d: d.pdf("z", "kind"), "x gives 'z' to column 'kind'"),
         (lambda d: d.cdf("z", "x"), "x gives 'z' to column 'x', which holds numbers"),
+        (lambda d: d.cdf(np.nan, "x"), "x gives nan to column 'x'. Give a number"),
+        (lambda d: d.pdf([0.0, np.nan], "x"), "x gives nan to column 'x'"),
+        (lambda d: d.condition(x=(1e160, None)), "gives the bound 1e.160 to column 'x', which is"),
         (lambda d: d.sample(0), "n_samples must be an int of at least 1; got 0"),
         (
             lambda d: d.sample(random_state=np.random.default_rng(0)),

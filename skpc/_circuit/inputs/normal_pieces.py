@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import log_ndtr, logsumexp, ndtr, ndtri_exp
+from scipy.special import erfcx, log_ndtr, logsumexp, ndtr, ndtri_exp
 
+_SQRT_2 = np.sqrt(2.0)
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
+_NARROW = 1e-4  # a width, times the distance from zero
 
 
 class Pieces(NamedTuple):
@@ -47,13 +49,14 @@ def log_masses(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.
     """
     means, deviations = means[..., None], deviations[..., None]
     lower, upper = (pieces.lower - means) / deviations, (pieces.upper - means) / deviations
+    widths = (pieces.upper - pieces.lower) / deviations
     is_point = pieces.lower == pieces.upper
     if not is_point.any():
-        return _log_interval(lower, upper)
+        return _log_interval(lower, upper, widths)
     log_density = -0.5 * lower**2 - np.log(deviations) - _LOG_SQRT_2PI + pieces.log_scale
     if is_point.all():
         return np.asarray(log_density)
-    return np.where(is_point, log_density, _log_interval(lower, upper))
+    return np.where(is_point, log_density, _log_interval(lower, upper, widths))
 
 
 def log_mass(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.ndarray:
@@ -62,17 +65,27 @@ def log_mass(pieces: Pieces, means: np.ndarray, deviations: np.ndarray) -> np.nd
     return np.asarray(logs[..., 0] if logs.shape[-1] == 1 else logsumexp(logs, axis=-1))
 
 
-def _log_interval(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """Log mass of standard normal variables between bounds; minus infinity of empty intervals."""
+def _log_interval(lower: np.ndarray, upper: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Log mass of standard normal variables between bounds; minus infinity of empty intervals.
+
+    Widths are given too: they are more exact than differences of bounds that are close together.
+    """
     # On the side of zero where nothing cancels.
     is_above = lower > 0.0
     lower, upper = np.where(is_above, -upper, lower), np.where(is_above, -lower, upper)
-    log_lower, log_upper = log_ndtr(lower), log_ndtr(upper)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inner = log_upper + np.log1p(-np.exp(log_lower - log_upper))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        middles = 0.5 * (lower + upper)
+        scaled = erfcx(-upper / _SQRT_2)
+        log_ratio = widths * middles + np.log(erfcx(-lower / _SQRT_2) / scaled)
+        inner = np.log(0.5 * scaled) - 0.5 * upper**2 + np.log1p(-np.exp(np.minimum(log_ratio, 0)))
         # Beyond zero what is left out on both sides is small.
         outer = np.log1p(-(ndtr(lower) + ndtr(-upper)))
-    return np.where(upper > 0.0, outer, np.where(lower < upper, inner, -np.inf))
+        # Where differences lose digits the density hardly changes.
+        is_narrow = widths * np.maximum(np.abs(middles), 1.0) < _NARROW
+        bend = widths**2 * (middles**2 - 1.0) / 24.0
+        narrow = np.log(widths) - 0.5 * middles**2 - _LOG_SQRT_2PI + np.log1p(bend)
+    found = np.where(is_narrow, narrow, np.where(upper > 0.0, outer, inner))
+    return np.where(widths > 0.0, found, -np.inf)
 
 
 def place(

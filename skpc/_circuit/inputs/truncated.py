@@ -14,6 +14,7 @@ from scipy.special import logsumexp, ndtr
 from skpc._circuit.inputs import normal_boxes
 from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.covariances import missingness
+from skpc._circuit.inputs.normal_beside import Beside
 from skpc._circuit.inputs.normal_pieces import EVERYTHING, Pieces, log_mass, place
 from skpc._circuit.inputs.restriction import Part, Restriction
 from skpc._data.column_sets import ColumnSet, ValueSet
@@ -21,6 +22,8 @@ from skpc._data.margins import Margin
 from skpc._data.scope import Scope
 
 _BLOCK = 2**21  # numbers at once
+_NARROW = 1e-12  # an interval of which scores lose digits counts as its middle, times its width
+_MOST_INTEGRATED = 2  # beside a column: of more, nodes take less time
 _DRAWN_NODES = 2**8, 2**10  # of two columns, and of more
 
 
@@ -85,12 +88,19 @@ def _cut(margin: Margin, entry: int, given: ColumnSet) -> Cut:
     below, at = margin.limits(np.array([given.low, given.high]))
     lower = below[:1] if given.has_low else at[:1]
     upper = at[1:] if given.has_high else below[1:]
+    width = given.high - given.low
+    is_narrow = upper[0] - lower[0] < _NARROW * max(1.0, abs(lower[0]))
+    if is_narrow and width > np.finfo(float).tiny and not margin.step:
+        middle = np.array([given.low + 0.5 * width])
+        place, end, log_scale = margin.cells(middle)
+        if place[0] == end[0]:  # no atom
+            return Cut(entry, Pieces(place, end, log_scale + np.log(width), middle), margin)
     if not lower[0] < upper[0]:  # no level of a lattice
         lower, upper = np.zeros(1), -np.ones(1)
     return Cut(entry, Pieces(lower, upper, np.zeros(1), np.full(1, np.nan)), margin.within(given))
 
 
-class _Beside(NamedTuple):
+class _Placed(NamedTuple):
     """The distribution of a column in each state, given nodes of those that evidence cuts.
 
     Attributes
@@ -167,6 +177,10 @@ class Truncated(InputDistribution):
             cuts = self._missing_cuts(seen)
             if not cuts:
                 continue
+            beside = self._beside(cuts[-1].entry) if len(cuts) > 1 and not seen.any() else None
+            if beside is not None:
+                out[rows] = beside.log_mass
+                continue
             means, covariances = self.base.joint_given(X[rows], [cut.entry for cut in cuts])
             factors, pieces = np.linalg.cholesky(covariances), [cut.pieces for cut in cuts]
             n_nodes = len(normal_boxes.levels_of_nodes(len(cuts) - 1)[1])
@@ -208,9 +222,9 @@ class Truncated(InputDistribution):
                 )
         return self.base.sample_given(values, states, uniforms, normals)
 
-    def _beside(self, entry: int) -> _Beside:
+    def _placed(self, entry: int) -> _Placed:
         """The distribution of a column beside the cuts of others."""
-        known: dict[int, _Beside] = self.__dict__.setdefault("_known", {})
+        known: dict[int, _Placed] = self.__dict__.setdefault("_known", {})
         if entry not in known:
             others = [cut for cut in self.cuts if cut.entry != entry]
             nothing = np.full((1, self.n_columns), np.nan)
@@ -229,7 +243,25 @@ class Truncated(InputDistribution):
             weights = np.exp(logs - np.where(largest > -np.inf, largest, 0.0))
             totals = weights.sum(axis=1, keepdims=True)
             weights = np.where(totals > 0.0, weights / np.where(totals > 0.0, totals, 1.0), 0.0)
-            known[entry] = _Beside(weights, centres, deviations, log_own)
+            known[entry] = _Placed(weights, centres, deviations, log_own)
+        return known[entry]
+
+    def _beside(self, entry: int) -> Beside | None:
+        """A column and the one or two others with cuts, if those are intervals."""
+        others = [cut for cut in self.cuts if cut.entry != entry]
+        pieces = tuple(cut.pieces for cut in others)
+        are_intervals = all(
+            len(one.lower) == 1 and bool(one.lower[0] < one.upper[0]) for one in pieces
+        )
+        if not (others and are_intervals and len(others) <= _MOST_INTEGRATED):
+            return None
+        known: dict[int, Beside] = self.__dict__.setdefault("_along", {})
+        if entry not in known:
+            nothing = np.full((1, self.n_columns), np.nan)
+            entries = [entry, *(cut.entry for cut in others)]
+            means, covariances = self.base.joint_given(nothing, entries)
+            factors = np.linalg.cholesky(covariances)
+            known[entry] = Beside(means[0], factors, self._pieces(entry), pieces)
         return known[entry]
 
     def _pieces(self, entry: int) -> Pieces:
@@ -237,8 +269,11 @@ class Truncated(InputDistribution):
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""
-        weights, means, deviations, log_own = self._beside(entry)
         pieces, limits = self._pieces(entry), self.base.margins[entry].limits(values)[1]
+        beside = self._beside(entry)
+        if beside is not None:
+            return beside.cdf(np.asarray(values, np.float64), limits)
+        weights, means, deviations, log_own = self._placed(entry)
         out = np.empty((len(values), self.n_latents))
         size = max(1, _BLOCK // (weights.size * len(pieces.lower)))
         for start in range(0, len(values), size):
@@ -255,8 +290,11 @@ class Truncated(InputDistribution):
 
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Log masses and densities (n, n_latents) of values (n,) of a column."""
-        weights, means, deviations, log_own = self._beside(entry)
         lower, upper, log_scale = self.base.margins[entry].cells(values)
+        beside = self._beside(entry)
+        if beside is not None:
+            return beside.log_prob(Pieces(lower, upper, log_scale, values))
+        weights, means, deviations, log_own = self._placed(entry)
         cells = Pieces(*(part[:, None, None, None] for part in (lower, upper, log_scale, values)))
         with np.errstate(divide="ignore", invalid="ignore"):
             logs = np.log(weights) - log_own
