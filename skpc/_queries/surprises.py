@@ -70,13 +70,15 @@ def surprises(
         found = contributions(circuit, X, max_bytes=max_bytes)
     else:
         found = group_contributions(circuit, X, groups, max_bytes=max_bytes)
-    own = log_units(circuit, X)
-    if own_weight:
-        own += own_weight * own_surprises(circuit, X)
-    if groups is not None:
-        own = np.stack([own[:, np.unique(columns)].sum(axis=1) for columns in groups], axis=1)
-    # A value that is impossible in all states leaves nothing to say of the others.
-    return np.nan_to_num(found + own, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST)
+    for rows in row_blocks(len(X), 32 * X.shape[1], max_bytes):
+        own = log_units(circuit, X[rows])
+        if own_weight:
+            own += own_weight * own_surprises(circuit, X[rows])
+        if groups is not None:
+            own = np.stack([own[:, np.unique(columns)].sum(axis=1) for columns in groups], axis=1)
+        # A value that is impossible in all states leaves nothing to say of the others.
+        found[rows] = np.nan_to_num(found[rows] + own, nan=0.0, posinf=FARTHEST, neginf=-FARTHEST)
+    return found
 
 
 def usual_rows(circuit: Circuit, n_features: int) -> np.ndarray:
@@ -105,7 +107,9 @@ def excesses(
         rows = np.where(patterns[some, None], drawn, np.nan).reshape(-1, X.shape[1])
         of_rows = surprises(circuit, rows, groups, own_weight, max_bytes)
         usual[some] = of_rows.reshape(-1, _DRAWS, found.shape[1]).mean(axis=1)
-    return found - usual[pattern_of]
+    for some in row_blocks(len(found), 8 * found.shape[1], max_bytes):
+        found[some] -= usual[pattern_of[some]]
+    return found
 
 
 def own_excesses(circuit: Circuit, X: np.ndarray) -> np.ndarray:

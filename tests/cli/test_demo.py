@@ -4,7 +4,6 @@ import re
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 
 import pytest
 
@@ -47,13 +46,3 @@ def test_usage_errors_exit_with_two(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["dance"])
     assert "invalid choice" in capsys.readouterr().err
-
-
-@pytest.mark.slow
-def test_the_example_of_the_readme_runs(capsys):
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (example,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    exec(example, {})
-    best = re.search(r"\{'mu': (\S+)\} (-\S+)", capsys.readouterr().out)
-    assert float(best[1]) > 0  # the penalty pays on the digits
-    assert -20 < float(best[2]) < -17
