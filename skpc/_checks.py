@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -107,6 +108,13 @@ def check_finite(values: np.ndarray, name: str) -> None:
     """Raise ValueError if one of the numbers is NaN or infinite."""
     if not np.isfinite(values).all():
         raise ValueError(f"{name} must be finite; got {values[~np.isfinite(values)][0]}.")
+
+
+def checked_n_samples(n_samples: Any, least: int = 1) -> int:
+    """How many rows to draw, an argument of that name."""
+    if not isinstance(n_samples, Integral) or n_samples < least:
+        raise ValueError(f"n_samples must be an int of at least {least}; got {shown(n_samples)}.")
+    return int(n_samples)
 
 
 def level_of_caller() -> int:

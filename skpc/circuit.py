@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.sparse import csr_array, issparse
 
-from skpc._checks import shown
+from skpc._checks import checked_n_samples, shown
 from skpc._circuit import circuit as _circuits
 from skpc._circuit import files as _files
 from skpc._circuit.circuit import Circuit
@@ -169,15 +169,14 @@ def sample(
            [1., 1.]])
     """
     _check_circuit(circuit)
-    if not isinstance(n_samples, Integral) or n_samples < 1:
-        raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+    n_rows = checked_n_samples(n_samples)
     generator = _generator(random_state)
     if given is None:
         with use_threads(n_jobs):
-            return _sampling.sample(circuit, int(n_samples), circuit.n_features, generator)
+            return _sampling.sample(circuit, n_rows, circuit.n_features, generator)
     X = _rows(circuit, given, "given")
     with use_threads(n_jobs, work_of(circuit, X)):
-        return _sampling.sample_given(circuit, X, int(n_samples), generator, max_bytes=max_bytes)
+        return _sampling.sample_given(circuit, X, n_rows, generator, max_bytes=max_bytes)
 
 
 def marginal(circuit: Circuit, columns: Sequence[int]) -> Circuit:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from math import comb
-from numbers import Integral, Real
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 from scipy.special import ndtr
 from scipy.stats import chi2_contingency, fisher_exact, ks_2samp
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import shown
+from skpc._checks import checked_n_samples, shown
 from skpc._data.column_sets import Interval
 from skpc._estimators.composed import DelegatingMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.query_mixin import dense_floats
 from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 
@@ -107,22 +107,21 @@ def kl_divergence(
     """
     p, q = (_density(one, name) for one, name in ((model, "model"), (other, "other")))
     _check_alike(p, q)
-    if not isinstance(n_samples, Integral) or n_samples < 2:
-        raise ValueError(f"n_samples must be an int of at least 2; got {shown(n_samples)}.")
+    n_rows = checked_n_samples(n_samples, 2)
     categories = [column.categories for column in p._columns.columns]
     pairs = zip(p._columns.columns, q._columns.columns, strict=True)
     if not all(_covers(two, one) for one, two in pairs):
         return Divergence(np.inf, 0.0)
     n_states = np.prod([np.inf if known is None else len(known) for known in categories])
     if n_states <= _MOST_STATES:
-        grid = np.meshgrid(*categories, indexing="ij")
+        grid: Any = np.meshgrid(*categories, indexing="ij")
         rows = p._columns.to_table(np.column_stack([part.ravel() for part in grid]).astype(float))
         log_p = p.score_samples(rows)
         shares = np.exp(log_p - log_p.max())
         # Of a column's categories never seen there is a trace of mass, which no row has.
         shares /= shares.sum()
         return Divergence(max(float(shares @ (log_p - q.score_samples(rows))), 0.0), 0.0)
-    rows = p.sample(int(n_samples), checked_random_state(random_state))
+    rows = p.sample(n_rows, checked_random_state(random_state))
     gains = p.score_samples(rows) - q.score_samples(rows)
     return Divergence(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))))
 
@@ -204,7 +203,7 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
     if not isinstance(level, Real) or isinstance(level, bool) or not 0 < level < 1:
         raise ValueError(f"level must be a number above 0 and below 1; got {shown(level)}.")
     density = _density(model, "model")
-    tables = [_shown(density._validate(X)) for X in (reference, new)]
+    tables = [dense_floats(density._validate(X)) for X in (reference, new)]
     excesses = [np.asarray(model.feature_contributions(X)) for X in (reference, new)]
     surprises = [np.minimum(part, _FARTHEST) for part in excesses]
     names, changes = density._feature_names(), []
@@ -281,11 +280,6 @@ def _known(column: Column) -> set[Any]:
     if column.categories is not None:
         return set(column.restored(column.categories))
     return set() if column.labels is None else set(column.labels.tolist())
-
-
-def _shown(matrix: Any) -> np.ndarray:
-    """A matrix as an array of floats."""
-    return np.asarray(matrix.toarray() if issparse(matrix) else matrix, np.float64)
 
 
 def _missing(seen: list[np.ndarray]) -> tuple[float, float]:

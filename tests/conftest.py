@@ -5,7 +5,7 @@ import tempfile
 
 import pytest
 
-collect_ignore_glob = ["*conftest.py"]  # three of one name, that would be looked at for doctests
+collect_ignore_glob = ["*conftest.py"]  # of one name, that would be looked at for doctests
 
 if "SKPC_TEST_NUMBA_CACHE" not in os.environ:  # removed when the interpreter ends
     _directory = tempfile.TemporaryDirectory(prefix="numba-cache-", ignore_cleanup_errors=True)

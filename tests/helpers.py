@@ -358,3 +358,12 @@ def smoothed_counts(counts, pseudocount, n_even):
     shares = (children + n_even / len(children)) / (counts.sum() + n_even)
     even = n_even * nodes / counts.sum() / len(children)
     return np.where(nodes > 0, counts + even + pseudocount * shares, counts)
+
+
+def mixed_values(n_rows=150, seed=0):
+    """Two columns of categories and two of numbers that are normal as they are."""
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 3, n_rows)
+    labels = np.where(rng.random(n_rows) < 0.8, group, rng.integers(0, 3, n_rows))
+    numbers = group[:, None] + 0.3 * rng.normal(size=(n_rows, 2))
+    return np.column_stack([labels, rng.random(n_rows) < 0.2 + 0.3 * group, numbers])

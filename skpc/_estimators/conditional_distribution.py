@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skpc._checks import shown
+from skpc._checks import checked_n_samples, shown
 from skpc._data.column_sets import ColumnSet, ValueSet
 from skpc._estimators.column_answers import ColumnAnswers
 from skpc._estimators.query_mixin import dense_floats, working_bytes
@@ -318,15 +317,14 @@ class ConditionalDistribution(ColumnAnswers):
         array([[2, 1],
                [2, 1]])
         """
-        return self._restored_columns().to_table(self._draw(n_samples, random_state)[:, self._kept])
+        drawn = self._draw(checked_n_samples(n_samples), random_state)
+        return self._restored_columns().to_table(drawn[:, self._kept])
 
-    def _draw(self, n_samples: Any, random_state: Any) -> np.ndarray:
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+    def _draw(self, n_rows: int, random_state: Any) -> np.ndarray:
         from skpc._queries.sampling import sample
 
         generator = checked_random_state(random_state)
-        return sample(self._circuit, int(n_samples), len(self._columns.columns), generator)
+        return sample(self._circuit, n_rows, len(self._columns.columns), generator)
 
     def _restored_columns(self) -> Columns:
         """How rows become a table: evidence beyond what fit saw stays as it is."""
@@ -366,10 +364,8 @@ class ConditionalDistribution(ColumnAnswers):
         >>> abs(value - 0.69) < 3 * error + 0.1
         True
         """
-        if not isinstance(n_samples, Integral) or n_samples < 2:
-            raise ValueError(f"n_samples must be an int of at least 2; got {shown(n_samples)}.")
-        rows = self._draw(n_samples, random_state)
-        rows[:, [j for j in range(rows.shape[1]) if j not in self._free()]] = np.nan
+        rows = self._draw(checked_n_samples(n_samples, 2), random_state)
+        rows[:, np.setdiff1d(np.arange(rows.shape[1]), self._free())] = np.nan
         from skpc._passes.likelihood import log_likelihood
 
         with self._model._threads(rows):

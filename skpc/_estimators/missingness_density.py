@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,13 +11,13 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_array, is_fitted, shown
+from skpc._checks import checked_array, checked_n_samples, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
 from skpc._estimators.composed import DelegatingMixin, check_held
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.dependence_mixin import DependenceMixin
-from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.query_mixin import check_kind, working_bytes
 from skpc._estimators.random_states import checked_random_state
 from skpc._estimators.score_mixin import ScoreMixin
 from skpc._tables.columns import Columns, take_rows
@@ -288,14 +287,13 @@ fit_report_
         density = self._fitted_density()
         if given is not None:
             return density.sample(n_samples, random_state, given=given)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+        n_rows = checked_n_samples(n_samples)
         from skpc._queries.sampling import sample
 
         generator = checked_random_state(random_state)
         n_columns = self.n_features_in_
         width = n_columns + len(self.missing_features_)
-        matrix = sample(self.circuit_, int(n_samples), width, generator)
+        matrix = sample(self.circuit_, n_rows, width, generator)
         table = density._columns.to_table(matrix[:, :n_columns])
         return with_holes(table, self.missing_features_, matrix[:, n_columns:] == 1.0)
 
@@ -336,8 +334,7 @@ fit_report_
         >>> model.feature_contributions([[1, np.nan], [0, np.nan]], kind="surprise")[:, 1].round(1)
         array([0. , 3.7])
         """
-        if not isinstance(kind, str) or kind not in ("excess", "surprise"):
-            raise ValueError(f"kind must be 'excess' or 'surprise'; got {shown(kind)}.")
+        check_kind(kind)
         from skpc._queries.contributions import group_contributions
         from skpc._queries.surprises import surprises, usual_rows
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from numbers import Integral
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import shown
+from skpc._checks import checked_n_samples, shown
 from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
@@ -73,22 +72,19 @@ class QueryMixin:
                [0, 0]])
         """
         check_is_fitted(self)
-        if not isinstance(n_samples, Integral) or n_samples < 1:
-            raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+        n_rows = checked_n_samples(n_samples)
         from skpc._queries.sampling import sample, sample_given
 
         generator = checked_random_state(random_state)
         if given is None:
             return self._columns.to_table(
-                sample(self.circuit_, int(n_samples), self.n_features_in_, generator)
+                sample(self.circuit_, n_rows, self.n_features_in_, generator)
             )
         X = self._validate(given)
         if any(column.labels is not None for column in self._columns.columns):
             self._columns.refuse_unknown(given, X, "Mark it as missing, or drop the row.")
         with self._threads(X):
-            matrix = sample_given(
-                self.circuit_, X, int(n_samples), generator, max_bytes=working_bytes()
-            )
+            matrix = sample_given(self.circuit_, X, n_rows, generator, max_bytes=working_bytes())
         del X  # the table needs as much
         return self._columns.to_table(matrix)
 
@@ -155,8 +151,7 @@ class QueryMixin:
         >>> model.feature_contributions([[0, 1, 0]]).round(1)
         array([[0.1, 2.6, 0.2]])
         """
-        if not isinstance(kind, str) or kind not in ("excess", "surprise"):
-            raise ValueError(f"kind must be 'excess' or 'surprise'; got {shown(kind)}.")
+        check_kind(kind)
         X = self._validate(X)
         positions = None if groups is None else self._group_positions(groups)
         from skpc._queries.contributions import contributions, group_contributions
@@ -326,6 +321,12 @@ class QueryMixin:
 
         with use_threads(self.n_jobs, table_work(int(np.prod(X.shape)), self.circuit_.n_latents)):
             yield
+
+
+def check_kind(kind: Any) -> None:
+    """Raise ValueError unless that is a kind of contributions."""
+    if not isinstance(kind, str) or kind not in ("excess", "surprise"):
+        raise ValueError(f"kind must be 'excess' or 'surprise'; got {shown(kind)}.")
 
 
 def working_bytes() -> int:

@@ -14,6 +14,7 @@ from skpc._data.scope import CATEGORICAL
 from skpc._tables import frames
 from skpc._tables.column_types import LARGEST_VALUE, Column, check_values, column_name
 from skpc._tables.columns import Columns
+from skpc._tables.holes import is_always_missing
 from skpc._tables.numbers import INTEGER, are_numbers, is_whole
 
 _MOST_SHOWN = 10
@@ -229,7 +230,5 @@ def _unknown(value: Any, known: list[Any], name: str, parameter: str) -> ValueEr
 
 
 def _is_missing(value: Any) -> bool:
-    """Whether a cell is None, NaN or NA."""
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
+    """Whether a cell is None, NaN, NA or NaT."""
+    return is_always_missing(value) or type(value).__name__ == "NaTType"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skpc._checks import shown
+from skpc._checks import checked_n_samples, shown
 from skpc._estimators.random_states import checked_random_state
 from skpc.plotting._base import (
     COLOUR_MAP,
@@ -149,8 +149,8 @@ class SamplesDisplay:
         """
         check_matplotlib(cls)
         density = fitted_density(estimator, cls)
-        if n_samples is not None and (not isinstance(n_samples, Integral) or n_samples < 1):
-            raise ValueError(f"n_samples must be an int of at least 1; got {shown(n_samples)}.")
+        if n_samples is not None:
+            n_samples = checked_n_samples(n_samples)
         generator = checked_random_state(random_state)
         if features is None:
             places = list(range(min(density.n_features_in_, _MOST_COLUMNS)))

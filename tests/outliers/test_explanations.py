@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from helpers import mixed_values
 
 from skpc import SharpPCDensity
 from skpc._outliers.expert import OWN_WEIGHTS, Expert
@@ -26,14 +27,6 @@ def circuit_of(X, **parameters):
 
 def expert_of(circuit, criterion, n_features):
     return Expert(circuit, OWN_WEIGHTS[criterion], np.zeros(n_features))
-
-
-def mixed_rows(n_rows=150, seed=0):
-    rng = np.random.default_rng(seed)
-    group = rng.integers(0, 3, n_rows)
-    labels = np.where(rng.random(n_rows) < 0.8, group, rng.integers(0, 3, n_rows))
-    numbers = group[:, None] + 0.3 * rng.normal(size=(n_rows, 2))
-    return np.column_stack([labels, rng.random(n_rows) < 0.2 + 0.3 * group, numbers])
 
 
 MIXED = {"feature_types": ["categorical", "categorical", "gaussian", "gaussian"]}
@@ -115,7 +108,7 @@ def test_of_many_columns_the_most_surprising_ones_are_paired():
 
 def test_quantiles_against_quadrature():
     """Of the even mixture of two conditional densities, each normalised by itself."""
-    X = mixed_rows()
+    X = mixed_values()
     circuits = [circuit_of(X[part], **MIXED) for part in (slice(0, 75), slice(75, 150))]
     rest = np.array([2.0, 1.0, 0.2, np.nan])
     grid = np.linspace(-4.0, 8.0, 4001)
@@ -132,7 +125,7 @@ def test_quantiles_against_quadrature():
 
 
 def test_probabilities_against_enumeration():
-    X = mixed_rows()
+    X = mixed_values()
     circuits = [circuit_of(X[part], **MIXED) for part in (slice(0, 75), slice(75, 150))]
     rest = np.array([np.nan, 1.0, 0.2, np.nan])
     rows = np.tile(rest, (3, 1))

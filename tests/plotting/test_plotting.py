@@ -46,12 +46,6 @@ DISPLAYS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def X():
     rng = np.random.default_rng(0)

@@ -18,12 +18,6 @@ from skpc.plotting import SamplesDisplay
 KINDS = ["margins", "pairs", "correlations"]
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
-
-
 def mixed(n_rows=120):
     """Labels, integers, a constant, what is often zero, and holes."""
     rng = np.random.default_rng(0)

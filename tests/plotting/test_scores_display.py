@@ -13,12 +13,6 @@ from skpc import SharpPCDensity, SharpPCOutlierDetector
 from skpc.plotting import ScoresDisplay
 
 
-@pytest.fixture(autouse=True)
-def _closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def X():
     rng = np.random.default_rng(0)

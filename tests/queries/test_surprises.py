@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas
 import pytest
+from helpers import mixed_values
 
 from skpc import SharpPCDensity
 from skpc._outliers.expert import OWN_WEIGHTS
@@ -131,25 +132,16 @@ def test_values_by_themselves_are_free_of_units_too(own_weight):
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6, atol=1e-6)
 
 
-def mixed_rows(n_rows=150, seed=0):
-    """Two columns of categories and two of numbers that are normal as they are."""
-    rng = np.random.default_rng(seed)
-    group = rng.integers(0, 3, n_rows)
-    labels = np.where(rng.random(n_rows) < 0.8, group, rng.integers(0, 3, n_rows))
-    numbers = group[:, None] + 0.3 * rng.normal(size=(n_rows, 2))
-    return np.column_stack([labels, rng.random(n_rows) < 0.2 + 0.3 * group, numbers])
-
-
 @pytest.fixture(scope="module")
 def mixed():
     types = ["categorical", "categorical", "gaussian", "gaussian"]
-    return fitted(mixed_rows(), feature_types=types).circuit_
+    return fitted(mixed_values(), feature_types=types).circuit_
 
 
 @pytest.mark.parametrize("own_weight", OWN_WEIGHTS.values(), ids=OWN_WEIGHTS)
 @pytest.mark.parametrize("groups", [None, [[0, 2], [1], [2, 3, 2]]])
 def test_a_surprise_is_what_the_score_gains_without_the_value(mixed, own_weight, groups):
-    X = mixed_rows(20, seed=1)
+    X = mixed_values(20, seed=1)
     X[:5, 2], X[5:8, 0] = np.nan, np.nan
 
     def score(rows):
@@ -181,7 +173,7 @@ def test_the_excess_is_zero_on_average_whatever_is_missing(own_weight, hidden):
 
 
 def test_an_excess_does_not_depend_on_memory(mixed):
-    X = mixed_rows(60, seed=2)
+    X = mixed_values(60, seed=2)
     X[np.random.default_rng(0).random(X.shape) < 0.3] = np.nan
     every = excesses(mixed, X, own_weight=0.5)
     assert np.array_equal(every, excesses(mixed, X, own_weight=0.5, max_bytes=2**12))
