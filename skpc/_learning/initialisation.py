@@ -16,7 +16,7 @@ from skpc._learning.clusters import soft_clusters
 from skpc._learning.em import fit_em
 from skpc._learning.progress import Progress
 from skpc._learning.solver import Solver
-from skpc._learning.structure import Structure, learn_structure, pair_information
+from skpc._learning.structure import Structure, learn_structure, pair_dependence
 
 _COMMON_ROWS = 100.0
 _OWN_ITERATIONS = 10
@@ -175,7 +175,7 @@ class TreeLearner:
 
         def information() -> np.ndarray:
             if tree not in self._information:
-                self._information[tree] = pair_information(rows, self._pseudocount)
+                self._information[tree] = pair_dependence(rows, self._pseudocount)
             return self._information[tree]
 
         features, parents = learn_structure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skpc._data.evidence import Evidence
-from skpc._data.sparse_symbols import SparseSymbols, Symbols, dense_rows
+from skpc._data.sparse_symbols import SparseSymbols, Symbols, dense_rows, region_symbols
 from skpc._kernels import mutual_information as kernels
 from skpc._threads import available_threads, launch, one_blas_thread
 
@@ -99,6 +99,34 @@ def pairwise_mutual_information(
         mask, float(pseudocount), information, work=n_columns**2 * n_rows / 64,
     )  # fmt: skip
     return information
+
+
+def expected_by_chance(
+    symbols: Symbols, n_categories: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """What pairs of independent features share in a table of so many rows, about, in nats.
+
+    Estimated from n rows their mutual information is (c_i - 1) (c_j - 1) / (2 n) too large, where
+    c are the numbers of categories that rows show. Values are taken to be missing independently.
+
+    Parameters
+    ----------
+    symbols, n_categories, weights
+        See `pairwise_mutual_information`.
+
+    Returns
+    -------
+    (d, d) float64, symmetric.
+    """
+    n_features = len(n_categories)
+    freedom, observed = np.zeros(n_features), np.zeros(n_features)
+    for j, n in enumerate(n_categories.tolist()):
+        counts = np.bincount(region_symbols(symbols, j), weights, n + 2)[:n]
+        freedom[j] = max(int(np.count_nonzero(counts)) - 1, 0)
+        observed[j] = counts.sum()
+    total = np.asarray(weights, np.float64).sum()
+    share = np.divide(freedom, observed, out=np.zeros(n_features), where=observed > 0)
+    return 0.5 * total * np.outer(share, share)
 
 
 def bins_of(categories: np.ndarray | None) -> int:

@@ -14,7 +14,11 @@ from skpc._data.sparse_symbols import Symbols, dense_rows
 from skpc._kernels.patterns import merge_codes
 from skpc._learning.fixed_trees import given_parents, random_regions
 from skpc._learning.groups import correlated_groups
-from skpc._learning.mutual_information import discretized, pairwise_mutual_information
+from skpc._learning.mutual_information import (
+    discretized,
+    expected_by_chance,
+    pairwise_mutual_information,
+)
 from skpc._passes.patterns import row_codes
 
 _ROOT_SAMPLE_ROWS = 4_000
@@ -113,7 +117,7 @@ def learn_structure(
     random_state : RandomState
         Of random trees.
     information : callable, optional
-        Gives `pair_information` of these rows, if somebody has it already.
+        Gives `pair_dependence` of these rows, if somebody has it already.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def learn_structure(
     if kind == "chain" or len(features) == 1:  # one region makes no pair
         edges = np.stack([np.arange(len(features) - 1), np.arange(1, len(features))], axis=1)
     else:
-        of_pairs = pair_information(rows, pseudocount) if information is None else information()
+        of_pairs = pair_dependence(rows, pseudocount) if information is None else information()
         if len(features) < n_columns:
             # A bound from below on the information between groups.
             by_group = np.stack([of_pairs[group].max(axis=0) for group in features])
@@ -158,12 +162,24 @@ def pair_information(rows: Rows, pseudocount: float) -> np.ndarray:
     return pairwise_mutual_information(columns, n_categories, rows.weights, pseudocount)
 
 
+def pair_dependence(rows: Rows, pseudocount: float) -> np.ndarray:
+    """Mutual information of each pair of columns, less what chance makes of it; may be negative.
+
+    Without that, labels of many categories would be the neighbours of all other columns.
+    """
+    columns, n_categories = discretized(rows.evidence, rows.weights)
+    found = pairwise_mutual_information(columns, n_categories, rows.weights, pseudocount)
+    found -= expected_by_chance(columns, n_categories, rows.weights)
+    np.fill_diagonal(found, 0.0)
+    return found
+
+
 def maximum_spanning_tree(similarity: np.ndarray) -> np.ndarray:
     """Edges (d - 1, 2) of the spanning tree with the largest total similarity.
 
     Parameters
     ----------
-    similarity : (d, d) symmetric, non-negative; the diagonal is not used.
+    similarity : (d, d) symmetric; the diagonal is not used.
     """
     # Prim's algorithm, which fits a dense matrix: a sparse copy of it would need twice its memory.
     n_nodes = similarity.shape[0]

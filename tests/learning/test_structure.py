@@ -7,7 +7,7 @@ import pytest
 from helpers import random_tree, rows_of
 
 from skpc._data.evidence import Evidence, encode
-from skpc._learning.mutual_information import pairwise_mutual_information
+from skpc._learning.mutual_information import expected_by_chance, pairwise_mutual_information
 from skpc._learning.structure import Structure, best_root, learn_structure, maximum_spanning_tree
 from skpc._threads import use_threads
 
@@ -102,6 +102,34 @@ def test_threads_do_not_change_bits():
         with use_threads(n_threads):
             results.append(pairwise_mutual_information(symbols, n_categories, weights, 0.1))
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_independent_columns_share_what_chance_makes_of_them(weight):
+    rng = np.random.default_rng(0)
+    n_categories = np.array([2, 4, 9, 9])  # of the last one only five are ever seen
+    found = []
+    for _ in range(300):
+        symbols = np.stack([rng.integers(0, c, 200) for c in (2, 4, 9, 5)]).astype(np.int32)
+        symbols[1, rng.random(200) < 0.2] = 4  # missing
+        found.append(pairwise_mutual_information(symbols, n_categories, np.ones(200), 0.0))
+    expected = expected_by_chance(symbols, n_categories, np.full(200, weight))
+    np.testing.assert_array_equal(expected, expected.T)
+    pairs = np.triu_indices(4, 1)
+    np.testing.assert_allclose(np.mean(found, axis=0)[pairs], weight * expected[pairs], rtol=0.12)
+
+
+def test_labels_of_many_categories_are_no_neighbours_of_all_others():
+    rng = np.random.default_rng(0)
+    n = 300
+    cause = rng.integers(0, 3, n)
+    X = np.stack([np.where(rng.random(n) < 0.6, cause, rng.integers(0, 3, n)) for _ in range(6)])
+    X = np.concatenate([rng.integers(0, 60, (1, n)), X]).T
+    known = [np.arange(60.0), *[np.arange(3.0)] * 6]
+    rows = rows_of(encode(X.astype(float), [np.array([j]) for j in range(7)], known))
+    _, parents = learn_structure(rows, Structure(groups=[]), 4, 0.1, np.random.RandomState(0))
+    degree = (parents == 0).sum() + (parents[0] >= 0)
+    assert degree == 1
 
 
 # --- the best tree ---------------------------------------------------------------------
