@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.special import log_ndtr, ndtri_exp
 
 from skpc._checks import check_finite, checked_array
 from skpc._data.column_sets import Interval
+from skpc._data.resolution import even_scores, least_deviation
 
 TAIL = 3.0
 """Beyond the outer knots the chance of more falls like the distance to the power of minus this."""
@@ -197,6 +199,12 @@ class Margin:
     def is_point(self) -> bool:
         """Whether no value has so much mass that it could not count as a point."""
         return self.widest <= _WIDE
+
+    @cached_property
+    def resolution(self) -> float:
+        """The least deviation, on the normal scale, at which masses of points sum to one."""
+        lower, upper, _ = self.cells(self.inverse(even_scores()))
+        return least_deviation(upper - lower)
 
     def points(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Normal scores (n,) of values (n,), a cell's its middle, and what log densities gain.

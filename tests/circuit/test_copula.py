@@ -12,6 +12,7 @@ from skpc import SharpPCDensity, SharpPCImputer
 from skpc._circuit.circuit import from_dict, to_dict
 from skpc._circuit.files import load, save
 from skpc._circuit.inputs.copula import Copula
+from skpc._circuit.inputs.covariances import widened
 from skpc._circuit.inputs.normal_scale import updated, updated_group
 from skpc._passes.likelihood import log_likelihood
 
@@ -97,6 +98,42 @@ def test_moments_and_completions_are_those_of_draws():
     assert likeliest[0, 2] == np.rint(likeliest[0, 2])
     np.testing.assert_allclose(one.log_peak(row)[0, 0], one.log_prob(likeliest)[0, 0])
     np.testing.assert_array_equal(one.log_peak(X), one.log_prob(X))
+
+
+@pytest.mark.parametrize("noise", [0, 1, 3])
+@pytest.mark.parametrize("parameters", [{}, {"solver": "adam", "max_iter": 20}], ids=str)
+def test_masses_of_integers_that_are_nearly_the_same_sum_to_one(noise, parameters):
+    rng = np.random.RandomState(0)
+    x = np.round(rng.normal(50.0, 9.0, 400))
+    X = np.stack([x, x + rng.randint(-noise, noise + 1, 400)], axis=1)
+    model = SharpPCDensity(
+        feature_types="numeric", n_latents=2, feature_groups=[[0, 1]], random_state=0, **parameters
+    ).fit(X)
+    every = np.stack([part.ravel() for part in np.mgrid[-60:160, -60:160]], axis=1)
+    assert abs(np.exp(model.score_samples(every)).sum() - 1.0) < 0.01
+    assert model.log_conditional([[np.nan, 50.0]], [[50.0, np.nan]])[0] < 0.0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_direction_is_narrower_than_what_is_asked(seed):
+    rng = np.random.default_rng(seed)
+    covariances = random_gaussian(rng, K, M).covariances
+    scale = np.sqrt(np.linalg.eigvalsh(covariances).mean())
+    deviations = scale * np.array([1.0, 0.0, 0.7])
+    found = widened(covariances, deviations)
+    least = np.diag(deviations**2)
+    assert np.linalg.eigvalsh(found - least).min() > -1e-9 * scale**2
+    np.testing.assert_array_equal(widened(covariances, 1e-3 * deviations), covariances)
+
+    def log_likelihood(sigma, k):  # of rows with the moments of state k
+        return -np.linalg.slogdet(sigma)[1] - np.trace(np.linalg.solve(sigma, covariances[k]))
+
+    for k in range(K):
+        for _ in range(200):  # all that the constraint allows
+            root = rng.normal(size=(M, M)) * scale * rng.uniform(0.0, 0.3)
+            other = rng.uniform(0.0, 1.0) * (found[k] - least) + least + root @ root.T
+            other += 1e-9 * scale**2 * np.eye(M)
+            assert log_likelihood(other, k) <= log_likelihood(found[k], k) + 1e-9
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.3])

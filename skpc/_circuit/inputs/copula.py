@@ -12,7 +12,7 @@ from skpc._checks import checked_array
 from skpc._circuit.inputs import normal_scale
 from skpc._circuit.inputs.base import Moments
 from skpc._circuit.inputs.cells import check_names
-from skpc._circuit.inputs.covariances import missingness, regression_on
+from skpc._circuit.inputs.covariances import missingness, regression_on, widened
 from skpc._circuit.inputs.gaussian import Gaussian
 from skpc._circuit.inputs.kinds import register
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets, to_table
@@ -43,7 +43,8 @@ class Copula(Normals):
     """One normal distribution with full covariance for each state, on the scale of the margins.
 
     Every value counts as a point there: one that has a mass as the middle of its interval, with
-    the density there times the width.
+    the density there times the width. Lest such masses sum to more than one, no covariance is
+    narrower, in any direction, than the `resolution` of the margins.
 
     Attributes
     ----------
@@ -85,12 +86,21 @@ class Copula(Normals):
         start = Gaussian.random(scope, scores, weights, n_latents, random_state)
         units = np.ones(len(margins)) if start.units is None else start.units
         covariances = start.covariances * units[:, None] * units
-        return cls(start.means * units, covariances, shrinkage, tuple(margins))
+        made = cls(start.means * units, covariances, shrinkage, tuple(margins))
+        return replace(made, covariances=made._resolved(covariances))
 
     @property
     def _gaussian(self) -> Gaussian:
         """The same on the normal scale."""
         return Gaussian(self.means, self.covariances, np.ones(self.n_columns), 0.0)
+
+    @property
+    def _resolutions(self) -> np.ndarray:
+        return np.array([margin.resolution for margin in self.margins])
+
+    def _resolved(self, covariances: np.ndarray) -> np.ndarray:
+        """Covariances that are nowhere narrower than the margins resolve."""
+        return widened(covariances, self._resolutions)
 
     @property
     def n_latents(self) -> int:
@@ -181,7 +191,7 @@ class Copula(Normals):
         means, covariances = normal_scale.updated_group(
             summary, self.means, self.covariances, self.shrinkage
         )
-        return replace(self, means=means, covariances=covariances)
+        return replace(self, means=means, covariances=self._resolved(covariances))
 
     def _in_units(self, scores: np.ndarray) -> np.ndarray:
         """What scores (n, m) are in units of the columns."""
@@ -344,7 +354,10 @@ class Copula(Normals):
     def unstacked(self, former: Sequence[Self]) -> list[Self]:
         """The distributions whose parameters are those of this stack, all else of the former."""
         parts = self._gaussian.unstacked([one._gaussian for one in former])
-        return [old._like(part) for old, part in zip(former, parts, strict=True)]
+        return [
+            replace(old, means=part.means, covariances=old._resolved(part.covariances))
+            for old, part in zip(former, parts, strict=True)
+        ]
 
     def check_arrays(self, n_latents: int, n_columns: int) -> None:
         """Raise ValueError if arrays are not as so many states and columns need them."""

@@ -159,6 +159,27 @@ def floored(covariances: np.ndarray, scales: np.ndarray) -> np.ndarray:
     return np.einsum("kab,kb,kcb->kac", vectors, values, vectors) * outer
 
 
+def widened(covariances: np.ndarray, deviations: np.ndarray) -> np.ndarray:
+    """The covariances (K, m, m) that are nearest and, in no direction, less than others.
+
+    These are diagonal, of `deviations` (m,), some of which may be 0. It maximises the likelihood
+    under that constraint. Where it holds the bits stay.
+    """
+    if not deviations.any():
+        return covariances
+    factors = np.linalg.cholesky(covariances)
+    whitened = np.linalg.solve(factors, np.diag(deviations))
+    values, vectors = np.linalg.eigh(whitened @ whitened.transpose(0, 2, 1))
+    is_less = values[:, -1] > 1.0
+    if not is_less.any():
+        return covariances
+    vectors = factors[is_less] @ vectors[is_less]
+    out = covariances.copy()
+    lacking = np.maximum(values[is_less], 1.0) - 1.0
+    out[is_less] += np.einsum("kab,kb,kcb->kac", vectors, lacking, vectors)
+    return out
+
+
 def expected_moments(masses: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     """Moments (K, 1 + m + m^2) about the means of so many rows (K,) that the states draw."""
     n_latents, m = covariances.shape[:2]
