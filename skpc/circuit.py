@@ -1,8 +1,8 @@
 """Circuits without estimators: to build, query, write and read one, and to learn from one.
 
 A :class:`Circuit` is what a fitted estimator has as ``circuit_``, and what :func:`from_dict` makes
-of plain data. Functions take values as its inputs know them: a matrix of numbers in which a
-category is its number, and NaN is missing. Estimators know how a table becomes such a matrix.
+of plain data. Functions take values as its inputs know them: a matrix of numbers in which a label
+is its position, and NaN is missing. `SharpPCDensity.encode` makes it of a table.
 Log-likelihoods are in nats; threads do not change a bit of any result.
 """
 

@@ -23,7 +23,8 @@ _WIDE = 0.05
 _NONE = np.empty(0)
 _ROUNDING = 1e-8
 _MOST_DIGITS = 300
-_SAME_LEVEL = 1e-9  # steps
+_SAME_LEVEL, _NEAR = 1e-9, 0.02  # steps
+_SINGLE = 2.0**-23
 _NOTHING = 1e-3  # a share as small is of no value that was learnt from
 
 
@@ -179,7 +180,8 @@ class Margin:
         """Numbers of the first level that is not below values (n,), and of the first above."""
         levels = self._levels(values)
         beyond = values - self._of_levels(levels)
-        reach = _SAME_LEVEL * self.step
+        # Single precision rounds tenths.
+        reach = np.clip(_SINGLE * np.abs(values), _SAME_LEVEL * self.step, _NEAR * self.step)
         return levels + (beyond > reach), levels + (beyond >= -reach)
 
     def nearest(self, values: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table
 
@@ -84,6 +84,37 @@ class ScoreMixin:
             return self._mean(self._score_samples, X, sample_weight)
         scores = self.score_samples(X)
         return float(np.average(scores, weights=check_weights(sample_weight, scores)))
+
+    def encode(self, X: Any) -> np.ndarray:
+        """The numbers that `circuit_` knows the cells of a table by.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            What the functions of `skpc.circuit` and `skpc.curvature` take with `circuit_`: numbers
+            as they are, labels by their positions, NaN where a value is missing.
+
+        See Also
+        --------
+        skpc.circuit.log_likelihood : What `score_samples` is of these numbers.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from skpc import SharpPCDensity
+        >>> frame = pd.DataFrame({"year": [2007, 2008] * 20, "island": ["Biscoe", "Dream"] * 20})
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(frame)
+        >>> model.encode(frame[:2])
+        array([[2.007e+03, 0.000e+00],
+               [2.008e+03, 1.000e+00]])
+        """
+        check_is_fitted(self)
+        return dense_floats(self._validate(X))
 
     @property
     def n_parameters(self) -> int:

@@ -110,8 +110,7 @@ def find_lattice(values: np.ndarray, total: float) -> Lattice:
     differences = values - values[0]
     n_rows = max(total, float(len(values)))
     repeats = n_rows - len(values) >= _TIES * n_rows
-    is_decimal = _are_multiples(differences, 1.0 / _PARTS[-1], size)
-    for part in _PARTS if is_decimal else ():  # all of them divide the last
+    for part in _PARTS:
         if not repeats and differences[-1] * part > _LEVELS_PER_ROW * n_rows:
             break
         if _are_multiples(differences, 1.0 / part, size):
@@ -136,8 +135,11 @@ def _are_multiples(differences: np.ndarray, step: float, size: float) -> bool:
 
 
 def _digits(values: np.ndarray) -> int:
+    """Decimals of values (n,), -1 if they are none: of the shortest ones if single precision."""
+    single = values.astype(np.float32)
+    dtype = np.float32 if np.array_equal(single, values) else np.float64
     for digits in range(_MOST_DIGITS):
-        if np.array_equal(np.round(values, digits), values):
+        if np.array_equal(np.round(values, digits).astype(dtype), values):
             return digits
     return -1
 

@@ -599,3 +599,26 @@ def test_a_query_is_bounded_by_the_working_memory(of_mixed, query):
             pandas.testing.assert_frame_equal(a, b, check_exact=True)
         else:
             np.testing.assert_array_equal(a, b)
+
+
+def test_circuits_know_encoded_tables():
+    rng = np.random.default_rng(0)
+    frame = pandas.DataFrame(
+        {
+            "year": rng.choice([2007, 2008, 2010], 80),
+            "island": pandas.Categorical(
+                rng.choice(["b", "c", "a"], 80), categories=["c", "a", "b"]
+            ),
+            "mass": rng.normal(4000.0, 500.0, 80),
+        }
+    )
+    frame.loc[::7, ["island", "mass"]] = None
+    model = SharpPCDensity(n_latents=2, random_state=0).fit(frame)
+    encoded = model.encode(frame)
+    assert encoded.dtype == np.float64
+    np.testing.assert_array_equal(encoded[:, 0], frame["year"])
+    np.testing.assert_array_equal(
+        encoded[:, 1], frame["island"].map({"c": 0.0, "a": 1.0, "b": 2.0}).astype(float)
+    )
+    expected = log_likelihood(model.circuit_, encoded)
+    np.testing.assert_array_equal(model.score_samples(frame), expected)

@@ -206,12 +206,29 @@ def test_lattices_are_found():
         (273.15 + np.arange(10), 1.0, 2),
         (np.arange(500) / 100, 0.01, 2),
         (np.arange(12) / 4, 0.25, 2),
-        (np.float32(np.arange(40) / 10).astype(float), 0.1, -1),
+        (np.float32(np.arange(40) / 10).astype(float), 0.1, 1),
+        (np.float32(np.arange(400) / 10 + 30).astype(float), 0.1, 1),
     ):
         lattice = find_lattice(np.asarray(values), 2.0 * len(values))
         assert_allclose(lattice, (step, digits))
     standardised = (np.arange(20) - 7.7) / np.sqrt(13.0)
     assert_allclose(find_lattice(standardised, 100.0).step, 1.0 / np.sqrt(13.0), rtol=1e-12)
+
+
+def test_single_precision_is_read_as_the_decimals_it_stands_for():
+    values = np.round(np.random.default_rng(0).normal(45.0, 6.0, 300), 1)
+    singles = np.float32(values).astype(float)
+    of_double, of_single = learn(values), learn(singles)
+    assert of_double.step == of_single.step == 0.1
+    for margin in of_double, of_single:
+        for same in values, singles:
+            assert_allclose(margin.cells(same), of_double.cells(values), rtol=1e-4, atol=1e-6)
+            below, at = margin.limits(same)
+            assert (below < at).all()
+        below, at = margin.limits(values + 0.03)
+        assert_array_equal(below, at)
+    drawn = of_single.inverse(np.linspace(-1.5, 1.5, 50))
+    assert_array_equal(np.float32(drawn), np.float32(np.round(drawn, 1)))
 
 
 def test_measurements_are_no_lattice():
