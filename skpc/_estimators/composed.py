@@ -160,6 +160,7 @@ class DelegatingMixin(ComposedMixin):
     latent_posterior = _passed_on(SharpPCDensity.latent_posterior)
     log_conditional = _passed_on(SharpPCDensity.log_conditional)
     marginal = _passed_on(SharpPCDensity.marginal)
+    encode = _passed_on(SharpPCDensity.encode)
     mutual_information = _passed_on(SharpPCDensity.mutual_information)
     pointwise_total_correlation = _passed_on(SharpPCDensity.pointwise_total_correlation)
     sample = _passed_on(SharpPCDensity.sample)

@@ -9,9 +9,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import shown
+from skpc._estimators.column_answers import support_of
 from skpc._estimators.query_mixin import QueryMixin, dense_floats, working_bytes
 from skpc._tables.column_types import column_name
 
+_N_CELLS = 8
 _MAX_BYTES = 2**34  # what the pairs of two columns' categories may take
 
 
@@ -92,15 +94,19 @@ class DependenceMixin(QueryMixin):
     def mutual_information(self) -> np.ndarray:
         """Mutual information of each pair of features under the model, exactly.
 
+        Columns of numbers are cut at the eighths of their distribution, and it is that of their
+        cells: it does not depend on units, and is a little less than that of the numbers.
+
         Returns
         -------
         ndarray of shape (`n_features_in_`, `n_features_in_`)
-            In nats; symmetric, with the features' entropies on the diagonal.
+            In nats; symmetric, with the features' entropies on the diagonal, those of numbers
+            cut: at most the logarithm of 8.
 
         Raises
         ------
         ValueError
-            If a column is continuous: its mutual information has no closed form.
+            If a column has too many categories.
 
         Examples
         --------
@@ -113,18 +119,17 @@ class DependenceMixin(QueryMixin):
                [0. , 0. , 0.7]])
         """
         check_is_fitted(self)
-        for j, column in enumerate(self._columns.columns):
-            if column.categories is None:
-                raise ValueError(
-                    "mutual_information counts categories, and "
-                    f"{column_name(self._columns.names, j)} is continuous. Leave such columns out "
-                    "with marginal(features)."
-                )
+        from skpc._queries.cut_columns import with_cuts
         from skpc._queries.information import mutual_information, pair_table_bytes
 
+        columns = self._columns.columns
+        inputs = with_cuts(
+            self.circuit_,
+            {j: self._eighths(j) for j, column in enumerate(columns) if column.categories is None},
+        )
         n_categories = [0 if known is None else len(known) for known in self.categories_]
         widest = int(np.argmax(n_categories))
-        n_bytes = pair_table_bytes(self.circuit_)
+        n_bytes = pair_table_bytes(self.circuit_, inputs)
         if n_bytes > _MAX_BYTES:
             raise ValueError(
                 f"{column_name(self._columns.names, widest)} has "
@@ -132,7 +137,14 @@ class DependenceMixin(QueryMixin):
                 f"pairs would take {n_bytes / 2**30:.0f} GiB, more than the {_MAX_BYTES >> 30} GiB "
                 "that are allowed. Leave such columns out with marginal(features)."
             )
-        return mutual_information(self.circuit_, self.n_features_in_)
+        return mutual_information(self.circuit_, self.n_features_in_, inputs)
+
+    def _eighths(self, j: int) -> np.ndarray:
+        """Where a column of numbers is cut into cells of about the same probability."""
+        from skpc._queries.column_mixture import ColumnMixture
+
+        mixture = ColumnMixture.of(self.circuit_, j, support_of(self._columns.columns[j], None))
+        return np.unique(mixture.quantile(np.arange(1, _N_CELLS) / _N_CELLS)[0])
 
     def structure_frame(self) -> Any:
         """The edges between the latent variables, as a pandas frame.

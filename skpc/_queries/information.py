@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 
 from skpc._circuit.circuit import Circuit, latent_marginals
@@ -13,11 +16,31 @@ from skpc._threads import one_blas_thread
 _BLOCK_BYTES = 2**28
 
 
-def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
+class Counted(Protocol):
+    """Columns of which each has categories: a categorical input distribution, or a cut one."""
+
+    def categories_of(self, entry: int) -> np.ndarray | None:
+        """The categories of a column."""
+
+    def probabilities(self, entry: int) -> np.ndarray:
+        """Their probabilities (n_categories, n_latents)."""
+
+    def joint_probabilities(self, entry: int) -> list[np.ndarray | None]:
+        """Those of a column's and each other's, None where the state tells all."""
+
+
+def mutual_information(circuit: Circuit, n_columns: int, inputs: Sequence[Counted]) -> np.ndarray:
     """Mutual information of each pair of categorical columns under the circuit, in nats.
 
     Exact, from the joint distribution of every two columns: that of a column and of each latent
     variable is carried along the edges of the tree.
+
+    Parameters
+    ----------
+    circuit : Circuit
+    n_columns : int
+    inputs : sequence of Counted
+        By region: those of the circuit, or what is made of them.
 
     Returns
     -------
@@ -26,7 +49,7 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     """
     categories: list[np.ndarray] = [np.empty(0)] * n_columns
     for region, entry, column in column_entries(circuit):
-        known = circuit.inputs[region].categories_of(entry)
+        known = inputs[region].categories_of(entry)
         if known is None:
             raise ValueError(f"Column {column} is continuous: only categories are counted.")
         categories[column] = known
@@ -35,14 +58,14 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     probabilities = np.zeros(start[-1])
     for region, entry, column in column_entries(circuit):
         cells = slice(start[column], start[column + 1])
-        probabilities[cells] += circuit.inputs[region].probabilities(entry) @ marginals[region]
+        probabilities[cells] += inputs[region].probabilities(entry) @ marginals[region]
     out = np.zeros((n_columns, n_columns))
     observed = np.flatnonzero(np.diff(start))
     bytes_per_cell = _bytes_per_cell(circuit, start[-1])
     with one_blas_thread():
         for block in _blocks(observed, np.diff(start)[observed] * bytes_per_cell):
             cells = slice(start[block[0]], start[block[-1] + 1])
-            joint = _joint(circuit, marginals, block, start)
+            joint = _joint(circuit, inputs, marginals, block, start)
             independent = probabilities[cells, None] * probabilities
             with np.errstate(divide="ignore", invalid="ignore"):
                 terms = np.where(joint > 0.0, joint * np.log(joint / independent), 0.0)
@@ -56,11 +79,9 @@ def mutual_information(circuit: Circuit, n_columns: int) -> np.ndarray:
     return out
 
 
-def pair_table_bytes(circuit: Circuit) -> int:
+def pair_table_bytes(circuit: Circuit, inputs: Sequence[Counted]) -> int:
     """Memory of `mutual_information`, about: one column is taken at a time at least."""
-    known = [
-        circuit.inputs[region].categories_of(entry) for region, entry, _ in column_entries(circuit)
-    ]
+    known = [inputs[region].categories_of(entry) for region, entry, _ in column_entries(circuit)]
     n_categories = [0 if values is None else len(values) for values in known]
     return max(n_categories) * _bytes_per_cell(circuit, sum(n_categories))
 
@@ -106,7 +127,11 @@ def _blocks(
 
 
 def _joint(
-    circuit: Circuit, marginals: np.ndarray, block: list[int], start: np.ndarray
+    circuit: Circuit,
+    inputs: Sequence[Counted],
+    marginals: np.ndarray,
+    block: list[int],
+    start: np.ndarray,
 ) -> np.ndarray:
     """Joint probabilities of all categories of the columns of `block` and of all columns."""
     parents, n_latents = circuit.parents, circuit.n_latents
@@ -120,7 +145,7 @@ def _joint(
         for entry, column in enumerate(circuit.features[region].tolist()):
             if first <= start[column] < last:
                 cells = slice(start[column] - first, start[column + 1] - first)
-                probs = circuit.inputs[region].probabilities(entry)
+                probs = inputs[region].probabilities(entry)
                 messages[region, cells] = probs * marginals[region]
                 is_below[region, cells] = True
         parent = parents[region]
@@ -137,17 +162,18 @@ def _joint(
             messages[region, rows] = messages[parent, rows] @ circuit.sum_weights[region]
         for entry, column in enumerate(circuit.features[region].tolist()):
             cells = slice(start[column], start[column + 1])
-            joint[:, cells] += messages[region] @ circuit.inputs[region].probabilities(entry).T
+            joint[:, cells] += messages[region] @ inputs[region].probabilities(entry).T
             if first <= start[column] < last:
                 _add_dependence(
-                    circuit, region, entry, marginals[region], start, joint[cells.start - first :]
-                )
+                    inputs[region], circuit.features[region], entry, marginals[region], start,
+                    joint[cells.start - first :],
+                )  # fmt: skip
     return joint
 
 
 def _add_dependence(
-    circuit: Circuit,
-    region: int,
+    distribution: Counted,
+    columns: np.ndarray,
     entry: int,
     shares: np.ndarray,
     start: np.ndarray,
@@ -157,10 +183,9 @@ def _add_dependence(
 
     joint : (at least n_categories, n_cells), from the column's first category on
     """
-    distribution = circuit.inputs[region]
     own = distribution.probabilities(entry)
     for other, both in enumerate(distribution.joint_probabilities(entry)):
         if both is not None:
-            column = circuit.features[region][other]
+            column = columns[other]
             beyond = both - own[:, None] * distribution.probabilities(other)
             joint[: len(own), start[column] : start[column + 1]] += beyond @ shares

@@ -195,12 +195,13 @@ def test_completions_are_those_of_single_columns(strategy, make):
 
 def test_information_between_columns_is_that_of_single_columns():
     circuit, X, _ = case(5, discrete)
-    actual = mutual_information(circuit, X.shape[1])
-    np.testing.assert_allclose(
-        actual, mutual_information(expanded(circuit), X.shape[1]), rtol=1e-8, atol=1e-12
-    )
+    one_by_one = expanded(circuit)
+    actual = mutual_information(circuit, X.shape[1], circuit.inputs)
+    expected = mutual_information(one_by_one, X.shape[1], one_by_one.inputs)
+    np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-12)
+    continuous = case(5)[0]
     with pytest.raises(ValueError, match="Column 0 is continuous"):
-        mutual_information(case(5)[0], 6)
+        mutual_information(continuous, 6, continuous.inputs)
 
 
 def frequencies(X, cells):

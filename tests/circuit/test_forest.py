@@ -588,7 +588,7 @@ def test_a_mixture_with_an_ordinary_tree_is_a_mixture():
 @each_edges
 def test_information_of_columns_is_that_of_all_worlds(name):
     circuit, X, _ = several(name)
-    found = mutual_information(circuit, X.shape[1])
+    found = mutual_information(circuit, X.shape[1], circuit.inputs)
     weights, values = joint_of(circuit, np.full(X.shape[1], np.nan))
     p = weights.sum(axis=0)
 

@@ -22,9 +22,10 @@ from helpers import (
     same_bits,
 )
 from scipy.special import logsumexp
-from scipy.stats import chisquare, kstest
+from scipy.stats import chisquare, kstest, multivariate_normal, norm
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import mutual_info_score
 
 from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer, SharpPCOutlierDetector
 from skpc._circuit.circuit import mixture
@@ -268,7 +269,7 @@ def test_mutual_information(seed, block_bytes, monkeypatch):
     model = as_model(circuit)
     rows = oracle.all_rows(model)
     expected = pairwise_information(rows, np.exp(oracle.log_likelihood(model, rows)), X.shape[1])
-    actual = mutual_information(circuit, X.shape[1])
+    actual = mutual_information(circuit, X.shape[1], circuit.inputs)
     np.testing.assert_allclose(actual, expected, rtol=1e-8, atol=1e-12)
     assert np.array_equal(actual, actual.T)
 
@@ -281,7 +282,9 @@ def test_mutual_information_under_several_trees():
         for tree, share in zip(trees, shares, strict=True)
     )
     expected = pairwise_information(rows, probabilities, X.shape[1])
-    np.testing.assert_allclose(mutual_information(circuit, 3), expected, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(
+        mutual_information(circuit, 3, circuit.inputs), expected, rtol=1e-8, atol=1e-12
+    )
 
 
 def test_information_of_an_edge():
@@ -440,10 +443,39 @@ def test_structure_frame_needs_pandas(model, monkeypatch):
         model.structure_frame()
 
 
-def test_mutual_information_refuses_continuous_columns(model):
-    with pytest.raises(ValueError, match=r"column 'x' is continuous.*marginal"):
-        model.mutual_information()
-    assert model.marginal(["label", "flag"]).mutual_information().shape == (2, 2)
+def test_mutual_information_of_numbers_is_that_of_their_eighths():
+    """Of one state, a group of two numbers has one normal distribution on their normal scale."""
+    rng = np.random.default_rng(0)
+    z = rng.multivariate_normal([0.0, 0.0], [[1.0, 0.8], [0.8, 1.0]], 400)
+    X = np.stack([np.exp(z[:, 0]), z[:, 1], rng.normal(size=400)], axis=1)
+    parameters = {"feature_types": "numeric", "feature_groups": [[0, 1]], "mu": 0}
+    model = SharpPCDensity(n_latents=1, random_state=0, **parameters).fit(X)
+    (group,) = [one for one in model.circuit_.inputs if one.n_columns == 2]
+    deviations = np.sqrt(np.diagonal(group.covariances[0]))
+    normal = multivariate_normal(cov=group.covariances[0] / np.outer(deviations, deviations))
+    edges = norm.ppf(np.arange(9) / 8).clip(-9.0, 9.0)
+    below = np.array([[normal.cdf([a, b]) for b in edges] for a in edges])
+    joint = np.diff(np.diff(below, axis=0), axis=1)
+    expected = (joint * np.log(64.0 * joint)).sum()
+    found = model.mutual_information()
+    np.testing.assert_allclose(found[0, 1], expected, rtol=1e-3)
+    np.testing.assert_allclose(found[2], [0.0, 0.0, np.log(8.0)], atol=1e-9)
+    np.testing.assert_array_equal(found, found.T)
+
+
+def test_mutual_information_of_mixed_columns_is_that_of_draws(model):
+    drawn = model.sample(200_000, random_state=0)
+    found = model.mutual_information()
+    counted = {
+        name: pandas.factorize(column)[0]
+        if column.dtype.kind != "f"
+        else np.searchsorted(model.condition().quantile(np.arange(1, 8) / 8, name), column)
+        for name, column in drawn.items()
+    }
+    for i, first in enumerate(counted.values()):
+        for j, second in enumerate(counted.values()):
+            expected = mutual_info_score(first, second)
+            np.testing.assert_allclose(found[i, j], expected, rtol=0.02, atol=1e-3)
 
 
 @pytest.mark.parametrize(
