@@ -211,7 +211,7 @@ def test_a_divergence_of_normal_distributions_is_within_its_error():
     )
     (m, v), (n, w) = (
         (found.mean[0], found.variance[0])
-        for found in (model.conditional([[np.nan]], 0) for model in (p, q))
+        for found in (model.conditional_moments([[np.nan]], 0) for model in (p, q))
     )
     exact = 0.5 * (np.log(w / v) + (v + (m - n) ** 2) / w - 1)
     found = kl_divergence(p, q, n_samples=4000, random_state=0)

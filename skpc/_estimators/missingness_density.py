@@ -44,7 +44,7 @@ class SharpPCMissingnessDensity(  # type: ignore[override]  # n_parameters is no
     p(x_observed, missing). So what is missing tells of what is there, and the other way round.
 
     One rule says what a missing value in a query means. *Scores read it as data*: it is missing,
-    as in the rows of `fit`. *Questions read it as unknown*: `condition`, `conditional`,
+    as in the rows of `fit`. *Questions read it as unknown*: `condition`, `conditional_moments`,
     ``sample(given=...)`` and all others are answered by `density_`, the density of the values, in
     which indicators are summed out. `sample` draws rows with missing values, as there were.
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit, latent_marginals
 from skpc._circuit.tree import levels_of
+from skpc._data.column_sets import ValueSet
 from skpc._kernels.gemm import TILE_ROWS, multiply, padded
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, row_blocks
 from skpc._passes.likelihood import log_likelihood
+from skpc._queries.conditioning import condition
 from skpc._queries.posteriors import posterior_blocks
 
 _FARTHEST = 1e300  # nats
 
 
 class ConditionalMoments(NamedTuple):
-    """Mean and variance of a continuous column given the rest of each row.
+    """Mean and variance of a column of numbers given the rest of each row.
 
     Parameters
     ----------
@@ -31,10 +34,10 @@ class ConditionalMoments(NamedTuple):
     --------
     >>> import numpy as np
     >>> from skpc import SharpPCDensity
-    >>> from skpc.circuit import conditional
+    >>> from skpc.circuit import conditional_moments
     >>> X = np.random.default_rng(0).normal(5.0, 0.1, (60, 2))
     >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
-    >>> conditional(circuit, [[np.nan, 5.0]], 0).mean.round(1)
+    >>> conditional_moments(circuit, [[np.nan, 5.0]], 0).mean.round(1)
     array([5.])
     """
 
@@ -42,10 +45,10 @@ class ConditionalMoments(NamedTuple):
     variance: np.ndarray
 
 
-def conditional(
+def conditional_probabilities(
     circuit: Circuit, X: Any, column: int, *, max_bytes: int = DEFAULT_MAX_BYTES
-) -> np.ndarray | ConditionalMoments:
-    """The distribution of a column given the other observed columns of each row.
+) -> np.ndarray:
+    """Probabilities of a column's categories given the other observed columns of each row.
 
     Parameters
     ----------
@@ -58,14 +61,113 @@ def conditional(
 
     Returns
     -------
-    (n, n_categories) array, rows summing to one, or moments if the column is continuous
+    (n, n_categories), rows summing to one
     """
-    regions = [r for r, columns in enumerate(circuit.features) if column in columns]
-    if not regions:
-        raise ValueError(f"The circuit does not observe column {column}.")
-    entry = _entry(circuit, regions[0], column)
-    known = circuit.inputs[regions[0]].categories_of(entry)
-    out = np.empty((X.shape[0], 2 if known is None else len(known)))
+    regions = _regions_of(circuit, column)
+    known = circuit.inputs[regions[0]].categories_of(_entry(circuit, regions[0], column))
+    if known is None:
+        raise ValueError(
+            f"Column {column} is continuous: it has no categories. Ask for conditional_moments."
+        )
+    out = np.empty((X.shape[0], len(known)))
+    _write_by_row(circuit, X, column, partial(_table, circuit, regions, column), out, max_bytes)
+    return out
+
+
+def conditional_moments(
+    circuit: Circuit, X: Any, column: int, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> ConditionalMoments:
+    """Mean and variance of a column given the same.
+
+    Of a column of categories those of the numbers that these are.
+    """
+    regions = _regions_of(circuit, column)
+    known = circuit.inputs[regions[0]].categories_of(_entry(circuit, regions[0], column))
+    if known is not None:
+        shares = conditional_probabilities(circuit, X, column, max_bytes=max_bytes)
+        mean = (shares * known).sum(axis=1)
+        return ConditionalMoments(mean, (shares * (known - mean[:, None]) ** 2).sum(axis=1))
+    out = np.empty((X.shape[0], 2))
+    _write_by_row(circuit, X, column, partial(_moments, circuit, regions, column), out, max_bytes)
+    return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())
+
+
+def level_probabilities(
+    circuit: Circuit,
+    X: Any,
+    column: int,
+    levels: np.ndarray,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Probabilities (n, n_levels) of the levels of a numeric column given the same.
+
+    The ends have what is beyond them, as draws are brought to them. What rows show of other numbers
+    of the same region is absorbed into the circuit, once for all rows that show the same.
+    """
+    regions = _regions_of(circuit, column)
+    beside = sorted(
+        {
+            other
+            for region in regions
+            for entry, other in enumerate(circuit.features[region].tolist())
+            if other != column and circuit.inputs[region].categories_of(entry) is None
+        }
+    )
+    out = np.empty((X.shape[0], len(levels)))
+    if not beside:
+        return _level_probabilities(circuit, X, column, levels, out, max_bytes)
+    rest = np.array(dense(X), np.float64)
+    shown = rest[:, beside]
+    rest[:, beside] = np.nan
+    rows_that_show: dict[bytes, list[int]] = {}
+    for i, values in enumerate(shown):
+        rows_that_show.setdefault(values.tobytes(), []).append(i)
+    for rows in rows_that_show.values():
+        values = shown[rows[0]]
+        sets = {
+            j: ValueSet(np.array([value]))
+            for j, value in zip(beside, values, strict=True)
+            if not np.isnan(value)
+        }
+        given = condition(circuit, sets).circuit if sets else circuit
+        part = np.empty((len(rows), len(levels)))
+        out[rows] = _level_probabilities(given, rest[rows], column, levels, part, max_bytes)
+    return out
+
+
+def _level_probabilities(
+    circuit: Circuit, X: Any, column: int, levels: np.ndarray, out: np.ndarray, max_bytes: int
+) -> np.ndarray:
+    """The same, if rows show no other numbers of the same region, written to `out`."""
+    tables = []
+    regions = _regions_of(circuit, column)
+    for region in regions:
+        cumulated = circuit.inputs[region].cdf(levels[:-1], _entry(circuit, region, column))
+        cumulated = np.vstack([cumulated, np.ones((1, circuit.n_latents))])
+        tables.append(np.diff(cumulated, axis=0, prepend=0.0))
+
+    def summed(_: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        pairs = zip(tables, shares, strict=True)
+        return _normalised(np.sum([mixed(table, share) for table, share in pairs], axis=0))
+
+    _write_by_row(circuit, X, column, summed, out, max_bytes)
+    return out
+
+
+def _write_by_row(
+    circuit: Circuit,
+    X: Any,
+    column: int,
+    summed: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    out: np.ndarray,
+    max_bytes: int,
+) -> None:
+    """Write to each row of `out` what a function gives of it, without the column, and of shares.
+
+    The latter, (m, n, n_latents), are the posterior of the states of the regions of the column.
+    """
+    regions = _regions_of(circuit, column)
     largest_group = max(len(circuit.features[region]) for region in regions)
     of_row = 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
     half = max(1, max_bytes // 2)
@@ -73,13 +175,16 @@ def conditional(
         rest = np.array(dense(X[rows]), np.float64)
         rest[:, column] = np.nan
         for block, flows in posterior_blocks(circuit, rest, regions, Memory(half)):
-            distinct = rest[block.rows][block.distinct]
-            summed = _table if known is not None else _moments
-            of_distinct = summed(circuit, regions, column, distinct, flows)
+            of_distinct = summed(rest[block.rows][block.distinct], flows)
             out[rows][block.rows] = of_distinct[block.patterns.root_codes]
-    if known is not None:
-        return out
-    return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())
+
+
+def _regions_of(circuit: Circuit, column: int) -> list[int]:
+    """The regions that observe a column, one in each tree."""
+    regions = [r for r, columns in enumerate(circuit.features) if column in columns]
+    if not regions:
+        raise ValueError(f"The circuit does not observe column {column}.")
+    return regions
 
 
 def _entry(circuit: Circuit, region: int, column: int) -> int:
@@ -96,8 +201,11 @@ def _table(
         distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
         mass = distribution.missing_masses(X[:, circuit.features[region]], share)[entry]
         tables.append(mixed(distribution.probabilities(entry), share) if mass is None else mass)
-    table = np.sum(tables, axis=0)
-    return table / table.sum(axis=1, keepdims=True)
+    return _normalised(np.sum(tables, axis=0))
+
+
+def _normalised(table: np.ndarray) -> np.ndarray:
+    return np.asarray(table / table.sum(axis=1, keepdims=True))
 
 
 def mixed(probs: np.ndarray, shares: np.ndarray) -> np.ndarray:
