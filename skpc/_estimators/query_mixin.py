@@ -154,16 +154,24 @@ class QueryMixin:
         check_kind(kind)
         X = self._validate(X)
         positions = None if groups is None else self._group_positions(groups)
+        if kind == "excess":
+            return self._excesses(X, positions)
         from skpc._queries.contributions import contributions, group_contributions
-        from skpc._queries.surprises import excesses
 
         circuit, max_bytes = self.circuit_, working_bytes()
         with self._threads(X):
-            if kind == "excess":
-                return excesses(circuit, dense_floats(X), positions, max_bytes=max_bytes)
             if positions is None:
                 return contributions(circuit, X, max_bytes=max_bytes)
             return group_contributions(circuit, dense_floats(X), positions, max_bytes=max_bytes)
+
+    def _excesses(self, matrix: Any, positions: list[list[int]] | None = None) -> np.ndarray:
+        """The contributions, of groups at these positions, of the kind "excess" to a matrix."""
+        from skpc._queries.surprises import excesses
+
+        with self._threads(matrix):
+            return excesses(
+                self.circuit_, dense_floats(matrix), positions, max_bytes=working_bytes()
+            )
 
     def conditional_probabilities(self, X: Any, feature: Any) -> np.ndarray:
         """How probable each category of a feature is, given the other observed ones of each row.
