@@ -20,6 +20,7 @@ from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
 
 if TYPE_CHECKING:
+    from skpc._circuit.circuit import Circuit
     from skpc._estimators.density import SharpPCDensity
     from skpc._queries.column_mixture import ColumnMixture
 
@@ -351,11 +352,12 @@ class ConditionalDistribution(ColumnAnswers):
         drawn = self._draw(checked_n_samples(n_samples), random_state)
         return self._restored_columns().to_table(drawn[:, self._kept])
 
-    def _draw(self, n_rows: int, random_state: Any) -> np.ndarray:
+    def _draw(self, n_rows: int, random_state: Any, circuit: Circuit | None = None) -> np.ndarray:
         from skpc._queries.sampling import sample
 
         generator = checked_random_state(random_state)
-        return sample(self._circuit, n_rows, len(self._columns.columns), generator)
+        circuit = self._circuit if circuit is None else circuit
+        return sample(circuit, n_rows, len(self._columns.columns), generator)
 
     def _restored_columns(self) -> Columns:
         """How rows become a table: evidence beyond what fit saw stays as it is."""
@@ -381,7 +383,8 @@ class ConditionalDistribution(ColumnAnswers):
         -------
         tuple of two float
             The estimate in nats, and its standard error. Of continuous columns it is differential:
-            it may be negative, and changes with their units.
+            it may be negative, and changes with their units. It is that of the density which
+            `score_samples` has, also beyond the range that fit saw, within which draws stay.
 
         See Also
         --------
@@ -395,7 +398,12 @@ class ConditionalDistribution(ColumnAnswers):
         >>> abs(value - 0.69) < 3 * error + 0.1
         True
         """
-        rows = self._draw(checked_n_samples(n_samples, 2), random_state)
+        from skpc._queries.conditioning import condition, unbounded
+
+        n_rows = checked_n_samples(n_samples, 2)
+        # What is brought to the ends of a range would have too large a density there.
+        whole = condition(unbounded(self._model.circuit_), self._sets).circuit
+        rows = self._draw(n_rows, random_state, whole)
         rows[:, np.setdiff1d(np.arange(rows.shape[1]), self._free())] = np.nan
         from skpc._passes.likelihood import log_likelihood
 

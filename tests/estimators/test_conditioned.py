@@ -372,6 +372,22 @@ def test_the_joint_entropy_is_that_of_all_rows():
     assert abs(value + (np.exp(scores) * scores).sum()) < 4 * error
 
 
+@pytest.mark.filterwarnings("ignore:The evidence .* is far outside")
+@each_model
+@pytest.mark.parametrize(
+    "evidence", [{"y": 9.0}, {"x": (2.5, None)}, {"y": (7.0, 9.0), "kind": "a"}]
+)
+def test_the_joint_entropy_is_that_of_the_density_beyond_the_range_too(models, name, evidence):
+    """Much of the mass is where draws do not go."""
+    given = models[name].condition(evidence)
+    grid = np.linspace(-15.0, 25.0, 80_001) if "x" not in evidence else np.linspace(2.5, 40, 80_001)
+    p = given.pdf(grid, "x")
+    assert np.trapezoid(p, grid) == pytest.approx(1.0, abs=5e-3)
+    expected = -np.trapezoid(p * np.log(np.maximum(p, 1e-300)), grid)
+    value, error = given.marginal(["x"]).joint_entropy(8000, random_state=0)
+    assert abs(value - expected) < 4 * error + 0.02
+
+
 def test_a_mode_is_where_the_density_is_largest(models):
     given = models["groups"].condition(kind="b", x=(0.2, 1.0))
     grid = np.linspace(0.2, 1.0, 4001)

@@ -290,6 +290,10 @@ class InputDistribution(ABC):
         """What evidence leaves of the distribution; see `Restriction`."""
         return restricted_column(self, *sets)
 
+    def unbounded(self) -> Self:
+        """The same, of which draws do not stay within the range that was learnt from."""
+        return self
+
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Log mass or density (n, n_latents) of values (n,) of one column."""
         rows = np.full((len(values), self.n_columns), np.nan)

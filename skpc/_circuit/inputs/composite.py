@@ -253,6 +253,10 @@ class Composite(InputDistribution):
             ]
         return Restriction(log_masses, tuple(parts))
 
+    def unbounded(self) -> Self:
+        """The same with such parts."""
+        return replace(self, parts=tuple(part.unbounded() for part in self.parts))
+
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """That of the part that a column is of."""
         part, _, own = self._place(entry)

@@ -297,6 +297,10 @@ class Copula(Normals):
         """The medians (n_latents, m): values at the means of the normal scale."""
         return self._in_units(self.means)
 
+    def unbounded(self) -> Self:
+        """The same with such margins."""
+        return replace(self, margins=tuple(map(normal_scale.unbounded, self.margins)))
+
     def marginal(self, entries: np.ndarray) -> Self:
         """The distribution of some of the columns, by their positions."""
         return replace(
