@@ -10,11 +10,9 @@ import numpy as np
 
 from skpc._circuit.circuit import Circuit, latent_marginals
 from skpc._circuit.tree import levels_of
-from skpc._data.column_sets import ValueSet
 from skpc._kernels.gemm import TILE_ROWS, multiply, padded
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Memory, dense, row_blocks
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.conditioning import condition
 from skpc._queries.posteriors import posterior_blocks
 
 _FARTHEST = 1e300  # nats
@@ -102,57 +100,32 @@ def level_probabilities(
 ) -> np.ndarray:
     """Probabilities (n, n_levels) of the levels of a numeric column given the same.
 
-    The ends have what is beyond them, as draws are brought to them. What rows show of other numbers
-    of the same region is absorbed into the circuit, once for all rows that show the same.
+    The ends have what is beyond them, as draws are brought to them.
     """
     regions = _regions_of(circuit, column)
-    beside = sorted(
-        {
-            other
-            for region in regions
-            for entry, other in enumerate(circuit.features[region].tolist())
-            if other != column and circuit.inputs[region].categories_of(entry) is None
-        }
-    )
     out = np.empty((X.shape[0], len(levels)))
-    if not beside:
-        return _level_probabilities(circuit, X, column, levels, out, max_bytes)
-    rest = np.array(dense(X), np.float64)
-    shown = rest[:, beside]
-    rest[:, beside] = np.nan
-    rows_that_show: dict[bytes, list[int]] = {}
-    for i, values in enumerate(shown):
-        rows_that_show.setdefault(values.tobytes(), []).append(i)
-    for rows in rows_that_show.values():
-        values = shown[rows[0]]
-        sets = {
-            j: ValueSet(np.array([value]))
-            for j, value in zip(beside, values, strict=True)
-            if not np.isnan(value)
-        }
-        given = condition(circuit, sets).circuit if sets else circuit
-        part = np.empty((len(rows), len(levels)))
-        out[rows] = _level_probabilities(given, rest[rows], column, levels, part, max_bytes)
+
+    def summed(rest: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        tables = []
+        for region, share in zip(regions, shares, strict=True):
+            distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
+            others = rest[:, circuit.features[region]]
+            given = distribution.conditional_cdf(others, entry, levels[:-1])
+            if given is None:
+                tables.append(mixed(_masses(distribution.cdf(levels[:-1], entry)), share))
+            else:
+                tables.append((_masses(given) * share[:, None]).sum(axis=-1))
+        return _normalised(np.sum(tables, axis=0))
+
+    of_row = 24 * len(levels) * circuit.n_latents
+    _write_by_row(circuit, X, column, summed, out, max_bytes, of_row)
     return out
 
 
-def _level_probabilities(
-    circuit: Circuit, X: Any, column: int, levels: np.ndarray, out: np.ndarray, max_bytes: int
-) -> np.ndarray:
-    """The same, if rows show no other numbers of the same region, written to `out`."""
-    tables = []
-    regions = _regions_of(circuit, column)
-    for region in regions:
-        cumulated = circuit.inputs[region].cdf(levels[:-1], _entry(circuit, region, column))
-        cumulated = np.vstack([cumulated, np.ones((1, circuit.n_latents))])
-        tables.append(np.diff(cumulated, axis=0, prepend=0.0))
-
-    def summed(_: np.ndarray, shares: np.ndarray) -> np.ndarray:
-        pairs = zip(tables, shares, strict=True)
-        return _normalised(np.sum([mixed(table, share) for table, share in pairs], axis=0))
-
-    _write_by_row(circuit, X, column, summed, out, max_bytes)
-    return out
+def _masses(cumulated: np.ndarray) -> np.ndarray:
+    """Masses (..., n_levels, K) of levels, of probabilities of at most each but the last one."""
+    ends = np.ones((*cumulated.shape[:-2], 1, cumulated.shape[-1]))
+    return np.diff(np.concatenate([cumulated, ends], axis=-2), axis=-2, prepend=0.0)
 
 
 def _write_by_row(
@@ -162,14 +135,16 @@ def _write_by_row(
     summed: Callable[[np.ndarray, np.ndarray], np.ndarray],
     out: np.ndarray,
     max_bytes: int,
+    of_row: int = 0,
 ) -> None:
     """Write to each row of `out` what a function gives of it, without the column, and of shares.
 
-    The latter, (m, n, n_latents), are the posterior of the states of the regions of the column.
+    The latter, (m, n, n_latents), are the posterior of the states of the regions of the column. The
+    function needs `of_row` bytes for each row.
     """
     regions = _regions_of(circuit, column)
     largest_group = max(len(circuit.features[region]) for region in regions)
-    of_row = 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
+    of_row += 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
     half = max(1, max_bytes // 2)
     for rows in row_blocks(X.shape[0], of_row + 16 * out.shape[1], half):
         rest = np.array(dense(X[rows]), np.float64)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas
 import pytest
+import sklearn
 from scipy.special import logsumexp
 
 from skpc import SharpPCDensity
@@ -159,3 +160,7 @@ def test_levels_that_are_points_in_a_group_are_asked_given_the_numbers_beside_th
     shares = [part / part.sum(axis=1, keepdims=True) for part in inner]
     np.testing.assert_allclose(*shares, atol=1e-3)
     assert np.abs(found[0] - found[3]).max() > 0.01  # what is beside tells
+    many = model.conditional_probabilities(frame, "level")
+    np.testing.assert_array_equal(many[:2], found[:2])
+    with sklearn.config_context(working_memory=0.1):
+        np.testing.assert_array_equal(model.conditional_probabilities(frame, "level"), many)

@@ -309,6 +309,13 @@ class InputDistribution(ABC):
         cumulated = np.concatenate([np.zeros((1, self.n_latents)), cumulated])
         return cumulated[np.searchsorted(known, values, "right")]
 
+    def conditional_cdf(self, values: np.ndarray, entry: int, x: np.ndarray) -> np.ndarray | None:
+        """The same (n, k, n_latents) of values x (k,), given the rest of each row (n, m) too.
+
+        None if the rest of a row tells nothing of the column given the state.
+        """
+        return None
+
     def taken(self, states: np.ndarray) -> Self:
         """The distribution whose states are these (n,) of this one; one may be there repeatedly."""
         if not self.state_axes:

@@ -237,6 +237,11 @@ class Composite(InputDistribution):
         part, columns, own = self._place(entry)
         return part.conditional(values[:, columns], own)
 
+    def conditional_cdf(self, values: np.ndarray, entry: int, x: np.ndarray) -> np.ndarray | None:
+        """That of the part that a column is of."""
+        part, columns, own = self._place(entry)
+        return part.conditional_cdf(values[:, columns], own, x)
+
     def restricted(self, sets: Sets) -> Restriction:
         """What evidence leaves of each part: parts of parts are parts."""
         log_masses, parts = np.zeros(self.n_latents), []
