@@ -9,16 +9,20 @@ Log-likelihoods are in nats; threads do not change a bit of any result.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from numbers import Integral
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, issparse
 
 from skpc._checks import checked_n_samples, shown
 from skpc._circuit import circuit as _circuits
 from skpc._circuit import files as _files
+from skpc._circuit.arguments import (
+    check_circuit,
+    checked_generator,
+    checked_matrix,
+    numbers_below,
+)
 from skpc._circuit.circuit import Circuit
 from skpc._circuit.export import to_cirkit
 from skpc._circuit.input_format import by_region
@@ -37,7 +41,8 @@ __all__ = [
     "Circuit",
     "ConditionalMoments",
     "ExpectedCounts",
-    "conditional",
+    "conditional_moments",
+    "conditional_probabilities",
     "expected_counts",
     "from_dict",
     "load",
@@ -121,7 +126,7 @@ def log_likelihood(
     >>> np.array_equal(log_likelihood(model.circuit_, X), model.score_samples(X))
     True
     """
-    X = _rows(circuit, X)
+    X = checked_matrix(circuit, X)
     with use_threads(n_jobs, work_of(circuit, X)):
         return _likelihood.log_likelihood(circuit, X, max_bytes=max_bytes)
 
@@ -168,13 +173,13 @@ def sample(
     array([[1., 1.],
            [1., 1.]])
     """
-    _check_circuit(circuit)
+    check_circuit(circuit)
     n_rows = checked_n_samples(n_samples)
-    generator = _generator(random_state)
+    generator = checked_generator(random_state)
     if given is None:
         with use_threads(n_jobs):
             return _sampling.sample(circuit, n_rows, circuit.n_features, generator)
-    X = _rows(circuit, given, "given")
+    X = checked_matrix(circuit, given, "given")
     with use_threads(n_jobs, work_of(circuit, X)):
         return _sampling.sample_given(circuit, X, n_rows, generator, max_bytes=max_bytes)
 
@@ -205,21 +210,21 @@ def marginal(circuit: Circuit, columns: Sequence[int]) -> Circuit:
     >>> np.allclose(log_likelihood(smaller, [[1]]), log_likelihood(circuit, [[np.nan, 1]]))
     True
     """
-    _check_circuit(circuit)
-    chosen = _numbers_below(columns, "columns", circuit.n_features, "columns")
+    check_circuit(circuit)
+    chosen = numbers_below(columns, "columns", circuit.n_features, "columns")
     with use_threads(1):
         return _marginals.marginal(circuit, chosen)
 
 
-def conditional(
+def conditional_probabilities(
     circuit: Circuit,
     X: Any,
     column: int,
     *,
     n_jobs: int | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
-) -> np.ndarray | ConditionalMoments:
-    """The distribution of one column given the other observed columns of each row.
+) -> np.ndarray:
+    """How probable each category of a column is, given the other observed ones of each row.
 
     Parameters
     ----------
@@ -237,25 +242,82 @@ def conditional(
 
     Returns
     -------
-    ndarray of shape (n, n_categories), or ConditionalMoments
-        The probabilities of the column's categories, in their order, or the mean and variance of
-        a continuous column.
+    ndarray of shape (n, n_categories)
+        Of the categories in their order; rows sum to one.
+
+    Raises
+    ------
+    ValueError
+        If the column is continuous.
+
+    See Also
+    --------
+    conditional_moments : Of a column of numbers its mean and variance.
 
     Examples
     --------
     >>> import numpy as np
     >>> from skpc import SharpPCDensity
-    >>> from skpc.circuit import conditional
+    >>> from skpc.circuit import conditional_probabilities
     >>> X = np.array([[0, 0], [1, 1]] * 20)
     >>> circuit = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X).circuit_
-    >>> conditional(circuit, [[0, np.nan], [1, np.nan]], 1).round(2)
+    >>> conditional_probabilities(circuit, [[0, np.nan], [1, np.nan]], 1).round(2)
     array([[0.97, 0.03],
            [0.03, 0.97]])
     """
-    X = _rows(circuit, X)
-    (chosen,) = _numbers_below([column], "column", circuit.n_features, "columns").tolist()
+    X = checked_matrix(circuit, X)
+    (chosen,) = numbers_below([column], "column", circuit.n_features, "columns").tolist()
     with use_threads(n_jobs, work_of(circuit, X)):
-        return _marginals.conditional(circuit, X, chosen, max_bytes=max_bytes)
+        return _marginals.conditional_probabilities(circuit, X, chosen, max_bytes=max_bytes)
+
+
+def conditional_moments(
+    circuit: Circuit,
+    X: Any,
+    column: int,
+    *,
+    n_jobs: int | None = None,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> ConditionalMoments:
+    """Mean and variance of one column given the other observed columns of each row.
+
+    Parameters
+    ----------
+    circuit : Circuit
+        Such as a fitted estimator's `circuit_`.
+    X : array-like or sparse matrix of shape (n, n_features)
+        Values as the circuit's inputs know them; NaN is missing. What rows show of `column`
+        itself does not matter.
+    column : int
+        Which column.
+    n_jobs : int or None, default=None
+        Threads; None means all there are. They do not change a bit of the result.
+    max_bytes : int, default=2**30
+        Rows are taken in blocks so that messages fit.
+
+    Returns
+    -------
+    ConditionalMoments
+        Of a column of categories the moments of the numbers that these are.
+
+    See Also
+    --------
+    conditional_probabilities : Of each category.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skpc import SharpPCDensity
+    >>> from skpc.circuit import conditional_moments
+    >>> X = np.array([[0, 0], [1, 1]] * 20)
+    >>> circuit = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X).circuit_
+    >>> conditional_moments(circuit, [[0, np.nan], [1, np.nan]], 1).mean.round(2)
+    array([0.03, 0.97])
+    """
+    X = checked_matrix(circuit, X)
+    (chosen,) = numbers_below([column], "column", circuit.n_features, "columns").tolist()
+    with use_threads(n_jobs, work_of(circuit, X)):
+        return _marginals.conditional_moments(circuit, X, chosen, max_bytes=max_bytes)
 
 
 def posteriors(
@@ -298,8 +360,8 @@ def posteriors(
     array([[1., 1., 1., 1.],
            [1., 1., 1., 1.]])
     """
-    X = _rows(circuit, X)
-    chosen = _numbers_below(regions, "regions", circuit.n_regions, "regions")
+    X = checked_matrix(circuit, X)
+    chosen = numbers_below(regions, "regions", circuit.n_regions, "regions")
     with use_threads(n_jobs, work_of(circuit, X)):
         return _posteriors.posteriors(circuit, X, chosen, max_bytes=max_bytes)
 
@@ -347,7 +409,7 @@ def expected_counts(
     >>> round(float(expected_counts(circuit, X, [1, 1, 1, 2]).root.sum()), 12)
     5.0
     """
-    X, weights = checked_rows(circuit, _rows(circuit, X), sample_weight)
+    X, weights = checked_rows(circuit, checked_matrix(circuit, X), sample_weight)
     evidence, weights, _ = circuit.inputs.encode(X).distinct(weights)
     with use_threads(n_jobs, work_of(circuit, X)):
         e_step = EStep(circuit, evidence, weights, max_bytes=max_bytes)
@@ -391,7 +453,7 @@ def mixture(circuits: Sequence[Circuit], shares: Sequence[float] | None = None) 
         got = "none" if isinstance(circuits, (list, tuple)) else f"a {type(circuits).__name__}"
         raise ValueError(f"circuits must be a list of one or more Circuit; got {got}.")
     for circuit in circuits:
-        _check_circuit(circuit, "circuits")
+        check_circuit(circuit, "circuits")
     for name in "n_latents", "n_features":
         found = [getattr(circuit, name) for circuit in circuits]
         if len(set(found)) > 1:
@@ -440,7 +502,7 @@ def to_dict(circuit: Circuit) -> dict[str, Any]:
     >>> data["parents"], data["regions"][0]["kind"]
     (array([-1,  0]), 'categorical')
     """
-    _check_circuit(circuit)
+    check_circuit(circuit)
     data: dict[str, Any] = _copied(_circuits.to_dict(circuit))
     return data
 
@@ -514,7 +576,7 @@ def save(circuit: Circuit, path: str | PathLike[str]) -> None:
     >>> np.array_equal(log_likelihood(again, X), log_likelihood(circuit, X))
     True
     """
-    _check_circuit(circuit)
+    check_circuit(circuit)
     _files.save(circuit, path)
 
 
@@ -555,73 +617,6 @@ def load(path: str | PathLike[str]) -> Circuit:
     ValueError: ...circuit.json' holds no circuit that can be read: format must be 'skpc-circuit'...
     """
     return _files.load(path)
-
-
-def _check_circuit(circuit: Any, name: str = "circuit") -> None:
-    if not isinstance(circuit, Circuit):
-        raise ValueError(
-            f"{name} must be a Circuit, such as a fitted estimator's circuit_; got a "
-            f"{type(circuit).__name__}."
-        )
-
-
-def _rows(circuit: Circuit, X: Any, name: str = "X") -> Any:
-    """The matrix as an array or sparse array of numbers with the circuit's columns."""
-    _check_circuit(circuit)
-    try:
-        X = csr_array(X) if issparse(X) else np.asarray(X)
-    except ValueError as error:
-        raise ValueError(f"{name} must be a matrix of numbers: {error}") from None
-    if X.dtype.kind not in "biuf":
-        try:
-            if X.dtype.kind != "O":
-                raise TypeError
-            X = X.astype(np.float64)
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{name} must be a matrix of numbers, as the circuit's inputs know values; got "
-                f"one of {X.dtype}. An estimator's methods take tables with labels."
-            ) from None
-    if X.ndim != 2 or X.shape[1] != circuit.n_features or not X.shape[0]:
-        raise ValueError(
-            f"{name} must have shape (n, {circuit.n_features}) with at least one row, for a "
-            f"circuit over {circuit.n_features} columns; got {X.shape}."
-        )
-    values = X.data if issparse(X) else X
-    if values.dtype.kind == "f" and np.isinf(values).any():
-        raise ValueError(
-            f"{name} must be finite, or NaN where a value is missing; got "
-            f"{shown(values[np.isinf(values)][0])}. Replace it."
-        )
-    return X
-
-
-def _numbers_below(given: Any, name: str, limit: int, what: str) -> np.ndarray:
-    """Distinct integers from 0 to below a limit, at least one."""
-    values = np.asarray(given)
-    if values.ndim != 1 or not values.size or values.dtype.kind not in "iu":
-        raise ValueError(f"{name} must be integers, at least one; got {shown(given)}.")
-    is_off = (values < 0) | (values >= limit)
-    if is_off.any():
-        raise ValueError(
-            f"{name} must be below the number of {what}, {limit}, and not negative; got "
-            f"{shown(values[is_off][0])}."
-        )
-    if len(np.unique(values)) < len(values):
-        raise ValueError(f"{name} must be distinct; got {shown(given)}.")
-    return values.astype(np.int64)
-
-
-def _generator(random_state: Any) -> np.random.RandomState:
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    is_seed = isinstance(random_state, Integral) and not isinstance(random_state, bool)
-    if random_state is not None and not (is_seed and 0 <= random_state < 2**32):
-        raise ValueError(
-            "random_state must be an integer from 0 to 2**32 - 1, a RandomState or None; got "
-            f"{shown(random_state)}."
-        )
-    return np.random.RandomState(random_state)
 
 
 def _copied(data: Any) -> Any:

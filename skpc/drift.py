@@ -18,6 +18,7 @@ from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import dense_floats
 from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
+from skpc._tables.validation import named
 
 if TYPE_CHECKING:
     from skpc._tables.column_types import Column
@@ -203,9 +204,12 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
     if not isinstance(level, Real) or isinstance(level, bool) or not 0 < level < 1:
         raise ValueError(f"level must be a number above 0 and below 1; got {shown(level)}.")
     density = _density(model, "model")
-    tables = [dense_floats(density._validate(X)) for X in (reference, new)]
-    excesses = [np.asarray(model.feature_contributions(X)) for X in (reference, new)]
-    surprises = [np.minimum(part, _FARTHEST) for part in excesses]
+    tables = []
+    for name, X in (("reference", reference), ("new", new)):
+        with named(name):
+            tables.append(dense_floats(density._validate(X)))
+    judge = model if hasattr(type(model), "_excesses") else density
+    surprises = [np.minimum(judge._excesses(table), _FARTHEST) for table in tables]
     names, changes = density._feature_names(), []
     for j, column in enumerate(density._columns.columns):
         values = [table[:, j] for table in tables]

@@ -43,7 +43,7 @@ X = np.array([[0.0, 0.5], [1.0, 1.5], [0.0, 2.5], [1.0, 3.5]] * 5)
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda m: m.conditional(X, np.int64(7)), "names 7,"),
+        (lambda m: m.conditional_moments(X, np.int64(7)), "names 7,"),
         (lambda m: m.marginal(np.array([0, 0])), r"got \[0, 0\]"),
         (lambda m: m.marginal([np.str_("x")]), "names 'x'"),
         (lambda m: m.sample(np.int64(0)), "got 0"),

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import ks_2samp
 from sklearn.exceptions import NotFittedError
 
-from skpc import SharpPCDensity, SharpPCOutlierDetector
+from skpc import SharpPCDensity, SharpPCMissingnessDensity, SharpPCOutlierDetector
 from skpc.drift import Divergence, _p_of_shift, _p_value, column_drift, kl_divergence
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -183,6 +183,42 @@ def test_what_is_no_fitted_density_is_refused(model, reference):
         kl_divergence(model, None)
 
 
+def test_a_table_without_rows_is_one_error_that_names_it(model, reference):
+    """And no warning of names of columns, which are there."""
+    with pytest.raises(
+        ValueError, match="new cannot be used: X has 0 rows, of 4 columns: at least"
+    ):
+        column_drift(model, reference, reference[:0])
+    with pytest.raises(ValueError, match="reference cannot be used: X has 0 rows"):
+        column_drift(model, reference[:0], reference)
+    for ask in (model.score, model.score_samples, model.feature_contributions):
+        with pytest.raises(ValueError, match=r"^X has 0 rows, of 4 columns"):
+            ask(reference[:0])
+
+
+def test_each_table_is_validated_once(model, reference, monkeypatch):
+    detector = SharpPCOutlierDetector(4, n_components=2, random_state=0).fit(table(0))
+    read, tables = SharpPCDensity._validate, []
+    monkeypatch.setattr(
+        SharpPCDensity, "_validate", lambda *given: (tables.append(1), read(*given))[1]
+    )
+    for one in (model, detector):
+        tables.clear()
+        column_drift(one, reference, table(2, 30))
+        assert len(tables) == 2
+
+
+def test_a_density_of_missing_values_judges_by_its_own_contributions():
+    X = table(0)
+    X.loc[X["second"] > 0, "first"] = np.nan
+    own = SharpPCMissingnessDensity(SharpPCDensity(**SETTINGS)).fit(X)
+    new = table(2, 100)
+    found = column_drift(own, X[:200], new).set_index("column")
+    nats = [np.minimum(own.feature_contributions(part), 30.0) for part in (X[:200], new)]
+    expected = nats[1][:, 1].mean() - nats[0][:, 1].mean()
+    assert np.isclose(found["given_others"]["second"], expected)
+
+
 # kl_divergence
 
 
@@ -211,7 +247,7 @@ def test_a_divergence_of_normal_distributions_is_within_its_error():
     )
     (m, v), (n, w) = (
         (found.mean[0], found.variance[0])
-        for found in (model.conditional([[np.nan]], 0) for model in (p, q))
+        for found in (model.conditional_moments([[np.nan]], 0) for model in (p, q))
     )
     exact = 0.5 * (np.log(w / v) + (v + (m - n) ** 2) / w - 1)
     found = kl_divergence(p, q, n_samples=4000, random_state=0)

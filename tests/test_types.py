@@ -20,6 +20,8 @@ TYPES = {
     FITTED: "SharpPCDensity",
     f"{FITTED}.score_samples(X)": ARRAY,
     f"{FITTED}.score(X)": "float",
+    f"{FITTED}.conditional_probabilities(X, 0)": ARRAY,
+    f"{FITTED}.conditional_moments(X, 0).mean": ARRAY,
     f"{FITTED}.circuit_": "Circuit",
     f"{FITTED}.categories_": f"list[{ARRAY} | None]",
     f"{FITTED}.feature_names_in_": ARRAY,

@@ -166,15 +166,30 @@ class Margin:
         """The same margin, of which draws stay in an interval too."""
         ends = np.array([interval.low, interval.high])
         if self.step:
-            firsts, beyond = self._levels_around(np.where(np.isinf(ends), self.origin, ends))
-            levels = self._of_levels(np.array([firsts[0], beyond[1] - 1.0]))
-            levels += self.step * ((levels == ends) * [not interval.has_low, 0.0])
-            levels -= self.step * ((levels == ends) * [0.0, not interval.has_high])
-            ends = np.where(np.isinf(ends), ends, levels)
+            ends = np.where(np.isinf(ends), ends, self._of_levels(self._outer_levels(interval)))
         low, high = ends.tolist()
         if low <= self.range[1] and high >= self.range[0]:
             low, high = np.clip([self.low, self.high], low, high).tolist()
         return replace(self, low=low, high=high)
+
+    def nearest_levels(self, values: np.ndarray, interval: Interval) -> np.ndarray:
+        """The levels in an interval next to values (n,); these if infinite or on no lattice."""
+        if not self.step:
+            return values
+        inner = np.where(np.isinf(values), self.origin, values)
+        levels = np.clip(self._levels(inner), *self._outer_levels(interval))
+        return np.where(np.isinf(values), values, self._of_levels(levels))
+
+    def _outer_levels(self, interval: Interval) -> np.ndarray:
+        """Numbers (2,) of the first and the last level in an interval, which may be infinite."""
+        ends = np.array([interval.low, interval.high])
+        firsts, beyond = self._levels_around(np.where(np.isinf(ends), self.origin, ends))
+        numbers = np.array([firsts[0], beyond[1] - 1.0])
+        is_left_out = (self._of_levels(numbers) == ends) & [
+            not interval.has_low,
+            not interval.has_high,
+        ]
+        return np.where(np.isinf(ends), ends, numbers + is_left_out * [1.0, -1.0])
 
     def _levels_around(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of the first level that is not below values (n,), and of the first above."""

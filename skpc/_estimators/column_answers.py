@@ -434,7 +434,7 @@ def support_of(column: Column, given: ColumnSet | None) -> Support:
         points = column.categories[bounds.contains(column.categories)]
     elif margin is not None:
         points = margin.levels_between(drawn, _MOST_POINTS)
-    return Support(bounds, drawn.low, drawn.high, points, atoms)
+    return Support(bounds, drawn.low, drawn.high, points, atoms, margin)
 
 
 def _has_numbers(column: Column, _: ColumnSet | None) -> str:

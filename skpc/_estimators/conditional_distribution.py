@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from skpc._checks import checked_n_samples, shown
-from skpc._data.column_sets import ColumnSet, ValueSet
+from skpc._checks import checked_n_samples, level_of_caller, shown
+from skpc._data.column_sets import ColumnSet, Interval, ValueSet
 from skpc._estimators.column_answers import ColumnAnswers
 from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._estimators.random_states import checked_random_state
@@ -19,8 +20,11 @@ from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
 
 if TYPE_CHECKING:
+    from skpc._circuit.circuit import Circuit
     from skpc._estimators.density import SharpPCDensity
     from skpc._queries.column_mixture import ColumnMixture
+
+_NEAR = 0.1  # of the range that fit saw: as far beyond it evidence is ordinary
 
 
 class ConditionalDistribution(ColumnAnswers):
@@ -53,7 +57,8 @@ class ConditionalDistribution(ColumnAnswers):
     See Also
     --------
     SharpPCDensity.condition : Makes one.
-    SharpPCDensity.conditional : One column given each row of a table.
+    SharpPCDensity.conditional_probabilities : Of one column given each row of a table.
+    SharpPCDensity.conditional_moments : Of one column given each row of a table.
 
     Examples
     --------
@@ -128,6 +133,26 @@ class ConditionalDistribution(ColumnAnswers):
             None if np.isinf(bound) else column.restored_bound(bound)
             for bound in (given.low, given.high)
         )
+
+    def _warn_of_far(self, columns: Iterable[int]) -> None:
+        """Warn if evidence of some of these columns is far outside of the range that fit saw."""
+        ranges = {}
+        for j in columns:
+            column = self._columns.columns[j]
+            if column.margin is not None and column.labels is None:
+                low, high = column.margin.range
+                reach = _NEAR * (high - low)
+                if self._sets[j].intersection(Interval(low - reach, high + reach)).is_empty:
+                    ranges[j] = [shown(column.restored_bound(bound)) for bound in (low, high)]
+        if ranges:
+            told, names = self._described([*ranges]), self._model._feature_names()
+            seen = ", ".join(f"{names[j]} from {' to '.join(ends)}" for j, ends in ranges.items())
+            warnings.warn(
+                f"The evidence {told} is far outside of what fit saw: {seen}. Answers "
+                "rest on the tails that the model gives the column, not on rows.",
+                UserWarning,
+                stacklevel=level_of_caller(),
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._described([*self._sets])})"
@@ -209,8 +234,15 @@ class ConditionalDistribution(ColumnAnswers):
         >>> model.condition({0: {1, 2}}).condition({0: {0, 1}}).evidence
         {0: 1}
         """
+        told = read_evidence(self._columns, evidence, columns)
+        found = self._further(told)
+        found._warn_of_far(told)
+        return found
+
+    def _further(self, told: Mapping[int, ColumnSet]) -> Self:
+        """The distribution given these sets too."""
         sets = dict(self._sets)
-        for j, given in read_evidence(self._columns, evidence, columns).items():
+        for j, given in told.items():
             sets[j] = sets[j].intersection(given) if j in sets else given
             if sets[j].is_empty:
                 name = column_name(self._columns.names, j)
@@ -320,11 +352,12 @@ class ConditionalDistribution(ColumnAnswers):
         drawn = self._draw(checked_n_samples(n_samples), random_state)
         return self._restored_columns().to_table(drawn[:, self._kept])
 
-    def _draw(self, n_rows: int, random_state: Any) -> np.ndarray:
+    def _draw(self, n_rows: int, random_state: Any, circuit: Circuit | None = None) -> np.ndarray:
         from skpc._queries.sampling import sample
 
         generator = checked_random_state(random_state)
-        return sample(self._circuit, n_rows, len(self._columns.columns), generator)
+        circuit = self._circuit if circuit is None else circuit
+        return sample(circuit, n_rows, len(self._columns.columns), generator)
 
     def _restored_columns(self) -> Columns:
         """How rows become a table: evidence beyond what fit saw stays as it is."""
@@ -350,7 +383,8 @@ class ConditionalDistribution(ColumnAnswers):
         -------
         tuple of two float
             The estimate in nats, and its standard error. Of continuous columns it is differential:
-            it may be negative, and changes with their units.
+            it may be negative, and changes with their units. It is that of the density which
+            `score_samples` has, also beyond the range that fit saw, within which draws stay.
 
         See Also
         --------
@@ -364,7 +398,12 @@ class ConditionalDistribution(ColumnAnswers):
         >>> abs(value - 0.69) < 3 * error + 0.1
         True
         """
-        rows = self._draw(checked_n_samples(n_samples, 2), random_state)
+        from skpc._queries.conditioning import condition, unbounded
+
+        n_rows = checked_n_samples(n_samples, 2)
+        # What is brought to the ends of a range would have too large a density there.
+        whole = condition(unbounded(self._model.circuit_), self._sets).circuit
+        rows = self._draw(n_rows, random_state, whole)
         rows[:, np.setdiff1d(np.arange(rows.shape[1]), self._free())] = np.nan
         from skpc._passes.likelihood import log_likelihood
 
@@ -381,16 +420,15 @@ class ConditionalDistribution(ColumnAnswers):
 
         is_possible = self._is_possible(feature, values)
         if not is_possible.all():
-            value = self._restored(feature, values[~is_possible])[0]
+            value = self._columns.columns[feature].restored_bound(values[~is_possible][0])
             raise ValueError(
                 f"values has {shown(value)}, which {column_name(self._columns.names, feature)} "
-                "cannot have, or not with what is given. Leave it out."
+                "cannot have. Leave it out."
             )
         circuit = self._circuit
         if {*regions_of(circuit, feature)} & {*regions_of(circuit, target)}:
-            key = self._key(feature)
-            fixed = (self.condition({key: value}) for value in self._restored(feature, values))
-            return [one._mixture(target) for one in fixed]
+            points = (ValueSet(np.array([value])) for value in values + 0.0)
+            return [self._further({feature: point})._mixture(target) for point in points]
         rows = np.full((len(values), len(self._columns.columns)), np.nan)
         rows[:, feature] = values
         with self._model._threads(rows):

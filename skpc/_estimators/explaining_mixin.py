@@ -93,12 +93,17 @@ class ExplainingMixin:
         array([1, 0])
         """
         density = self._fitted_density()
-        matrix = self._shown_dense(density._validate(X))
+        matrix = density._validate(X)
         positions = None if groups is None else density._group_positions(groups)
+        return self._excesses(matrix, positions)
+
+    def _excesses(self, matrix: Any, positions: list[list[int]] | None = None) -> np.ndarray:
+        """The contributions, of groups at these positions, to a matrix."""
         from skpc._outliers.explanations import mean_excesses
 
+        matrix = self._shown_dense(matrix)
         judges = self._known_rows.judges_of(matrix)
-        with density._threads(matrix):
+        with self._fitted_density()._threads(matrix):
             return mean_excesses(self._experts, judges, matrix, positions, working_bytes())
 
     def explain(self, row: Any, *, max_features: int = 5) -> Explanation:

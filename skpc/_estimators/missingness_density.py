@@ -44,7 +44,7 @@ class SharpPCMissingnessDensity(  # type: ignore[override]  # n_parameters is no
     p(x_observed, missing). So what is missing tells of what is there, and the other way round.
 
     One rule says what a missing value in a query means. *Scores read it as data*: it is missing,
-    as in the rows of `fit`. *Questions read it as unknown*: `condition`, `conditional`,
+    as in the rows of `fit`. *Questions read it as unknown*: `condition`, `conditional_moments`,
     ``sample(given=...)`` and all others are answered by `density_`, the density of the values, in
     which indicators are summed out. `sample` draws rows with missing values, as there were.
 
@@ -335,26 +335,33 @@ fit_report_
         array([0. , 3.7])
         """
         check_kind(kind)
+        matrix = self._validate(X)
+        positions = None if groups is None else self.density_._group_positions(groups)
+        if kind == "excess":
+            return self._excesses(matrix[:, : self.n_features_in_], positions)
         from skpc._queries.contributions import group_contributions
+
+        together = self._with_own_indicators(positions)
+        with self._threads(matrix):
+            return group_contributions(self.circuit_, matrix, together, max_bytes=working_bytes())
+
+    def _excesses(self, values: Any, positions: list[list[int]] | None = None) -> np.ndarray:
+        """The contributions, of groups at these positions, of the kind "excess" to a matrix."""
         from skpc._queries.surprises import surprises, usual_rows
 
-        matrix, circuit = self._validate(X), self.circuit_
-        positions = [[j] for j in range(self.n_features_in_)]
-        if groups is not None:
-            positions = self.density_._group_positions(groups)
-        positions = self._with_own_indicators(positions)
+        circuit, together = self.circuit_, self._with_own_indicators(positions)
+        matrix = with_indicators(values, self.missing_features_)
         with self._threads(matrix):
-            if kind == "surprise":
-                return group_contributions(circuit, matrix, positions, max_bytes=working_bytes())
             usual = self._punched(usual_rows(circuit, matrix.shape[1]))
             found, on_average = (
-                surprises(circuit, rows, positions, max_bytes=working_bytes())
+                surprises(circuit, rows, together, max_bytes=working_bytes())
                 for rows in (matrix, usual)
             )
             return found - on_average.mean(axis=0)
 
-    def _with_own_indicators(self, groups: list[list[int]]) -> list[list[int]]:
-        """Groups of columns, each with the indicators of its columns."""
+    def _with_own_indicators(self, groups: list[list[int]] | None) -> list[list[int]]:
+        """Groups of columns, each column if None, with the indicators of their columns."""
+        groups = [[j] for j in range(self.n_features_in_)] if groups is None else groups
         place = {j: self.n_features_in_ + i for i, j in enumerate(self.missing_features_.tolist())}
         return [[*own, *(place[j] for j in own if j in place)] for own in groups]
 

@@ -154,32 +154,49 @@ class QueryMixin:
         check_kind(kind)
         X = self._validate(X)
         positions = None if groups is None else self._group_positions(groups)
+        if kind == "excess":
+            return self._excesses(X, positions)
         from skpc._queries.contributions import contributions, group_contributions
-        from skpc._queries.surprises import excesses
 
         circuit, max_bytes = self.circuit_, working_bytes()
         with self._threads(X):
-            if kind == "excess":
-                return excesses(circuit, dense_floats(X), positions, max_bytes=max_bytes)
             if positions is None:
                 return contributions(circuit, X, max_bytes=max_bytes)
             return group_contributions(circuit, dense_floats(X), positions, max_bytes=max_bytes)
 
-    def conditional(self, X: Any, feature: Any) -> np.ndarray | ConditionalMoments:
-        """The distribution of one feature given the other observed features of each row.
+    def _excesses(self, matrix: Any, positions: list[list[int]] | None = None) -> np.ndarray:
+        """The contributions, of groups at these positions, of the kind "excess" to a matrix."""
+        from skpc._queries.surprises import excesses
+
+        with self._threads(matrix):
+            return excesses(
+                self.circuit_, dense_floats(matrix), positions, max_bytes=working_bytes()
+            )
+
+    def conditional_probabilities(self, X: Any, feature: Any) -> np.ndarray:
+        """How probable each category of a feature is, given the other observed ones of each row.
 
         Parameters
         ----------
         X : array-like or frame of shape (n_samples, n_features)
             NaN is missing. What rows show of `feature` itself is ignored.
         feature : int or str
-            Position or name of the column.
+            Position or name of a column of categories or levels, ordered ones too.
 
         Returns
         -------
-        ndarray of shape (n_samples, n_categories), or (mean, variance)
-            Of a categorical feature the probabilities of ``categories_[feature]``; of a
-            continuous one a named tuple of two arrays of shape (n_samples,).
+        ndarray of shape (n_samples, n_categories)
+            Of ``categories_[feature]``, in this order; rows sum to one.
+
+        Raises
+        ------
+        ValueError
+            If `feature` is a column of numbers, which has no list of categories.
+
+        See Also
+        --------
+        conditional_moments : Of a column of numbers its mean and variance.
+        condition : Quantiles, modes and more, given one row, sets or intervals.
 
         Examples
         --------
@@ -187,16 +204,78 @@ class QueryMixin:
         >>> from skpc import SharpPCDensity
         >>> X = np.array([[0, 0], [1, 1]] * 20)
         >>> model = SharpPCDensity(n_latents=2, mu=0, random_state=0).fit(X)
-        >>> model.conditional([[0, np.nan], [1, np.nan]], 1).round(2)
+        >>> model.conditional_probabilities([[0, np.nan], [1, np.nan]], 1).round(2)
         array([[0.97, 0.03],
                [0.03, 0.97]])
         """
         X = self._validate(X)
-        (column,) = self._positions([feature], "feature")
-        from skpc._queries.marginals import conditional
+        (j,) = self._positions([feature], "feature")
+        column = self._columns.columns[j]
+        if column.categories is None and column.labels is None:
+            raise ValueError(
+                f"feature is {column_name(self._columns.names, j)}, which holds numbers without a "
+                "list of categories. Ask for conditional_moments(X, feature), or of one row for "
+                "condition(row), which has quantiles, densities and probabilities of integers."
+            )
+        from skpc._queries import marginals
 
         with self._threads(X):
-            return conditional(self.circuit_, X, column, max_bytes=working_bytes())
+            if column.categories is None:
+                levels = np.arange(float(len(self.categories_[j])))  # type: ignore[arg-type]
+                return marginals.level_probabilities(
+                    self.circuit_, X, j, levels, max_bytes=working_bytes()
+                )
+            return marginals.conditional_probabilities(
+                self.circuit_, X, j, max_bytes=working_bytes()
+            )
+
+    def conditional_moments(self, X: Any, feature: Any) -> ConditionalMoments:
+        """Mean and variance of one feature given the other observed features of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing. What rows show of `feature` itself is ignored.
+        feature : int or str
+            Position or name of a column of numbers, or of categories that are numbers.
+
+        Returns
+        -------
+        ConditionalMoments
+            A named tuple of two arrays of shape (n_samples,), `mean` in the unit of the column, of
+            booleans the probability of True, and `variance` in its square.
+
+        Raises
+        ------
+        ValueError
+            If `feature` holds labels, which have no moments, be they ordered or not.
+
+        See Also
+        --------
+        conditional_probabilities : Of categories and levels.
+        condition : Quantiles, modes and more, given one row, sets or intervals.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCDensity
+        >>> x = np.random.default_rng(0).normal(size=(200, 1))
+        >>> model = SharpPCDensity(n_latents=2, random_state=0).fit(np.hstack([x, 2.0 * x]))
+        >>> mean, variance = model.conditional_moments([[1.0, np.nan]], 1)
+        >>> mean.round()
+        array([2.])
+        """
+        X = self._validate(X)
+        (j,) = self._positions([feature], "feature")
+        if self._columns.columns[j].labels is not None:
+            raise ValueError(
+                f"feature is {column_name(self._columns.names, j)}, which holds labels: they have "
+                "no moments. Ask for conditional_probabilities(X, feature)."
+            )
+        from skpc._queries.marginals import conditional_moments
+
+        with self._threads(X):
+            return conditional_moments(self.circuit_, X, j, max_bytes=working_bytes())
 
     def condition(self, evidence: Any = None, /, **columns: Any) -> ConditionalDistribution:
         """The distribution of all columns given what is known of some, to be asked further.
@@ -222,6 +301,13 @@ class QueryMixin:
         ValueError
             If a column or a category is unknown, or if the evidence has probability zero.
 
+        Warns
+        -----
+        UserWarning
+            If a value, a set or an interval is wholly outside of the range of a numeric column
+            that fit saw, by more than a tenth of its width. Columns of the type "gaussian" have no
+            such range.
+
         Notes
         -----
         The answers are exact, but in a group of dependent numbers of which some have intervals or
@@ -241,7 +327,9 @@ class QueryMixin:
         from skpc._tables.column_evidence import read_evidence
 
         sets = read_evidence(self._columns, evidence, columns)
-        return ConditionalDistribution(self, sets)  # type: ignore[arg-type]
+        found = ConditionalDistribution(self, sets)  # type: ignore[arg-type]
+        found._warn_of_far(sets)
+        return found
 
     def log_conditional(self, X_query: Any, X_evidence: Any) -> np.ndarray:
         """Log-likelihood of a query given evidence, log p(query | evidence), row by row.

@@ -12,7 +12,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._outliers.expert import Expert
 from skpc._passes.blocks import DEFAULT_MAX_BYTES
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.marginals import column_log_probs, conditional
+from skpc._queries.marginals import column_log_probs, conditional_probabilities
 from skpc._queries.sampling import sample_given
 from skpc._queries.surprises import FARTHEST, excesses, own_excesses
 
@@ -180,6 +180,7 @@ def expected_probabilities(
 ) -> np.ndarray:
     """Probabilities (n_categories,) of a column's categories given the rest of a row."""
     found = [
-        conditional(expert.circuit, rest[None], column, max_bytes=max_bytes) for expert in experts
+        conditional_probabilities(expert.circuit, rest[None], column, max_bytes=max_bytes)[0]
+        for expert in experts
     ]
-    return np.mean([np.asarray(probs)[0] for probs in found], axis=0)
+    return np.mean(found, axis=0)

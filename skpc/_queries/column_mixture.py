@@ -14,6 +14,7 @@ from skpc._circuit.circuit import Circuit, latent_marginals
 from skpc._circuit.inputs.base import InputDistribution, Moments
 from skpc._data.bisection import generalised_inverse
 from skpc._data.column_sets import Interval
+from skpc._data.margins import Margin
 from skpc._queries.posteriors import posteriors
 
 _REACH, _PANELS, _PANEL_NODES = 6.0, 72, 8  # of quadratures between normal quantiles
@@ -35,6 +36,8 @@ class Support:
         All values, sorted, if these can be counted: categories, or levels of a lattice.
     atoms : (n_atoms,)
         Those values of another column that have a mass.
+    margin : Margin or None, default=None
+        Of a numeric column: which values are on its lattice, if there is one.
     """
 
     bounds: Interval
@@ -42,6 +45,11 @@ class Support:
     high: float
     points: np.ndarray | None
     atoms: np.ndarray
+    margin: Margin | None = None
+
+    def on_lattice(self, values: np.ndarray) -> np.ndarray:
+        """Values (n,) as the column can have them: searches end beside a level, not on it."""
+        return values if self.margin is None else self.margin.nearest_levels(values, self.bounds)
 
 
 class ColumnMixture:
@@ -125,7 +133,7 @@ class ColumnMixture:
                 found[:, levels <= 0.0] = -np.inf
             if np.isinf(support.high):
                 found[:, levels >= 1.0] = np.inf
-            return found
+            return support.on_lattice(found)
         cumulated = np.cumsum(self.masses, axis=1)
         wanted = np.clip(levels, _ROUNDING, 1.0) - 0.5 * _ROUNDING
         places = (cumulated[:, None] < wanted[:, None]).sum(axis=-1)
@@ -225,7 +233,7 @@ class ColumnMixture:
             masses = self.atom_masses
             heaviest = support.atoms[masses.argmax(axis=1)]
             best = np.where(masses.sum(axis=1) > 0.5, heaviest, best)
-        return best
+        return support.on_lattice(best)
 
     def _density(self, values: np.ndarray) -> np.ndarray:
         """Log densities of values (n, m), minus infinity of atoms."""

@@ -86,6 +86,13 @@ def condition(circuit: Circuit, sets: Mapping[int, ColumnSet]) -> Conditioned:
     return Conditioned(changed, log_probability)
 
 
+def unbounded(circuit: Circuit) -> Circuit:
+    """The same circuit, of which draws do not stay within ranges that were learnt from."""
+    features = tuple(circuit.features)
+    distributions = [None if one is None else one.unbounded() for one in circuit.inputs]
+    return circuit.replaced(inputs=Inputs.of(features, distributions, circuit.n_latents))
+
+
 def _posterior_weights(
     circuit: Circuit, log_masses: dict[int, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, float]:

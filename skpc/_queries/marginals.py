@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ _FARTHEST = 1e300  # nats
 
 
 class ConditionalMoments(NamedTuple):
-    """Mean and variance of a continuous column given the rest of each row.
+    """Mean and variance of a column of numbers given the rest of each row.
 
     Parameters
     ----------
@@ -31,10 +32,10 @@ class ConditionalMoments(NamedTuple):
     --------
     >>> import numpy as np
     >>> from skpc import SharpPCDensity
-    >>> from skpc.circuit import conditional
+    >>> from skpc.circuit import conditional_moments
     >>> X = np.random.default_rng(0).normal(5.0, 0.1, (60, 2))
     >>> circuit = SharpPCDensity(n_latents=2, random_state=0).fit(X).circuit_
-    >>> conditional(circuit, [[np.nan, 5.0]], 0).mean.round(1)
+    >>> conditional_moments(circuit, [[np.nan, 5.0]], 0).mean.round(1)
     array([5.])
     """
 
@@ -42,10 +43,10 @@ class ConditionalMoments(NamedTuple):
     variance: np.ndarray
 
 
-def conditional(
+def conditional_probabilities(
     circuit: Circuit, X: Any, column: int, *, max_bytes: int = DEFAULT_MAX_BYTES
-) -> np.ndarray | ConditionalMoments:
-    """The distribution of a column given the other observed columns of each row.
+) -> np.ndarray:
+    """Probabilities of a column's categories given the other observed columns of each row.
 
     Parameters
     ----------
@@ -58,28 +59,107 @@ def conditional(
 
     Returns
     -------
-    (n, n_categories) array, rows summing to one, or moments if the column is continuous
+    (n, n_categories), rows summing to one
     """
-    regions = [r for r, columns in enumerate(circuit.features) if column in columns]
-    if not regions:
-        raise ValueError(f"The circuit does not observe column {column}.")
-    entry = _entry(circuit, regions[0], column)
-    known = circuit.inputs[regions[0]].categories_of(entry)
-    out = np.empty((X.shape[0], 2 if known is None else len(known)))
+    regions = _regions_of(circuit, column)
+    known = circuit.inputs[regions[0]].categories_of(_entry(circuit, regions[0], column))
+    if known is None:
+        raise ValueError(
+            f"Column {column} is continuous: it has no categories. Ask for conditional_moments."
+        )
+    out = np.empty((X.shape[0], len(known)))
+    _write_by_row(circuit, X, column, partial(_table, circuit, regions, column), out, max_bytes)
+    return out
+
+
+def conditional_moments(
+    circuit: Circuit, X: Any, column: int, *, max_bytes: int = DEFAULT_MAX_BYTES
+) -> ConditionalMoments:
+    """Mean and variance of a column given the same.
+
+    Of a column of categories those of the numbers that these are.
+    """
+    regions = _regions_of(circuit, column)
+    known = circuit.inputs[regions[0]].categories_of(_entry(circuit, regions[0], column))
+    if known is not None:
+        shares = conditional_probabilities(circuit, X, column, max_bytes=max_bytes)
+        mean = (shares * known).sum(axis=1)
+        return ConditionalMoments(mean, (shares * (known - mean[:, None]) ** 2).sum(axis=1))
+    out = np.empty((X.shape[0], 2))
+    _write_by_row(circuit, X, column, partial(_moments, circuit, regions, column), out, max_bytes)
+    return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())
+
+
+def level_probabilities(
+    circuit: Circuit,
+    X: Any,
+    column: int,
+    levels: np.ndarray,
+    *,
+    max_bytes: int = DEFAULT_MAX_BYTES,
+) -> np.ndarray:
+    """Probabilities (n, n_levels) of the levels of a numeric column given the same.
+
+    The ends have what is beyond them, as draws are brought to them.
+    """
+    regions = _regions_of(circuit, column)
+    out = np.empty((X.shape[0], len(levels)))
+
+    def summed(rest: np.ndarray, shares: np.ndarray) -> np.ndarray:
+        tables = []
+        for region, share in zip(regions, shares, strict=True):
+            distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
+            others = rest[:, circuit.features[region]]
+            given = distribution.conditional_cdf(others, entry, levels[:-1])
+            if given is None:
+                tables.append(mixed(_masses(distribution.cdf(levels[:-1], entry)), share))
+            else:
+                tables.append((_masses(given) * share[:, None]).sum(axis=-1))
+        return _normalised(np.sum(tables, axis=0))
+
+    of_row = 24 * len(levels) * circuit.n_latents
+    _write_by_row(circuit, X, column, summed, out, max_bytes, of_row)
+    return out
+
+
+def _masses(cumulated: np.ndarray) -> np.ndarray:
+    """Masses (..., n_levels, K) of levels, of probabilities of at most each but the last one."""
+    ends = np.ones((*cumulated.shape[:-2], 1, cumulated.shape[-1]))
+    return np.diff(np.concatenate([cumulated, ends], axis=-2), axis=-2, prepend=0.0)
+
+
+def _write_by_row(
+    circuit: Circuit,
+    X: Any,
+    column: int,
+    summed: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    out: np.ndarray,
+    max_bytes: int,
+    of_row: int = 0,
+) -> None:
+    """Write to each row of `out` what a function gives of it, without the column, and of shares.
+
+    The latter, (m, n, n_latents), are the posterior of the states of the regions of the column. The
+    function needs `of_row` bytes for each row.
+    """
+    regions = _regions_of(circuit, column)
     largest_group = max(len(circuit.features[region]) for region in regions)
-    of_row = 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
+    of_row += 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
     half = max(1, max_bytes // 2)
     for rows in row_blocks(X.shape[0], of_row + 16 * out.shape[1], half):
         rest = np.array(dense(X[rows]), np.float64)
         rest[:, column] = np.nan
         for block, flows in posterior_blocks(circuit, rest, regions, Memory(half)):
-            distinct = rest[block.rows][block.distinct]
-            summed = _table if known is not None else _moments
-            of_distinct = summed(circuit, regions, column, distinct, flows)
+            of_distinct = summed(rest[block.rows][block.distinct], flows)
             out[rows][block.rows] = of_distinct[block.patterns.root_codes]
-    if known is not None:
-        return out
-    return ConditionalMoments(out[:, 0].copy(), out[:, 1].copy())
+
+
+def _regions_of(circuit: Circuit, column: int) -> list[int]:
+    """The regions that observe a column, one in each tree."""
+    regions = [r for r, columns in enumerate(circuit.features) if column in columns]
+    if not regions:
+        raise ValueError(f"The circuit does not observe column {column}.")
+    return regions
 
 
 def _entry(circuit: Circuit, region: int, column: int) -> int:
@@ -96,8 +176,11 @@ def _table(
         distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
         mass = distribution.missing_masses(X[:, circuit.features[region]], share)[entry]
         tables.append(mixed(distribution.probabilities(entry), share) if mass is None else mass)
-    table = np.sum(tables, axis=0)
-    return table / table.sum(axis=1, keepdims=True)
+    return _normalised(np.sum(tables, axis=0))
+
+
+def _normalised(table: np.ndarray) -> np.ndarray:
+    return np.asarray(table / table.sum(axis=1, keepdims=True))
 
 
 def mixed(probs: np.ndarray, shares: np.ndarray) -> np.ndarray:

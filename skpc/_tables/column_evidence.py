@@ -104,15 +104,21 @@ def column_set(column: Column, value: Any, name: str) -> ColumnSet:
     """
     if isinstance(value, np.ndarray) and not value.ndim:
         value = value.item()
-    bounds = _bounds(value, name)
+    bounds = None if _is_label(column, value) else _bounds(value, name)
     if bounds is not None:
         return _interval(column, bounds, name)
     is_set = isinstance(value, Collection) and not isinstance(value, (str, bytes, Mapping))
-    values = list(value) if is_set else [value]
+    values = list(value) if is_set and not _is_label(column, value) else [value]
     if not values:
         raise ValueError(f"evidence gives an empty set to {name}. Give at least one value.")
     numbers = [_number(column, one, name) for one in values]
     return ValueSet(np.unique(np.array(numbers) + 0.0))  # no negative zero
+
+
+def _is_label(column: Column, value: Any) -> bool:
+    """Whether what could be an interval is a label: bins of pandas are called by intervals."""
+    could_be_interval = isinstance(value, tuple) or hasattr(value, "closed_left")
+    return could_be_interval and column.labels is not None and value in column.labels.tolist()
 
 
 def _bounds(value: Any, name: str) -> tuple[Any, Any, bool, bool] | None:
@@ -143,8 +149,12 @@ def _interval(column: Column, bounds: tuple[Any, Any, bool, bool], name: str) ->
     ends = []
     for bound, infinite in zip(bounds[:2], (-np.inf, np.inf), strict=True):
         is_open = bound is None or (are_numbers([bound]) and bound == infinite)
+        if not is_open and column.labels is not None:
+            _refuse_other_bounds(column, bound, bounds[:2], name)
         ends.append(infinite if is_open else _number(column, bound, name, is_bound=True))
     interval = Interval(ends[0], ends[1], *bounds[2:])
+    if column.labels is not None:  # codes, which have next ones
+        interval = Interval(ends[0] + (not bounds[2]), ends[1] - (not bounds[3]))
     if interval.is_empty:
         raise ValueError(
             f"evidence gives the interval {shown(bounds[:2])} to {name}, in which there is "
@@ -154,6 +164,19 @@ def _interval(column: Column, bounds: tuple[Any, Any, bool, bool], name: str) ->
     if limits and interval.intersection(Interval(limits.low, limits.high)).is_empty:
         raise _beyond(column, bounds[:2], name)
     return interval.intersection(interval)
+
+
+def _refuse_other_bounds(column: Column, bound: Any, given: Any, name: str) -> None:
+    """Raise a ValueError if a bound of an interval of ordered labels is none of them."""
+    assert column.labels is not None
+    labels = column.labels.tolist()
+    if _is_missing(bound) or (isinstance(bound, Hashable) and bound in labels):
+        return
+    raise ValueError(
+        f"evidence gives the interval {shown(given)} to {name}, which holds ordered labels, and "
+        f"{shown(bound)} is none of them. Give two of {_listed(labels)} as a tuple, the lower one "
+        "first, or a set of them."
+    )
 
 
 def _number(column: Column, value: Any, name: str, *, is_bound: bool = False) -> float:
@@ -221,12 +244,16 @@ def _beyond(column: Column, value: Any, name: str) -> ValueError:
 
 def _unknown(value: Any, known: list[Any], name: str, parameter: str) -> ValueError:
     """An error that tells which categories there are."""
-    listed = ", ".join(shown(one) for one in known[:_MOST_SHOWN])
-    more = ", ..." if len(known) > _MOST_SHOWN else ""
     return ValueError(
         f"{parameter} gives {shown(value)} to {name}, where fit saw no such value. It knows "
-        f"{listed}{more}."
+        f"{_listed(known)}."
     )
+
+
+def _listed(known: list[Any]) -> str:
+    """The first of some values, as a message shows them."""
+    listed = ", ".join(shown(one) for one in known[:_MOST_SHOWN])
+    return listed + (", ..." if len(known) > _MOST_SHOWN else "")
 
 
 def _is_missing(value: Any) -> bool:

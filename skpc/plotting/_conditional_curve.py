@@ -10,6 +10,8 @@ import numpy as np
 
 from skpc._checks import shown
 from skpc._data.column_sets import Interval
+from skpc._data.scope import CATEGORICAL
+from skpc._tables.column_types import column_name
 from skpc.plotting._base import (
     BLUE,
     COLOURS,
@@ -33,9 +35,10 @@ _TAIL = 0.01  # of the feature, on either side, that is not drawn
 class ConditionalCurveDisplay:
     """The distribution of one column along another, all else summed out or as it is known.
 
-    Of a column of numbers, or of ordered labels, the conditional median and a band of quantiles; of
-    one of categories the probability of each. It is the model's conditional distribution, exactly:
-    what is seen with the value of the feature, not what a change of it would cause.
+    Of a column of numbers, or of ordered labels, the conditional median and a band of quantiles, in
+    steps from level to level of the latter; of one of categories the probability of each. It is the
+    model's conditional distribution, exactly: what is seen with the value of the feature, not what
+    a change of it would cause.
 
     Parameters
     ----------
@@ -120,7 +123,8 @@ class ConditionalCurveDisplay:
         target : int or str
             Position or name of the column of which the distribution is drawn.
         given : dict, Series, one-row frame or array, default=None
-            What is known of other columns; see `SharpPCDensity.condition`.
+            What is known of columns that are neither `feature` nor `target`; see
+            `SharpPCDensity.condition`.
         values : sequence or None, default=None
             Of the feature. None means all categories, or up to 100 numbers between its quantiles of
             1 % and 99 %.
@@ -143,6 +147,8 @@ class ConditionalCurveDisplay:
         along, of = (known._position(column) for column in (feature, target))
         if along == of:
             raise ValueError(f"feature and target must be two columns; got {shown(feature)} twice.")
+        _refuse_evidence(known, along, "feature", "choose what is drawn of it with values")
+        _refuse_evidence(known, of, "target", "draw a column of which nothing is known")
         numbers = _grid(known, along) if values is None else known._values(along, values)[0]
         if not len(numbers):
             raise ValueError("values must have one value of the feature at least; got none.")
@@ -150,19 +156,17 @@ class ConditionalCurveDisplay:
         mixtures = known._mixtures_along(along, numbers, of)
         column = known._columns.columns[of]
         categories, band = None, None
-        if column.labels is not None or column.categories is not None:
-            categories = [str(label) for label in known._probabilities(of)]
-        if column.categories is None:
+        if column.labels is not None:
+            categories = [str(label) for label in column.labels]
+        if column.type != CATEGORICAL:
             tail = 0.5 * (1.0 - coverage)
             levels = np.array([tail, 0.5, 1.0 - tail])
             low, curves, high = np.concatenate([one.quantile(levels) for one in mixtures]).T
             band = np.stack([low, high])
         else:
-            points = mixtures[0].support.points
-            assert points is not None
-            curves = np.zeros((len(numbers), len(column.categories)))
-            places = np.searchsorted(column.categories, points)
-            curves[:, places] = np.concatenate([one.masses for one in mixtures])
+            assert column.categories is not None
+            categories = [str(value) for value in column.restored(column.categories)]
+            curves = np.concatenate([one.masses for one in mixtures])
         display = cls(
             known._restored(along, numbers), curves, band=band, feature_name=names[along],
             target_name=names[of], categories=categories, coverage=coverage,
@@ -208,12 +212,18 @@ class ConditionalCurveDisplay:
         label = f"{self.coverage:.0%} of {shortened(self.target_name)}"
         colour = style.pop("color", BLUE)
         if is_line:
-            ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0.0, label=label)
+            step: Any = "mid" if self.categories is not None else None  # from level to level
+            ax.fill_between(
+                at, low, high, color=colour, alpha=0.2, linewidth=0.0, label=label, step=step
+            )
+            if step:
+                style = {"drawstyle": "steps-mid", **style}
         else:
             ax.vlines(at, low, high, color=colour, alpha=0.3, linewidth=6.0, label=label)
         ax.plot(at, self.curves, **{"color": colour, "label": "median", **style})
         if self.categories is not None:
             ax.set_yticks(np.arange(len(self.categories)), map(shortened, self.categories))
+            ax.set_ylim(-0.5, len(self.categories) - 0.5)
         ax.set_ylabel(shortened(self.target_name, 40))
         ax.legend(frameon=False)
 
@@ -226,6 +236,15 @@ class ConditionalCurveDisplay:
         ax.set_ylim(-0.02, 1.02)
         ax.set_ylabel(f"probability of {shortened(self.target_name, 40)}")
         ax.legend(frameon=False)
+
+
+def _refuse_evidence(known: ConditionalDistribution, j: int, axis: str, remedy: str) -> None:
+    """Raise a ValueError if evidence tells of a column that is an axis."""
+    if j in known._sets:
+        raise ValueError(
+            f"given tells of {column_name(known._columns.names, j)}, which is the {axis}, an axis "
+            f"of the picture. Leave it out of given, and {remedy}."
+        )
 
 
 def _grid(known: ConditionalDistribution, j: int, n_values: int = 100) -> np.ndarray:

@@ -23,7 +23,7 @@ from skpc._learning.progress import Progress
 from skpc._passes.likelihood import log_likelihood
 from skpc._queries.contributions import contributions
 from skpc._queries.imputation import complete
-from skpc._queries.marginals import conditional
+from skpc._queries.marginals import conditional_moments
 from skpc._queries.sampling import sample, sample_given
 from skpc._tables.margins import learn_margin
 from skpc._threads import use_threads
@@ -261,7 +261,7 @@ def test_moments_are_those_of_draws():
         given = row.copy()
         given[0, j] = np.nan
         drawn = sample_given(circuit, given, 4000, np.random.RandomState(j))[:, j]
-        moments = conditional(circuit, given, j)
+        moments = conditional_moments(circuit, given, j)
         error = drawn.std() / np.sqrt(len(drawn))
         assert abs(drawn.mean() - moments.mean[0]) < 4 * error + 0.01 * drawn.std()
         assert drawn.var() == pytest.approx(moments.variance[0], rel=0.25)

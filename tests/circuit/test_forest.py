@@ -25,7 +25,7 @@ from skpc._passes.likelihood import log_likelihood
 from skpc._queries.contributions import contributions
 from skpc._queries.imputation import complete
 from skpc._queries.information import mutual_information
-from skpc._queries.marginals import conditional, marginal
+from skpc._queries.marginals import conditional_probabilities, marginal
 from skpc._queries.posteriors import posteriors
 from skpc._queries.sampling import sample_given
 from skpc._threads import use_threads
@@ -490,7 +490,7 @@ def test_conditionals_and_completions_are_sums_over_worlds(name):
     circuit, X, _ = several(name)
     rows = complete(circuit, X, "mean_mode", np.random.RandomState(0))
     for column in range(X.shape[1]):
-        found = conditional(circuit, X, column)
+        found = conditional_probabilities(circuit, X, column)
         for x, filled, probs in zip(X, rows, found, strict=True):
             rest = x.copy()
             rest[column] = np.nan
@@ -611,7 +611,7 @@ def test_results_do_not_depend_on_blocks_or_threads(name):
         return [
             log_likelihood(circuit, X, max_bytes=max_bytes),
             contributions(circuit, X, max_bytes=max_bytes),
-            conditional(circuit, X, 1, max_bytes=max_bytes),
+            conditional_probabilities(circuit, X, 1, max_bytes=max_bytes),
             sample_given(circuit, X, 2, np.random.RandomState(0), max_bytes=max_bytes),
             complete(circuit, X, "max_product", np.random.RandomState(0), max_bytes=max_bytes),
         ]

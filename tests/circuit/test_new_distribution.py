@@ -125,7 +125,7 @@ def test_given_a_group_draws_wait_as_long_as_it_does():
     given["group"] = pandas.Categorical(given["group"], ["a", "b", "c"])
     drawn = model.sample(500, given=given, random_state=0)
     wait = drawn["wait"].to_numpy().reshape(2, 500).mean(axis=1)
-    moments = model.conditional(given, "wait")
+    moments = model.conditional_moments(given, "wait")
     error = np.sqrt(moments.variance / 500)
     assert (np.abs(wait - moments.mean) < 5 * error).all()
     assert moments.mean[1] > 10 * moments.mean[0]
@@ -141,7 +141,7 @@ def test_moments_given_a_row_are_integrals_of_its_density():
     density /= np.trapezoid(density, at)
     mean = np.trapezoid(at * density, at)
     variance = np.trapezoid((at - mean) ** 2 * density, at)
-    moments = model.conditional(row, "wait")
+    moments = model.conditional_moments(row, "wait")
     np.testing.assert_allclose(moments.mean, mean, rtol=1e-3)  # of steps and a cut tail
     np.testing.assert_allclose(moments.variance, variance, rtol=1e-2)
 
@@ -158,7 +158,7 @@ def test_imputation_fills_waiting_times(strategy):
     if strategy == "max_product":
         assert (filled["wait"][holes] == 0.0).all()  # the mode of every state
     elif strategy == "mean_mode":
-        expected = imputer.density_.conditional(table, "wait").mean[holes]
+        expected = imputer.density_.conditional_moments(table, "wait").mean[holes]
         np.testing.assert_allclose(filled["wait"][holes], expected, rtol=1e-9)
     else:
         assert (filled["wait"][holes] > 0.0).all()

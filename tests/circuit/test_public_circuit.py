@@ -38,9 +38,12 @@ def test_queries_are_those_of_the_estimator(model):
     circuit = model.circuit_
     assert type(circuit) is Circuit
     assert np.array_equal(public.log_likelihood(circuit, X), model.score_samples(X))
-    assert np.array_equal(public.conditional(circuit, X, 1), model.conditional(X, 1))
-    for own, other in zip(public.conditional(circuit, X, 2), model.conditional(X, 2), strict=True):
-        assert np.array_equal(own, other)
+    found = public.conditional_probabilities(circuit, X, 1)
+    assert np.array_equal(found, model.conditional_probabilities(X, 1))
+    for column in (1, 2):
+        moments = public.conditional_moments(circuit, X, column)
+        for own, other in zip(moments, model.conditional_moments(X, column), strict=True):
+            assert np.array_equal(own, other)
     regions = [1, 4, 0]
     for region, found in zip(regions, public.posteriors(circuit, X, regions), strict=True):
         assert np.array_equal(found, model.latent_posterior(X, region))
@@ -64,7 +67,12 @@ def test_the_form_of_the_matrix_does_not_matter(form, model):
 QUERIES = {
     "log_likelihood": lambda circuit, **options: public.log_likelihood(circuit, X, **options),
     "given": lambda circuit, **options: public.sample(circuit, 2, 0, given=X, **options),
-    "conditional": lambda circuit, **options: public.conditional(circuit, X, 1, **options),
+    "conditional_probabilities": lambda circuit, **options: public.conditional_probabilities(
+        circuit, X, 1, **options
+    ),
+    "conditional_moments": lambda circuit, **options: (
+        public.conditional_moments(circuit, X, 2, **options).mean
+    ),
     "posteriors": lambda circuit, **options: public.posteriors(circuit, X, [0, 3], **options),
     "expected_counts": lambda circuit, **options: (
         public.expected_counts(circuit, X, **options).sums
@@ -283,9 +291,10 @@ FAULTS = [
     (lambda: public.marginal(CIRCUIT, [0, 0]), "columns must be distinct"),
     (lambda: public.marginal(CIRCUIT, [2]), "columns must be below the number of columns, 2"),
     (lambda: public.marginal(CIRCUIT, ["a"]), r"columns must be integers.*got \['a'\]"),
-    (lambda: public.conditional(CIRCUIT, ROWS, 2), "column must be below the number of columns, 2"),
-    (lambda: public.conditional(CIRCUIT, ROWS, -1), "column must be below.*got -1"),
-    (lambda: public.conditional(CIRCUIT, ROWS, 0.0), "column must be integers"),
+    (lambda: public.conditional_moments(CIRCUIT, ROWS, 2), "below the number of columns, 2"),
+    (lambda: public.conditional_probabilities(CIRCUIT, ROWS, 2), "below the number of columns, 2"),
+    (lambda: public.conditional_moments(CIRCUIT, ROWS, -1), "column must be below.*got -1"),
+    (lambda: public.conditional_moments(CIRCUIT, ROWS, 0.0), "column must be integers"),
     (lambda: public.posteriors(CIRCUIT, ROWS, 0), "regions must be integers, at least one; got 0"),
     (lambda: public.posteriors(CIRCUIT, ROWS, [7]), "regions must be below.*regions, 2.*got 7"),
     (lambda: public.expected_counts(CIRCUIT, ROWS, [1.0]), "one entry for each of the 3 rows"),

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas
@@ -106,7 +108,7 @@ def test_values_give_what_log_conditional_and_conditional_say(models, name):
     query = rows(y=0.9, spent=0.0, size="M")
     expected = model.log_conditional(query, evidence)
     np.testing.assert_allclose(given.score_samples(query), expected, atol=1e-8)
-    mean, variance = model.conditional(evidence, "y")
+    mean, variance = model.conditional_moments(evidence, "y")
     assert given.mean("y") == pytest.approx(mean[0], abs=1e-6)
     assert given.variance("y") == pytest.approx(variance[0], rel=1e-5)
 
@@ -370,6 +372,22 @@ def test_the_joint_entropy_is_that_of_all_rows():
     assert abs(value + (np.exp(scores) * scores).sum()) < 4 * error
 
 
+@pytest.mark.filterwarnings("ignore:The evidence .* is far outside")
+@each_model
+@pytest.mark.parametrize(
+    "evidence", [{"y": 9.0}, {"x": (2.5, None)}, {"y": (7.0, 9.0), "kind": "a"}]
+)
+def test_the_joint_entropy_is_that_of_the_density_beyond_the_range_too(models, name, evidence):
+    """Much of the mass is where draws do not go."""
+    given = models[name].condition(evidence)
+    grid = np.linspace(-15.0, 25.0, 80_001) if "x" not in evidence else np.linspace(2.5, 40, 80_001)
+    p = given.pdf(grid, "x")
+    assert np.trapezoid(p, grid) == pytest.approx(1.0, abs=5e-3)
+    expected = -np.trapezoid(p * np.log(np.maximum(p, 1e-300)), grid)
+    value, error = given.marginal(["x"]).joint_entropy(8000, random_state=0)
+    assert abs(value - expected) < 4 * error + 0.02
+
+
 def test_a_mode_is_where_the_density_is_largest(models):
     given = models["groups"].condition(kind="b", x=(0.2, 1.0))
     grid = np.linspace(0.2, 1.0, 4001)
@@ -399,10 +417,12 @@ def test_a_marginal_leaves_columns_out_and_keeps_the_evidence(model):
 
 
 def test_evidence_beyond_what_fit_saw_stays_as_it_is(model):
-    old = model.condition(age=150)
+    with pytest.warns(UserWarning, match="age=150 is far outside of what fit saw: age from 20 to"):
+        old = model.condition(age=150)
     assert (old.sample(3, random_state=0)["age"] == 150).all()
     assert old.evidence == {"age": 150}
-    rich = model.condition(spent=(1e5, 2e5))
+    with pytest.warns(UserWarning, match=r"spent=\(100000.0, 200000.0\) is far outside"):
+        rich = model.condition(spent=(1e5, 2e5))
     low, high = rich.quantile([0.0, 1.0], "spent")
     assert 1e5 <= low < high <= 2e5
     assert rich.sample(20, random_state=0)["spent"].between(1e5, 2e5).all()
@@ -483,3 +503,23 @@ def test_what_is_impossible_is_refused_and_named(model):
 def test_bad_questions_are_refused(model, ask, message):
     with pytest.raises(ValueError, match=message):
         ask(model.condition())
+
+
+def test_evidence_far_outside_of_what_fit_saw_is_told_once(model):
+    """Of all columns together; not of what is near, partly inside, or told before."""
+    low, high = (float(f(table()["x"])) for f in (min, max))
+    beyond = high + 0.2 * (high - low)
+    with pytest.warns(UserWarning, match="far outside") as told:
+        given = model.condition(age={150, 160}, x=(beyond, None), kind="a")
+    assert len(told) == 1
+    assert Path(told[0].filename) == Path(__file__)
+    message = str(told[0].message)
+    assert "age=[150, 160], x=(" in message
+    assert f"age from {table()['age'].min()} to {table()['age'].max()}, x from {low} to" in message
+    with warnings.catch_warnings(action="error"):
+        given.condition(y=0.0)
+        model.condition(age=(50, 150), x=high + 0.05 * (high - low))
+        model.condition(age={30, 150}).condition(x=(None, beyond))
+        model.score_samples(rows(age=150))
+    with pytest.warns(UserWarning, match="age=150 is far outside"):
+        model.condition(kind="a").condition(age=150)

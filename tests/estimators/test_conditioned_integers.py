@@ -1,5 +1,7 @@
 """Columns of integers under evidence: names that are integers, many levels, narrow dtypes."""
 
+import warnings
+
 import numpy as np
 import pandas
 import pytest
@@ -62,3 +64,33 @@ def test_the_outermost_quantile_without_an_end_is_near_the_evidence(of_integers)
 def test_a_sparse_row_is_evidence(of_integers):
     row = csr_array([[3.0, 0.0]])
     assert of_integers.condition(row).evidence == {"u": 3, "big": 0}
+
+
+@pytest.mark.parametrize("groups", [None, [["pay", "also"]]], ids=["alone", "group"])
+@pytest.mark.parametrize("evidence", [None, (39_000.5, 45_000.5), (200_000, None)])
+def test_quantiles_of_floats_that_are_whole_numbers_of_a_wide_range_are_whole(groups, evidence):
+    """The least level at which the distribution function reaches each probability."""
+    rng = np.random.default_rng(0)
+    pay = np.rint(rng.normal(40_000, 9_000, 400))
+    table = pandas.DataFrame({"pay": pay, "also": pay + rng.normal(size=400)})
+    settings = {"n_latents": 2, "max_iter": 5, "random_state": 0, "n_jobs": 1}
+    model = SharpPCDensity(**settings, feature_groups=groups).fit(table)
+    with warnings.catch_warnings(action="ignore"):  # of what is far outside
+        given = model.condition({"pay": evidence} if evidence else None)
+    q = np.array([0.02, 0.3, 0.5, 0.77, 0.98])
+    values = given.quantile(q, "pay")
+    assert (values == np.rint(values)).all()
+    assert (given.cdf(values, "pay") >= q - 1e-12).all()
+    assert (given.cdf(values - 1.0, "pay") < q).all()
+    for value in (*given.interval(0.9, "pay"), given.median("pay"), given.mode("pay")):
+        assert value == np.rint(value)
+    if not evidence:
+        assert given.quantile([0.0, 1.0], "pay").tolist() == [pay.min(), pay.max()]
+
+
+def test_a_level_that_evidence_leaves_out_is_no_quantile():
+    steps = np.rint(np.random.default_rng(0).normal(40_000, 9_000, 300))
+    model = SharpPCDensity(1, max_iter=3, random_state=0, n_jobs=1).fit(steps[:, None])
+    for closed, first in (("neither", 30_001.0), ("left", 30_000.0)):
+        given = model.condition({0: pandas.Interval(30_000, 50_000, closed=closed)})
+        assert given.quantile([0.0, 1.0], 0).tolist() == [first, 49_999.0]

@@ -307,11 +307,12 @@ def test_log_conditional(model):
     assert_allclose(found, expected.ravel(), atol=1e-9)
 
 
-def test_conditional(model):
+def test_conditional_probabilities(model):
     joint = np.exp(log_probs(model)).reshape(SIZES)
     expected = np.moveaxis(joint / joint.sum(axis=2, keepdims=True), 2, -1)
     rows = STATES.reshape(*SIZES, 4)[:, :, 0].reshape(-1, 4)
-    assert_allclose(model.conditional(rows, 2), expected.reshape(-1, 4), atol=1e-12)
+    found = model.conditional_probabilities(rows, 2)
+    assert_allclose(found, expected.reshape(-1, 4), atol=1e-12)
 
 
 def test_feature_contributions(model):

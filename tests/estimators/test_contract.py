@@ -64,7 +64,8 @@ QUERIES = {
     "hessian_trace": lambda model, X: model.hessian_trace(X),
     "sharpness": lambda model, X: model.sharpness(X),
     "feature_contributions": lambda model, X: model.feature_contributions(X),
-    "conditional": lambda model, X: model.conditional(X, 0),
+    "conditional_probabilities": lambda model, X: model.conditional_probabilities(X, 0),
+    "conditional_moments": lambda model, X: model.conditional_moments(X, 0).mean,
     "latent_posterior": lambda model, X: model.latent_posterior(X, 0),
     "log_conditional": lambda model, X: model.log_conditional(X, np.where(X == 1, X, np.nan)),
     "given": lambda model, X: model.sample(2, random_state=3, given=np.where(X == 1, X, np.nan)),
@@ -685,7 +686,7 @@ def test_a_sparse_table_gives_the_bits_of_the_dense_one(kind, fitted, X):
     model = estimator().fit(kind(X))
     assert np.array_equal(model.score_samples(kind(X)), fitted.score_samples(X))
     assert np.array_equal(model.score_samples(X), fitted.score_samples(X))
-    for query in ("feature_contributions", "conditional", "latent_posterior"):
+    for query in ("feature_contributions", "conditional_probabilities", "latent_posterior"):
         assert np.array_equal(QUERIES[query](model, kind(X)), QUERIES[query](fitted, X))
     groups = {"some": [0, 3]}
     assert np.array_equal(

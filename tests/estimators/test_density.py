@@ -37,7 +37,7 @@ def replaced(X, i, j, value, dtype=float):
         (replaced(binary_rows(), 3, 2, "red", object), r"'red' in row 3, column 2.*OrdinalEncoder"),
         (replaced(binary_rows(), 3, 2, "red", "U5"), r"'red' in row 3, column 2.*OrdinalEncoder"),
         (replaced(binary_rows(), slice(None), 2, np.nan), r"no value in column 2.*Drop"),
-        (np.empty((0, 3)), "0 sample"),
+        (np.empty((0, 3)), "X has 0 rows, of 3 columns"),
         (np.empty((3, 0)), "0 feature"),
         (pandas.DataFrame(index=range(3)), "0 feature"),
         (np.zeros(4), "Reshape your data"),

@@ -591,7 +591,7 @@ def test_validation_frames():
         (binary_rows(30, 4), None, "^X_val.*4 features.*expecting 5"),
         (np.full((3, 5), np.inf), None, "^X_val.*infinity"),
         (np.full((3, 5), "red"), None, "^X_val.*'red' in row 0, column 0"),
-        (np.empty((0, 5)), None, "^X_val.*0 sample"),
+        (np.empty((0, 5)), None, "^X_val.*X has 0 rows, of 5"),
         (binary_rows(30), np.ones(29), "^sample_weight_val.*shape"),
         (binary_rows(30), -np.ones(30), r"^sample_weight_val.*-1\.0 in row 0"),
         (binary_rows(30), np.zeros(30), "^sample_weight_val.*(?i:zero)"),

@@ -185,12 +185,13 @@ def test_the_density_of_values_has_indicators_summed_out(model):
 
 def test_questions_are_answered_by_the_density_of_values(model):
     row = [[0, NAN, 1]]
-    assert np.array_equal(model.conditional(row, 1), model.density_.conditional(row, 1))
+    found = model.conditional_probabilities(row, 1)
+    assert np.array_equal(found, model.density_.conditional_probabilities(row, 1))
     drawn = model.sample(50, random_state=0, given=row)
     assert not np.isnan(drawn).any()
     assert np.array_equal(drawn, model.density_.sample(50, random_state=0, given=row))
     imputer = SharpPCImputer(FrozenEstimator(model.density_)).fit(row)
-    assert imputer.transform(row)[0, 1] == model.conditional(row, 1).argmax()
+    assert imputer.transform(row)[0, 1] == found.argmax()
 
 
 # --- draws --------------------------------------------------------------------------------

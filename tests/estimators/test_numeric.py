@@ -354,7 +354,7 @@ def test_conditional_moments_are_those_of_draws(groups):
         ]
     )
     for column in range(3):
-        mean, variance = model.conditional(rows, column)
+        mean, variance = model.conditional_moments(rows, column)
         for i in np.flatnonzero(np.isnan(rows[:, column])):
             given = np.tile(rows[i], (n_draws, 1))
             drawn = model.sample(1, random_state=0, given=given)[:, column]

@@ -31,7 +31,7 @@ from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer, SharpPCOutli
 from skpc._circuit.circuit import mixture
 from skpc._passes.likelihood import log_likelihood
 from skpc._queries.information import edge_information, mutual_information
-from skpc._queries.marginals import conditional, marginal
+from skpc._queries.marginals import conditional_moments, conditional_probabilities, marginal
 from skpc._queries.sampling import sample_given
 from skpc._threads import use_threads
 
@@ -84,7 +84,7 @@ def test_conditional_of_a_category(seed):
             column,
             categories_of(circuit, column),
         )
-        actual = conditional(circuit, X, column)
+        actual = conditional_probabilities(circuit, X, column)
         np.testing.assert_allclose(actual, expected, rtol=1e-10)
         np.testing.assert_allclose(actual.sum(axis=1), 1.0, rtol=1e-14)
 
@@ -100,7 +100,8 @@ def test_conditional_under_several_trees(seed):
 
     for column in range(X.shape[1]):
         expected = table_of_scores(score, X, column, categories_of(circuit, column))
-        np.testing.assert_allclose(conditional(circuit, X, column), expected, rtol=1e-9)
+        actual = conditional_probabilities(circuit, X, column)
+        np.testing.assert_allclose(actual, expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -111,7 +112,7 @@ def test_conditional_of_a_continuous_column_by_quadrature(seed):
     # No standard deviation is below 1/2: sums over this grid are as good as integrals.
     grid = np.linspace(-30, 30, 3001)
     for column in np.concatenate([circuit.features[r] for r in circuit.inputs.distributions]):
-        mean, variance = conditional(circuit, X, column)
+        mean, variance = conditional_moments(circuit, X, column)
         for i, x in enumerate(X):
             rows = np.repeat(x[None], len(grid), axis=0)
             rows[:, column] = grid
@@ -176,7 +177,7 @@ def test_completions_of_groups_have_their_conditional_distribution():
         rows = drawn[i * n : (i + 1) * n]
         seen = ~np.isnan(X[i])
         assert (rows[:, seen] == X[i, seen]).all()
-        mean, variance = conditional(circuit, X[[i]], a)
+        mean, variance = conditional_moments(circuit, X[[i]], a)
         assert rows[:, a].mean() == pytest.approx(mean[0], abs=4 * np.sqrt(variance[0] / n))
         assert rows[:, a].var() == pytest.approx(variance[0], rel=0.06)
         # Scores of draws: those of a given c, averaged, are exact if a and c are drawn jointly.
@@ -349,13 +350,14 @@ def test_contributions_of_groups(model, frame):
 
 
 def test_conditional_of_an_estimator(model, frame):
-    table = model.conditional(frame, "label")
+    table = model.conditional_probabilities(frame, "label")
     assert table.shape == (150, 3)
     contributions = model.feature_contributions(frame, kind="surprise")[:, 0]
     chosen = table[np.arange(150), frame["label"].cat.codes]
     np.testing.assert_allclose(-np.log(chosen), contributions, rtol=1e-8, atol=1e-10)
-    moments = model.conditional(frame, 1)
-    assert np.array_equal(moments.mean, model.conditional(without(frame, "x"), "x")[0])
+    moments = model.conditional_moments(frame, 1)
+    alone = model.conditional_moments(without(frame, "x"), "x")
+    assert np.array_equal(moments.mean, alone.mean)
     assert moments.variance.min() > 0
 
 
@@ -481,8 +483,8 @@ def test_mutual_information_of_mixed_columns_is_that_of_draws(model):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m, X: m.conditional(X, "nothing"), "'nothing', which is neither"),
-        (lambda m, X: m.conditional(X, 4), "position below 4"),
+        (lambda m, X: m.conditional_moments(X, "nothing"), "'nothing', which is neither"),
+        (lambda m, X: m.conditional_probabilities(X, 4), "position below 4"),
         (lambda m, X: m.feature_contributions(X, {"a": ["nothing"]}), r"groups\['a'\]"),
         (lambda m, X: m.feature_contributions(X, {}), r"groups must be a dict .*got \{\}"),
         (lambda m, X: m.feature_contributions(X, [[0]]), r"groups must be a dict .*got \[\[0\]\]"),
@@ -512,7 +514,8 @@ def test_a_column_name_is_ambiguous_in_several_trees(frame):
     "call",
     [
         lambda m: m.feature_contributions([[0]]),
-        lambda m: m.conditional([[0]], 0),
+        lambda m: m.conditional_moments([[0]], 0),
+        lambda m: m.conditional_probabilities([[0]], 0),
         lambda m: m.log_conditional([[0]], [[0]]),
         lambda m: m.latent_posterior([[0]], 0),
         lambda m: m.mutual_information(),
@@ -590,8 +593,8 @@ QUERIES = {
     "score_samples": lambda of, X: of["density"].score_samples(X),
     "hessian_trace": lambda of, X: of["density"].hessian_trace(X),
     "feature_contributions": lambda of, X: of["density"].feature_contributions(X),
-    "conditional of labels": lambda of, X: of["density"].conditional(X, "label1"),
-    "conditional of numbers": lambda of, X: of["density"].conditional(X, "number1"),
+    "conditional_probabilities": lambda of, X: of["density"].conditional_probabilities(X, "label1"),
+    "conditional_moments": lambda of, X: of["density"].conditional_moments(X, "number1"),
     "latent_posterior": lambda of, X: of["density"].latent_posterior(X, 0),
     "log_conditional": lambda of, X: of["density"].log_conditional(X, X.assign(number1=np.nan)),
     "pointwise_total_correlation": lambda of, X: of["density"].pointwise_total_correlation(X),

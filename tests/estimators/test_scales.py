@@ -105,7 +105,7 @@ def refuses_nothing(model, table):
             model.pointwise_total_correlation(rows),
             model.log_conditional(np.where(first, rows, np.nan), np.where(first, np.nan, rows)),
             model.sample(2, random_state=0, given=rows),
-            *(np.asarray(model.conditional(rows, j)) for j in range(table.shape[1])),
+            *(np.asarray(model.conditional_moments(rows, j)) for j in range(table.shape[1])),
         ]
         for answer in answers:
             assert np.isfinite(answer).all()
@@ -163,9 +163,9 @@ def test_classes_do_not_depend_on_units(scale):
 def test_completions_are_in_the_units_of_the_table(scale):
     table = with_holes(gaussian_rows())
     model = SharpPCDensity(**TINY)
-    mean, variance = model.fit(table).conditional(table, 0)
+    mean, variance = model.fit(table).conditional_moments(table, 0)
     drawn = model.sample(1, random_state=0, given=table)
-    found_mean, found_variance = model.fit(table * scale).conditional(table * scale, 0)
+    found_mean, found_variance = model.fit(table * scale).conditional_moments(table * scale, 0)
     found = model.sample(1, random_state=0, given=table * scale)
     np.testing.assert_allclose(found_mean / scale, mean, rtol=1e-7)
     np.testing.assert_allclose(found / scale, drawn, rtol=1e-7)

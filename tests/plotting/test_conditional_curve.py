@@ -54,10 +54,9 @@ def test_values_of_integers_of_a_wide_range_are_integers():
     big = rng.integers(0, 200_000, 200)
     frame = pandas.DataFrame({"big": big, "y": big + rng.normal(size=200)})
     wide = SharpPCDensity(n_latents=2, max_iter=3, random_state=0, n_jobs=1).fit(frame)
-    for given, low, high in (None, 0, 200_000), ({"big": (300_000, 400_000)}, 300_000, 400_000):
-        display = ConditionalCurveDisplay.from_estimator(wide, "big", "y", given=given)
-        assert all(isinstance(value, int) and low <= value <= high for value in display.values)
-        assert len(display.values) == 100
+    display = ConditionalCurveDisplay.from_estimator(wide, "big", "y")
+    assert all(isinstance(value, int) and 0 <= value <= 200_000 for value in display.values)
+    assert len(display.values) == 100
 
 
 def test_probabilities_are_those_of_each_condition(model):
@@ -71,12 +70,6 @@ def test_probabilities_are_those_of_each_condition(model):
     lines = display.ax_.get_lines()
     assert [line.get_label() for line in lines] == ["a", "b", "c"]
     np.testing.assert_array_equal(lines[1].get_ydata(), display.curves[:, 1])
-
-
-def test_categories_that_contradict_what_is_given_have_no_probability(model):
-    display = ConditionalCurveDisplay.from_estimator(model, "x", "kind", given={"kind": {"a", "c"}})
-    assert (display.curves[:, 1] == 0.0).all()
-    np.testing.assert_allclose(display.curves.sum(axis=1), 1.0, rtol=1e-9)
 
 
 def test_the_band_and_the_median_are_drawn(model):
@@ -103,6 +96,38 @@ def test_labels_are_ticks(model):
     assert [display.categories[int(code)] for code in display.curves] == medians
 
 
+def test_ordered_labels_are_drawn_in_steps(model):
+    display = ConditionalCurveDisplay.from_estimator(model, "x", "size", coverage=0.5)
+    for i in (0, 30, 60, 99):
+        alone = model.condition(x=display.values[i]).quantile([0.25, 0.5, 0.75], "size")
+        codes = [display.band[0, i], display.curves[i], display.band[1, i]]
+        assert [display.categories[int(code)] for code in codes] == alone.tolist()
+    (line,) = display.ax_.get_lines()
+    assert line.get_drawstyle() == "steps-mid"
+    (band,) = display.ax_.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert set(heights) <= {0.0, 1.0, 2.0}
+    assert [tick.get_text() for tick in display.ax_.get_yticklabels()] == ["S", "M", "L"]
+    assert display.ax_.get_ylim() == (-0.5, 2.5)
+
+
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_levels_of_counts_have_medians(has_labels):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    level = np.clip(np.rint(2 * x) + 3, 0, 6).astype(int)
+    if has_labels:
+        level = pandas.Categorical.from_codes(level, list("abcdefg"), ordered=True)
+    frame = pandas.DataFrame({"x": x, "level": level})
+    settings = {"n_latents": 3, "max_iter": 4, "random_state": 0, "n_jobs": 1}
+    counts = SharpPCDensity(**settings, feature_types={"level": "binomial"}).fit(frame)
+    display = ConditionalCurveDisplay.from_estimator(counts, "x", "level", values=[-1.0, 0.5])
+    expected = [counts.condition(x=value).median("level") for value in (-1.0, 0.5)]
+    medians = display.curves.astype(int).tolist()
+    assert ([display.categories[code] for code in medians] if has_labels else medians) == expected
+    assert display.band.shape == (2, 2)
+
+
 def test_it_draws_again_into_given_axes(model):
     display = ConditionalCurveDisplay.from_estimator(model, "x", "age", values=[0.5, 1.0])
     _, ax = plt.subplots()
@@ -116,8 +141,6 @@ def test_the_grid_is_where_the_feature_is(model):
     low, high = model.condition(kind="a").quantile([0.01, 0.99], "x")
     assert (display.values[0], display.values[-1]) == pytest.approx((low, high))
     assert len(display.values) == 100
-    inside = ConditionalCurveDisplay.from_estimator(model, "age", "x", given={"age": (22, 25)})
-    assert inside.values == [22, 23, 24, 25]
 
 
 def test_what_cannot_be_drawn_is_refused(model):
@@ -134,8 +157,13 @@ def test_what_cannot_be_drawn_is_refused(model):
         draw(model, "x", "z")
     with pytest.raises(ValueError, match="'z' to column 'kind', where fit saw no such value"):
         draw(model, "kind", "x", values=["z"])
-    with pytest.raises(ValueError, match="values has 40, which column 'age' cannot have, or not"):
-        draw(model, "age", "x", values=[25, 40], given={"age": (20, 30)})
+    with pytest.raises(ValueError, match=r"values has 25\.5, which column 'age' cannot have"):
+        draw(model, "age", "x", values=[25, 25.5])
+    message = "given tells of column 'age', which is the feature, an axis.*what is drawn.*values"
+    with pytest.raises(ValueError, match=message):
+        draw(model, "age", "x", given={"age": (22, 25)})
+    with pytest.raises(ValueError, match="given tells of column 'kind', which is the target"):
+        draw(model, "x", "kind", given={"kind": {"a", "c"}})
     with pytest.raises(TypeError, match="ConditionalCurveDisplay needs a SharpPCDensity"):
         draw(SharpPCImputer(), "x", "y")
     with (

@@ -121,7 +121,10 @@ def test_columns_by_name_add_to_a_dict():
         ({"kind": ("a", "b")}, r"interval \('a', 'b'\) to column 'kind'.* Give a set of labels"),
         ({"code": 3}, "3 to column 'code', where fit saw no such value. It knows 0, 1, 4"),
         ({"size": ("L", "S")}, r"interval \('L', 'S'\) to column 'size', in which"),
-        ({"size": ("S", "XL")}, "'XL' to column 'size', where fit saw no such value"),
+        (
+            {"size": ("S", "XL")},
+            r"\('S', 'XL'\) to column 'size'.* 'XL' is none of them. Give two of",
+        ),
         ({"age": "old"}, "'old' to column 'age', which holds numbers"),
         ({"age": ("a", 3)}, "'a' to column 'age', which holds numbers"),
         ({"age": 2.5}, "2.5 to column 'age', which holds integers"),
@@ -150,3 +153,48 @@ def test_columns_by_name_add_to_a_dict():
 def test_what_is_no_evidence_is_one_clear_error(evidence, message):
     with pytest.raises(ValueError, match=message):
         read(evidence)
+
+
+BINS = pandas.cut(np.arange(60.0), [-1, 20, 40, 60])
+BINNED = Columns.learn(
+    pandas.DataFrame(
+        {
+            "bin": BINS,
+            "unordered": BINS.astype(pandas.CategoricalDtype(BINS.categories, ordered=False)),
+            "stage": pandas.Categorical([1, 2, 3] * 20, ordered=True),
+        }
+    )
+)
+LOW, MIDDLE, HIGH = BINS.categories
+
+
+@pytest.mark.parametrize(
+    ("evidence", "expected"),
+    [
+        ({"bin": MIDDLE}, ValueSet(np.array([1.0]))),
+        ({"bin": [HIGH, LOW]}, ValueSet(np.array([0.0, 2.0]))),
+        ({"bin": (LOW, MIDDLE)}, Interval(0.0, 1.0)),
+        ({"unordered": HIGH}, ValueSet(np.array([2.0]))),
+        ({"stage": pandas.Interval(1, 3, closed="right")}, Interval(1.0, 2.0)),
+        ({"stage": pandas.Interval(1, 3, closed="neither")}, ValueSet(np.array([1.0]))),
+        ({"stage": (2, None)}, Interval(1.0, np.inf)),
+    ],
+)
+def test_bins_and_ordered_numbers_are_labels(evidence, expected):
+    (found,) = read_evidence(BINNED, evidence, {}).values()
+    values = np.arange(3.0)
+    assert found.contains(values).tolist() == expected.contains(values).tolist()
+    assert type(found) is type(expected)
+
+
+def test_a_row_of_a_frame_with_bins_is_evidence():
+    frame = pandas.DataFrame({"bin": BINS[[0, 30]], "stage": [3, 1]})
+    found = read_evidence(BINNED, frame.iloc[[1]], {})
+    assert {j: given.values.tolist() for j, given in found.items()} == {0: [1.0], 2: [0.0]}
+
+
+@pytest.mark.parametrize("value", [(0, 30), pandas.Interval(0, 30), (LOW, 30)])
+def test_bounds_that_are_no_labels_are_told_what_to_give(value):
+    message = r"to column 'bin', which holds ordered labels.*none of them. Give two of Interval\(-1"
+    with pytest.raises(ValueError, match=message):
+        read_evidence(BINNED, {"bin": value}, {})

@@ -1056,7 +1056,7 @@ def test_columns_in_another_order_are_refused_by_every_query(names):
         model.score_samples,
         model.score,
         lambda other: model.sample(given=other),
-        lambda other: model.conditional(other, -1),
+        lambda other: model.conditional_moments(other, -1),
         lambda other: model.log_conditional(X, other),
         model.feature_contributions,
         SharpPCImputer(small()).fit(X).transform,

@@ -46,7 +46,7 @@ def only(column, values):
 
 
 sepal = np.linspace(4, 8, 80)
-moments = model.conditional(only("sepal length", sepal), "petal length")
+moments = model.conditional_moments(only("sepal length", sepal), "petal length")
 spread = 2 * np.sqrt(moments.variance)
 middle.plot(flowers["sepal length"], flowers["petal length"], ".", color="0.6", markersize=4)
 middle.plot(sepal, moments.mean, color="C0")
@@ -54,7 +54,7 @@ middle.fill_between(sepal, moments.mean - spread, moments.mean + spread, color="
 middle.set(xlabel="sepal length", title="petal length given sepal length")
 
 petal = np.linspace(1, 7, 80)
-probabilities = model.conditional(only("petal length", petal), "species")
+probabilities = model.conditional_probabilities(only("petal length", petal), "species")
 for name, line, style in zip(model.categories_[4], probabilities.T, ("-", "--", ":"), strict=True):
     right.plot(petal, line, style, linewidth=2, label=name)
 right.set(xlabel="petal length", title="species given petal length", ylim=(0, 1.05))

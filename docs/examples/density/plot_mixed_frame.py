@@ -51,14 +51,14 @@ print(model.sample(3, random_state=0))
 asked = pd.DataFrame(None, index=range(3), columns=flats.columns)
 asked["district"] = ["old town", "harbour", "hills"]
 asked["rooms"] = 2
-rent = model.conditional(asked, "rent")
+rent = model.conditional_moments(asked, "rent")
 
 for name, mean, variance in zip(asked["district"], rent.mean, rent.variance, strict=True):
     print(f"{name:9} {mean:.0f}, standard deviation {np.sqrt(variance):.0f}")
 print(flats[flats["rooms"] == 2].groupby("district", observed=True)["rent"].mean().round())
 
 offer = asked.iloc[:1].assign(district=None, rooms=np.nan, area=60.0, rent=1_100.0)
-probabilities = model.conditional(offer, "district")[0]
+probabilities = model.conditional_probabilities(offer, "district")[0]
 
 draws = model.sample(400, random_state=0, given=asked)
 fig, (left, right) = plt.subplots(ncols=2, figsize=(9, 3.8), layout="constrained")

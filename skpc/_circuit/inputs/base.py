@@ -290,6 +290,10 @@ class InputDistribution(ABC):
         """What evidence leaves of the distribution; see `Restriction`."""
         return restricted_column(self, *sets)
 
+    def unbounded(self) -> Self:
+        """The same, of which draws do not stay within the range that was learnt from."""
+        return self
+
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Log mass or density (n, n_latents) of values (n,) of one column."""
         rows = np.full((len(values), self.n_columns), np.nan)
@@ -304,6 +308,13 @@ class InputDistribution(ABC):
         cumulated = np.cumsum(self.probabilities(entry), axis=0)
         cumulated = np.concatenate([np.zeros((1, self.n_latents)), cumulated])
         return cumulated[np.searchsorted(known, values, "right")]
+
+    def conditional_cdf(self, values: np.ndarray, entry: int, x: np.ndarray) -> np.ndarray | None:
+        """The same (n, k, n_latents) of values x (k,), given the rest of each row (n, m) too.
+
+        None if the rest of a row tells nothing of the column given the state.
+        """
+        return None
 
     def taken(self, states: np.ndarray) -> Self:
         """The distribution whose states are these (n,) of this one; one may be there repeatedly."""

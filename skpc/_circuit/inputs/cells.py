@@ -245,6 +245,10 @@ class Numeric(Normals):
             levels = given.values[has_mass] if has_mass.any() else given.values
         return to_table(levels, self.log_prob(levels))
 
+    def unbounded(self) -> Self:
+        """The same with such a margin."""
+        return replace(self, margin=normal_scale.unbounded(self.margin))
+
     def _moments(self) -> Moments:
         return normal_scale.moments_in_units(self.margin, self.means, self.deviations**2, _STEP)
 

@@ -237,6 +237,11 @@ class Composite(InputDistribution):
         part, columns, own = self._place(entry)
         return part.conditional(values[:, columns], own)
 
+    def conditional_cdf(self, values: np.ndarray, entry: int, x: np.ndarray) -> np.ndarray | None:
+        """That of the part that a column is of."""
+        part, columns, own = self._place(entry)
+        return part.conditional_cdf(values[:, columns], own, x)
+
     def restricted(self, sets: Sets) -> Restriction:
         """What evidence leaves of each part: parts of parts are parts."""
         log_masses, parts = np.zeros(self.n_latents), []
@@ -252,6 +257,10 @@ class Composite(InputDistribution):
                 for some in found.parts
             ]
         return Restriction(log_masses, tuple(parts))
+
+    def unbounded(self) -> Self:
+        """The same with such parts."""
+        return replace(self, parts=tuple(part.unbounded() for part in self.parts))
 
     def column_log_prob(self, values: np.ndarray, entry: int) -> np.ndarray:
         """That of the part that a column is of."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+from scipy.special import ndtr
 
 from skpc._checks import checked_array
 from skpc._circuit.inputs import normal_scale
@@ -255,6 +256,16 @@ class Copula(Normals):
         change = np.einsum("keb,ikb->ike", regression[:, entries], shown)
         return self.means[:, entries] + change, left[:, entries][:, :, entries]
 
+    def conditional_cdf(self, values: np.ndarray, entry: int, x: np.ndarray) -> np.ndarray:
+        """Probabilities (n, k, n_latents) of at most x (k,), given each row without the entry."""
+        found = np.empty((len(values), len(x), self.n_latents))
+        edges = self.margins[entry].limits(x)[1]
+        for rows, _ in missingness(values):
+            means, covariances = self.joint_given(values[rows], [entry])
+            deviations = np.sqrt(covariances[:, 0, 0])
+            found[rows] = ndtr((edges[:, None] - means[:, None, :, 0]) / deviations)
+        return found
+
     def restricted(self, sets: Sets) -> Restriction:
         """What evidence leaves: fixed columns, and what others are given these."""
         entries = range(self.n_columns)
@@ -306,6 +317,10 @@ class Copula(Normals):
     def mode(self) -> np.ndarray:
         """The medians (n_latents, m): values at the means of the normal scale."""
         return self._in_units(self.means)
+
+    def unbounded(self) -> Self:
+        """The same with such margins."""
+        return replace(self, margins=tuple(map(normal_scale.unbounded, self.margins)))
 
     def marginal(self, entries: np.ndarray) -> Self:
         """The distribution of some of the columns, by their positions."""

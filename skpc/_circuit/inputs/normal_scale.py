@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -147,6 +147,11 @@ def moments_in_units(
         found[0, some] = np.clip(centre + shift, *margin.range)
         found[1, some] = (np.square(values - shift[:, None]) * masses).sum(axis=1)
     return Moments(found[0].reshape(means.shape), found[1].reshape(means.shape))
+
+
+def unbounded(margin: Margin) -> Margin:
+    """The same margin, of which draws do not stay within a range."""
+    return replace(margin, low=-np.inf, high=np.inf)
 
 
 def margin_arrays(margin: Margin) -> dict[str, np.ndarray]:
