@@ -7,12 +7,11 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, check_consistent_length
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
+from skpc._estimators.class_labels import check_labels
 from skpc._estimators.class_learning import ClassLearningMixin
 from skpc._estimators.composed import ComposedMixin
 from skpc._estimators.density import SharpPCDensity
@@ -153,7 +152,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         X : array-like or frame of shape (n_samples, n_features)
             As for :meth:`SharpPCDensity.fit`. Every column needs a value, but not in every class.
         y : array-like of shape (n_samples,)
-            Labels of the classes.
+            Labels of the classes, one for each row: none missing, all strings or all numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row. A row of weight two is a row given twice, one of weight zero
             is absent.
@@ -189,7 +188,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         """
         with all_or_nothing(self):
             table = validate_table(self, X, reset=True)
-            labels = _check_labels(y, table)
+            labels = check_labels(y, table)
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             counts = weights > 0
@@ -398,14 +397,3 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
 def _are_distinct(labels: np.ndarray) -> bool:
     """Whether labels (n,) are sorted, each once."""
     return bool((labels[1:] > labels[:-1]).all())
-
-
-def _check_labels(y: Any, table: Any) -> np.ndarray:
-    """The labels (n,) of the rows of a table."""
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    labels = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
-    check_consistent_length(table, labels)
-    return labels

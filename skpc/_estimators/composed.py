@@ -17,6 +17,7 @@ from skpc._checks import shown
 from skpc._estimators.base import StoredMixin
 from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._tables.validation import asked
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
@@ -123,11 +124,13 @@ def _passed_on(
 
     @wraps(query)
     def ask(self: DelegatingMixin, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
-        answer: _Answer = getattr(self._fitted_density(), query.__name__)(*args, **kwargs)
+        density = self._fitted_density()
+        with asked(self):
+            answer: _Answer = getattr(density, query.__name__)(*args, **kwargs)
         return answer
 
-    asked: Any = available_if(lambda self: self._has_queries())(ask)
-    return asked
+    method: Any = available_if(lambda self: self._has_queries())(ask)
+    return method
 
 
 class DelegatingMixin(ComposedMixin):
@@ -181,6 +184,12 @@ class DelegatingMixin(ComposedMixin):
             check_is_fitted(self, self._held)
         density: SharpPCDensity = vars(self)[self._held]
         return density
+
+    def _validate(self, X: Any) -> Any:
+        """The matrix of a table, read as the fitted density reads it."""
+        density = self._fitted_density()
+        with asked(self):
+            return density._validate(X)
 
     def _has_queries(self) -> bool:
         """Whether `fit` leaves a density to ask; an AttributeError says why not."""

@@ -42,6 +42,7 @@ class ExplainingMixin:
 
         def _fitted_density(self) -> SharpPCDensity: ...
         def _judge(self, matrix: Any) -> np.ndarray: ...
+        def _validate(self, X: Any) -> Any: ...
         def score_samples(self, X: Any) -> np.ndarray: ...
 
     def feature_contributions(
@@ -93,7 +94,7 @@ class ExplainingMixin:
         array([1, 0])
         """
         density = self._fitted_density()
-        matrix = self._shown_dense(density._validate(X))
+        matrix = self._shown_dense(self._validate(X))
         positions = None if groups is None else density._group_positions(groups)
         from skpc._outliers.explanations import mean_excesses
 
@@ -153,7 +154,7 @@ class ExplainingMixin:
                 f"max_features must be an int of at least 1; got {shown(max_features)}."
             )
         table = table_of_row(density._columns, row)
-        matrix = self._shown_dense(density._validate(table))
+        matrix = self._shown_dense(self._validate(table))
         if len(matrix) != 1:
             raise ValueError(
                 f"row must be one row; got {len(matrix)}. Explain them one by one, such as "

@@ -73,7 +73,8 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
 
     keep_empty_features : bool, default=False
         Whether to keep columns that have no value in the rows of `fit` that count, and to fill
-        them with zeros. Otherwise they are dropped, and `fit` warns of it.
+        them with zeros; one whose dtype holds labels or objects stays as it is, missing.
+        Otherwise they are dropped, and `fit` warns of it.
 
     random_state : int, RandomState instance or None, default=None
         Of the draws of "sample": with an int, `transform` gives the same draws to the same table
@@ -234,7 +235,7 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
             shown_names = ", ".join(column_name(names, j) for j in empty.tolist())
             warnings.warn(
                 f"X has no value in {shown_names}: left out of what transform returns. Drop it, or "
-                "set keep_empty_features=True, which fills it with zeros.",
+                "set keep_empty_features=True, which fills numbers with zeros.",
                 UserWarning,
                 stacklevel=level_of_caller(),
             )

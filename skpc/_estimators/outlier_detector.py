@@ -22,7 +22,7 @@ from skpc._outliers.known_rows import KnownRows
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.drawing import in_memory
 from skpc._tables.sklearn_private import Interval, RealNotInt, StrOptions, fit_context
-from skpc._tables.validation import check_weights, validate_table, warn_of_light
+from skpc._tables.validation import asked, check_weights, validate_table, warn_of_light
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
@@ -397,7 +397,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         >>> detector.fit(X).score_samples([[0, 0, 0], [1, 0, 1]]) > 0
         array([ True, False])
         """
-        return self._judge(self._fitted_density()._validate(X))
+        return self._judge(self._validate(X))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean of `score_samples`, in nats.
@@ -425,7 +425,9 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         >>> bool(np.isclose(detector.score(X), detector.score_samples(X).mean()))
         True
         """
-        return self._fitted_density()._mean(self._judge, X, sample_weight)
+        density = self._fitted_density()
+        with asked(self):
+            return density._mean(self._judge, X, sample_weight)
 
     def _judged(self, matrix: Any) -> np.ndarray:
         """The score (n_experts, n) of each row of a matrix by each expert."""
