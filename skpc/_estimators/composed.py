@@ -17,6 +17,7 @@ from skpc._checks import shown
 from skpc._estimators.base import StoredMixin
 from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.with_indicators import learns_missingness
 from skpc._tables.validation import asked
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
     estimator: Any
     random_state: Any
     _accepted: ClassVar[str] = "a SharpPCDensity or None"
+    _learns_missingness: ClassVar[bool] = False
+    _takes_missingness: ClassVar[bool] = False  # in the place of the density
+    _for_missingness: ClassVar[str] = ""  # what to do instead
     _default_density: ClassVar[dict[str, Any]] = {}  # parameters of the one that None stands for
 
     def __sklearn_tags__(self) -> Tags:
@@ -88,6 +92,12 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
         template = self.estimator
         if template is None:
             return SharpPCDensity(**self._default_density)
+        if self._takes_missingness and learns_missingness(template):
+            template._validate_params()
+            density = template._template()
+            if density.random_state is None:
+                density = clone(density).set_params(random_state=template.random_state)
+            return density
         if not isinstance(template, SharpPCDensity):
             raise ValueError(
                 f"estimator must be {self._accepted}; got {_named(template)}. "
@@ -110,6 +120,8 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
                 f"Latent states, as all that decides how the density learns, are set there: pass "
                 f"{own}(SharpPCDensity(n_latents={shown(template)}))."
             )
+        if learns_missingness(template) and self._for_missingness:
+            return self._for_missingness
         if isinstance(template, ComposedMixin):
             return (
                 f"That holds a density itself: pass the density, such as {own}(SharpPCDensity())."
@@ -210,7 +222,8 @@ def drawn_seed(random_state: np.random.RandomState) -> int:
 
 def check_held(density: Any, estimator: Any, name: str) -> None:
     """Raise ValueError unless this is a fitted density for the columns of an estimator."""
-    if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
+    is_density = isinstance(density, SharpPCDensity) or learns_missingness(density)
+    if not is_density or not hasattr(density, "circuit_"):
         raise ValueError(f"{name} must be a fitted SharpPCDensity.")
     density._columns.check_estimator(estimator)
 

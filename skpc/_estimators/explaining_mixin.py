@@ -1,4 +1,4 @@
-"""What a fitted outlier detector says of rows beside their scores: p-values and reasons."""
+"""What a fitted outlier detector says of rows beyond their scores: p-values and reasons."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from skpc._checks import level_of_caller, shown
 from skpc._data.scope import CATEGORICAL
 from skpc._estimators.explanation import Explanation, OddPair, OddValue
 from skpc._estimators.query_mixin import dense_floats, working_bytes
+from skpc._estimators.with_indicators import learns_missingness
 from skpc._tables import frames
 from skpc._tables.single_rows import table_of_row
 
@@ -30,13 +31,14 @@ _N_LIKELIEST, _LEAST_PROBABILITY = 3, 0.05
 
 
 class ExplainingMixin:
-    """P-values, contributions of columns, and explanations of rows."""
+    """P-values, distances from the threshold, contributions of columns, and explanations."""
 
     if TYPE_CHECKING:
         _calibration: Calibration
         _experts: list[Expert]
         _known_rows: KnownRows
         _names_of_rows: tuple[int, ...]
+        estimator_: SharpPCDensity
         false_discovery_rate: float | None
         offset_: float
 
@@ -95,7 +97,7 @@ class ExplainingMixin:
         """
         density = self._fitted_density()
         matrix = self._shown_dense(self._validate(X))
-        positions = None if groups is None else density._group_positions(groups)
+        positions = self._positions_of(density, groups)
         from skpc._outliers.explanations import mean_excesses
 
         judges = self._known_rows.judges_of(matrix)
@@ -168,8 +170,11 @@ class ExplainingMixin:
         ]
         names, cells = density._feature_names(), _cells(table)
         with density._threads(matrix):
-            odd = culprits(experts, matrix[0], int(max_features), working_bytes())
-            pairs = conflicts(experts, matrix[0], int(max_features), working_bytes())
+            groups = self._positions_of(density)
+            odd = culprits(experts, matrix[0], int(max_features), groups, working_bytes())
+            values_alone = matrix[0].copy()
+            values_alone[len(cells) :] = np.nan  # indicators are no values
+            pairs = conflicts(experts, values_alone, int(max_features), working_bytes())
             values = [
                 _odd_value(density, experts, one, names[one.column], cells[one.column])
                 for one in odd
@@ -185,6 +190,38 @@ class ExplainingMixin:
                 for (i, j), dependence in pairs
             ),
         )
+
+    @staticmethod
+    def _positions_of(density: Any, groups: Any = None) -> list[list[int]] | None:
+        """Which columns of the circuit are judged together; None if each by itself."""
+        if learns_missingness(density):
+            own: list[list[int]] = density._with_own_indicators(groups)
+            return own
+        return None if groups is None else density._group_positions(groups)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Score above the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``, in nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
+        >>> detector.decision_function([[0.0, 0.0], [9.0, 0.0]]) < 0
+        array([False,  True])
+        """
+        return self.score_samples(X) - self.offset_
 
     def p_values(self, X: Any) -> np.ndarray:
         """How probable so low a score is for a row like those that `fit` was given.

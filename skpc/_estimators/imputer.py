@@ -138,6 +138,10 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         "random_state": ["random_state"],
     }
     _accepted = "a SharpPCDensity, a FrozenEstimator of one, or None"
+    _for_missingness = (
+        "Fit it, and fill by the density of its values: SharpPCImputer(FrozenEstimator("
+        "model.density_))."
+    )
 
     def __init__(
         self,

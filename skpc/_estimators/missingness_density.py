@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_array, checked_n_samples, is_fitted, shown
+from skpc._checks import checked_n_samples, is_fitted
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
-from skpc._estimators.composed import DelegatingMixin, check_held
+from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.dependence_mixin import DependenceMixin
 from skpc._estimators.query_mixin import check_kind, working_bytes
 from skpc._estimators.random_states import checked_random_state
 from skpc._estimators.score_mixin import ScoreMixin
-from skpc._tables.columns import Columns, take_rows
-from skpc._tables.holes import indicator_names
-from skpc._tables.indicators import (
-    columns_with_holes,
-    indicated,
-    with_holes,
-    with_indicators,
+from skpc._estimators.with_indicators import (
+    check_features,
+    columns_of_circuit,
+    indicate,
+    indicated_validation,
 )
+from skpc._tables.columns import take_rows
+from skpc._tables.holes import indicator_names
+from skpc._tables.indicators import with_holes, with_indicators
 from skpc._tables.sklearn_private import fit_context
 from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -110,6 +111,7 @@ fit_report_
 
     __module__ = "skpc"  # where it is found, and by which files of models name it
     _held = "density_"
+    _learns_missingness = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
@@ -184,12 +186,6 @@ fit_report_
                 )
             table = validate_table(self, X, reset=True, accept_sparse=False)
             density = self._seeded_density(X_val is not None)
-            if not isinstance(density.structure, str):
-                raise ValueError(
-                    f"structure={shown(density.structure)} gives parents of columns, and "
-                    "SharpPCMissingnessDensity adds indicators, which have none. Set a name, such "
-                    "as structure='chow-liu'."
-                )
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
@@ -206,22 +202,27 @@ fit_report_
     ) -> None:
         """Learn the joint density from a validated table, and set all that `fit` sets."""
         columns = density._learn_columns(table, weights)
-        matrix = columns.to_matrix(table)
-        features = columns_with_holes(matrix)
-        density.feature_groups = _named_groups(columns, density.feature_groups)
-        joint = indicated(columns, features)
-        rows = density._encode(with_indicators(matrix, features), weights, joint).distinct()
-        found, held_out = density._validation_matrix(columns, *validation), None
-        if found is not None:
-            of_found = with_indicators(found[0], features)
-            held_out = density._encode(of_found, found[1], joint).distinct()
+        features, matrix, joint = indicate(density, columns, columns.to_matrix(table))
+        rows = density._encode(matrix, weights, joint).distinct()
+        validation = indicated_validation(density, columns, joint, features, validation)
         parts = Parts(self, 1)
         with parts.learning(density):
-            density._learn(rows, joint, (held_out, None))
+            density._learn(rows, joint, validation)
         parts.close()
+        self._take(density, features)
+
+    def _take(self, density: SharpPCDensity, features: np.ndarray) -> None:
+        """Take a density of values and of indicators of some columns, that is fitted."""
         self.missing_features_ = features
         self.circuit_ = density.circuit_
-        self.density_ = density._marginal([*range(len(columns.columns))])
+        self.density_ = density._marginal([*range(self.n_features_in_)])
+
+    def _holding(self, density: SharpPCDensity, features: np.ndarray, seen: Any) -> Self:
+        """A copy with such a density, of the columns that another estimator saw."""
+        fitted = clone(self)
+        share_names(seen, fitted)
+        fitted._take(density, features)
+        return fitted
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Exact log-likelihood of what each row shows, and of what is missing.
@@ -339,10 +340,7 @@ fit_report_
         from skpc._queries.surprises import surprises, usual_rows
 
         matrix, circuit = self._validate(X), self.circuit_
-        positions = [[j] for j in range(self.n_features_in_)]
-        if groups is not None:
-            positions = self.density_._group_positions(groups)
-        positions = self._with_own_indicators(positions)
+        positions = self._with_own_indicators(groups)
         with self._threads(matrix):
             if kind == "surprise":
                 return group_contributions(circuit, matrix, positions, max_bytes=working_bytes())
@@ -353,10 +351,13 @@ fit_report_
             )
             return found - on_average.mean(axis=0)
 
-    def _with_own_indicators(self, groups: list[list[int]]) -> list[list[int]]:
-        """Groups of columns, each with the indicators of its columns."""
+    def _with_own_indicators(self, groups: Any = None) -> list[list[int]]:
+        """Groups of columns, or each by itself, together with the indicators of its columns."""
+        positions = [[j] for j in range(self.n_features_in_)]
+        if groups is not None:
+            positions = self.density_._group_positions(groups)
         place = {j: self.n_features_in_ + i for i, j in enumerate(self.missing_features_.tolist())}
-        return [[*own, *(place[j] for j in own if j in place)] for own in groups]
+        return [[*own, *(place[j] for j in own if j in place)] for own in positions]
 
     def _punched(self, matrix: np.ndarray) -> np.ndarray:
         """A matrix of drawn values and indicators without the values that these take away."""
@@ -390,19 +391,5 @@ fit_report_
         if not is_fitted(self, ("density_", "circuit_", "missing_features_", "n_features_in_")):
             return
         check_held(self.density_, self, "density_")
-        features = checked_array(self.missing_features_, "missing_features_", int, (None,))
-        if (
-            not np.isin(features, np.arange(self.n_features_in_)).all()
-            or (np.diff(features) <= 0).any()
-        ):
-            raise ValueError("missing_features_ must be positions of columns, in their order.")
-        indicated(self.density_._columns, features).check_circuit(self.circuit_)
-
-
-def _named_groups(columns: Columns, feature_groups: Any) -> Any:
-    """The groups of columns that are given, by names if there are any: other columns may follow."""
-    groups = columns.groups(feature_groups)
-    if not groups:
-        return feature_groups
-    names = columns.names
-    return groups if names is None else [[names[j] for j in group] for group in groups]
+        check_features(self.missing_features_, self.n_features_in_)
+        columns_of_circuit(self).check_circuit(self.circuit_)
