@@ -416,7 +416,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         return self._judge(self._validate(X))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean of `score_samples`, in nats.
+        """Mean of `score_samples`, in nats: to compare detectors of one `criterion`.
 
         Parameters
         ----------
