@@ -59,7 +59,7 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = not learns_missingness(self.estimator)
         return tags
 
     def _new_density(self, seeds: np.random.RandomState | None = None) -> SharpPCDensity:

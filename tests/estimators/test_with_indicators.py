@@ -110,6 +110,15 @@ def test_it_explains_what_is_missing_by_the_name_of_its_column(detector):
     assert str(far).startswith("age is 500; ")
 
 
+def test_pictures_of_a_structure_are_of_the_density_of_values(detector):
+    pytest.importorskip("matplotlib").use("agg")
+    from skpc.plotting import StructureDisplay
+
+    of_detector = StructureDisplay.from_estimator(detector)
+    of_values = StructureDisplay.from_estimator(detector.estimator_.density_)
+    assert of_detector.parents.tolist() == of_values.parents.tolist()
+
+
 @pytest.mark.parametrize("joint", [True, False, "auto"])
 def test_a_classifier_is_that_of_a_table_with_indicators_to_the_last_bit(table, y, joint):
     groups = [["income", "age"]]
