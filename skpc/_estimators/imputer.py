@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpc._checks import checked_array, is_fitted, level_of_caller
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
-from skpc._estimators.composed import ComposedMixin, check_held
+from skpc._estimators.composed import ComposedMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._tables.column_types import column_name, wanted_types
@@ -207,14 +207,12 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         with all_or_nothing(self):
             if isinstance(self.estimator, FrozenEstimator):
                 density = _frozen_density(self.estimator)
-                table = validate_table(density, X, reset=False, accept_sparse=False)
+                self.__dict__.pop("feature_names_in_", None)
+                share_names(density, self)
+                table = validate_table(self, X, reset=False, accept_sparse=False)
                 density._columns.check_names(table)
                 missing = missing_cells(marked(table, self.missing_values))
                 empty = np.empty(0, np.intp)
-                self.n_features_in_ = density.n_features_in_
-                self.__dict__.pop("feature_names_in_", None)
-                if hasattr(density, "feature_names_in_"):
-                    self.feature_names_in_ = density.feature_names_in_
             else:
                 table = validate_table(self, X, reset=True, accept_sparse=False)
                 table = marked(table, self.missing_values)

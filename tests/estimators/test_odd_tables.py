@@ -3,6 +3,7 @@
 import numpy as np
 import pandas
 import pytest
+from sklearn.frozen import FrozenEstimator
 
 from skpc import (
     SharpPCClassifier,
@@ -134,6 +135,15 @@ def test_a_query_of_other_columns_names_the_estimator_that_was_asked(kind):
         pytest.warns(UserWarning, match=f"but {type(model).__name__} was fitted with"),
     ):
         asked(kind, model, FRAME[["code", "size", "code"]].to_numpy())
+
+
+def test_a_frozen_density_is_not_the_one_that_was_given_the_table():
+    imputer = SharpPCImputer(FrozenEstimator(density().fit(FRAME)))
+    with pytest.raises(ValueError, match=r"required by SharpPCImputer\."):
+        imputer.fit(FRAME[:0])
+    with pytest.raises(ValueError, match="feature names should match"):
+        imputer.fit(FRAME.rename(columns={"size": "weight"}))
+    assert not hasattr(imputer, "n_features_in_")
 
 
 def test_a_question_to_the_density_within_names_that():
