@@ -98,7 +98,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
     missing_features_ : ndarray of shape (n_indicators,)
         Positions of the columns that had missing values in fit. Only with an `estimator` that is
         a SharpPCMissingnessDensity; the densities then have an indicator for each of them, behind
-        the columns and before the class, which draws name "missingindicator_...".
+        the columns and before the class, which draws name ``missingindicator_...``.
 
     n_features_in_ : int
         Number of columns seen in fit.

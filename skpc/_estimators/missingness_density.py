@@ -49,6 +49,9 @@ class SharpPCMissingnessDensity(  # type: ignore[override]  # n_parameters is no
     ``sample(given=...)`` and all others are answered by `density_`, the density of the values, in
     which indicators are summed out. `sample` draws rows with missing values, as there were.
 
+    It may be the `estimator` of a :class:`SharpPCOutlierDetector` or :class:`SharpPCClassifier`,
+    which then judge and classify rows by what they lack, too.
+
     Parameters
     ----------
     estimator : SharpPCDensity or None, default=None
