@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from numbers import Integral
+from types import FrameType
 from typing import Any, TypeVar
 
 import numpy as np
 
 _Part = TypeVar("_Part")
-_OURS = "skpc", "sklearn"
+_OURS = "skpc"
+_BETWEEN = {_OURS, "sklearn", "joblib", "pickle", "skops"}  # us and whoever wrote a line for us
+_WORKERS = {"concurrent", "multiprocessing", "threading", "runpy", "distributed"}
 
 
 def shown(value: Any) -> str:
@@ -118,8 +121,20 @@ def checked_n_samples(n_samples: Any, least: int = 1) -> int:
 
 
 def level_of_caller() -> int:
-    """How many frames are between whoever calls this and the first one outside of the library."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+    """The `stacklevel` of a warning: how far up the frame is whose line it should name.
+
+    That is the first one of whoever called us, be it through scikit-learn and joblib. Workers do
+    what others have asked for elsewhere: there it is the outermost of our own.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    level = own = 1
+    while frame is not None:
+        package = frame.f_globals.get("__name__", "").partition(".")[0]
+        if package in _WORKERS:
+            break
+        if package not in _BETWEEN:
+            return level
+        if package == _OURS:
+            own = level
         frame, level = frame.f_back, level + 1
-    return level
+    return own

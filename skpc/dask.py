@@ -330,6 +330,8 @@ class SharpPCOutlierDetector(_DaskMixin, skpc.SharpPCOutlierDetector):
 
     __module__ = "skpc.dask"
     _plain = skpc.SharpPCOutlierDetector
+    _accepted = "a SharpPCDensity, a number of states or None"
+    _takes_missingness = False
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **skpc.SharpPCOutlierDetector._parameter_constraints,
         "client": "no_validation",  # but when it is used

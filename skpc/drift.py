@@ -204,11 +204,11 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
     if not isinstance(level, Real) or isinstance(level, bool) or not 0 < level < 1:
         raise ValueError(f"level must be a number above 0 and below 1; got {shown(level)}.")
     density = _density(model, "model")
+    judge = model if hasattr(type(model), "_excesses") else density
     tables = []
     for name, X in (("reference", reference), ("new", new)):
         with named(name):
-            tables.append(dense_floats(density._validate(X)))
-    judge = model if hasattr(type(model), "_excesses") else density
+            tables.append(dense_floats(judge._validate(X)))
     surprises = [np.minimum(judge._excesses(table), _FARTHEST) for table in tables]
     names, changes = density._feature_names(), []
     for j, column in enumerate(density._columns.columns):
@@ -231,8 +231,8 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
 
 def _density(model: Any, name: str) -> SharpPCDensity:
     """The fitted density that an estimator is, or holds."""
-    if isinstance(model, DelegatingMixin):
-        return model._fitted_density()
+    while isinstance(model, DelegatingMixin):
+        model = model._fitted_density()
     if not isinstance(model, SharpPCDensity):
         raise TypeError(f"{name} must be a SharpPCDensity; got a {type(model).__name__}.")
     check_is_fitted(model)

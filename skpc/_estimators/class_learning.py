@@ -43,6 +43,10 @@ class ClassLearningMixin:
                 "one of all. Set joint=False, or leave share_structure at False."
             )
 
+    def _own(self, columns: Columns) -> Columns:
+        """Those of the table alone: indicators may follow them."""
+        return columns.take(range(self.n_features_in_))
+
     @with_callbacks
     def _learn_all(
         self,
@@ -88,7 +92,7 @@ class ClassLearningMixin:
         seeds = check_random_state(self.random_state)
         density = self._new_density(seeds)
         whole = with_class(columns, len(classes))
-        prepare(density, columns, whole)
+        prepare(density, self._own(columns), whole)
         distinct, first = density._encode(
             joined(matrix, codes), weights, whole
         ).distinct_and_first()
@@ -129,7 +133,7 @@ class ClassLearningMixin:
             density = self._new_density().set_params(
                 n_latents=_main_size(self.density_), random_state=self.density_.random_state
             )
-            prepare(density, columns, whole)
+            prepare(density, self._own(columns), whole)
             with parts.learning(density):
                 density._learn_quietly(learnt.of_both, whole)
             own = self._learn(
@@ -159,6 +163,8 @@ class ClassLearningMixin:
         estimators = []
         for code, label in enumerate(classes):
             density = self._new_density(seeds).set_params(n_latents=template.n_latents)
+            if "missing_features_" in vars(self):
+                prepare(density, self._own(columns), columns)
             estimators.append(density)
             of_class = np.flatnonzero(codes == code)
             if not len(of_class):  # of a rare class, in a fold

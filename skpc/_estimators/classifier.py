@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils import assert_all_finite, check_consistent_length
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import check_finite, checked_array, is_fitted, shown
 from skpc._estimators.base import all_or_nothing
+from skpc._estimators.class_labels import check_labels
 from skpc._estimators.class_learning import ClassLearningMixin
 from skpc._estimators.composed import ComposedMixin
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.joint_class import check_joint, log_joint, log_of_classes, log_shares
+from skpc._estimators.query_mixin import dense_floats
+from skpc._estimators.with_indicators import check_features, indicate, learns_missingness
 from skpc._tables.columns import Columns, take_rows
+from skpc._tables.indicators import indicated, with_indicators
 from skpc._tables.sklearn_private import StrOptions, fit_context
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
+
+if TYPE_CHECKING:
+    from skpc._estimators.missingness_density import SharpPCMissingnessDensity
 
 _BLOCK_ROWS = 2**12
 
@@ -45,9 +50,10 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
 
     Parameters
     ----------
-    estimator : SharpPCDensity or None, default=None
+    estimator : SharpPCDensity, SharpPCMissingnessDensity or None, default=None
         The density, cloned and not fitted itself; None is ``SharpPCDensity()``. Its parameters
-        are set as ``estimator__mu`` in searches.
+        are set as ``estimator__mu`` in searches. With the second, which values a row lacks tells
+        of its class too.
 
     joint : bool or "auto", default="auto"
         Whether one density of the columns and the class is learnt (True), one of the columns for
@@ -89,6 +95,11 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         To which powers the probabilities of `density_` and of `estimators_` are multiplied. Only
         with ``joint="auto"``.
 
+    missing_features_ : ndarray of shape (n_indicators,)
+        Positions of the columns that had missing values in fit. Only with an `estimator` that is
+        a SharpPCMissingnessDensity; the densities then have an indicator for each of them, behind
+        the columns and before the class, which draws name ``missingindicator_...``.
+
     n_features_in_ : int
         Number of columns seen in fit.
 
@@ -121,6 +132,8 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
 
     __module__ = "skpc"  # where it is found, and by which files of models name it
 
+    _accepted = "a SharpPCDensity, a SharpPCMissingnessDensity or None"
+    _takes_missingness = True
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
         "joint": ["boolean", StrOptions({"auto"})],
@@ -131,7 +144,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
 
     def __init__(
         self,
-        estimator: SharpPCDensity | None = None,
+        estimator: SharpPCDensity | SharpPCMissingnessDensity | None = None,
         *,
         joint: bool | Literal["auto"] = "auto",
         priors: Any = None,
@@ -153,7 +166,7 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         X : array-like or frame of shape (n_samples, n_features)
             As for :meth:`SharpPCDensity.fit`. Every column needs a value, but not in every class.
         y : array-like of shape (n_samples,)
-            Labels of the classes.
+            Labels of the classes, one for each row: none missing, all strings or all numbers.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row. A row of weight two is a row given twice, one of weight zero
             is absent.
@@ -188,8 +201,9 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         array(['even', 'odd'], dtype='<U4')
         """
         with all_or_nothing(self):
-            table = validate_table(self, X, reset=True)
-            labels = _check_labels(y, table)
+            is_dense = learns_missingness(self.estimator)
+            table = validate_table(self, X, reset=True, accept_sparse=not is_dense)
+            labels = check_labels(y, table)
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             counts = weights > 0
@@ -200,10 +214,12 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
             template._refuse_inert(False)
             self._refuse_structure()
             columns = Columns.learn(table, template.feature_types, weights)
-            matrix = columns.to_matrix(table)
-            for name in "density_", "estimators_", "exponents_":
+            matrix, learnt = columns.to_matrix(table), columns
+            for name in "density_", "estimators_", "exponents_", "missing_features_":
                 self.__dict__.pop(name, None)
-            self._learn_all(template, columns, matrix, weights, (codes, classes))
+            if learns_missingness(self.estimator):
+                self.missing_features_, matrix, learnt = indicate(template, columns, matrix)
+            self._learn_all(template, learnt, matrix, weights, (codes, classes))
             self.classes_ = classes
             self.class_prior_ = prior
             self._columns = columns
@@ -242,8 +258,12 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         prior = checked_array(self.class_prior_, "class_prior_", float, (n_classes,))
         if not (prior >= 0).all() or not abs(prior.sum() - 1) < 1e-8:
             raise ValueError(f"class_prior_ must be probabilities that sum to one; got {prior}.")
+        learnt = self._columns
+        if "missing_features_" in vars(self):
+            check_features(self.missing_features_, self.n_features_in_)
+            learnt = indicated(learnt, self.missing_features_)
         if held == "density_":
-            check_joint(self.density_, self._columns, n_classes)
+            check_joint(self.density_, learnt, n_classes)
             if "exponents_" not in vars(self):
                 return
             self.exponents_ = checked_array(self.exponents_, "exponents_", float, (2,))
@@ -255,8 +275,8 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         for density in self.estimators_:
             if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
                 raise ValueError("estimators_ must be fitted SharpPCDensity.")
-            self._columns.check_circuit(density.circuit_)
-            self._columns.check_categories(density.categories_)
+            learnt.check_circuit(density.circuit_)
+            learnt.check_categories(density.categories_)
 
     def predict_joint_log_proba(self, X: Any) -> np.ndarray:
         """Log of prior times density, log p(x, y), of each row and class.
@@ -285,7 +305,10 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
         """
         check_is_fitted(self)
         table = validate_table(self, X, reset=False)
-        scores = self._log_densities(self._columns.to_matrix(table))
+        matrix = self._columns.to_matrix(table)
+        if "missing_features_" in vars(self):
+            matrix = with_indicators(dense_floats(matrix), self.missing_features_)
+        scores = self._log_densities(matrix)
         with np.errstate(divide="ignore"):  # a prior may be zero
             return scores + np.log(self.class_prior_)
 
@@ -398,14 +421,3 @@ class SharpPCClassifier(ClassLearningMixin, ComposedMixin, ClassifierMixin, Base
 def _are_distinct(labels: np.ndarray) -> bool:
     """Whether labels (n,) are sorted, each once."""
     return bool((labels[1:] > labels[:-1]).all())
-
-
-def _check_labels(y: Any, table: Any) -> np.ndarray:
-    """The labels (n,) of the rows of a table."""
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None")
-    labels = column_or_1d(y, warn=True)
-    assert_all_finite(labels, input_name="y")
-    check_classification_targets(labels)
-    check_consistent_length(table, labels)
-    return labels

@@ -17,6 +17,8 @@ from skpc._checks import shown
 from skpc._estimators.base import StoredMixin
 from skpc._estimators.callbacks import CallbackSupportMixin
 from skpc._estimators.density import SharpPCDensity
+from skpc._estimators.with_indicators import learns_missingness
+from skpc._tables.validation import asked
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
@@ -49,12 +51,15 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
     estimator: Any
     random_state: Any
     _accepted: ClassVar[str] = "a SharpPCDensity or None"
+    _learns_missingness: ClassVar[bool] = False
+    _takes_missingness: ClassVar[bool] = False  # in the place of the density
+    _for_missingness: ClassVar[str] = ""  # what to do instead
     _default_density: ClassVar[dict[str, Any]] = {}  # parameters of the one that None stands for
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = not learns_missingness(self.estimator)
         return tags
 
     def _new_density(self, seeds: np.random.RandomState | None = None) -> SharpPCDensity:
@@ -87,6 +92,12 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
         template = self.estimator
         if template is None:
             return SharpPCDensity(**self._default_density)
+        if self._takes_missingness and learns_missingness(template):
+            template._validate_params()
+            density = template._template()
+            if density.random_state is None:
+                density = clone(density).set_params(random_state=template.random_state)
+            return density
         if not isinstance(template, SharpPCDensity):
             raise ValueError(
                 f"estimator must be {self._accepted}; got {_named(template)}. "
@@ -109,6 +120,8 @@ class ComposedMixin(StoredMixin, CallbackSupportMixin):
                 f"Latent states, as all that decides how the density learns, are set there: pass "
                 f"{own}(SharpPCDensity(n_latents={shown(template)}))."
             )
+        if learns_missingness(template) and self._for_missingness:
+            return self._for_missingness
         if isinstance(template, ComposedMixin):
             return (
                 f"That holds a density itself: pass the density, such as {own}(SharpPCDensity())."
@@ -123,11 +136,13 @@ def _passed_on(
 
     @wraps(query)
     def ask(self: DelegatingMixin, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Answer:
-        answer: _Answer = getattr(self._fitted_density(), query.__name__)(*args, **kwargs)
+        density = self._fitted_density()
+        with asked(self):
+            answer: _Answer = getattr(density, query.__name__)(*args, **kwargs)
         return answer
 
-    asked: Any = available_if(lambda self: self._has_queries())(ask)
-    return asked
+    method: Any = available_if(lambda self: self._has_queries())(ask)
+    return method
 
 
 class DelegatingMixin(ComposedMixin):
@@ -184,6 +199,12 @@ class DelegatingMixin(ComposedMixin):
         density: SharpPCDensity = vars(self)[self._held]
         return density
 
+    def _validate(self, X: Any) -> Any:
+        """The matrix of a table, read as the fitted density reads it."""
+        density = self._fitted_density()
+        with asked(self):
+            return density._validate(X)
+
     def _has_queries(self) -> bool:
         """Whether `fit` leaves a density to ask; an AttributeError says why not."""
         return True
@@ -203,7 +224,8 @@ def drawn_seed(random_state: np.random.RandomState) -> int:
 
 def check_held(density: Any, estimator: Any, name: str) -> None:
     """Raise ValueError unless this is a fitted density for the columns of an estimator."""
-    if not isinstance(density, SharpPCDensity) or not hasattr(density, "circuit_"):
+    is_density = isinstance(density, SharpPCDensity) or learns_missingness(density)
+    if not is_density or not hasattr(density, "circuit_"):
         raise ValueError(f"{name} must be a fitted SharpPCDensity.")
     density._columns.check_estimator(estimator)
 

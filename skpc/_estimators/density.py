@@ -273,7 +273,7 @@ class SharpPCDensity(
 
     converged_ : bool
         Whether the rule of `tol`, and not `max_iter`, decided how many iterations `circuit_` has
-        had: with early stopping, whether the validation log-likelihood had stopped improving.
+        had: with early stopping, no more gain, or the search of sizes that had put it aside.
 
     validation_log_likelihoods_ : ndarray of shape (n + 1,) or None
         That of the validation rows before each of the n iterations of the run that they

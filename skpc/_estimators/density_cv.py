@@ -174,6 +174,10 @@ class SharpPCDensityCV(SearchResultsMixin, DelegatingMixin, DensityMixin, BaseEs
         "verbose": ["verbose"],
     }
     _held = "best_estimator_"
+    _for_missingness = (
+        "Search it by sklearn.model_selection.GridSearchCV(SharpPCMissingnessDensity(), "
+        "{'estimator__n_latents': [4, 16]}), with feature_types named."
+    )
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What a fitted outlier detector says of rows beside their scores: p-values and reasons."""
+"""What a fitted outlier detector says of rows beyond their scores: p-values and reasons."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from skpc._checks import level_of_caller, shown
 from skpc._data.scope import CATEGORICAL
 from skpc._estimators.explanation import Explanation, OddPair, OddValue
 from skpc._estimators.query_mixin import dense_floats, working_bytes
+from skpc._estimators.with_indicators import learns_missingness
 from skpc._tables import frames
 from skpc._tables.single_rows import table_of_row
 
@@ -30,18 +31,20 @@ _N_LIKELIEST, _LEAST_PROBABILITY = 3, 0.05
 
 
 class ExplainingMixin:
-    """P-values, contributions of columns, and explanations of rows."""
+    """P-values, distances from the threshold, contributions of columns, and explanations."""
 
     if TYPE_CHECKING:
         _calibration: Calibration
         _experts: list[Expert]
         _known_rows: KnownRows
         _names_of_rows: tuple[int, ...]
+        estimator_: SharpPCDensity
         false_discovery_rate: float | None
         offset_: float
 
         def _fitted_density(self) -> SharpPCDensity: ...
         def _judge(self, matrix: Any) -> np.ndarray: ...
+        def _validate(self, X: Any) -> Any: ...
         def score_samples(self, X: Any) -> np.ndarray: ...
 
     def feature_contributions(
@@ -92,18 +95,16 @@ class ExplainingMixin:
         >>> detector.feature_contributions([[0.0, 9e-6], [9.0, 0.0]]).argmax(axis=1)
         array([1, 0])
         """
-        density = self._fitted_density()
-        matrix = density._validate(X)
-        positions = None if groups is None else density._group_positions(groups)
-        return self._excesses(matrix, positions)
+        return self._excesses(self._validate(X), groups)
 
-    def _excesses(self, matrix: Any, positions: list[list[int]] | None = None) -> np.ndarray:
-        """The contributions, of groups at these positions, to a matrix."""
+    def _excesses(self, matrix: Any, groups: Any = None) -> np.ndarray:
+        """The contributions, of columns or groups, to a matrix."""
         from skpc._outliers.explanations import mean_excesses
 
-        matrix = self._shown_dense(matrix)
+        density, matrix = self._fitted_density(), self._shown_dense(matrix)
+        positions = self._positions_of(density, groups)
         judges = self._known_rows.judges_of(matrix)
-        with self._fitted_density()._threads(matrix):
+        with density._threads(matrix):
             return mean_excesses(self._experts, judges, matrix, positions, working_bytes())
 
     def explain(self, row: Any, *, max_features: int = 5) -> Explanation:
@@ -158,7 +159,7 @@ class ExplainingMixin:
                 f"max_features must be an int of at least 1; got {shown(max_features)}."
             )
         table = table_of_row(density._columns, row)
-        matrix = self._shown_dense(density._validate(table))
+        matrix = self._shown_dense(self._validate(table))
         if len(matrix) != 1:
             raise ValueError(
                 f"row must be one row; got {len(matrix)}. Explain them one by one, such as "
@@ -172,8 +173,11 @@ class ExplainingMixin:
         ]
         names, cells = density._feature_names(), _cells(table)
         with density._threads(matrix):
-            odd = culprits(experts, matrix[0], int(max_features), working_bytes())
-            pairs = conflicts(experts, matrix[0], int(max_features), working_bytes())
+            groups = self._positions_of(density)
+            odd = culprits(experts, matrix[0], int(max_features), groups, working_bytes())
+            values_alone = matrix[0].copy()
+            values_alone[len(cells) :] = np.nan  # indicators are no values
+            pairs = conflicts(experts, values_alone, int(max_features), working_bytes())
             values = [
                 _odd_value(density, experts, one, names[one.column], cells[one.column])
                 for one in odd
@@ -189,6 +193,38 @@ class ExplainingMixin:
                 for (i, j), dependence in pairs
             ),
         )
+
+    @staticmethod
+    def _positions_of(density: Any, groups: Any = None) -> list[list[int]] | None:
+        """Which columns of the circuit are judged together; None if each by itself."""
+        if learns_missingness(density):
+            own: list[list[int]] = density._with_own_indicators(groups)
+            return own
+        return None if groups is None else density._group_positions(groups)
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Score above the threshold: negative for outliers.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n_samples, n_features)
+            NaN is missing.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            ``score_samples(X) - offset_``, in nats.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skpc import SharpPCOutlierDetector
+        >>> X = np.random.default_rng(0).normal(size=(200, 2))
+        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
+        >>> detector.decision_function([[0.0, 0.0], [9.0, 0.0]]) < 0
+        array([False,  True])
+        """
+        return self.score_samples(X) - self.offset_
 
     def p_values(self, X: Any) -> np.ndarray:
         """How probable so low a score is for a row like those that `fit` was given.

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from skpc._tables.holes import is_always_missing
+
 _MOST_TIMES = 1000  # that a sentence tells
 _MOST_NATS = 100.0
 
@@ -20,7 +22,7 @@ class OddValue(NamedTuple):
     feature : str
         The column; x0, x1 and so on where fit saw no names.
     value : object
-        What the row shows there.
+        What the row shows there; missing, if a density judged it that knows of missing values.
     excess : float
         How much more surprising it is than values of the column usually are, given the other
         values of the row, in nats; see `SharpPCOutlierDetector.feature_contributions`.
@@ -153,6 +155,8 @@ for _kind in OddValue, OddPair, Explanation:
 
 def _shown(value: Any, n_digits: int = 6) -> str:
     """A value of a table in a sentence, a number to so many digits."""
+    if is_always_missing(value):
+        return "missing"
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
         return f"{float(f'{float(value):.{n_digits}g}'):.6g}"
     return str(value)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import check_finite, checked_array, is_fitted, reading, shown
+from skpc._checks import check_finite, checked_array, is_fitted, level_of_caller, reading, shown
 from skpc._estimators.base import StoredMixin
 from skpc._tables.columns import Columns
 
@@ -121,7 +121,7 @@ class FittedMixin(StoredMixin):
                 f"This model was written by skpc {version} and is read by {__version__}: it may "
                 "fail or give other results. Fit it again.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=level_of_caller(),
             )
         super().__setstate__(state)
 

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from skpc._checks import checked_array, is_fitted, level_of_caller
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
-from skpc._estimators.composed import ComposedMixin, check_held
+from skpc._estimators.composed import ComposedMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._tables.column_types import column_name, wanted_types
@@ -73,7 +73,8 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
 
     keep_empty_features : bool, default=False
         Whether to keep columns that have no value in the rows of `fit` that count, and to fill
-        them with zeros. Otherwise they are dropped, and `fit` warns of it.
+        them with zeros; one whose dtype holds labels or objects stays as it is, missing.
+        Otherwise they are dropped, and `fit` warns of it.
 
     random_state : int, RandomState instance or None, default=None
         Of the draws of "sample": with an int, `transform` gives the same draws to the same table
@@ -137,6 +138,10 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         "random_state": ["random_state"],
     }
     _accepted = "a SharpPCDensity, a FrozenEstimator of one, or None"
+    _for_missingness = (
+        "Fit it, and fill by the density of its values: SharpPCImputer(FrozenEstimator("
+        "model.density_))."
+    )
 
     def __init__(
         self,
@@ -202,14 +207,12 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         with all_or_nothing(self):
             if isinstance(self.estimator, FrozenEstimator):
                 density = _frozen_density(self.estimator)
-                table = validate_table(density, X, reset=False, accept_sparse=False)
+                self.__dict__.pop("feature_names_in_", None)
+                share_names(density, self)
+                table = validate_table(self, X, reset=False, accept_sparse=False)
                 density._columns.check_names(table)
                 missing = missing_cells(marked(table, self.missing_values))
                 empty = np.empty(0, np.intp)
-                self.n_features_in_ = density.n_features_in_
-                self.__dict__.pop("feature_names_in_", None)
-                if hasattr(density, "feature_names_in_"):
-                    self.feature_names_in_ = density.feature_names_in_
             else:
                 table = validate_table(self, X, reset=True, accept_sparse=False)
                 table = marked(table, self.missing_values)
@@ -234,7 +237,7 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
             shown_names = ", ".join(column_name(names, j) for j in empty.tolist())
             warnings.warn(
                 f"X has no value in {shown_names}: left out of what transform returns. Drop it, or "
-                "set keep_empty_features=True, which fills it with zeros.",
+                "set keep_empty_features=True, which fills numbers with zeros.",
                 UserWarning,
                 stacklevel=level_of_caller(),
             )

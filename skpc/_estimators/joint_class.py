@@ -79,15 +79,16 @@ def log_shares(density: SharpPCDensity, n_classes: int) -> np.ndarray:
 
 
 def prepare(density: SharpPCDensity, columns: Columns, whole: Columns) -> None:
-    """Have an unfitted density of some columns expect those with the class."""
+    """Have an unfitted density of some columns expect those with the class, or indicators."""
     groups = density.feature_groups
     if groups is not None and not isinstance(groups, str):  # names may not be the same
         density.feature_groups = columns.groups(groups)
     density.feature_types = [column.type for column in whole.columns]
     density.n_features_in_ = len(whole.columns)
     density.__dict__.pop("feature_names_in_", None)
-    if whole.names is not None:
-        density.feature_names_in_ = np.array(whole.names, object)
+    names = whole.names
+    if names is not None and all(isinstance(name, str) for name in names):
+        density.feature_names_in_ = np.array(names, object)
 
 
 def check_joint(density: Any, columns: Columns, n_classes: int) -> None:

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.base import BaseEstimator, DensityMixin, clone
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._checks import checked_array, checked_n_samples, is_fitted, shown
+from skpc._checks import checked_n_samples, is_fitted
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
-from skpc._estimators.composed import DelegatingMixin, check_held
+from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.dependence_mixin import DependenceMixin
 from skpc._estimators.query_mixin import check_kind, working_bytes
 from skpc._estimators.random_states import checked_random_state
 from skpc._estimators.score_mixin import ScoreMixin
-from skpc._tables.columns import Columns, take_rows
-from skpc._tables.holes import indicator_names
-from skpc._tables.indicators import (
-    columns_with_holes,
-    indicated,
-    with_holes,
-    with_indicators,
+from skpc._estimators.with_indicators import (
+    check_features,
+    columns_of_circuit,
+    indicate,
+    indicated_validation,
 )
+from skpc._tables.columns import take_rows
+from skpc._tables.holes import indicator_names
+from skpc._tables.indicators import with_holes, with_indicators
 from skpc._tables.sklearn_private import fit_context
 from skpc._tables.sources import as_source
 from skpc._tables.validation import check_weights, validate_table, warn_of_light
@@ -47,6 +48,9 @@ class SharpPCMissingnessDensity(  # type: ignore[override]  # n_parameters is no
     as in the rows of `fit`. *Questions read it as unknown*: `condition`, `conditional_moments`,
     ``sample(given=...)`` and all others are answered by `density_`, the density of the values, in
     which indicators are summed out. `sample` draws rows with missing values, as there were.
+
+    It may be the `estimator` of a :class:`SharpPCOutlierDetector` or :class:`SharpPCClassifier`,
+    which then judge and classify rows by what they lack, too.
 
     Parameters
     ----------
@@ -110,6 +114,7 @@ fit_report_
 
     __module__ = "skpc"  # where it is found, and by which files of models name it
     _held = "density_"
+    _learns_missingness = True
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
@@ -184,12 +189,6 @@ fit_report_
                 )
             table = validate_table(self, X, reset=True, accept_sparse=False)
             density = self._seeded_density(X_val is not None)
-            if not isinstance(density.structure, str):
-                raise ValueError(
-                    f"structure={shown(density.structure)} gives parents of columns, and "
-                    "SharpPCMissingnessDensity adds indicators, which have none. Set a name, such "
-                    "as structure='chow-liu'."
-                )
             weights = check_weights(sample_weight, table)
             warn_of_light(weights)
             table, weights = take_rows(table, weights > 0), weights[weights > 0]
@@ -206,22 +205,27 @@ fit_report_
     ) -> None:
         """Learn the joint density from a validated table, and set all that `fit` sets."""
         columns = density._learn_columns(table, weights)
-        matrix = columns.to_matrix(table)
-        features = columns_with_holes(matrix)
-        density.feature_groups = _named_groups(columns, density.feature_groups)
-        joint = indicated(columns, features)
-        rows = density._encode(with_indicators(matrix, features), weights, joint).distinct()
-        found, held_out = density._validation_matrix(columns, *validation), None
-        if found is not None:
-            of_found = with_indicators(found[0], features)
-            held_out = density._encode(of_found, found[1], joint).distinct()
+        features, matrix, joint = indicate(density, columns, columns.to_matrix(table))
+        rows = density._encode(matrix, weights, joint).distinct()
+        validation = indicated_validation(density, columns, joint, features, validation)
         parts = Parts(self, 1)
         with parts.learning(density):
-            density._learn(rows, joint, (held_out, None))
+            density._learn(rows, joint, validation)
         parts.close()
+        self._take(density, features)
+
+    def _take(self, density: SharpPCDensity, features: np.ndarray) -> None:
+        """Take a density of values and of indicators of some columns, that is fitted."""
         self.missing_features_ = features
         self.circuit_ = density.circuit_
-        self.density_ = density._marginal([*range(len(columns.columns))])
+        self.density_ = density._marginal([*range(self.n_features_in_)])
+
+    def _holding(self, density: SharpPCDensity, features: np.ndarray, seen: Any) -> Self:
+        """A copy with such a density, of the columns that another estimator saw."""
+        fitted = clone(self)
+        share_names(seen, fitted)
+        fitted._take(density, features)
+        return fitted
 
     def score_samples(self, X: Any) -> np.ndarray:
         """Exact log-likelihood of what each row shows, and of what is missing.
@@ -336,34 +340,34 @@ fit_report_
         """
         check_kind(kind)
         matrix = self._validate(X)
-        positions = None if groups is None else self.density_._group_positions(groups)
         if kind == "excess":
-            return self._excesses(matrix[:, : self.n_features_in_], positions)
+            return self._excesses(matrix, groups)
         from skpc._queries.contributions import group_contributions
 
-        together = self._with_own_indicators(positions)
+        positions = self._with_own_indicators(groups)
         with self._threads(matrix):
-            return group_contributions(self.circuit_, matrix, together, max_bytes=working_bytes())
+            return group_contributions(self.circuit_, matrix, positions, max_bytes=working_bytes())
 
-    def _excesses(self, values: Any, positions: list[list[int]] | None = None) -> np.ndarray:
-        """The contributions, of groups at these positions, of the kind "excess" to a matrix."""
+    def _excesses(self, matrix: np.ndarray, groups: Any = None) -> np.ndarray:
+        """The contributions, of columns or groups, of the kind "excess" to a matrix."""
         from skpc._queries.surprises import surprises, usual_rows
 
-        circuit, together = self.circuit_, self._with_own_indicators(positions)
-        matrix = with_indicators(values, self.missing_features_)
+        circuit, positions = self.circuit_, self._with_own_indicators(groups)
         with self._threads(matrix):
             usual = self._punched(usual_rows(circuit, matrix.shape[1]))
             found, on_average = (
-                surprises(circuit, rows, together, max_bytes=working_bytes())
+                surprises(circuit, rows, positions, max_bytes=working_bytes())
                 for rows in (matrix, usual)
             )
             return found - on_average.mean(axis=0)
 
-    def _with_own_indicators(self, groups: list[list[int]] | None) -> list[list[int]]:
-        """Groups of columns, each column if None, with the indicators of their columns."""
-        groups = [[j] for j in range(self.n_features_in_)] if groups is None else groups
+    def _with_own_indicators(self, groups: Any = None) -> list[list[int]]:
+        """Groups of columns, or each by itself, together with the indicators of its columns."""
+        positions = [[j] for j in range(self.n_features_in_)]
+        if groups is not None:
+            positions = self.density_._group_positions(groups)
         place = {j: self.n_features_in_ + i for i, j in enumerate(self.missing_features_.tolist())}
-        return [[*own, *(place[j] for j in own if j in place)] for own in groups]
+        return [[*own, *(place[j] for j in own if j in place)] for own in positions]
 
     def _punched(self, matrix: np.ndarray) -> np.ndarray:
         """A matrix of drawn values and indicators without the values that these take away."""
@@ -397,19 +401,5 @@ fit_report_
         if not is_fitted(self, ("density_", "circuit_", "missing_features_", "n_features_in_")):
             return
         check_held(self.density_, self, "density_")
-        features = checked_array(self.missing_features_, "missing_features_", int, (None,))
-        if (
-            not np.isin(features, np.arange(self.n_features_in_)).all()
-            or (np.diff(features) <= 0).any()
-        ):
-            raise ValueError("missing_features_ must be positions of columns, in their order.")
-        indicated(self.density_._columns, features).check_circuit(self.circuit_)
-
-
-def _named_groups(columns: Columns, feature_groups: Any) -> Any:
-    """The groups of columns that are given, by names if there are any: other columns may follow."""
-    groups = columns.groups(feature_groups)
-    if not groups:
-        return feature_groups
-    names = columns.names
-    return groups if names is None else [[names[j] for j in group] for group in groups]
+        check_features(self.missing_features_, self.n_features_in_)
+        columns_of_circuit(self).check_circuit(self.circuit_)

@@ -17,16 +17,23 @@ from skpc._estimators.composed import DelegatingMixin, check_held, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.explaining_mixin import ExplainingMixin
 from skpc._estimators.query_mixin import working_bytes
+from skpc._estimators.with_indicators import (
+    columns_of_circuit,
+    indicate,
+    indicated_validation,
+    learns_missingness,
+)
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.drawing import in_memory
 from skpc._tables.sklearn_private import Interval, RealNotInt, StrOptions, fit_context
-from skpc._tables.validation import check_weights, validate_table, warn_of_light
+from skpc._tables.validation import asked, check_weights, validate_table, warn_of_light
 
 # The kernels' modules take half a second to import: they are imported where they are used.
 if TYPE_CHECKING:
     from skpc._data.rows import Rows
+    from skpc._estimators.missingness_density import SharpPCMissingnessDensity
     from skpc._outliers.expert import Expert
 
 _N_COMPONENTS, _MAX_SAMPLES = 6, 512  # of few states, which do not learn outliers by heart
@@ -47,8 +54,9 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
 
     Parameters
     ----------
-    estimator : SharpPCDensity, int or None, default=None
-        The density, whose copies are fitted. None is one tree of 8 states that takes numbers for
+    estimator : SharpPCDensity, SharpPCMissingnessDensity, int or None, default=None
+        The density, whose copies are fitted; with the second, what a row lacks is judged like
+        what it shows. None is one tree of 8 states that takes numbers for
         normal in each state as they are, so that what is far out stays far out
         (``SharpPCDensity(n_latents=8, mu=0.01, pseudocount=(1, 100))`` with "gaussian" for
         "numeric"). An int is the same with so many states.
@@ -75,12 +83,12 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
           as such values do on average. Of an `estimator` that is a SharpPCDensity "likelihood".
 
     n_components : int or "auto", default="auto"
-        Number of densities; "auto" is 6, or 5 of an `estimator` that is a SharpPCDensity. Of one
+        Number of densities; "auto" is 6, or 5 of an `estimator` that is a density. Of one
         alone the rows that it did not learn from make the threshold, and `p_values` are exact.
 
     max_samples : int, float in (0, 1) or "auto", default="auto"
         How many rows, or which share of them, each density learns from: at most half of them if it
-        is an int. "auto" is 512, or 0.8 of an `estimator` that is a SharpPCDensity. Few
+        is an int. "auto" is 512, or 0.8 of an `estimator` that is a density. Few
         rows hold few outliers; where X has none, and is large, more may tell more.
 
     random_state : int, RandomState instance or None, default=None
@@ -89,7 +97,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
 
     Attributes
     ----------
-    estimator_ : SharpPCDensity
+    estimator_ : SharpPCDensity or SharpPCMissingnessDensity
         The mixture of all densities, evenly weighted, as one. Whatever it can be asked can be
         asked of this estimator too; only scores of rows are others. What it reports of its
         learning is of the first density.
@@ -159,7 +167,8 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         ],
         "random_state": ["random_state"],
     }
-    _accepted = "a SharpPCDensity, a number of states or None"
+    _accepted = "a SharpPCDensity, a SharpPCMissingnessDensity, a number of states or None"
+    _takes_missingness = True
     _default_density: ClassVar[dict[str, Any]] = {
         "n_latents": 8,
         "mu": 0.01,
@@ -169,7 +178,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
 
     def __init__(
         self,
-        estimator: SharpPCDensity | int | None = None,
+        estimator: SharpPCDensity | SharpPCMissingnessDensity | int | None = None,
         *,
         contamination: float | Literal["auto"] = "auto",
         false_discovery_rate: float | None = None,
@@ -232,7 +241,8 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         with all_or_nothing(self):
             types = self._template().feature_types
             X, sample_weight = in_memory(X, sample_weight, types, working_bytes())
-            table = validate_table(self, X, reset=True)
+            is_dense = learns_missingness(self.estimator)
+            table = validate_table(self, X, reset=True, accept_sparse=not is_dense)
             self._refuse_both()
             density = self._seeded_density(X_val is not None)
             weights = check_weights(sample_weight, table)
@@ -249,13 +259,19 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
     ) -> None:
         """Learn from the weighted rows (n, n_features) of a matrix; see `_learn`."""
         self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
-        matrix = self._shown(matrix)
+        matrix, features = self._shown(matrix), None
+        if learns_missingness(self.estimator):
+            features, matrix, joint = indicate(density, columns, matrix)
+            validation = indicated_validation(density, columns, joint, features, validation)
+            columns = joint
         rows, first = density._encode(matrix, weights, columns).distinct_and_first()
         self._learn(density, rows, matrix[first], columns, validation)
+        if features is not None:
+            self.estimator_ = self.estimator._holding(self.estimator_, features, self)
 
     def _is_given(self) -> bool:
         """Whether the density is the user's own."""
-        return isinstance(self.estimator, SharpPCDensity)
+        return isinstance(self.estimator, SharpPCDensity) or learns_missingness(self.estimator)
 
     def _template(self) -> SharpPCDensity:
         if isinstance(self.estimator, Integral) and not isinstance(self.estimator, bool):
@@ -370,7 +386,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         self._calibration.check()
         for expert in self._experts:
             expert.check()
-            self.estimator_._columns.check_circuit(expert.circuit)
+            columns_of_circuit(self.estimator_).check_circuit(expert.circuit)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each row is: the mean of what the densities say of it, by `criterion`.
@@ -397,10 +413,10 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         >>> detector.fit(X).score_samples([[0, 0, 0], [1, 0, 1]]) > 0
         array([ True, False])
         """
-        return self._judge(self._fitted_density()._validate(X))
+        return self._judge(self._validate(X))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Mean of `score_samples`, in nats.
+        """Mean of `score_samples`, in nats: to compare detectors of one `criterion`.
 
         Parameters
         ----------
@@ -425,7 +441,9 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         >>> bool(np.isclose(detector.score(X), detector.score_samples(X).mean()))
         True
         """
-        return self._fitted_density()._mean(self._judge, X, sample_weight)
+        density = self._fitted_density()
+        with asked(self):
+            return density._mean(self._judge, X, sample_weight)
 
     def _judged(self, matrix: Any) -> np.ndarray:
         """The score (n_experts, n) of each row of a matrix by each expert."""
@@ -446,30 +464,6 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         if is_new.any():
             scores[is_new] = self._judged(matrix[is_new]).mean(axis=0)
         return scores
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Score above the threshold: negative for outliers.
-
-        Parameters
-        ----------
-        X : array-like or frame of shape (n_samples, n_features)
-            NaN is missing.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            ``score_samples(X) - offset_``, in nats.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> from skpc import SharpPCOutlierDetector
-        >>> X = np.random.default_rng(0).normal(size=(200, 2))
-        >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
-        >>> detector.decision_function([[0.0, 0.0], [9.0, 0.0]]) < 0
-        array([False,  True])
-        """
-        return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> np.ndarray:
         """Whether each row is an outlier.

@@ -153,21 +153,22 @@ class QueryMixin:
         """
         check_kind(kind)
         X = self._validate(X)
-        positions = None if groups is None else self._group_positions(groups)
         if kind == "excess":
-            return self._excesses(X, positions)
+            return self._excesses(X, groups)
         from skpc._queries.contributions import contributions, group_contributions
 
+        positions = None if groups is None else self._group_positions(groups)
         circuit, max_bytes = self.circuit_, working_bytes()
         with self._threads(X):
             if positions is None:
                 return contributions(circuit, X, max_bytes=max_bytes)
             return group_contributions(circuit, dense_floats(X), positions, max_bytes=max_bytes)
 
-    def _excesses(self, matrix: Any, positions: list[list[int]] | None = None) -> np.ndarray:
-        """The contributions, of groups at these positions, of the kind "excess" to a matrix."""
+    def _excesses(self, matrix: Any, groups: Any = None) -> np.ndarray:
+        """The contributions, of columns or groups, of the kind "excess" to a matrix."""
         from skpc._queries.surprises import excesses
 
+        positions = None if groups is None else self._group_positions(groups)
         with self._threads(matrix):
             return excesses(
                 self.circuit_, dense_floats(matrix), positions, max_bytes=working_bytes()

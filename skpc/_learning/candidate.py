@@ -84,6 +84,15 @@ class Candidate:
             return 0.0
         return _GAINS_TO_COME * float(scores[-1] - scores[len(scores) // 2])
 
+    def ended(self) -> FitResult:
+        """Its result, once the search has no more iterations for it.
+
+        A candidate that has fallen behind is put aside after a few. It may still be kept, and even
+        weigh most, where it explains other rows than those ahead of it: then it was the search
+        that decided how many iterations there were, and no bound on them.
+        """
+        return self.result if self.course.is_over else replace(self.result, converged=True)
+
     def go_on(self, n_iter: int) -> None:
         """Learn for so many iterations more."""
         began = time.perf_counter()

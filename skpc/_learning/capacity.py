@@ -385,12 +385,13 @@ class Chooser:
                 result = self._fitted_again(candidate)
                 self._watch.check()
                 return result
-        of_folds: Any = candidate.result.circuit
-        return replace(candidate.result, circuit=stacked(of_folds, np.ones(len(of_folds))))
+        result = candidate.ended()
+        of_folds: Any = result.circuit
+        return replace(result, circuit=stacked(of_folds, np.ones(len(of_folds))))
 
     def _fitted_again(self, candidate: Candidate) -> FitResult:
         """A candidate of trees learnt from all rows."""
-        result = candidate.result
+        result = candidate.ended()
         solver = candidate.solver
         if self._stopping.ends_learning:
             solver = replace(solver, max_iter=candidate.n_iter, tol=0.0)

@@ -65,23 +65,33 @@ def culprits(
     experts: Sequence[Expert],
     row: np.ndarray,
     n_most: int,
+    groups: Sequence[Sequence[int]] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> list[Culprit]:
     """The values of a row (n_features,) with much excess, each without those before it.
 
     A wrong value makes others surprising that it contradicts: once it is out of the row, they are
     as they should be.
+
+    Parameters
+    ----------
+    experts : sequence of Expert
+    row : (n_features,)
+    n_most : int
+    groups : sequence of sequences of int, default=None
+        Columns of the circuit that are one column of the table.
+    max_bytes : int
     """
     judges = np.ones((1, len(experts)), bool)
     found: list[Culprit] = []
     rest = row
     while len(found) < n_most and not np.isnan(rest).all():
-        excess = mean_excesses(experts, judges, rest[None], max_bytes=max_bytes)[0]
+        excess = mean_excesses(experts, judges, rest[None], groups, max_bytes)[0]
         column = int(excess.argmax())
         if excess[column] < _LEAST_EXCESS:
             break
         rest = rest.copy()
-        rest[column] = np.nan
+        rest[column if groups is None else list(groups[column])] = np.nan
         found.append(Culprit(column, float(excess[column]), rest))
     return found
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from skpc._checks import attributes, checked_array, shown
+from skpc._checks import attributes, checked_array, level_of_caller, shown
 from skpc._data.margins import Margin
 from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._tables import frames
@@ -379,7 +379,7 @@ def _learn_labels(
             f"{name} has {len(labels)} different labels; memory grows with their square. "
             "Drop the column if it only names rows, or merge rare labels.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=level_of_caller(),
         )
     elif wanted == "auto" and not cells.is_ordered:
         total = _total(is_present, weights)
@@ -389,7 +389,7 @@ def _learn_labels(
                 "rather than to describe them, and a new row will have a new label. Drop the "
                 "column, or say 'categorical' of it in feature_types if it is meant.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=level_of_caller(),
             )
     if wanted == NUMERIC or (wanted == "auto" and cells.is_ordered and len(different) > 2):
         code_of = {label: code for code, label in enumerate(labels)}

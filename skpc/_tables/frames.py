@@ -210,6 +210,13 @@ def copy_frame(X: Any) -> Any:
     return X.copy() if library_of(X) == "pandas" else X
 
 
+def is_of_no_kind(X: Any, j: int) -> bool:
+    """Whether the dtype of a column says that it has no value, and not of what kind it might be."""
+    import narwhals.stable.v2 as nw
+
+    return bool(_opened(X)[:, j].dtype == nw.Unknown)
+
+
 def filled_column(
     X: Any,
     j: int,
@@ -236,12 +243,10 @@ def filled_column(
         Its dtype, if the frame that fit saw was of the same library: a column without any value
         may have none of its own.
     """
-    import narwhals.stable.v2 as nw
-
     series = _opened(X)[:, j]
     own = _read(series, f"column {j}")
     plain: tuple[Any, ...] | None = own.dtype
-    is_null = own.labels is not None and series.dtype == nw.Unknown
+    is_null = own.labels is not None and is_of_no_kind(X, j)
     if is_null or (own.labels is None) != (labels is None):  # it has no value, and is of no kind
         plain = dtype
     elif labels is None:

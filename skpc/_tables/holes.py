@@ -62,6 +62,8 @@ def without_columns(X: Any, dropped: np.ndarray) -> Any:
 def with_zeros(X: Any, holed: Any, columns: np.ndarray) -> Any:
     """A table that is one's own with zeros where another one is missing, but for labels.
 
+    No label is as good as zero is among numbers: cells of a dtype that holds them stay missing.
+
     Parameters
     ----------
     X, holed : frame or array (n, d)
@@ -74,7 +76,7 @@ def with_zeros(X: Any, holed: Any, columns: np.ndarray) -> Any:
         rows = np.flatnonzero(cells.missing)
         if not is_frame(X):
             X[rows, j] = 0
-        elif rows.size and (cells.labels is None or cells.has_no_value):
+        elif rows.size and (cells.labels is None or frames.is_of_no_kind(X, j)):
             X = frames.filled_column(X, j, rows, np.zeros(len(rows)), None, Numbers(FLOAT), None)
     return X
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sized
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skpc._checks import level_of_caller
@@ -23,6 +25,17 @@ from skpc._tables.sklearn_private import check_sample_weight
 _SMALLEST_WEIGHT = 1e-100
 _FEW_ROWS = 10.0
 _FRACTION = 0.1
+_asked: ContextVar[Any] = ContextVar("the estimator that a user has asked", default=None)
+
+
+@contextmanager
+def asked(estimator: Any) -> Iterator[None]:
+    """Have messages on tables of queries name this estimator, not the one within that answers."""
+    token = _asked.set(estimator)
+    try:
+        yield
+    finally:
+        _asked.reset(token)
 
 
 def validate_table(
@@ -34,6 +47,8 @@ def validate_table(
     may_be_empty: bool = False,
 ) -> Any:
     """Check names and number of columns, and cells if X is no frame."""
+    if not reset and _asked.get() is not None:
+        estimator = _asked.get()
     X = collected(X)
     refuse_near_misses(X)
     _refuse_namesakes(X)
@@ -44,7 +59,9 @@ def validate_table(
         if X.shape[1]:
             validate_data(estimator, X, reset=reset, skip_check_array=True)
             return X
-        X = np.empty(X.shape)  # whose emptiness is explained better
+        check_array(
+            np.empty(X.shape), estimator=estimator, ensure_min_samples=int(not may_be_empty)
+        )
     try:
         table = validate_data(
             estimator,

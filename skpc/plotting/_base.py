@@ -81,8 +81,8 @@ def new_panels(ax: Any, shape: tuple[int, int], size: tuple[float, float], **kwa
 
 def fitted_density(estimator: Any, display: type) -> SharpPCDensity:
     """The fitted density that an estimator is, or holds."""
-    if isinstance(estimator, DelegatingMixin):
-        return estimator._fitted_density()
+    while isinstance(estimator, DelegatingMixin):  # some hold one that holds a density
+        estimator = estimator._fitted_density()
     check_density(estimator, display)
     check_is_fitted(estimator)
     return estimator

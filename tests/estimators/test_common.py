@@ -38,6 +38,10 @@ FURTHER_CONFIGURATIONS = [
     SharpPCMissingnessDensity(SharpPCDensity(2, max_iter=5)),
     SharpPCOutlierDetector(),
     SharpPCOutlierDetector(2, n_components=2, max_samples=0.7, criterion="likelihood"),
+    SharpPCOutlierDetector(
+        SharpPCMissingnessDensity(SharpPCDensity(2, max_iter=5)), n_components=2
+    ),
+    SharpPCClassifier(SharpPCMissingnessDensity(SharpPCDensity(4, max_iter=5)), joint=True),
 ]
 
 

@@ -164,6 +164,21 @@ def test_a_size_far_below_the_best_is_left_after_few_iterations():
     assert report["n_iter"][two] <= 15
 
 
+@pytest.mark.parametrize("refit", [True, False])
+@pytest.mark.parametrize("max_iter", [3, 100])
+def test_only_a_bound_on_iterations_leaves_a_fit_unfinished(monkeypatch, refit, max_iter):
+    monkeypatch.setattr("skpc._learning.capacity._FIRST_ITER", 5)
+    monkeypatch.setattr("skpc._learning.capacity._REACH", -np.inf)  # nobody goes on after these
+    rows = as_rows(clustered(300))
+    solver = Solver(MStep(0.0, "trace", "unit", "cubic", 0.01), max_iter, 1e-9)
+    stopping = EarlyStopping(None, 0.2, 0, 10, refit)
+    start, state = Start(2, "cluster", 1), np.random.RandomState(0)
+    result = choose_circuit(rows, Structure(), start, solver, stopping, state, (2,))
+    assert result.report["n_latents"][result.report["weight"].argmax()] == 2
+    assert len(result.stopped_run) == min(5, max_iter)
+    assert result.converged == (max_iter == 100)
+
+
 def test_a_refit_has_as_many_iterations_as_were_best():
     result = chosen(as_rows(clustered(300)), n_folds=1)
     assert len(result.log_likelihoods) == result.best_iteration

@@ -5,6 +5,7 @@ import numpy as np
 import pandas
 import pyarrow
 import pytest
+from sklearn.model_selection import KFold
 
 from skpc import (
     SharpPCClassifier,
@@ -151,3 +152,18 @@ def test_a_table_without_a_value_in_a_column_is_filled_as_fit_saw_it():
     filled = SharpPCImputer(density()).fit(table()).transform(empty)
     assert filled.schema == table().schema
     assert filled["s"].null_count == 0
+
+
+def test_a_search_of_a_relation_is_that_of_its_frame():
+    shuffled = KFold(2, shuffle=True, random_state=0)
+    grid = {"n_latents": [1, 2]}
+    weights = np.arange(N_ROWS) % 3
+    found = []
+    for X in relation(), relation().to_arrow_table(), frame():
+        density = SharpPCDensity(max_iter=3, random_state=0)
+        search = SharpPCDensityCV(density, param_grid=grid, cv=shuffled)
+        search.fit(X, sample_weight=weights, X_val=X)
+        assert np.isfinite(search.score(X))
+        found.append(search.cv_log_likelihoods_)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
