@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _MOST_IN_FULL = 1e10
+_MOST_NATS = 1e6  # that are written in full
 _EXCESS = "excess surprise"
 _LETTER = 6.0  # points, of a number beside a bar
 _SPILL = 1.1  # times as wide as axes may texts be
@@ -322,6 +323,6 @@ def _text(value: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """Nats to two digits behind the point, without a sign before zero."""
-    text = f"{value:.2f}"
+    """Nats to two digits behind the point, without a sign before zero; of many with an exponent."""
+    text = f"{value:.2f}" if abs(value) < _MOST_NATS else f"{value:.3g}"
     return "0.00" if float(text) == 0.0 else text.replace("-", "\N{MINUS SIGN}")

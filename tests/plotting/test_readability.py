@@ -181,7 +181,8 @@ def test_colours_of_contributions_are_centred_at_zero(shape):
 
 
 @pytest.mark.parametrize(
-    "values", [[5.05, 0.3, -0.95], [-0.2, -0.9, -0.7], [0.0, 0.0, 0.0], [4, 1, 2]]
+    "values",
+    [[5.05, 0.3, -0.95], [-0.2, -0.9, -0.7], [0.0, 0.0, 0.0], [4, 1, 2]],
 )
 @pytest.mark.parametrize("width", [3.0, 5.6])
 def test_numbers_beside_bars_are_within_the_axes(values, width):
@@ -197,6 +198,14 @@ def test_numbers_beside_bars_are_within_the_axes(values, width):
         assert extent.x1 <= box.x1, name
     ticks = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert any("20210105" in tick for tick in ticks)
+
+
+def test_impossible_values_have_a_short_number():
+    """A value that no state can have exceeds all by 1e100 nats."""
+    display = ContributionsDisplay(np.array([[1e100, -1e7, 0.0]]), LONG).plot()
+    assert_readable(display.figure_)
+    numbers = [text.get_text() for text in display.ax_.texts]
+    assert numbers == ["1e+100", "0.00", "\N{MINUS SIGN}1e+07"]
 
 
 @pytest.mark.parametrize(("feature", "target"), [(0, 1), (1, 5), (5, 0), ("year", 2), (3, 4)])
