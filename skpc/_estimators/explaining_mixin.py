@@ -22,11 +22,13 @@ from skpc._tables.single_rows import table_of_row
 if TYPE_CHECKING:
     from skpc._estimators.density import SharpPCDensity
     from skpc._outliers.conformal import Calibration
+    from skpc._outliers.expectations import Expectation
     from skpc._outliers.expert import Expert
     from skpc._outliers.explanations import Culprit
     from skpc._outliers.known_rows import KnownRows
+    from skpc._outliers.number_grids import NumberGrids
+    from skpc._tables.column_types import Column
 
-_SHARES = 0.05, 0.5, 0.95
 _N_LIKELIEST, _LEAST_PROBABILITY = 3, 0.05
 
 
@@ -39,6 +41,7 @@ class ExplainingMixin:
         _known_rows: KnownRows
         _names_of_rows: tuple[int, ...]
         estimator_: SharpPCDensity
+        _number_grids: NumberGrids
         false_discovery_rate: float | None
         offset_: float
 
@@ -112,10 +115,13 @@ class ExplainingMixin:
 
         The column with the largest of `feature_contributions` is named first; then its value is
         taken for missing and the rest of the row is judged again, so that what only contradicted
-        it is not named. Values count if their excess is at least 4 nats (so far out are 2.5
-        standard deviations of a normal column that depends on no other, with
-        ``criterion="auto"``), and pairs of values, each ordinary by itself, if they are at least
-        some 7 times as rare as by chance.
+        it is not named. What is told of a value is given all others *without those named before
+        it*, and its sentence says so. Values count if their excess is at least 4 nats (so far out
+        are 2.5 standard deviations of a normal column that depends on no other, with
+        ``criterion="auto"``), and if they are not what the densities together expect: a number
+        beyond the interval that is told, or, within it, a number or a label with less than 5 % of
+        the conditional distribution as improbable as it. Pairs of values, each ordinary by
+        itself, count if they are at least some 7 times as rare as by chance.
 
         Parameters
         ----------
@@ -141,7 +147,8 @@ class ExplainingMixin:
         Notes
         -----
         Medians and intervals are those of 1,000 exact draws from the conditional distribution
-        under each density that judges the row.
+        under each density that judges the row, brought to the range and to the levels that the
+        column had in fit: no negative ages, and no halves of whole numbers.
 
         Examples
         --------
@@ -165,6 +172,7 @@ class ExplainingMixin:
                 f"row must be one row; got {len(matrix)}. Explain them one by one, such as "
                 "[detector.explain(X[i : i + 1]) for i in range(len(X))]."
             )
+        from skpc._outliers.expectations import Values
         from skpc._outliers.explanations import conflicts, culprits
 
         (may_judge,) = self._known_rows.judges_of(matrix)
@@ -172,16 +180,22 @@ class ExplainingMixin:
             expert for expert, is_judge in zip(self._experts, may_judge, strict=True) if is_judge
         ]
         names, cells = density._feature_names(), _cells(table)
+        columns = density._columns.columns
+        known = Values(
+            [column.categories if column.type == CATEGORICAL else None for column in columns],
+            lambda j, values: columns[j].supported(self._number_grids.nearest(j, values)),
+        )
         with density._threads(matrix):
             groups = self._positions_of(density)
-            odd = culprits(experts, matrix[0], int(max_features), groups, working_bytes())
+            odd = culprits(experts, matrix[0], int(max_features), known, groups, working_bytes())
             values_alone = matrix[0].copy()
             values_alone[len(cells) :] = np.nan  # indicators are no values
             pairs = conflicts(experts, values_alone, int(max_features), working_bytes())
-            values = [
-                _odd_value(density, experts, one, names[one.column], cells[one.column])
-                for one in odd
-            ]
+        named = tuple(names[one.column] for one in odd)
+        values = [
+            _odd_value(columns[one.column], one, named[: place + 1], cells[one.column])
+            for place, one in enumerate(odd)
+        ]
         score = self._judge(matrix)
         return Explanation(
             score=float(score[0]),
@@ -298,22 +312,24 @@ def _cells(table: Any) -> list[Any]:
     return [cell.item() if isinstance(cell, np.generic) else cell for cell in cells]
 
 
-def _odd_value(
-    density: SharpPCDensity, experts: list[Expert], found: Culprit, name: str, value: Any
-) -> OddValue:
-    """With what was to be expected in place of a value."""
-    from skpc._outliers.explanations import expected_probabilities, expected_quantiles
+def _odd_value(column: Column, found: Culprit, names: tuple[str, ...], value: Any) -> OddValue:
+    """In the terms of its table; the last of the names is its own, the others were before it."""
+    *before, name = names
+    rest = found.excess, *_expected(column, found.expected)
+    return OddValue(name, value, *rest, found.expected.share, tuple(before))
 
-    column = density._columns.columns[found.column]
-    asked = experts, found.rest, found.column
-    if column.type != CATEGORICAL:
-        quantiles = expected_quantiles(*asked, _SHARES, working_bytes())
-        low, median, high = column.restore(quantiles).tolist()
-        return OddValue(name, value, found.excess, median, (low, high), ())
-    probs = expected_probabilities(*asked, working_bytes())
+
+def _expected(
+    column: Column, expected: Expectation
+) -> tuple[Any, tuple[Any, Any] | None, tuple[tuple[Any, float], ...]]:
+    """Median, interval and likeliest categories, as values of a column."""
+    if expected.quantiles is not None:
+        low, median, high = column.restore(expected.quantiles).tolist()
+        return median, (low, high), ()
+    probs = expected.probabilities
+    assert probs is not None
     order = np.argsort(-probs, kind="stable")[:_N_LIKELIEST]
     order = order[(probs[order] >= _LEAST_PROBABILITY) | (order == order[0])]
     assert column.categories is not None
     labels = column.restore(column.categories[order]).tolist()
-    likeliest = tuple(zip(labels, probs[order].tolist(), strict=True))
-    return OddValue(name, value, found.excess, None, None, likeliest)
+    return None, None, tuple(zip(labels, probs[order].tolist(), strict=True))

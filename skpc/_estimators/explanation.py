@@ -12,6 +12,10 @@ from skpc._tables.holes import is_always_missing
 
 _MOST_TIMES = 1000  # that a sentence tells
 _MOST_NATS = 100.0
+_DIGITS, _FEWEST_DIGITS, _MOST_DIGITS = 6, 3, 17
+_FINENESS = 0.01  # of an interval: no number is rounded by more
+_MOST_IN_FULL = 1e15
+_MOST_NAMED = 2  # columns in a part of a sentence
 
 
 class OddValue(NamedTuple):
@@ -27,12 +31,19 @@ class OddValue(NamedTuple):
         How much more surprising it is than values of the column usually are, given the other
         values of the row, in nats; see `SharpPCOutlierDetector.feature_contributions`.
     median : object or None
-        The conditional median, in the unit and of the kind of the column; None of categories.
+        The conditional median, in the unit and of the kind of the column, and within the range
+        that fit saw; None of categories.
     interval : tuple of two objects or None
-        From the conditional quantile of 5 % to that of 95 %; None of categories.
+        From the conditional quantile of 5 % to that of 95 %, likewise; None of categories.
     likeliest : tuple of (object, float)
         Up to three categories and their conditional probabilities, the likeliest first; empty
         for numbers.
+    rarity : float or None, default=None
+        The probability of values at most as probable as this one, below 0.05; None of a number
+        outside of `interval`. A number within it may be rare, as between two clusters.
+    without : tuple of str, default=()
+        The columns that were named before it. All above is given the values of the row without
+        theirs, and without this one.
 
     Examples
     --------
@@ -50,20 +61,26 @@ class OddValue(NamedTuple):
     median: Any
     interval: tuple[Any, Any] | None
     likeliest: tuple[tuple[Any, float], ...]
+    rarity: float | None = None
+    without: tuple[str, ...] = ()
 
     def __str__(self) -> str:
+        given = f"given the other values{_without(self.without)}"
         if self.interval is None:
             expected = " or ".join(
                 f"{_shown(category)} ({_percent(probability)})"
                 for category, probability in self.likeliest
             )
-        else:
-            low, median, high = (
-                _shown(value, 3) for value in (self.interval[0], self.median, self.interval[1])
-            )
-            expected = f"about {median} ({low} to {high})"
+            return f"{self.feature} is {_shown(self.value)}; expected {expected} {given}."
+        value, low, median, high = _told(
+            self.value, self.interval[0], self.median, self.interval[1]
+        )
+        if self.rarity is None:
+            return f"{self.feature} is {value}; expected about {median} ({low} to {high}) {given}."
+        share = _percent(self.rarity)
         return (
-            f"{self.feature} is {_shown(self.value)}; expected {expected} given the other values."
+            f"{self.feature} is {value}; within the range expected ({low} to {high}) {given}, but "
+            f"rare there: {share} of such rows have it or a rarer value."
         )
 
 
@@ -153,13 +170,52 @@ for _kind in OddValue, OddPair, Explanation:
     _kind.__module__ = "skpc"  # where it is found
 
 
-def _shown(value: Any, n_digits: int = 6) -> str:
-    """A value of a table in a sentence, a number to so many digits."""
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+
+
+def _rounded(value: Any, n_digits: int) -> float:
+    return float(f"{float(value):.{n_digits}g}")
+
+
+def _shown(value: Any, n_digits: int = _DIGITS) -> str:
+    """A value of a table in a sentence, a number to so many digits; of whole ones no exponent."""
     if is_always_missing(value):
         return "missing"
-    if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
-        return f"{float(f'{float(value):.{n_digits}g}'):.6g}"
-    return str(value)
+    if not _is_number(value):
+        return str(value)
+    number = _rounded(value, n_digits)
+    if abs(number) < _MOST_IN_FULL and number.is_integer():
+        return str(int(value) if n_digits >= _DIGITS and value == int(value) else int(number))
+    return f"{number:.{max(n_digits, _DIGITS)}g}"
+
+
+def _told(value: Any, *expected: Any) -> list[str]:
+    """A value, and the lower end, the middle and the upper end of what was expected in its place.
+
+    To as few digits as tell these from each other, and from the value, three at least.
+    """
+    if is_always_missing(value) or not all(map(_is_number, (value, *expected))):
+        return [_shown(value), *(_shown(one, _FEWEST_DIGITS) for one in expected)]
+    low, middle, high = map(float, expected)
+    error = _FINENESS * ((high - low) or abs(float(value) - middle))
+    for n_digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
+        of_value, (first, _, last) = (
+            max(n_digits, _DIGITS),
+            (_rounded(x, n_digits) for x in expected),
+        )
+        own = _rounded(value, of_value)
+        is_same = (first <= own, own <= last) == (low <= value, value <= high)
+        if is_same and max(abs(_rounded(x, n_digits) - float(x)) for x in expected) <= error:
+            break
+    return [_shown(value, of_value), *(_shown(one, n_digits) for one in expected)]
+
+
+def _without(names: tuple[str, ...]) -> str:
+    """What a sentence leaves out of the other values."""
+    if len(names) > _MOST_NAMED:
+        return " without those named before"
+    return f" without {' and '.join(names)}" if names else ""
 
 
 def _percent(probability: float) -> str:

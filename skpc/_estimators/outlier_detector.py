@@ -25,6 +25,7 @@ from skpc._estimators.with_indicators import (
 )
 from skpc._outliers.conformal import Calibration
 from skpc._outliers.known_rows import KnownRows
+from skpc._outliers.number_grids import NumberGrids
 from skpc._tables.columns import Columns, take_rows
 from skpc._tables.drawing import in_memory
 from skpc._tables.sklearn_private import Interval, RealNotInt, StrOptions, fit_context
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 _N_COMPONENTS, _MAX_SAMPLES = 6, 512  # of few states, which do not learn outliers by heart
 _N_FOLDS, _SHARE_OF_OTHERS = 5, 0.8  # of a density that is given: cross-fitting
-_PARTS = {"_known_rows": KnownRows, "_calibration": Calibration}
+_PARTS = {"_known_rows": KnownRows, "_calibration": Calibration, "_number_grids": NumberGrids}
 
 
 # Its contributions are of one kind.
@@ -339,6 +340,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         circuits = [expert.circuit for expert in self._experts]
         density.circuit_ = stacked(circuits, np.ones(len(circuits)))
         self.estimator_ = density
+        self._number_grids = NumberGrids.of(matrix, rows.weights, columns)
         scores, is_honest = honest_means(self._judged(matrix), learnt, rows.weights)
         judges = (learnt < rows.weights).T
         self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest], judges[is_honest])
@@ -371,7 +373,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         return state
 
     def _check_state(self) -> None:
-        parts = "estimator_", "offset_", "_experts", "_known_rows", "_calibration"
+        parts = "estimator_", "offset_", "_experts", *_PARTS
         if not is_fitted(self, (*parts, "_names_of_rows", "n_features_in_")):
             return
         from skpc._outliers.expert import Expert
@@ -384,6 +386,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
             raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
         self._known_rows.check(len(self._experts))
         self._calibration.check()
+        self._number_grids.check(self.n_features_in_)
         for expert in self._experts:
             expert.check()
             columns_of_circuit(self.estimator_).check_circuit(expert.circuit)

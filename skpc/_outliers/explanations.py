@@ -9,15 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
+from skpc._outliers.expectations import Expectation, Values, expectation
 from skpc._outliers.expert import Expert
 from skpc._passes.blocks import DEFAULT_MAX_BYTES
 from skpc._passes.likelihood import log_likelihood
-from skpc._queries.marginals import column_log_probs, conditional_probabilities
-from skpc._queries.sampling import sample_given
+from skpc._queries.marginals import column_log_probs
 from skpc._queries.surprises import FARTHEST, excesses, own_excesses
 
-_CONDITIONAL_DRAWS = 1000
-_SEED = 0
 _LEAST_EXCESS = 4.0  # nats: with half its own surprise, a normal column at 2.5 deviations
 _ORDINARY = 2.0  # nats that a value alone may exceed the usual surprise by
 _LEAST_CONFLICT = 2.0  # nats: some 7 times as rare as by chance
@@ -52,32 +50,36 @@ class Culprit(NamedTuple):
     column : int
     excess : float
         In nats.
-    rest : (n_features,)
-        The row without it, and without those that were found before.
+    expected : Expectation
+        In its place, given the row without it and without those that were found before.
     """
 
     column: int
     excess: float
-    rest: np.ndarray
+    expected: Expectation
 
 
 def culprits(
     experts: Sequence[Expert],
     row: np.ndarray,
     n_most: int,
+    values: Values,
     groups: Sequence[Sequence[int]] | None = None,
     max_bytes: int = DEFAULT_MAX_BYTES,
 ) -> list[Culprit]:
     """The values of a row (n_features,) with much excess, each without those before it.
 
     A wrong value makes others surprising that it contradicts: once it is out of the row, they are
-    as they should be.
+    as they should be. The excess is a mean over the experts, and counts how rare a value is by
+    itself too; so what the experts together expect may be just such a value, as where one of
+    them alone is surprised. Then it is not one of those that make the row odd.
 
     Parameters
     ----------
     experts : sequence of Expert
     row : (n_features,)
     n_most : int
+    values : Values
     groups : sequence of sequences of int, default=None
         Columns of the circuit that are one column of the table.
     max_bytes : int
@@ -87,12 +89,18 @@ def culprits(
     rest = row
     while len(found) < n_most and not np.isnan(rest).all():
         excess = mean_excesses(experts, judges, rest[None], groups, max_bytes)[0]
-        column = int(excess.argmax())
-        if excess[column] < _LEAST_EXCESS:
-            break
+        for column in np.argsort(-excess, kind="stable").tolist():
+            if not excess[column] >= _LEAST_EXCESS:
+                return found
+            own = [column] if groups is None else list(groups[column])
+            expected = expectation(experts, rest, column, values, own, max_bytes)
+            if expected.is_rare:
+                break
+        else:
+            return found
         rest = rest.copy()
-        rest[column if groups is None else list(groups[column])] = np.nan
-        found.append(Culprit(column, float(excess[column]), rest))
+        rest[own] = np.nan
+        found.append(Culprit(column, float(excess[column]), expected))
     return found
 
 
@@ -152,45 +160,3 @@ def conflicts(
         for place in order
         if dependence[place] <= -_LEAST_CONFLICT
     ]
-
-
-def expected_quantiles(
-    experts: Sequence[Expert],
-    rest: np.ndarray,
-    column: int,
-    shares: Sequence[float],
-    max_bytes: int = DEFAULT_MAX_BYTES,
-) -> np.ndarray:
-    """Quantiles (m,) of a column given the rest of a row, which lacks it: of exact draws.
-
-    Parameters
-    ----------
-    experts : sequence of Expert
-        Whose conditional distributions are mixed evenly.
-    rest : (n_features,)
-    column : int
-    shares : sequence of m float
-    max_bytes : int
-    """
-    drawn = [
-        sample_given(
-            expert.circuit,
-            rest[None],
-            _CONDITIONAL_DRAWS,
-            np.random.RandomState(_SEED),
-            max_bytes=max_bytes,
-        )[:, column]
-        for expert in experts
-    ]
-    return np.quantile(np.concatenate(drawn), shares, method="inverted_cdf")
-
-
-def expected_probabilities(
-    experts: Sequence[Expert], rest: np.ndarray, column: int, max_bytes: int = DEFAULT_MAX_BYTES
-) -> np.ndarray:
-    """Probabilities (n_categories,) of a column's categories given the rest of a row."""
-    found = [
-        conditional_probabilities(expert.circuit, rest[None], column, max_bytes=max_bytes)[0]
-        for expert in experts
-    ]
-    return np.mean(found, axis=0)

@@ -23,6 +23,9 @@ GREY = "#767676"
 COLOUR_MAP = "viridis"
 _LONGEST_NAME = 18
 _KEY_WIDTH, _CHARACTER_WIDTH = 0.4, 0.066  # inches in a legend of small letters
+_KEY_GAP = 0.15
+_AXIS_LETTER = 0.09
+_BAR_LETTER, _BAR_TICK = 0.11, 0.4  # inches along a bar of colours
 
 
 def check_matplotlib(display: Any) -> None:
@@ -107,6 +110,30 @@ def shortened(name: str, longest: int = _LONGEST_NAME) -> str:
     return f"{name[:head].rstrip()}…{name[len(name) - longest // 3 :].lstrip()}"
 
 
+def all_shortened(names: Sequence[str], longest: int = _LONGEST_NAME) -> list[str]:
+    """Names that are no longer than that, and, if they differ, still do.
+
+    Of those that would be the same without their middles the beginning is left out that they share.
+    """
+    out = [shortened(name, longest) for name in names]
+    for text in {*out}:
+        alike = [i for i, other in enumerate(out) if other == text]
+        if len({names[i] for i in alike}) < 2:
+            continue
+        ends = min(names[i] for i in alike), max(names[i] for i in alike)
+        is_other = [a != b for a, b in zip(*ends, strict=False)]
+        start = is_other.index(True) if True in is_other else len(ends[0])
+        of_word = max((names[alike[0]].rfind(mark, 0, start) for mark in " _-.("), default=-1) + 1
+        for first in (of_word, start):
+            rests = [names[i][first:] for i in alike]
+            cut = [f"…{r}" if len(r) < longest else f"…{r[: longest - 2].rstrip()}…" for r in rests]
+            if len({*cut}) == len({*rests}):
+                break
+        for i, other in zip(alike, cut, strict=True):
+            out[i] = other
+    return out
+
+
 def region_members(estimator: Any) -> list[list[str]]:
     """The names of the columns that each region observes."""
     names = estimator._feature_names()
@@ -138,11 +165,18 @@ def log_bar(mappable: Any, ax: Axes, **kwargs: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     bar = ax.figure.colorbar(mappable, ax=ax, **kwargs)
+    is_upright = kwargs.get("location", "right") in ("left", "right")
+    length = (ax.bbox.height if is_upright else ax.bbox.width) / ax.figure.dpi
+    label = bar.ax.yaxis.label if is_upright else bar.ax.xaxis.label
+    label.set_text(fill(label.get_text(), max(int(length / _BAR_LETTER), 12)))
     if not isinstance(mappable.norm, LogNorm):  # another one was asked for
         return
     low, high = mappable.get_clim()
-    is_wide = high > 30 * low
-    bar.locator = LogLocator(subs=(1.0,) if is_wide else (1.0, 2.0, 5.0), numticks=6)
+    has_powers = np.floor(np.log10(high)) > np.ceil(np.log10(low))  # of ten, two at least
+    is_wide = high > 30 * low and has_powers
+    n_most = int(np.clip(length / _BAR_TICK, 2, 6))
+    subs = (1.0, 2.0, 5.0) if high > 6 * low else (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0)
+    bar.locator = LogLocator(subs=(1.0,) if is_wide else subs, numticks=n_most)
     if not is_wide:
         bar.formatter = FuncFormatter(lambda value, _: plain(value))
     bar.minorformatter = NullFormatter()
@@ -167,6 +201,8 @@ def plain(value: float) -> str:
     """Three digits, without an exponent where that can be read."""
     size = abs(value)
     text = f"{size:,.0f}" if 1000 <= size < 1e7 else f"{size:.3g}"
+    if 1e7 <= size < 1e12:  # such as a date that is written as a number
+        text = f"{size:.0f}"
     return f"\N{MINUS SIGN}{text}" if value < 0 else text
 
 
@@ -176,8 +212,18 @@ def wrapped(ax: Axes, text: str) -> str:
     return fill(text, max(int((width - _KEY_WIDTH) / _CHARACTER_WIDTH), 12))
 
 
-def legend_above(ax: Axes, handles: list[Any], labels: list[str]) -> None:
-    """A legend that covers nothing, over the axes, as wide as these; long labels are wrapped."""
+def legend_above(
+    ax: Axes, handles: Sequence[Any], labels: Sequence[str], *, is_row: bool = False
+) -> None:
+    """A legend that covers nothing, over the axes, as wide as these; long labels are wrapped.
+
+    One entry below the other, or with `is_row` as many side by side as have room.
+    """
+    n_columns = 1
+    if is_row and labels:
+        width = ax.get_window_extent().width / ax.figure.dpi
+        widest = _KEY_WIDTH + _CHARACTER_WIDTH * max(map(len, labels)) + _KEY_GAP
+        n_columns = min(max(int(width / widest), 1), len(labels))
     ax.legend(
         handles,
         [wrapped(ax, label) for label in labels],
@@ -185,7 +231,15 @@ def legend_above(ax: Axes, handles: list[Any], labels: list[str]) -> None:
         bbox_to_anchor=(0.0, 1.0),
         fontsize="small",
         frameon=False,
+        ncols=n_columns,
+        columnspacing=1.0,
     )
+
+
+def axis_length(ax: Axes, axis_name: str, letter: float = _AXIS_LETTER) -> int:
+    """How many letters have room along an axis."""
+    pixels = ax.bbox.width if axis_name == "x" else ax.bbox.height
+    return max(int(pixels / ax.figure.dpi / letter), 12)
 
 
 def no_spines(ax: Axes, *sides: str) -> None:

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skpc.plotting._base import plain
+
 _MOST_BARS = 8
 _MOST_BINS = 24
 _FEW_LEVELS = 16
-_OUTER = 0.005  # the share of rows on each side that no axis is stretched for
+_OUTER = 0.005  # the share of rows on each side that no axis is stretched for, if they are far
+_MIDDLE = 0.05  # the share on each side of what most rows are between
+_FARTHEST = 2.0  # times as far beyond that as it is wide: farther is far
 _LEAST_ROWS = 5
 _PARTS = 5  # of the values of a number, to compare it with labels
 
@@ -91,11 +95,18 @@ class ColumnPair:
         return np.linspace(low, high, _MOST_BINS + 1)
 
     def limits(self) -> tuple[float, float]:
-        """Between which numbers nearly all rows are, of data as of draws."""
-        ends = [np.quantile(part, [_OUTER, 1 - _OUTER]) for part in self.both if len(part)]
+        """Between which numbers all rows are, of data as of draws; nearly all, if some are far."""
+        ends = [_ends(part) for part in self.both if len(part)]
         if not ends:
             return 0.0, 1.0
-        return float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
+        return min(end[0] for end in ends), max(end[1] for end in ends)
+
+    def beyond(self) -> str:
+        """How many values of the data are outside of the limits; "" if none are."""
+        low, high = self.limits()
+        data, _ = self.both
+        sides = ((data < low).sum(), "below", low), ((data > high).sum(), "above", high)
+        return ", ".join(f"{n:,} {side} {plain(end)}" for n, side, end in sides if n)
 
     def parts(self) -> tuple[np.ndarray, np.ndarray, int]:
         """Which part of the column each row of data and of draws is in, and how many there are.
@@ -123,6 +134,19 @@ class ColumnPair:
             for values, part in zip((self.data, self.draws), cut, strict=True)
         ]
         return parts[0], parts[1], n_parts
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    """Between which numbers these (n,) are, but for a few that would leave no room for others."""
+    least, low, first, last, high, most = np.quantile(
+        values, [0.0, _OUTER, _MIDDLE, 1 - _MIDDLE, 1 - _OUTER, 1.0]
+    ).tolist()
+    reach = _FARTHEST * (last - first)
+    if least < first - reach:
+        least = max(low, first - reach) if reach else low
+    if most > last + reach:
+        most = min(high, last + reach) if reach else high
+    return least, most
 
 
 def _codes(values: np.ndarray) -> np.ndarray:

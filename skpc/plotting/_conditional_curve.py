@@ -15,8 +15,11 @@ from skpc._tables.column_types import column_name
 from skpc.plotting._base import (
     BLUE,
     COLOURS,
+    all_shortened,
+    axis_length,
     check_matplotlib,
     fitted_density,
+    legend_above,
     new_axes,
     no_spines,
     shortened,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from skpc._estimators.conditional_distribution import ConditionalDistribution
 
 _MOST_CATEGORIES = len(COLOURS)
+_NAME_LETTER = 0.085  # inches
 _TAIL = 0.01  # of the feature, on either side, that is not drawn
 
 
@@ -189,6 +193,8 @@ class ConditionalCurveDisplay:
             This one.
         """
         check_matplotlib(self)
+        from skpc.plotting._ticks import number_axis
+
         ax = new_axes(ax, (5.6, 3.8))
         is_number = all(isinstance(value, (int, float)) for value in self.values)
         is_number = is_number and not any(isinstance(value, bool) for value in self.values)
@@ -198,15 +204,22 @@ class ConditionalCurveDisplay:
             self._draw_band(ax, at, is_number, {**style, **kwargs})
         else:
             self._draw_probabilities(ax, at, {**style, **kwargs})
-        if not is_number:
-            ax.set_xticks(at, [shortened(str(value), 12) for value in self.values])
+        if is_number:
+            number_axis(ax.xaxis, are_whole=all(float(value).is_integer() for value in self.values))
+        else:
+            ax.set_xticks(at, all_shortened([str(value) for value in self.values], 12))
             ax.margins(x=0.15)
-        ax.set_xlabel(shortened(self.feature_name, 40))
+            _turn_if_close(ax)
+        ax.set_xlabel(shortened(self.feature_name, min(axis_length(ax, "x"), 40)))
         no_spines(ax)
+        handles, labels = ax.get_legend_handles_labels()
+        legend_above(ax, handles, labels, is_row=True)
         self.ax_, self.figure_ = ax, ax.figure  # type: ignore[assignment]
         return self
 
     def _draw_band(self, ax: Axes, at: np.ndarray, is_line: bool, style: dict[str, Any]) -> None:
+        from skpc.plotting._ticks import number_axis
+
         assert self.band is not None
         low, high = self.band
         label = f"{self.coverage:.0%} of {shortened(self.target_name)}"
@@ -224,18 +237,30 @@ class ConditionalCurveDisplay:
         if self.categories is not None:
             ax.set_yticks(np.arange(len(self.categories)), map(shortened, self.categories))
             ax.set_ylim(-0.5, len(self.categories) - 0.5)
-        ax.set_ylabel(shortened(self.target_name, 40))
-        ax.legend(frameon=False)
+        else:
+            number_axis(ax.yaxis, n_most=8)
+        ax.set_ylabel(shortened(self.target_name, min(axis_length(ax, "y"), 40)))
 
     def _draw_probabilities(self, ax: Axes, at: np.ndarray, style: dict[str, Any]) -> None:
         assert self.categories is not None
         largest = np.argsort(-self.curves.mean(axis=0), kind="stable")[:_MOST_CATEGORIES]
+        names = all_shortened(self.categories)
         for colour, place in zip(COLOURS, np.sort(largest), strict=False):
-            name = shortened(str(self.categories[place]))
+            name = names[place]
             ax.plot(at, self.curves[:, place], **{"color": colour, "label": name, **style})
         ax.set_ylim(-0.02, 1.02)
-        ax.set_ylabel(f"probability of {shortened(self.target_name, 40)}")
-        ax.legend(frameon=False)
+        n_letters = min(axis_length(ax, "y") - len("probability of "), 40)
+        ax.set_ylabel(f"probability of {shortened(self.target_name, max(n_letters, 8))}")
+
+
+def _turn_if_close(ax: Axes) -> None:
+    """Turn the names on the horizontal axis by a right angle, if they have no room side by side."""
+    ticks, names = ax.get_xticks(), [label.get_text() for label in ax.get_xticklabels()]
+    low, high = ax.get_xlim()
+    widths = np.array([_NAME_LETTER * (len(name) + 1) for name in names])
+    apart = np.diff(ticks) / (high - low) * ax.bbox.width / ax.figure.dpi
+    if (apart < 0.5 * (widths[1:] + widths[:-1])).any():
+        ax.tick_params(axis="x", rotation=90)
 
 
 def _refuse_evidence(known: ConditionalDistribution, j: int, axis: str, remedy: str) -> None:

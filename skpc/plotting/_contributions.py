@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from scipy.sparse import issparse
 from skpc._tables.frames import collected
 from skpc.plotting._base import (
     BLUE,
-    COLOUR_MAP,
     ORANGE,
+    all_shortened,
+    axis_length,
     check_matplotlib,
     fitted_density,
     new_axes,
@@ -27,6 +29,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_MOST_IN_FULL = 1e10
+_MOST_NATS = 1e6  # that are written in full
+_EXCESS = "excess surprise"
+_LETTER = 6.0  # points, of a number beside a bar
+_SPILL = 1.1  # times as wide as axes may texts be
+_LEAST_BARS = 40.0  # points that are left for bars
+
+
 class ContributionsDisplay:
     """How surprising each value of a row is, given all others, beyond what is usual in its column.
 
@@ -35,7 +45,8 @@ class ContributionsDisplay:
     One row is drawn as bars, largest first. They start at zero, not where the last one ended, as
     in a waterfall: what several columns say together is counted in each, so they do not add up
     to the score. Several rows are a heat map, and rows that are pictures (`image_shape`) are
-    drawn as pictures.
+    drawn as pictures: white is zero, orange above and blue below, each the darker, the farther.
+    The scale reaches as far below zero as above.
 
     Parameters
     ----------
@@ -83,7 +94,7 @@ class ContributionsDisplay:
         *,
         values: np.ndarray | None = None,
         row_names: Sequence[str] | None = None,
-        quantity: str = "excess surprise",
+        quantity: str = _EXCESS,
     ) -> None:
         self.contributions = contributions
         self.names = names
@@ -174,6 +185,9 @@ class ContributionsDisplay:
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         return self
 
+    def _is_excess(self) -> bool:
+        return self.quantity == _EXCESS
+
     def _row_names(self) -> list[str]:
         if self.row_names is not None:
             return [str(name) for name in self.row_names]
@@ -183,20 +197,21 @@ class ContributionsDisplay:
         (row,) = self.contributions
         order = np.argsort(-row, kind="stable")
         shown, rest = order[:n_bars], order[n_bars:]
-        labels = [shortened(self.names[j]) for j in shown]
-        if self.values is not None:
-            labels = [
-                f"{label} = {_text(self.values[0, j])}"
-                for label, j in zip(labels, shown, strict=True)
-            ]
         ax = new_axes(ax, (5.6, 1.1 + 0.26 * len(shown)))
+        texts = [""] * len(shown)
+        if self.values is not None:
+            texts = [f" = {_text(self.values[0, j])}" for j in shown]
+        longest = axis_length(ax, "x") // 2 - max(map(len, texts), default=0)
+        names = all_shortened([self.names[j] for j in shown], int(np.clip(longest, 8, 18)))
+        labels = [f"{name}{text}" for name, text in zip(names, texts, strict=True)]
         colours = np.where(row[shown] < 0, BLUE, ORANGE)
         at = np.arange(len(shown))
         bars = ax.barh(at, row[shown], **{"color": colours, "height": 0.7, **kwargs})
-        ax.bar_label(bars, [_number(value) for value in row[shown]], padding=3, fontsize=8)
+        numbers = [_number(value) for value in row[shown]]
+        ax.bar_label(bars, numbers, padding=3, fontsize=8)
         ax.set_yticks(at, labels)
         ax.invert_yaxis()
-        ax.margins(x=0.12, y=0.02)
+        ax.margins(y=0.02)
         ax.axvline(0.0, color="black", linewidth=0.8)
         ax.tick_params(axis="y", left=False)
         no_spines(ax, "top", "right", "left")
@@ -206,26 +221,24 @@ class ContributionsDisplay:
                 f"{len(shown)} largest of {len(row)}; no other above {_number(row[rest].max())}",
                 fontsize="medium",
             )
+        _keep_room(ax, row[shown], numbers)
         self.axes_ = np.array([ax])
 
     def _draw_map(self, ax: Axes | None, n_columns: int, kwargs: dict[str, Any]) -> None:
         table = self.contributions
         # The largest by any row, but in the order of the table.
         shown = np.sort(np.argsort(-table.max(axis=0), kind="stable")[:n_columns])
-        names, rows = [shortened(self.names[j]) for j in shown], self._row_names()
+        names, rows = all_shortened([self.names[j] for j in shown]), self._row_names()
         # As high as the label of the bar of colours is long.
         ax = new_axes(ax, (2.4 + 0.22 * len(shown), 1.8 + max(0.24 * len(rows), 1.6)))
-        low = min(float(table.min()), 0.0)
-        mesh = ax.pcolormesh(
-            table[:, shown], **{"cmap": COLOUR_MAP, "vmin": low, "vmax": table.max(), **kwargs}
-        )
+        mesh = ax.pcolormesh(table[:, shown], **self._colours(kwargs))
         ax.set_xticks(np.arange(len(shown)) + 0.5, names, rotation=90)
         ax.set_yticks(np.arange(len(rows)) + 0.5, rows)
         ax.tick_params(length=0)
         ax.invert_yaxis()
         if len(shown) < table.shape[1]:
             ax.set_xlabel(f"the {len(shown)} most surprising of {table.shape[1]} features")
-        ax.figure.colorbar(mesh, ax=ax, label=f"{self.quantity}, nats")
+        self._add_bar(mesh, [ax])
         self.axes_ = np.array([ax])
 
     def _draw_images(self, ax: Any, shape: tuple[int, int], kwargs: dict[str, Any]) -> None:
@@ -240,8 +253,7 @@ class ContributionsDisplay:
         if ax is not None and np.ndim(ax):
             n_rows, n_columns = 1, len(table)
         axes = new_panels(ax, (n_rows, n_columns), (1.5 * n_columns + 1.0, 1.8 * n_rows)).ravel()
-        low = min(float(table.min()), 0.0)
-        style = {"cmap": COLOUR_MAP, "vmin": low, "vmax": table.max(), **kwargs}
+        style = self._colours(kwargs)
         for panel in axes[len(table) :]:
             panel.set_axis_off()
         self.axes_ = axes[: len(table)]
@@ -250,7 +262,53 @@ class ContributionsDisplay:
             panel.set_title(name, fontsize="medium")
             panel.set_xticks([])
             panel.set_yticks([])
-        axes[0].figure.colorbar(image, ax=list(axes), label=f"{self.quantity}, nats", fraction=0.05)
+        self._add_bar(image, list(axes), fraction=0.05)
+
+    def _colours(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Of a map: white is zero, and both sides reach as far as the largest of either."""
+        top = float(np.abs(self.contributions).max(initial=0.0)) or 1.0
+        style = {"cmap": _diverging(), "vmin": -top, "vmax": top}
+        return {**({} if "norm" in kwargs else style), **kwargs}
+
+    def _add_bar(self, mappable: Any, axes: list[Any], **kwargs: Any) -> None:
+        """What colours mean, no lower than there are values."""
+        bar = axes[0].figure.colorbar(mappable, ax=axes, **kwargs)
+        bar.set_label(
+            f"{self.quantity}, nats\n(0 is usual)"
+            if self._is_excess()
+            else f"{self.quantity}, nats"
+        )
+
+
+def _keep_room(ax: Any, values: np.ndarray, numbers: list[str]) -> None:
+    """Set limits so that the number beside each bar is within the axes, whatever their size is."""
+    from skpc.plotting._ticks import number_axis  # which imports matplotlib
+
+    number_axis(ax.xaxis)
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    reach = (high - low) or 1.0
+    ax.set_xlim(low - 0.05 * reach, high + 0.05 * reach)
+    ax.figure.figure.draw_without_rendering()  # only then the size of the axes is known
+    for text in (ax.xaxis.label, ax.title):
+        too_wide = text.get_window_extent().width / (_SPILL * ax.bbox.width)
+        if too_wide > 1.0:
+            text.set_text(fill(text.get_text(), max(int(len(text.get_text()) / too_wide), 12)))
+    width = ax.bbox.width * 72.0 / ax.figure.dpi
+    sides = [
+        [number for number, value in zip(numbers, values, strict=True) if (value < 0) == is_low]
+        for is_low in (True, False)
+    ]
+    left, right = (_LETTER * max(map(len, side), default=0) + 6.0 * bool(side) for side in sides)
+    per_point = reach / max(width - left - right, _LEAST_BARS)
+    ax.set_xlim(low - left * per_point, high + right * per_point)
+
+
+def _diverging() -> Any:
+    """White at zero, and the colours of bars on both sides, darker at the ends."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    colours = ["#003A5D", BLUE, "#FFFFFF", ORANGE, "#6B2F00"]
+    return LinearSegmentedColormap.from_list("excess", colours)
 
 
 def _text(value: Any) -> str:
@@ -258,11 +316,13 @@ def _text(value: Any) -> str:
     if value is None or value != value:
         return "missing"
     if isinstance(value, Real) and not isinstance(value, (bool, np.bool_)):
-        return f"{float(value):.4g}"
+        number = float(value)
+        is_whole = abs(number) < _MOST_IN_FULL and number.is_integer()
+        return f"{number:.0f}" if is_whole else f"{number:.4g}"
     return shortened(str(value), 12)
 
 
 def _number(value: float) -> str:
-    """Nats to two digits behind the point, without a sign before zero."""
-    text = f"{value:.2f}"
+    """Nats to two digits behind the point, without a sign before zero; of many with an exponent."""
+    text = f"{value:.2f}" if abs(value) < _MOST_NATS else f"{value:.3g}"
     return "0.00" if float(text) == 0.0 else text.replace("-", "\N{MINUS SIGN}")

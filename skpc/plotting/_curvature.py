@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from skpc._circuit.tree import tree_of_region
 from skpc.curvature import NodeCurvature, node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,
+    all_shortened,
+    axis_length,
     check_matplotlib,
     fitted_density,
     group_label,
@@ -114,7 +117,9 @@ class CurvatureDisplay:
             sample_weight=sample_weight,
             n_jobs=estimator.n_jobs,
         )
-        members = enumerate(region_members(estimator))
+        regions = region_members(estimator)
+        firsts = iter(all_shortened([names[0] for names in regions if names]))
+        members = enumerate([next(firsts), *names[1:]] if names else [] for names in regions)
         labels = [group_label(names) or f"latent {region}" for region, names in members]
         if len(circuit.roots) > 1:  # each column has a region in every tree
             trees = tree_of_region(circuit.parents)
@@ -158,7 +163,7 @@ class CurvatureDisplay:
                 np.ma.masked_invalid(cells),
                 **{"cmap": COLOUR_MAP, "norm": log_norm(cells), **kwargs},
             )
-            panel.set_title(title, fontsize="medium")
+            panel.set_title(fill(title, axis_length(panel, "x")), fontsize="medium")
             panel.invert_yaxis()
             panel.set_yticks([])
             panel.set_xticks([])

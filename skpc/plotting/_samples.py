@@ -13,13 +13,13 @@ from skpc._checks import checked_n_samples, shown
 from skpc._estimators.random_states import checked_random_state
 from skpc.plotting._base import (
     COLOUR_MAP,
+    all_shortened,
     check_matplotlib,
     fitted_density,
     new_panels,
-    shortened,
 )
 from skpc.plotting._column_pair import ColumnPair, dependences
-from skpc.plotting._sample_panels import draw_margin, draw_two
+from skpc.plotting._sample_panels import draw_margin, draw_two, title_length
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,7 +40,8 @@ class SamplesDisplay:
     - "margins": a panel for each column, bars for labels and a histogram for numbers, those first
       in which model and data differ most. The number beside a name is that difference, from 0
       to 1: the largest distance of the distribution functions of numbers, half the sum
-      of the distances of shares of labels. The outer bins of a histogram hold all beyond.
+      of the distances of shares of labels. The outer bins of a histogram hold all beyond; a note
+      says how many values of the data these are.
     - "pairs": the pairs of columns that depend most on each other in the data; these left, the
       model right.
     - "correlations": how strongly each pair of columns depends on each other, in both. The measure
@@ -233,8 +234,11 @@ class SamplesDisplay:
         for panel in axes[len(order) :]:
             panel.set_axis_off()
         self.axes_ = axes[: len(order)]
+        longest = min(title_length(panel) for panel in self.axes_)
+        names = all_shortened([pairs[j].name for j in order], longest)
         handles = [
-            draw_margin(panel, pairs[j], kwargs) for panel, j in zip(self.axes_, order, strict=True)
+            draw_margin(panel, pairs[j], name, kwargs)
+            for panel, j, name in zip(self.axes_, order, names, strict=True)
         ]
         which = "all" if len(order) == len(pairs) else f"{len(order)} of {len(pairs)}"
         title = f"{which} columns, those first whose margins differ most (from 0 to 1)"
@@ -292,7 +296,7 @@ class SamplesDisplay:
         self._depend(pairs)
         strongest = (self.dependences_[0] - np.eye(len(pairs))).max(axis=1)
         kept = np.sort(np.argsort(-strongest, kind="stable")[:n_most])
-        names = [shortened(self.names[j]) for j in kept]
+        names = all_shortened([self.names[j] for j in kept])
         side = 1.2 + 0.18 * len(kept)
         axes = new_panels(ax, (1, 2), (2.8 + 2 * side, 1.9 + side)).ravel()
         for which, (panel, name) in enumerate(zip(axes, ("data", "model"), strict=True)):
@@ -336,7 +340,7 @@ def _column_pair(name: str, column: Any, data: np.ndarray, draws: np.ndarray) ->
         known = np.arange(len(column.labels), dtype=np.float64)
     elif known is None or len(known) > _FEW_NUMBERS:
         return ColumnPair(name, data, draws, None)
-    labels = [_text(label) for label in column.restore(known).tolist()]
+    labels = _texts(column.restore(known).tolist())
     codes = [_codes(known, values) for values in (data, draws)]
     if any((code == len(known)).any() for code in codes):
         labels.append(_UNSEEN)
@@ -350,5 +354,13 @@ def _codes(known: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), np.nan, codes)
 
 
-def _text(label: Any) -> str:
-    return f"{label:g}" if isinstance(label, float) else str(label)
+def _texts(labels: list[Any]) -> list[str]:
+    """Names of labels; numbers with three digits, if they then still differ."""
+    for n_digits in 3, 6:
+        texts = [
+            f"{x:.{n_digits}g}".replace("-", "\N{MINUS SIGN}") if isinstance(x, float) else str(x)
+            for x in labels
+        ]
+        if len({*texts}) == len(labels):
+            break
+    return texts

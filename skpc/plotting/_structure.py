@@ -16,6 +16,7 @@ from skpc.curvature import node_curvature
 from skpc.plotting._base import (
     COLOUR_MAP,
     GREY,
+    all_shortened,
     check_matplotlib,
     fitted_density,
     group_label,
@@ -276,7 +277,7 @@ class StructureDisplay:
     ) -> tuple[np.ndarray, list[str], float | None]:
         """Positions of nodes, labels, and the size of these; None if they find no room."""
         ideal = [tree.ideal_positions(self.parents) for tree in trees]
-        all_names = [group_names(names) for names in self.names]
+        all_names = [group_names(names) for names in self._short_names()]
         found = joined(trees, ideal), all_names, font_size
         for labels, fonts in self._choices(all_names, font_size):
             sizes = box_sizes(ax, labels)
@@ -292,6 +293,11 @@ class StructureDisplay:
                 break
         return found
 
+    def _short_names(self) -> list[list[str]]:
+        """Names of features, none so long that it is cut anew, and different if they differ."""
+        short = iter(all_shortened([name for names in self.names for name in names]))
+        return [[next(short) for _ in names] for names in self.names]
+
     def _choices(
         self, all_names: list[str], font_size: float | None
     ) -> Iterator[tuple[list[str], Sequence[float]]]:
@@ -299,7 +305,7 @@ class StructureDisplay:
         if font_size is not None:
             yield all_names, [font_size]
             return
-        first_names = [group_label(names) for names in self.names]
+        first_names = [group_label(names) for names in self._short_names()]
         is_same = first_names == all_names
         least = _SMALLEST_FONT if is_same else _SMALLEST_OF_ALL_NAMES
         yield all_names, np.arange(_LARGEST_FONT, least - 0.1, -0.5).tolist()

@@ -1,6 +1,7 @@
 """Explanations of an outlier detector: contributions in excess of what is usual, and sentences."""
 
 import pickle
+import re
 
 import duckdb
 import numpy as np
@@ -11,7 +12,7 @@ from helpers import composed
 from scipy.sparse import csr_array
 from sklearn.exceptions import NotFittedError
 
-from skpc import Explanation, SharpPCDensity, SharpPCOutlierDetector
+from skpc import Explanation, OddValue, SharpPCDensity, SharpPCOutlierDetector
 from skpc._queries.surprises import excesses
 
 NUMERIC = ["mass", "length", "depth", "price"]
@@ -294,3 +295,96 @@ def test_a_density_of_margins_is_explained_in_units(frame):
     assert odd.feature == "mass"
     assert isinstance(odd.median, int)  # as the column is
     assert whole["mass"].min() <= odd.median <= whole["mass"].max()
+
+
+def generated(seed):
+    """A small table of clusters with gaps, of whole numbers, tenths, skew and labels, and rows."""
+    rng = np.random.default_rng(seed)
+    n_rows, n_columns = int(rng.integers(30, 120)), int(rng.integers(2, 5))
+    group = rng.integers(0, 3, n_rows)
+    X = rng.normal(size=(n_rows, n_columns)) * rng.choice([0.1, 1.0, 3.0], n_columns)
+    X += group[:, None] * rng.choice([0.0, 4.0, 10.0, -7.0], n_columns)
+    kind = rng.integers(0, 4, n_columns)
+    X[:, kind == 1] = np.rint(np.abs(X[:, kind == 1]))
+    X[:, kind == 2] = np.exp(X[:, kind == 2] / 3)
+    X[:, kind == 3] = np.round(np.abs(X[:, kind == 3]), 1)
+    label = np.array(["a", "b", "c"])[np.where(rng.random(n_rows) < 0.9, group, 0)]
+    frame = pandas.DataFrame(X, columns=[f"x{j}" for j in range(n_columns)]).assign(label=label)
+    shuffled = frame.apply(lambda column: rng.permutation(column.to_numpy())).iloc[:6]
+    return frame, pandas.concat([shuffled, frame.iloc[:2].assign(x0=3.0 * frame["x0"].max())])
+
+
+@pytest.mark.parametrize("seed", [*range(6), 7, 8, 9])
+def test_what_is_told_of_a_value_is_true(seed):
+    """Beyond the interval, or rare within it; the interval in the column; the values before it."""
+    frame, rows = generated(seed)
+    model = SharpPCOutlierDetector(random_state=0).fit(frame)
+    worst = frame.iloc[model.score_samples(frame).argsort()[:4]]
+    for _, row in pandas.concat([rows, worst]).iterrows():
+        named = ()
+        for odd in model.explain(row).values:
+            assert odd.without == named
+            named += (odd.feature,)
+            assert odd.rarity is None or odd.rarity < 0.05
+            if odd.interval is None:
+                assert odd.value not in [label for label, _ in odd.likeliest]
+                continue
+            low, high = odd.interval
+            assert (low <= odd.value <= high) == (odd.rarity is not None)
+            assert ("within the range expected" in str(odd)) == (odd.rarity is not None)
+            value, first, last = printed(odd)
+            assert (first <= value <= last) == (odd.rarity is not None)
+            seen = frame[odd.feature]
+            assert seen.min() <= low <= odd.median <= high <= seen.max()
+            for digits in 0, 1:
+                if (seen == seen.round(digits)).all():
+                    told = low, odd.median, high
+                    assert told == tuple(np.round(told, digits))
+                    break
+
+
+def printed(odd):
+    """The value and the ends of the interval in a sentence."""
+    number = r"(-?[\d.]+(?:e[+-]\d+)?)"
+    found = re.match(rf".* is {number}; .*\({number} to {number}\) given", str(odd))
+    return [float(part) for part in found.groups()]
+
+
+def odd_value(value, median, interval, rarity=None, without=()):
+    return OddValue("x", value, 9.0, median, interval, (), rarity, without)
+
+
+def test_sentences_say_which_values_were_left_out():
+    said = [str(odd_value(9.0, 2.0, (1.0, 3.0), None, names)) for names in ((), "a", "ab", "abc")]
+    start = "x is 9; expected about 2 (1 to 3) given the other values"
+    assert said == [
+        f"{start}.",
+        f"{start} without a.",
+        f"{start} without a and b.",
+        f"{start} without those named before.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("odd", "sentence"),
+    [
+        (odd_value(2029, 2014, (2010, 2018)), "x is 2029; expected about 2014 (2010 to 2018)"),
+        (
+            odd_value(20250101.0, 20210105.0, (20210101.0, 20210131.0)),
+            "x is 20250101; expected about 20210105 (20210101 to 20210131)",
+        ),
+        (odd_value(1.004, 1.0, (1.0, 1.0)), "x is 1.004; expected about 1 (1 to 1)"),
+        (
+            odd_value(0.12345678, 1 / 3, (0.3, 2.0)),
+            "x is 0.123457; expected about 0.333 (0.3 to 2)",
+        ),
+        (
+            odd_value(5.0, 1.0, (0.9, 9.12), 0.004),
+            "x is 5; within the range expected (0.9 to 9.12) given the other values, but rare "
+            "there: below 1 % of such rows have it or a rarer value",
+        ),
+        (odd_value("high", "low", ("low", "low")), "x is high; expected about low (low to low)"),
+    ],
+)
+def test_numbers_are_told_to_as_many_digits_as_matter(odd, sentence):
+    assert str(odd).startswith(sentence)

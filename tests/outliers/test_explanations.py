@@ -1,19 +1,17 @@
-"""Who judges a row, which values make it odd, conflicts, and what was to be expected."""
+"""Who judges a row, which values make it odd, and which contradict each other."""
 
 from itertools import product
 
 import numpy as np
 import pytest
-from helpers import mixed_values
 
 from skpc import SharpPCDensity
+from skpc._outliers.expectations import Values, expectation
 from skpc._outliers.expert import OWN_WEIGHTS, Expert
 from skpc._outliers.explanations import (
     conflicts,
     culprits,
     dependences,
-    expected_probabilities,
-    expected_quantiles,
     mean_excesses,
 )
 from skpc._passes.likelihood import log_likelihood
@@ -29,7 +27,7 @@ def expert_of(circuit, criterion, n_features):
     return Expert(circuit, OWN_WEIGHTS[criterion], np.zeros(n_features))
 
 
-MIXED = {"feature_types": ["categorical", "categorical", "gaussian", "gaussian"]}
+NUMBERS = Values([None, None, None], lambda column, values: values)
 
 
 def correlated(n_rows, seed, n_columns=3, noise=0.2):
@@ -56,12 +54,35 @@ def test_a_value_that_only_contradicts_a_wrong_one_is_not_named(bundle):
     row = np.array([0.3, 9.0, 0.4])
     everything = mean_excesses(bundle, np.ones((1, 3), bool), row[None])[0]
     assert (everything > 3.0).all()
-    (found,) = culprits(bundle, row, 5)
+    (found,) = culprits(bundle, row, 5, NUMBERS)
     assert found.column == 1
     assert found.excess == everything[1]
-    np.testing.assert_array_equal(found.rest, [0.3, np.nan, 0.4])
-    assert culprits(bundle, np.array([0.3, 0.2, 0.4]), 5) == []
-    assert culprits(bundle, np.full(3, np.nan), 5) == []
+    expected = expectation(bundle, row, 1, NUMBERS)
+    np.testing.assert_array_equal(found.expected.quantiles, expected.quantiles)
+    assert found.expected.share is None
+    assert culprits(bundle, np.array([0.3, 0.2, 0.4]), 5, NUMBERS) == []
+    assert culprits(bundle, np.full(3, np.nan), 5, NUMBERS) == []
+
+
+def test_a_value_that_the_experts_together_expect_is_not_named():
+    """One of two experts is surprised by far; half of what both expect is such a value."""
+    rng = np.random.default_rng(0)
+    types = {"feature_types": "gaussian", "n_latents": 1}
+    X = rng.normal(size=(200, 2)) * [1.0, 0.01]
+    pair = [
+        expert_of(circuit_of(X + np.array([0.0, place]), **types), "auto", 2)
+        for place in (0.0, 1.0)
+    ]
+    values = Values([None, None], lambda column, numbers: numbers)
+    row = np.array([0.0, 1.0])
+    assert mean_excesses(pair, np.ones((1, 2), bool), row[None])[0, 1] > 100.0
+    assert culprits(pair, row, 5, values) == []
+    between = culprits(pair, np.array([0.0, 0.5]), 5, values)
+    assert [one.column for one in between] == [1]
+    assert between[0].expected.share < 0.01
+    # A value that is not named does not end the search for others.
+    (far,) = culprits(pair, np.array([9.0, 1.0]), 5, values)
+    assert far.column == 0
 
 
 def test_the_dependence_of_a_pair_against_enumeration():
@@ -104,33 +125,3 @@ def test_of_many_columns_the_most_surprising_ones_are_paired():
     row[[7, 33]] = 1.0, -1.0
     (found,) = conflicts([expert_of(circuit, "auto", 40)], row, 5)
     assert found.columns == (7, 33)
-
-
-def test_quantiles_against_quadrature():
-    """Of the even mixture of two conditional densities, each normalised by itself."""
-    X = mixed_values()
-    circuits = [circuit_of(X[part], **MIXED) for part in (slice(0, 75), slice(75, 150))]
-    rest = np.array([2.0, 1.0, 0.2, np.nan])
-    grid = np.linspace(-4.0, 8.0, 4001)
-    rows = np.tile(rest, (len(grid), 1))
-    rows[:, 3] = grid
-    densities = np.exp([log_likelihood(circuit, rows) for circuit in circuits])
-    cumulative = (densities / densities.sum(axis=1, keepdims=True)).mean(axis=0).cumsum()
-    experts = [expert_of(circuit, "auto", 4) for circuit in circuits]
-    shares = [0.05, 0.5, 0.95]
-    quantiles = expected_quantiles(experts, rest, 3, shares)
-    # Four standard errors of the share of 2,000 draws.
-    np.testing.assert_allclose(np.interp(quantiles, grid, cumulative), shares, atol=0.045)
-    assert np.array_equal(quantiles, expected_quantiles(experts, rest, 3, shares))
-
-
-def test_probabilities_against_enumeration():
-    X = mixed_values()
-    circuits = [circuit_of(X[part], **MIXED) for part in (slice(0, 75), slice(75, 150))]
-    rest = np.array([np.nan, 1.0, 0.2, np.nan])
-    rows = np.tile(rest, (3, 1))
-    rows[:, 0] = range(3)
-    probs = np.exp([log_likelihood(circuit, rows) for circuit in circuits])
-    expected = (probs / probs.sum(axis=1, keepdims=True)).mean(axis=0)
-    experts = [expert_of(circuit, "auto", 4) for circuit in circuits]
-    np.testing.assert_allclose(expected_probabilities(experts, rest, 0), expected, rtol=1e-6)
