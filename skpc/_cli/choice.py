@@ -19,7 +19,7 @@ from skpc._cli.column_report import (
     warning_lines,
 )
 from skpc._cli.messages import UsageError, tell, width_of
-from skpc._cli.tables import TrainingTable, check_names, form_of
+from skpc._cli.tables import TrainingTable, check_names, form_of, skipped_lines
 
 _INDENT = "  "
 
@@ -137,6 +137,8 @@ def tell_report(table: TrainingTable, readings: Sequence[Reading]) -> None:
     ]
     for line in table_lines(rows, width_of(sys.stderr) - len(_INDENT)):
         tell(f"{_INDENT}{line}")
+    for line in notes_of(table, readings):
+        tell(f"note: {line}")
     for line in [*doubts_of(table), *warning_lines(readings)]:
         tell(f"warning: {line}")
 
@@ -147,6 +149,14 @@ def title_of(table: TrainingTable) -> str:
     in_chunks = ", read in chunks" if table.is_in_chunks else ""
     n_columns = _count(len(table.names), "column")
     return f"{table.title}: {_count(table.n_rows, 'row')}, {n_columns}{how}{in_chunks}"
+
+
+def notes_of(table: TrainingTable, readings: Sequence[Reading]) -> list[str]:
+    """What is as it may be in a table as a whole, and worth a look."""
+    notes = []
+    if table.skipped:
+        notes.append(skipped_lines(table.skipped))
+    return notes
 
 
 def doubts_of(table: TrainingTable) -> list[str]:

@@ -12,20 +12,47 @@ from skpc._cli.choice import choose
 from skpc._cli.fit import learn
 from skpc._cli.known_tables import KnownTable, ids_of
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import check_model_output, save_model
+from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
+from skpc._cli.parser import refuse_beside_model
 
 _TARGET = "target"
+_CLASS = "class"  # what the target is called if nobody says
+_OF_LEARNING = "categorical", "binomial", "numeric", "drop", "folds", "save_model"
+_N_FOLDS = 5
 _FEW_CLASSES, _MOST_CLASSES = 10, 0.5  # a share of the rows
 _LEAST_PROBABILITY = float(np.finfo(float).eps)
 
 
 def run(options: argparse.Namespace) -> None:
     """Judge a classifier on rows it has not seen, or have it predict those of another table."""
-    inputs = [options.data] if options.test is None else [options.data, options.test]
+    refuse_beside_model(options, _OF_LEARNING)
+    inputs = [name for name in (options.data, options.test, options.model) if name is not None]
     if options.output is not None:
         check_table_output(options.output, *inputs)
     check_model_output(options.save_model, *inputs)
+    if options.model is None:
+        _learn_and_judge(options)
+    else:
+        _predict_known(options)
+
+
+def _predict_known(options: argparse.Namespace) -> None:
+    """Write the class of each row of a table, as a classifier that is kept tells."""
+    if options.test is not None:
+        raise UsageError("a second table cannot act beside --model, which has learnt. Name one.")
+    model = read_model(options.model, "classify")
+    options.target = options.target or getattr(model, "_target_name", _CLASS)
+    _predict(model, options)
+
+
+def _learn_and_judge(options: argparse.Namespace) -> None:
+    """Learn from a table, and predict its rows in turn, or those of a second one."""
+    if options.target is None:
+        raise UsageError(
+            "--target is missing: name the column of the classes, or with --model a classifier "
+            "that has learnt."
+        )
     options.chunk_rows = 0  # a classifier takes no parts
     choice = choose(options, {"id": options.id, _TARGET: options.target})
     frame = next(choice.table.frames(choice.table.names))
@@ -36,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
     model = _classifier(choice.types, options)
     if options.test is not None:
         learn(model, X[is_known], y)
+        options.data = options.test
         _predict(model, options)
     else:
         probabilities = _cross_validated(model, X[is_known], y, options)
@@ -54,6 +82,7 @@ def run(options: argparse.Namespace) -> None:
             columns = {**ids_of(frame, options.id), options.target: labels}
             with table_writer(options.output) as write:
                 write(_frame(columns, every, np.unique(y), options.target))
+    model._target_name = options.target  # by which its predictions will be called
     save_model(options.save_model, model)
 
 
@@ -92,7 +121,7 @@ def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namesp
     from sklearn.model_selection import StratifiedKFold
 
     classes, counts = np.unique(y, return_counts=True)
-    n_folds = int(min(options.folds, counts.max()))
+    n_folds = int(min(options.folds or _N_FOLDS, counts.max()))
     if n_folds < 2:
         raise UsageError("no class has two rows: there are none to learn from and to predict.")
     probabilities = np.zeros((len(y), len(classes)))
@@ -106,10 +135,9 @@ def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namesp
 
 
 def _predict(model: Any, options: argparse.Namespace) -> None:
-    """Write the class of each row of a second table, and judge those that it tells."""
-    options.data = options.test
+    """Write the class of each row of a table, and judge those that it tells."""
     table = KnownTable(options, model, model._columns, also=options.target)
-    names, n_rows = list(model.feature_names_in_), 0
+    names, n_rows = names_of_model(model), 0
     told: list[tuple[np.ndarray, np.ndarray]] = []
     with table_writer(options.output) as write:
         for frame in table.frames():

@@ -91,9 +91,9 @@ def _learnt(options: argparse.Namespace) -> _Task:
 
 def _known(options: argparse.Namespace) -> _Task:
     """With a density that has learnt before."""
-    from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCImputer
+    from skpc import SharpPCImputer
 
-    model = read_model(options.model, (SharpPCDensity, SharpPCDensityCV, SharpPCImputer))
+    model = read_model(options.model, "impute")
     held = "density_" if isinstance(model, SharpPCImputer) else "best_estimator_"
     density = getattr(model, held, model)
     table = KnownTable(options, density, density._columns, keeps_others=True)

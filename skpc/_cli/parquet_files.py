@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from skpc._cli.messages import UsageError, one_line
+from skpc._cli.streams import called, copied
 from skpc._tables.parquet import batches_of_fragment, open_dataset
 
 _SUFFIXES = ".parquet", ".pq"
+MAGIC = b"PAR1"  # how a file begins
 _BYTES_PER_CELL = 8
 _WHOLE_ROWS = 2**16  # at a time
 _INTEGERS = [f"{sign}nt{n_bits}" for sign in ("I", "UI") for n_bits in (8, 16, 32, 64)]
@@ -20,6 +23,15 @@ _INTEGERS = [f"{sign}nt{n_bits}" for sign in ("I", "UI") for n_bits in (8, 16, 3
 def is_parquet(path: Path) -> bool:
     """Whether a name is that of a Parquet file."""
     return path.suffix in _SUFFIXES
+
+
+def holds_parquet(path: Path) -> bool:
+    """Whether what a file begins with is Parquet, whatever its name."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def pyarrow_part(name: str = "") -> Any:
@@ -39,11 +51,16 @@ class ParquetFile:
     Parameters
     ----------
     path : str
+    stream : open file or None
+        What is copied to be read, if it has been opened.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = path
+    def __init__(self, path: str, stream: Any = None) -> None:
+        self.name = called(path)
         pyarrow_part("dataset")
+        if stream is not None:
+            weakref.finalize(self, stream.close)
+            path = copied(stream, self, ".parquet")
         self._dataset, self._schema = self._asked(lambda: open_dataset(Path(path)))
 
     @property

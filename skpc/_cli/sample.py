@@ -19,7 +19,7 @@ _CELLS_DRAWN = 2**18  # at a time, whatever the working memory: the rows depend 
 def run(options: argparse.Namespace) -> None:
     """Write rows that are drawn from a model, given some of their values."""
     check_table_output(options.output, options.model)
-    model = read_model(options.model)
+    model = read_model(options.model, "sample")
     evidence = evidence_of(options.given, model._columns, names_of_model(model))
     n_left, at_once = options.n_samples, max(1, _CELLS_DRAWN // model.n_features_in_)
     try:

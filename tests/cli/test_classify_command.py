@@ -80,6 +80,38 @@ def test_a_second_table_is_predicted_and_judged_if_it_tells(folder, capsys):
     assert joblib.load(folder / "m.joblib").classes_.tolist() == ["apple", "pear"]
 
 
+def test_a_classifier_that_is_kept_predicts_other_tables_whole_and_in_parts(folder, capsys):
+    new, output, kept = rows(30, seed=1), folder / "new classes.csv", folder / "kept.joblib"
+    learning = "classify", folder / "train.csv", "--target", "kind", "--folds", 2
+    assert run(*learning, "--save-model", kept, "--quiet") == 0
+    model = classifier().fit(rows()[["size", "ripe"]], rows()["kind"].to_numpy(dtype=str))
+    expected = model.predict_proba(new[["size", "ripe"]])
+    capsys.readouterr()
+    for columns, options in ((["ripe", "size"], ()), (list(new), ("--chunk-rows", 7))):
+        new[columns].to_csv(folder / "new.csv", index=False)
+        predicting = "classify", folder / "new.csv", "--model", kept
+        assert run(*predicting, "-o", output, *options) == 0
+        written = pandas.read_csv(output)
+        assert list(written) == ["kind predicted", "p(apple)", "p(pear)"]
+        assert written[["p(apple)", "p(pear)"]].to_numpy() == pytest.approx(expected, rel=1e-9)
+        loss = log_loss(new["kind"], expected)
+        assert (f"test log-loss: {loss:.4f}" in capsys.readouterr().err) == ("kind" in columns)
+
+
+def test_what_cannot_act_beside_a_classifier_that_is_kept(folder, capsys):
+    joblib.dump(classifier().fit([[0.0], [1.5], [1.0], [0.5]], [0, 1, 1, 0]), folder / "c.joblib")
+    train, kept = folder / "train.csv", folder / "c.joblib"
+    for options, message in (
+        ([train, train, "--model", kept], "a second table cannot act beside --model"),
+        ([train, "--model", kept, "--folds", 3], "--folds cannot act beside --model"),
+        ([train, "--model", kept, "--drop", "size"], "--drop cannot act beside --model"),
+        ([train], "--target is missing"),
+        ([train, "--model", kept], "lacks a column that the model has learnt: '0'"),
+        ([train, "--model", train], f"{train} is a table, and no model that can be read"),
+    ):
+        assert message in error_of(capsys, "classify", *options)
+
+
 def test_the_headline_is_the_result_where_no_table_is_written(folder, capsys):
     arguments = "classify", folder / "train.csv", "--target", "kind", "--folds", 2, "--quiet"
     assert run(*arguments) == 0

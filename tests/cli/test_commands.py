@@ -341,6 +341,8 @@ def test_files_that_are_no_models(content, data, tmp_path, capsys):
     if content is not None:
         path.write_bytes(content)
     message = "cannot read" if content is None else "no model that can be read"
+    if content == b"colour,x\nred,1\n":
+        message = f"error: {path} is a table, and no model"
     assert message in error_of(capsys, "score", path, data)
     assert message in error_of(capsys, "sample", path)
 
@@ -349,8 +351,10 @@ def test_files_that_are_no_models(content, data, tmp_path, capsys):
 def test_files_of_something_else(other, data, tmp_path, capsys):
     joblib.dump(other, tmp_path / "other.joblib")
     error = error_of(capsys, "score", tmp_path / "other.joblib", data)
-    assert "no fitted SharpPCDensity or " in error
-    assert f" but {type(other).__name__}" in error
+    if isinstance(other, SharpPCDensity):
+        assert error.endswith("holds a density that has learnt nothing yet.")
+    else:
+        assert f"holds no model of skpc but '{type(other).__name__}'; score takes a d" in error
 
 
 @pytest.mark.parametrize(
@@ -379,7 +383,13 @@ def test_options_that_cannot_be_used(arguments, message, data, tmp_path, capsys)
 def test_tables_that_do_not_fit_the_model(model, tmp_path, capsys):
     path = tmp_path / "other.csv"
     table()[["colour", "x", "flag"]].to_csv(path, index=False)
-    assert "there is no column 'count'" in error_of(capsys, "score", model, path)
+    error = error_of(capsys, "score", model, path)
+    assert f"{path} lacks a column that the model has learnt: 'count'. It has 'colour', " in error
+    frame = table().rename(columns={"count": "Count ", "x": "y"})
+    frame.to_csv(path, index=False)
+    error = error_of(capsys, "score", model, path)
+    assert "lacks 2 columns that the model has learnt: 'count', 'x'. It has 'colour', " in error
+    assert "'count' may be 'Count ', spelt otherwise. Name the columns" in error
     table().assign(x="tall").to_csv(path, index=False)
     assert "holds labels in column 'x'" in error_of(capsys, "score", model, path)
 
@@ -441,7 +451,8 @@ def test_a_command_line_without_a_command_shows_examples(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["describe", "outliers", "impute", "plot", "fit", "score", "sample"]
+    "command",
+    ["describe", "outliers", "impute", "plot", "fit", "score", "sample", "classify"],
 )
 def test_help_has_examples_that_can_be_parsed(command, capsys):
     with pytest.raises(SystemExit, match="0"):
