@@ -20,6 +20,7 @@ from skpc._cli.column_report import (
 )
 from skpc._cli.messages import UsageError, tell, width_of
 from skpc._cli.tables import TrainingTable, check_names, form_of, skipped_lines
+from skpc._data.scope import NUMERIC
 
 _INDENT = "  "
 
@@ -156,6 +157,10 @@ def notes_of(table: TrainingTable, readings: Sequence[Reading]) -> list[str]:
     notes = []
     if table.skipped:
         notes.append(skipped_lines(table.skipped))
+    numeric = [one.name for one in readings if one.read_as == NUMERIC]
+    if n_same := table.n_repeated(numeric):
+        some = "1 row is the same as one" if n_same == 1 else f"{n_same} rows are the same as ones"
+        notes.append(f"{some} above; take out what was written twice by mistake")
     return notes
 
 

@@ -186,6 +186,19 @@ class TrainingTable:
         for name in frame:
             self.facts.setdefault(name, ColumnFacts()).add(frame[name], self.decimal)
 
+    def n_repeated(self, numeric: Sequence[str]) -> int:
+        """How many rows are the same as one above; 0 of a table in chunks, which are not kept.
+
+        Rows count that have a number in some of these columns: of few labels many are the same.
+        """
+        if self.is_in_chunks or not numeric:
+            return 0
+        has_number = self._frame[numeric].notna().any(axis=1)
+        try:
+            return int((self._frame.duplicated() & has_number).sum())
+        except TypeError:  # of cells that are lists, which nothing learns
+            return 0
+
     def read_again(self, markers: Mapping[str, Sequence[str]], as_text: Sequence[str] = ()) -> None:
         """Take some cells of a CSV file for missing, and some columns as they are written."""
         if isinstance(self._file, CsvFile) and (markers or {*as_text} - {*self._as_text}):

@@ -3,6 +3,7 @@
 import joblib
 import pytest
 from command_line import error_of, table
+from sklearn.preprocessing import StandardScaler
 
 from skpc import SharpPCClassifier, SharpPCDensity, SharpPCImputer, SharpPCOutlierDetector
 
@@ -89,3 +90,52 @@ def test_swapped_arguments_are_told_as_such(kept, data, capsys):
     workbook = data.with_name("book.xlsx")
     workbook.write_bytes(b"PK\x03\x04 and what follows")
     assert "is a workbook: save the sheet as CSV" in error_of(capsys, "describe", workbook)
+
+
+def test_damaged_models(model, data, tmp_path, capsys):
+    damaged = tmp_path / "damaged.joblib"
+    good = joblib.load(model)
+    good.mu_ = -1.0
+    joblib.dump(good, damaged)
+    assert "The file is damaged" in error_of(capsys, "score", damaged, data)
+    content = model.read_bytes()
+    for n_bytes in 1, 100, len(content) // 2, len(content) - 1:
+        damaged.write_bytes(content[:n_bytes])
+        assert "no model that can be read" in error_of(capsys, "sample", damaged)
+    assert "Is a directory" in error_of(capsys, "sample", tmp_path)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"colour,x\nred,1\n", b"\x80\x04\x95junk"])
+def test_files_that_are_no_models(content, data, tmp_path, capsys):
+    path = tmp_path / "bad.joblib"
+    if content is not None:
+        path.write_bytes(content)
+    message = "cannot read" if content is None else "no model that can be read"
+    if content == b"colour,x\nred,1\n":
+        message = f"error: {path} is a table, and no model"
+    assert message in error_of(capsys, "score", path, data)
+    assert message in error_of(capsys, "sample", path)
+
+
+@pytest.mark.parametrize("other", [SharpPCDensity(), StandardScaler(), {"a": 1}])
+def test_files_of_something_else(other, data, tmp_path, capsys):
+    joblib.dump(other, tmp_path / "other.joblib")
+    error = error_of(capsys, "score", tmp_path / "other.joblib", data)
+    if isinstance(other, SharpPCDensity):
+        assert error.endswith("holds a density that has learnt nothing yet.")
+    else:
+        assert f"holds no model of skpc but '{type(other).__name__}'; score takes a d" in error
+
+
+def test_tables_that_do_not_fit_the_model(model, tmp_path, capsys):
+    path = tmp_path / "other.csv"
+    table()[["colour", "x", "flag"]].to_csv(path, index=False)
+    error = error_of(capsys, "score", model, path)
+    assert f"{path} lacks a column that the model has learnt: 'count'. It has 'colour', " in error
+    frame = table().rename(columns={"count": "Count ", "x": "y"})
+    frame.to_csv(path, index=False)
+    error = error_of(capsys, "score", model, path)
+    assert "lacks 2 columns that the model has learnt: 'count', 'x'. It has 'colour', " in error
+    assert "'count' may be 'Count ', spelt otherwise. Name the columns" in error
+    table().assign(x="tall").to_csv(path, index=False)
+    assert "holds labels in column 'x'" in error_of(capsys, "score", model, path)
