@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +27,16 @@ from skpc._cli.streams import (
 
 _FIRST_ROWS = 1_000  # of a chunk that says how many columns there are
 _FIRST_LINES = 100  # that show how cells are written
-_NO_SEPARATOR = "\x01"
+_LINES_AT_ONCE = 10_000
+_AS_LINES: dict[str, Any] = {
+    "sep": "\x01",  # which no table has
+    "header": None,
+    "dtype": str,
+    "quoting": csv.QUOTE_NONE,
+    "keep_default_na": False,
+    "na_filter": False,
+    "skip_blank_lines": False,
+}
 _COMPRESSED = {".gz", ".bz2", ".xz", ".zip", ".zst"}
 _COMPRESSION = 8  # how much larger a table is than its compressed file
 _INTEGER, _UNSIGNED, _NUMBER = "Int64", "UInt64", "Float64"
@@ -56,6 +67,8 @@ class CsvFile:
         The names, as they are written.
     skipped : list of str
         What was found above the names, but for empty lines.
+    line_end, mark : str
+        What ends lines, and what the file begins with where that says how it is encoded.
     missing : dict
         What else is missing in some columns.
     """
@@ -85,6 +98,8 @@ class CsvFile:
                 weakref.finalize(self, stream.close)
                 self._source = copied(stream, self, ".csv") if is_read_again else stream
             head = self._head()
+        self.line_end = "\r\n" if b"\r\n" in head else "\n"
+        self.mark = "\ufeff" if head.startswith(codecs.BOM_UTF8) else ""
         self.form = self.form.with_encoding(head)
         lines = self._first_lines(head)
         is_found = self.form.skip_rows is None
@@ -118,13 +133,8 @@ class CsvFile:
         try:
             frame = self._pandas.read_csv(
                 source,
-                sep=_NO_SEPARATOR,
-                header=None,
-                dtype=str,
-                quoting=3,
-                keep_default_na=False,
+                **_AS_LINES,
                 nrows=_FIRST_LINES,
-                skip_blank_lines=False,
                 compression=self._compression,
                 encoding=self.form.encoding,
                 encoding_errors="replace",
@@ -134,6 +144,27 @@ class CsvFile:
         lines: list[str] = frame.iloc[:, 0].tolist()
         is_cut = head and (len(head) == FIRST_BYTES or not isinstance(self._source, str))
         return lines[:-1] if is_cut and not head.endswith(b"\n") and len(lines) > 1 else lines
+
+    def lines(self) -> Iterator[str]:
+        """All lines, as they are in the file, empty ones too."""
+        with self._reading():
+            reader = self._pandas.read_csv(
+                self._source,
+                **_AS_LINES,
+                chunksize=_LINES_AT_ONCE,
+                encoding=self.form.encoding,
+                compression=self._compression,
+            )
+        with reader:
+            for frame in reader:
+                yield from frame.iloc[:, 0].tolist()
+
+    def texts(self, n_rows: int) -> Iterator[Any]:
+        """Frames of so many rows of the text of all cells, also of those that are missing."""
+        with self._reading():
+            reader = self._open(dtype=str, keep_default_na=False, na_filter=False, chunksize=n_rows)
+        with reader:
+            yield from reader
 
     def n_bytes(self) -> int:
         """About how much text there is; 0 if that is not known."""

@@ -12,6 +12,7 @@ from skpc._cli.csv_files import CsvFile
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, tell
 from skpc._cli.models import names_of_model
+from skpc._cli.parquet_files import ParquetFile
 from skpc._cli.tables import check_names, chunk_rows, form_of, listed, open_table, skipped_lines
 from skpc._tables.columns import Columns
 
@@ -74,6 +75,11 @@ class KnownTable:
     def name(self) -> str:
         """What messages call it."""
         return self._file.name
+
+    @property
+    def file(self) -> CsvFile | ParquetFile:
+        """What it is read from."""
+        return self._file
 
     @property
     def form(self) -> CsvForm | None:

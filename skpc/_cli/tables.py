@@ -144,6 +144,11 @@ class TrainingTable:
             raise UsageError(f"{self.title} has no rows.")
 
     @property
+    def file(self) -> CsvFile | ParquetFile:
+        """What it is read from."""
+        return self._file
+
+    @property
     def form(self) -> CsvForm | None:
         """How the file is written; None of Parquet."""
         return self._file.form if isinstance(self._file, CsvFile) else None
