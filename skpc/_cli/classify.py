@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ _TARGET = "target"
 _CLASS = "class"  # what the target is called if nobody says
 _OF_LEARNING = "categorical", "binomial", "numeric", "drop", "folds", "save_model"
 _N_FOLDS = 5
+_MOST_NAMED = 5
 _FEW_CLASSES, _MOST_CLASSES = 10, 0.5  # a share of the rows
 _LEAST_PROBABILITY = float(np.finfo(float).eps)
 
@@ -69,7 +71,8 @@ def _learn_and_judge(options: argparse.Namespace) -> None:
         probabilities = _cross_validated(model, X[is_known], y, options)
         if options.save_model is not None or not is_known.all():
             learn(model, X[is_known], y)
-        said = _quality("cross-validated", y, probabilities, np.unique(y))
+        is_alone = _are_alone(y)
+        said = _quality("cross-validated", y, probabilities, np.unique(y), is_alone)
         if options.output is None:
             write_lines(said)
         else:
@@ -126,12 +129,29 @@ def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namesp
         raise UsageError("no class has two rows: there are none to learn from and to predict.")
     probabilities = np.zeros((len(y), len(classes)))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=options.seed)
-    for i, (training, rest) in enumerate(folds.split(np.zeros(len(y)), y)):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # as `_are_alone` tells
+        parts = list(folds.split(np.zeros(len(y)), y))
+    for i, (training, rest) in enumerate(parts):
         tell(f"learning without fold {i + 1} of {n_folds}")
         one = learn(clone(model), X.iloc[training], y[training])
         known = np.searchsorted(classes, one.classes_)
         probabilities[np.ix_(rest, known)] = one.predict_proba(X.iloc[rest])
     return probabilities
+
+
+def _are_alone(y: np.ndarray) -> np.ndarray:
+    """Which rows (n,) are the only ones of their class, of which no other row tells."""
+    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    is_alone: np.ndarray = counts[codes] == 1
+    if is_alone.any():
+        some = ", ".join(map(shown, y[is_alone][:_MOST_NAMED]))
+        some += ", ..." * (int(is_alone.sum()) > _MOST_NAMED)
+        tell(
+            f"warning: {_rows(int(is_alone.sum()))} of a class without a second row ({some}), "
+            "which no other row can tell, count as wrong and not in the log-loss"
+        )
+    return is_alone
 
 
 def _predict(model: Any, options: argparse.Namespace) -> None:
@@ -181,17 +201,39 @@ def _tell_quality_of_text(labels: np.ndarray, probabilities: np.ndarray, classes
 
 
 def _quality(
-    where: str, y: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
+    where: str,
+    y: np.ndarray,
+    probabilities: np.ndarray,
+    classes: np.ndarray,
+    is_alone: np.ndarray | None = None,
 ) -> list[str]:
-    """How good probabilities are, beside those that only know the shares of the classes."""
+    """How good probabilities are, beside those that only know the shares of the classes.
+
+    Parameters
+    ----------
+    where : str
+        On which rows.
+    y : (n,)
+    probabilities : (n, n_classes)
+    classes : (n_classes,)
+    is_alone : (n,) bool or None
+        Rows of a class that had no other row to learn from: they are wrong, and have no log-loss.
+    """
     codes = np.searchsorted(classes, y)
     shares = np.bincount(codes) / len(codes)
-    shares = shares[shares > 0]
     accuracy = float((probabilities.argmax(axis=1) == codes).mean())
-    own = np.maximum(probabilities[np.arange(len(y)), codes], _LEAST_PROBABILITY)
+    counted = np.arange(len(y)) if is_alone is None else np.flatnonzero(~is_alone)
+    codes = codes[counted]
+    own = np.maximum(probabilities[counted, codes], _LEAST_PROBABILITY)
+    n_alone = len(y) - len(counted)
+    without = f" (without {_rows(n_alone)} alone in a class)" if n_alone else ""
     return [
         f"{where} accuracy: {100 * accuracy:.1f} %; the most frequent class alone: "
         f"{100 * shares.max():.1f} %",
-        f"{where} log-loss: {-np.log(own).mean():.4f} nats per row; shares of classes alone: "
-        f"{-(shares @ np.log(shares)):.4f}",
+        f"{where} log-loss{without}: {-np.log(own).mean():.4f} nats per row; shares of classes "
+        f"alone: {-np.log(shares[codes]).mean():.4f}",
     ]
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n} rows"

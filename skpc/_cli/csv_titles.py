@@ -27,6 +27,8 @@ def titles_above(lines: Sequence[str], sep: str | None = None) -> int:
     sep : str or None
         What separates cells; None is to be found out.
     """
+    if sep is not None and len(sep) != 1:  # a regular expression
+        return 0
     for n in range(min(_MOST_TITLES + 1, len(lines))):
         if not lines[n].strip():
             continue

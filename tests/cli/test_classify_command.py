@@ -112,6 +112,32 @@ def test_what_cannot_act_beside_a_classifier_that_is_kept(folder, capsys):
         assert message in error_of(capsys, "classify", *options)
 
 
+def test_a_class_with_one_row_is_wrong_and_has_no_log_loss(folder, capsys):
+    frame = rows()
+    frame.loc[[11, 31], "kind"] = "fig", "kiwi"
+    frame.to_csv(folder / "lonely.csv", index=False)
+    assert run("classify", folder / "lonely.csv", "--target", "kind", "--folds", 2) == 0
+    told = capsys.readouterr()
+    assert "2 rows of a class without a second row ('fig', 'kiwi'), which no other" in told.err
+    assert "least populated" not in told.err
+    X, y = frame[["size", "ripe"]], frame["kind"].to_numpy(dtype=str)
+    found, known = np.zeros((60, 2)), ["apple", "pear"]
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    with pytest.warns(UserWarning, match="least populated"):
+        parts = list(folds.split(X, y))
+    for training, rest in parts:
+        model = classifier().fit(X.iloc[training], y[training])
+        columns = [model.classes_.tolist().index(kind) for kind in known]
+        found[rest] = model.predict_proba(X.iloc[rest])[:, columns]
+    others = np.isin(y, known)
+    own = found[others][np.arange(58), (y[others] == "pear").astype(int)]
+    shares = np.log([np.mean(y == kind) for kind in y[others]])
+    line = f"log-loss (without 2 rows alone in a class): {-np.log(own).mean():.4f} nats per row"
+    assert f"{line}; shares of classes alone: {-shares.mean():.4f}" in told.out
+    right = (found.argmax(axis=1) == (y == "pear"))[others].sum() / 60
+    assert f"accuracy: {100 * right:.1f} %" in told.out
+
+
 def test_the_headline_is_the_result_where_no_table_is_written(folder, capsys):
     arguments = "classify", folder / "train.csv", "--target", "kind", "--folds", 2, "--quiet"
     assert run(*arguments) == 0
