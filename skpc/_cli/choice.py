@@ -19,7 +19,8 @@ from skpc._cli.column_report import (
     warning_lines,
 )
 from skpc._cli.messages import UsageError, tell, width_of
-from skpc._cli.tables import TrainingTable, check_names, form_of
+from skpc._cli.tables import TrainingTable, check_names, form_of, skipped_lines
+from skpc._data.scope import NUMERIC
 
 _INDENT = "  "
 
@@ -137,6 +138,8 @@ def tell_report(table: TrainingTable, readings: Sequence[Reading]) -> None:
     ]
     for line in table_lines(rows, width_of(sys.stderr) - len(_INDENT)):
         tell(f"{_INDENT}{line}")
+    for line in notes_of(table, readings):
+        tell(f"note: {line}")
     for line in [*doubts_of(table), *warning_lines(readings)]:
         tell(f"warning: {line}")
 
@@ -147,6 +150,18 @@ def title_of(table: TrainingTable) -> str:
     in_chunks = ", read in chunks" if table.is_in_chunks else ""
     n_columns = _count(len(table.names), "column")
     return f"{table.title}: {_count(table.n_rows, 'row')}, {n_columns}{how}{in_chunks}"
+
+
+def notes_of(table: TrainingTable, readings: Sequence[Reading]) -> list[str]:
+    """What is as it may be in a table as a whole, and worth a look."""
+    notes = []
+    if table.skipped:
+        notes.append(skipped_lines(table.skipped))
+    numeric = [one.name for one in readings if one.read_as == NUMERIC]
+    if n_same := table.n_repeated(numeric):
+        some = "1 row is the same as one" if n_same == 1 else f"{n_same} rows are the same as ones"
+        notes.append(f"{some} above; take out what was written twice by mistake")
+    return notes
 
 
 def doubts_of(table: TrainingTable) -> list[str]:

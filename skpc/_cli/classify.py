@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import warnings
 from typing import Any
 
 import numpy as np
@@ -12,20 +13,48 @@ from skpc._cli.choice import choose
 from skpc._cli.fit import learn
 from skpc._cli.known_tables import KnownTable, ids_of
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import check_model_output, save_model
+from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
+from skpc._cli.parser import refuse_beside_model
 
 _TARGET = "target"
+_CLASS = "class"  # what the target is called if nobody says
+_OF_LEARNING = "categorical", "binomial", "numeric", "drop", "folds", "save_model"
+_N_FOLDS = 5
+_MOST_NAMED = 5
 _FEW_CLASSES, _MOST_CLASSES = 10, 0.5  # a share of the rows
 _LEAST_PROBABILITY = float(np.finfo(float).eps)
 
 
 def run(options: argparse.Namespace) -> None:
     """Judge a classifier on rows it has not seen, or have it predict those of another table."""
-    inputs = [options.data] if options.test is None else [options.data, options.test]
+    refuse_beside_model(options, _OF_LEARNING)
+    inputs = [name for name in (options.data, options.test, options.model) if name is not None]
     if options.output is not None:
         check_table_output(options.output, *inputs)
     check_model_output(options.save_model, *inputs)
+    if options.model is None:
+        _learn_and_judge(options)
+    else:
+        _predict_known(options)
+
+
+def _predict_known(options: argparse.Namespace) -> None:
+    """Write the class of each row of a table, as a classifier that is kept tells."""
+    if options.test is not None:
+        raise UsageError("a second table cannot act beside --model, which has learnt. Name one.")
+    model = read_model(options.model, "classify")
+    options.target = options.target or getattr(model, "_target_name", _CLASS)
+    _predict(model, options)
+
+
+def _learn_and_judge(options: argparse.Namespace) -> None:
+    """Learn from a table, and predict its rows in turn, or those of a second one."""
+    if options.target is None:
+        raise UsageError(
+            "--target is missing: name the column of the classes, or with --model a classifier "
+            "that has learnt."
+        )
     options.chunk_rows = 0  # a classifier takes no parts
     choice = choose(options, {"id": options.id, _TARGET: options.target})
     frame = next(choice.table.frames(choice.table.names))
@@ -36,12 +65,14 @@ def run(options: argparse.Namespace) -> None:
     model = _classifier(choice.types, options)
     if options.test is not None:
         learn(model, X[is_known], y)
+        options.data = options.test
         _predict(model, options)
     else:
         probabilities = _cross_validated(model, X[is_known], y, options)
         if options.save_model is not None or not is_known.all():
             learn(model, X[is_known], y)
-        said = _quality("cross-validated", y, probabilities, np.unique(y))
+        is_alone = _are_alone(y)
+        said = _quality("cross-validated", y, probabilities, np.unique(y), is_alone)
         if options.output is None:
             write_lines(said)
         else:
@@ -54,6 +85,7 @@ def run(options: argparse.Namespace) -> None:
             columns = {**ids_of(frame, options.id), options.target: labels}
             with table_writer(options.output) as write:
                 write(_frame(columns, every, np.unique(y), options.target))
+    model._target_name = options.target  # by which its predictions will be called
     save_model(options.save_model, model)
 
 
@@ -92,12 +124,15 @@ def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namesp
     from sklearn.model_selection import StratifiedKFold
 
     classes, counts = np.unique(y, return_counts=True)
-    n_folds = int(min(options.folds, counts.max()))
+    n_folds = int(min(options.folds or _N_FOLDS, counts.max()))
     if n_folds < 2:
         raise UsageError("no class has two rows: there are none to learn from and to predict.")
     probabilities = np.zeros((len(y), len(classes)))
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=options.seed)
-    for i, (training, rest) in enumerate(folds.split(np.zeros(len(y)), y)):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # as `_are_alone` tells
+        parts = list(folds.split(np.zeros(len(y)), y))
+    for i, (training, rest) in enumerate(parts):
         tell(f"learning without fold {i + 1} of {n_folds}")
         one = learn(clone(model), X.iloc[training], y[training])
         known = np.searchsorted(classes, one.classes_)
@@ -105,11 +140,24 @@ def _cross_validated(model: Any, X: Any, y: np.ndarray, options: argparse.Namesp
     return probabilities
 
 
+def _are_alone(y: np.ndarray) -> np.ndarray:
+    """Which rows (n,) are the only ones of their class, of which no other row tells."""
+    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
+    is_alone: np.ndarray = counts[codes] == 1
+    if is_alone.any():
+        some = ", ".join(map(shown, y[is_alone][:_MOST_NAMED]))
+        some += ", ..." * (int(is_alone.sum()) > _MOST_NAMED)
+        tell(
+            f"warning: {_rows(int(is_alone.sum()))} of a class without a second row ({some}), "
+            "which no other row can tell, count as wrong and not in the log-loss"
+        )
+    return is_alone
+
+
 def _predict(model: Any, options: argparse.Namespace) -> None:
-    """Write the class of each row of a second table, and judge those that it tells."""
-    options.data = options.test
+    """Write the class of each row of a table, and judge those that it tells."""
     table = KnownTable(options, model, model._columns, also=options.target)
-    names, n_rows = list(model.feature_names_in_), 0
+    names, n_rows = names_of_model(model), 0
     told: list[tuple[np.ndarray, np.ndarray]] = []
     with table_writer(options.output) as write:
         for frame in table.frames():
@@ -153,17 +201,39 @@ def _tell_quality_of_text(labels: np.ndarray, probabilities: np.ndarray, classes
 
 
 def _quality(
-    where: str, y: np.ndarray, probabilities: np.ndarray, classes: np.ndarray
+    where: str,
+    y: np.ndarray,
+    probabilities: np.ndarray,
+    classes: np.ndarray,
+    is_alone: np.ndarray | None = None,
 ) -> list[str]:
-    """How good probabilities are, beside those that only know the shares of the classes."""
+    """How good probabilities are, beside those that only know the shares of the classes.
+
+    Parameters
+    ----------
+    where : str
+        On which rows.
+    y : (n,)
+    probabilities : (n, n_classes)
+    classes : (n_classes,)
+    is_alone : (n,) bool or None
+        Rows of a class that had no other row to learn from: they are wrong, and have no log-loss.
+    """
     codes = np.searchsorted(classes, y)
     shares = np.bincount(codes) / len(codes)
-    shares = shares[shares > 0]
     accuracy = float((probabilities.argmax(axis=1) == codes).mean())
-    own = np.maximum(probabilities[np.arange(len(y)), codes], _LEAST_PROBABILITY)
+    counted = np.arange(len(y)) if is_alone is None else np.flatnonzero(~is_alone)
+    codes = codes[counted]
+    own = np.maximum(probabilities[counted, codes], _LEAST_PROBABILITY)
+    n_alone = len(y) - len(counted)
+    without = f" (without {_rows(n_alone)} alone in a class)" if n_alone else ""
     return [
         f"{where} accuracy: {100 * accuracy:.1f} %; the most frequent class alone: "
         f"{100 * shares.max():.1f} %",
-        f"{where} log-loss: {-np.log(own).mean():.4f} nats per row; shares of classes alone: "
-        f"{-(shares @ np.log(shares)):.4f}",
+        f"{where} log-loss{without}: {-np.log(own).mean():.4f} nats per row; shares of classes "
+        f"alone: {-np.log(shares[codes]).mean():.4f}",
     ]
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n} rows"

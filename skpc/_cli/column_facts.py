@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from skpc._cli.cell_shapes import DATE, MARKER, NUMBER, number_of, shape_of
+from skpc._cli.row_numbers import fingerprint, fingerprint_of_range
+from skpc._tables.numbers import EXACT_LIMIT
 
 _MOST_COUNTED = 20_000  # the first cells, whatever the parts: their values are told apart
 _MOST_FEW = 200  # different values, which are known of all cells
@@ -46,6 +48,8 @@ class ColumnFacts:
         Of numbers, those among text too.
     is_count : bool
         Whether every number is one more than the one above it.
+    fingerprint : int
+        Of all integers; see `row_numbers`.
     """
 
     n_rows: int = 0
@@ -60,6 +64,7 @@ class ColumnFacts:
     low: float = np.inf
     high: float = -np.inf
     is_count: bool = True
+    fingerprint: int = 0
     _last: float = np.nan
 
     @property
@@ -77,6 +82,15 @@ class ColumnFacts:
         """Whether all cells are numbers, but for markers of missing values."""
         n_numbers = self.shapes[NUMBER]
         return n_numbers > 0 and n_numbers + self.shapes[MARKER] == self.n_present
+
+    @property
+    def is_shuffled_count(self) -> bool:
+        """Whether its integers are all from 0 or 1 up to the number of rows, in another order."""
+        if self.is_count or self.kinds != {INTEGER} or self.n_present != self.n_rows:
+            return False
+        if self.low not in (0, 1) or self.high - self.low + 1 != self.n_rows:
+            return False
+        return self.fingerprint == fingerprint_of_range(int(self.low), self.n_rows)
 
     @property
     def n_distinct(self) -> int:
@@ -119,7 +133,10 @@ class ColumnFacts:
         kind = _kind_of(present)
         self.kinds.add(kind)
         if kind in (INTEGER, FLOAT):
-            self._add_numbers(present.to_numpy(dtype=np.float64))
+            values = present.to_numpy(dtype=np.float64)
+            self._add_numbers(values)
+            if kind == INTEGER and self.low >= 0 and self.high < EXACT_LIMIT:
+                self.fingerprint = (self.fingerprint + fingerprint(values)) % 2**64
             return
         self.is_count = False
         if kind == TIME:

@@ -19,6 +19,7 @@ from skpc._cli.cell_shapes import (
     THOUSANDS,
     WITH_UNIT,
 )
+from skpc._cli.column_doubts import doubt_of_look_alikes, doubt_of_mixed, doubt_of_sentinels
 from skpc._cli.column_facts import BOOLEAN, INTEGER, LEVELS, TIME, ColumnFacts
 from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._tables.column_types import are_codes, name_rows
@@ -97,7 +98,7 @@ def reading_of(
             own = _reading_of_text(own, facts, is_csv)
     if not own.read_as:
         own = replace(own, read_as=_type_of(facts, own))
-    return own if own.read_as == LEFT_OUT else _with_doubts(own, facts, wanted)
+    return own if own.read_as == LEFT_OUT else _with_doubts(own, facts, wanted, is_csv)
 
 
 def _note(facts: ColumnFacts) -> str:
@@ -161,6 +162,7 @@ def _with_markers(own: Reading, facts: ColumnFacts, wanted: str | None, is_csv: 
 def _reading_of_text(own: Reading, facts: ColumnFacts, is_csv: bool) -> Reading:
     """What labels may be instead, and whether they only name rows."""
     warning = _warning_of_numbers(facts, is_csv)
+    warning = warning or doubt_of_mixed(facts, _quoted(own.name), is_csv)
     if not warning and facts.markers:
         warning = (
             f"has {_count(facts.shapes[MARKER], 'cell')} {_listed(facts)}, a label like others"
@@ -219,7 +221,7 @@ def _type_of(facts: ColumnFacts, own: Reading) -> str:
     return CATEGORICAL if is_code else NUMERIC
 
 
-def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None) -> Reading:
+def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None, is_csv: bool) -> Reading:
     """With what makes a column of little use."""
     name = _quoted(own.name)
     doubts = []
@@ -228,12 +230,25 @@ def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None) -> Readin
     if wanted is None and facts.n_present >= _LEAST_ROWS:
         if facts.n_distinct == 1:
             doubts.append(f"has one value only, which tells nothing: --drop {name} leaves it out")
-        elif facts.is_count or _is_called_id(own, facts):
-            what = "counts the rows" if facts.is_count else "has another number in every row"
+        elif what := _naming(own, facts):
             doubts.append(f"{what}: if it names them say --id {name}, or --drop {name}")
+    if facts.is_numeric and wanted != CATEGORICAL:
+        doubts.append(doubt_of_sentinels(facts, is_csv))
+    elif facts.is_text:
+        doubts.append(doubt_of_look_alikes(facts))
+    doubts = [doubt for doubt in doubts if doubt]
     if not doubts:
         return own
     return replace(own, note=_joined(own.note, "see below"), warnings=(*own.warnings, *doubts))
+
+
+def _naming(own: Reading, facts: ColumnFacts) -> str:
+    """How numbers tell rows apart, or nothing."""
+    if facts.is_count:
+        return "counts the rows"
+    if facts.is_shuffled_count:
+        return "counts the rows, in another order"
+    return "has another number in every row" if _is_called_id(own, facts) else ""
 
 
 def _is_called_id(own: Reading, facts: ColumnFacts) -> bool:

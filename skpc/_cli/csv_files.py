@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 import io
-import os
-import shutil
-import sys
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,17 +12,36 @@ from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
-from skpc._cli.csv_form import CsvForm, header_of
+from skpc._cli.csv_form import CsvForm
+from skpc._cli.csv_lines import header_of
 from skpc._cli.messages import UsageError, one_line
+from skpc._cli.streams import (
+    FIRST_BYTES,
+    called,
+    compression_of,
+    copied,
+    is_read_once,
+    opened,
+    refuse_other_kinds,
+)
 
 _FIRST_ROWS = 1_000  # of a chunk that says how many columns there are
-_FIRST_LINES, _FIRST_BYTES = 100, 2**16  # that show how cells are written
-_NO_SEPARATOR = "\x01"
+_FIRST_LINES = 100  # that show how cells are written
+_LINES_AT_ONCE = 10_000
+_AS_LINES: dict[str, Any] = {
+    "sep": "\x01",  # which no table has
+    "header": None,
+    "dtype": str,
+    "quoting": csv.QUOTE_NONE,
+    "keep_default_na": False,
+    "na_filter": False,
+    "skip_blank_lines": False,
+}
 _COMPRESSED = {".gz", ".bz2", ".xz", ".zip", ".zst"}
 _COMPRESSION = 8  # how much larger a table is than its compressed file
 _INTEGER, _UNSIGNED, _NUMBER = "Int64", "UInt64", "Float64"
 _BOOLEAN, _LABEL = "boolean", "string"
-STANDARD_INPUT = "-"
+_SKIPPING = "--skip-rows says how many lines stand above the names"
 
 
 class CsvFile:
@@ -38,6 +55,8 @@ class CsvFile:
         What it does not tell the first lines do.
     is_read_again : bool
         Whether it is to be read more than once: what is no file is then copied.
+    stream : open file or None
+        What is to be read, if it has been opened.
 
     Attributes
     ----------
@@ -46,14 +65,23 @@ class CsvFile:
     form : CsvForm
     header : list of str
         The names, as they are written.
+    skipped : list of str
+        What was found above the names, but for empty lines.
+    line_end, mark : str
+        What ends lines, and what the file begins with where that says how it is encoded.
     missing : dict
         What else is missing in some columns.
     """
 
     def __init__(
-        self, path: str, form: CsvForm | None = None, *, is_read_again: bool = False
+        self,
+        path: str,
+        form: CsvForm | None = None,
+        *,
+        is_read_again: bool = False,
+        stream: Any = None,
     ) -> None:
-        self.name = "standard input" if path == STANDARD_INPUT else path
+        self.name = called(path)
         self.missing: Mapping[str, Sequence[str]] = {}
         try:
             import pandas
@@ -62,33 +90,38 @@ class CsvFile:
         self._pandas = pandas
         self._source: Any = path
         self.form = form or CsvForm()
-        if path == STANDARD_INPUT or _is_pipe(path):
-            with self._reading():
-                opened = _opened(path)
-            weakref.finalize(self, opened.close)
-            self._source = self._copied(opened) if is_read_again else opened
-        head = self._head()
+        self._compression = "infer"
+        with self._reading():
+            if stream is None and is_read_once(path):
+                stream = opened(path)
+            if stream is not None:
+                weakref.finalize(self, stream.close)
+                self._source = copied(stream, self, ".csv") if is_read_again else stream
+            head = self._head()
+        self.line_end = "\r\n" if b"\r\n" in head else "\n"
+        self.mark = "\ufeff" if head.startswith(codecs.BOM_UTF8) else ""
         self.form = self.form.with_encoding(head)
         lines = self._first_lines(head)
+        is_found = self.form.skip_rows is None
         self.form = self.form.completed(lines)
-        self.header = header_of(lines, str(self.form.sep))
-
-    def _copied(self, opened: Any) -> str:
-        """The name of a copy of an open file, which is removed with this object."""
-        number, name = tempfile.mkstemp(suffix=".csv")
-        weakref.finalize(self, os.unlink, name)
-        with self._reading(), open(number, "wb") as copy:
-            shutil.copyfileobj(opened, copy)
-        return name
+        self.header = header_of(self.form.content(lines), str(self.form.sep))
+        above = lines[: self.form.skip_rows] if is_found else []
+        self.skipped = [line for line in above if line.strip()]
 
     def _head(self) -> bytes:
         """The first bytes, which will be read again."""
         if not isinstance(self._source, str):
-            return bytes(self._source.peek(_FIRST_BYTES))
+            return bytes(self._source.peek(FIRST_BYTES))
         if not Path(self._source).is_file() or Path(self._source).suffix in _COMPRESSED:
             return b""
-        with self._reading(), open(self._source, "rb") as file:
-            return file.read(_FIRST_BYTES)
+        with open(self._source, "rb") as file:
+            head = file.read(FIRST_BYTES)
+        refuse_other_kinds(self._source, head)
+        compression = compression_of(head)
+        if compression is None:
+            return head
+        self._compression = compression
+        return b""
 
     def _first_lines(self, head: bytes) -> list[str]:
         """The first lines, as far as they can be read."""
@@ -100,25 +133,44 @@ class CsvFile:
         try:
             frame = self._pandas.read_csv(
                 source,
-                sep=_NO_SEPARATOR,
-                header=None,
-                dtype=str,
-                quoting=3,
-                keep_default_na=False,
+                **_AS_LINES,
                 nrows=_FIRST_LINES,
+                compression=self._compression,
                 encoding=self.form.encoding,
                 encoding_errors="replace",
             )
         except Exception:  # what is wrong is told where the table is read
             return []
         lines: list[str] = frame.iloc[:, 0].tolist()
-        is_cut = head and (len(head) == _FIRST_BYTES or not isinstance(self._source, str))
+        is_cut = head and (len(head) == FIRST_BYTES or not isinstance(self._source, str))
         return lines[:-1] if is_cut and not head.endswith(b"\n") and len(lines) > 1 else lines
+
+    def lines(self) -> Iterator[str]:
+        """All lines, as they are in the file, empty ones too."""
+        with self._reading():
+            reader = self._pandas.read_csv(
+                self._source,
+                **_AS_LINES,
+                chunksize=_LINES_AT_ONCE,
+                encoding=self.form.encoding,
+                compression=self._compression,
+            )
+        with reader:
+            for frame in reader:
+                yield from frame.iloc[:, 0].tolist()
+
+    def texts(self, n_rows: int) -> Iterator[Any]:
+        """Frames of so many rows of the text of all cells, also of those that are missing."""
+        with self._reading():
+            reader = self._open(dtype=str, keep_default_na=False, na_filter=False, chunksize=n_rows)
+        with reader:
+            yield from reader
 
     def n_bytes(self) -> int:
         """About how much text there is; 0 if that is not known."""
         path = Path(str(self._source))
-        factor = _COMPRESSION if path.suffix in _COMPRESSED else 1
+        is_packed = path.suffix in _COMPRESSED or self._compression != "infer"
+        factor = _COMPRESSION if is_packed else 1
         return factor * path.stat().st_size if path.is_file() else 0
 
     def whole(self, dtype: dict[str, Any] | None = None) -> Any:
@@ -217,6 +269,9 @@ class CsvFile:
             thousands=form.thousands or None,
             encoding=form.encoding,
             na_values=na_values,
+            skiprows=form.skip_rows or None,
+            comment=form.comment,
+            compression=self._compression,
             **options,
         )
 
@@ -242,31 +297,17 @@ class CsvFile:
             why = "it is empty" if is_empty else one_line(error)
             message = f"{self.name} is no CSV file that can be read: {why}"
             if isinstance(error, self._pandas.errors.ParserError):
-                message += f" (--sep says what separates cells; here {shown(self.form.sep)})"
+                message += (
+                    f" (--sep says what separates cells; here {shown(self.form.sep)}; {_SKIPPING})"
+                )
             raise UsageError(message) from error
 
     def _check_width(self, frame: Any) -> None:
         if not isinstance(frame.index, self._pandas.RangeIndex):
             raise UsageError(
-                f"{self.name} has more cells in its rows than names in its first line."
+                f"{self.name} has more cells in its rows than names in its first line "
+                f"({_SKIPPING})."
             )
-
-
-def _is_pipe(path: str) -> bool:
-    """Whether a path is of something that can be read once."""
-    place = Path(path)
-    return place.exists() and not place.is_file() and not place.is_dir()
-
-
-def _opened(path: str) -> Any:
-    """A file of bytes, whose first ones can be looked at."""
-    if path != STANDARD_INPUT:
-        return open(path, "rb", buffering=_FIRST_BYTES)
-    if sys.stdin is None:
-        raise UsageError("standard input is closed: name a file.")
-    if sys.stdin.isatty():
-        raise UsageError("standard input is a terminal: name a file, or pipe a table in.")
-    return open(os.dup(sys.stdin.fileno()), "rb", buffering=_FIRST_BYTES)
 
 
 class ColumnKinds:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from skpc._checks import shown
 from skpc._cli.cell_shapes import MARKERS
+from skpc._cli.csv_lines import rows_of, separator_of
+from skpc._cli.csv_titles import titles_above
 
-SEPARATORS = ",", ";", "\t", "|"
-_FEW = 10
 _UTF_16 = b"\xff\xfe", b"\xfe\xff"
 _INTEGER = re.compile(r"[+-]?\d+")
 _WITH_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(\.\d{3})+,\d+")
+_DECLARED = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # the first line, as Excel writes it
 _NAMES = {"\t": "tabs", " ": "spaces"}
 
 
@@ -30,6 +30,10 @@ class CsvForm:
         As `pandas.read_csv` has them; no `thousands` is None, or "" if that is certain.
     na_values : tuple of str
         What is missing beside empty cells and the markers that pandas knows.
+    skip_rows : int or None
+        How many lines stand above the names.
+    comment : str or None
+        What a remark begins with, which ends with its line.
     """
 
     sep: str | None = None
@@ -37,6 +41,8 @@ class CsvForm:
     thousands: str | None = None
     encoding: str | None = None
     na_values: tuple[str, ...] = ()
+    skip_rows: int | None = None
+    comment: str | None = None
 
     def with_encoding(self, head: bytes) -> CsvForm:
         """With the encoding that the first bytes show."""
@@ -50,10 +56,17 @@ class CsvForm:
         Parameters
         ----------
         lines : sequence of str
-            The first one has the names.
+            As they are in the file, empty ones too.
         """
+        if self.skip_rows is None:
+            declared = _DECLARED.fullmatch(lines[0].strip()) if lines else None
+            n_declared = int(declared is not None)
+            sep = declared[1] if declared is not None and self.sep is None else self.sep
+            n_above = n_declared + self._n_titles(lines[n_declared:], sep)
+            return replace(self, sep=sep, skip_rows=n_above).completed(lines)
+        lines = self.content(lines)
         sep = separator_of(lines) if self.sep is None else self.sep
-        cells = list(zip(*_rows(lines, sep)[1:], strict=False))
+        cells = list(zip(*rows_of(lines, sep)[1:], strict=False))
         decimal, thousands = self.decimal, self.thousands
         if decimal is None:
             decimal = "," if sep != "," and thousands != "," and _has_comma(cells) else "."
@@ -63,6 +76,23 @@ class CsvForm:
             )
             thousands = "." if is_grouped else ""
         return replace(self, sep=sep, decimal=decimal, thousands=thousands)
+
+    def _n_titles(self, lines: Sequence[str], sep: str | None) -> int:
+        """How many lines stand above the names, remarks among them."""
+        places = [i for i, line in enumerate(lines) if self._content_of(line) is not None]
+        n_titles = titles_above([self._content_of(lines[i]) or "" for i in places], sep)
+        return places[n_titles] if n_titles else 0
+
+    def _content_of(self, line: str) -> str | None:
+        """A line without a remark; None if it is all of one."""
+        if self.comment is None:
+            return line
+        return None if line.startswith(self.comment) else line.partition(self.comment)[0]
+
+    def content(self, lines: Sequence[str]) -> list[str]:
+        """Lines without those above the names, and without remarks."""
+        rest = (self._content_of(line) for line in lines[self.skip_rows or 0 :])
+        return [line for line in rest if line is not None]
 
     def notice(self) -> str:
         """What is not as in most files, in words that follow a comma; or nothing."""
@@ -75,44 +105,10 @@ class CsvForm:
             found.append(f"thousands before {shown(self.thousands)}")
         if self.encoding not in (None, "utf-8"):
             found.append(str(self.encoding))
+        if self.skip_rows:
+            lines = "1 line" if self.skip_rows == 1 else f"{self.skip_rows} lines"
+            found.append(f"{lines} above the names skipped")
         return "".join(f", {what}" for what in found)
-
-
-def header_of(lines: Sequence[str], sep: str) -> list[str]:
-    """The names in the first row."""
-    return next(_readable(lines, sep), [])
-
-
-def separator_of(lines: Sequence[str]) -> str:
-    """What separates the cells: of the signs that make rows of equal length the one of most cells.
-
-    A comma, if there is none.
-    """
-    widths = {sep: _width(lines, sep) for sep in SEPARATORS}
-    return max(SEPARATORS, key=lambda sep: widths[sep])
-
-
-def _width(lines: Sequence[str], sep: str) -> int:
-    """How many cells all rows have; 1 if not all have as many."""
-    widths = {len(row) for row in _rows(lines, sep)}
-    return widths.pop() if len(widths) == 1 else 1
-
-
-def _rows(lines: Sequence[str], sep: str) -> list[list[str]]:
-    """The cells of rows; of many but for the last, of which there may be more lines."""
-    rows = list(_readable(lines, sep))
-    return rows[:-1] if len(rows) > _FEW else rows
-
-
-def _readable(lines: Sequence[str], sep: str) -> Iterator[list[str]]:
-    if len(sep) != 1:  # a regular expression
-        return
-    try:
-        for row in csv.reader(lines, delimiter=sep, skipinitialspace=True):
-            if row:
-                yield row
-    except csv.Error:  # whatever reads the file says what is wrong
-        return
 
 
 def _has_comma(columns: Sequence[Sequence[str]]) -> bool:

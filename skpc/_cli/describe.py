@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from skpc._cli.choice import doubts_of, open_training_table, readings_of, title_of
+from skpc._cli.choice import doubts_of, notes_of, open_training_table, readings_of, title_of
 from skpc._cli.column_facts import ColumnFacts
 from skpc._cli.column_report import Reading, table_lines, warning_lines
 from skpc._cli.messages import tell, width_of
@@ -32,6 +32,8 @@ def run(options: argparse.Namespace) -> None:
         with table_writer(options.output) as write:
             write(pandas.DataFrame(rows))
         tell(title)
+    for line in notes_of(table, readings):
+        tell(f"note: {line}")
     every = sum(len(reading.warnings) for reading in readings)
     for line in [*doubts_of(table), *warning_lines(readings, every)]:
         tell(f"warning: {line}")

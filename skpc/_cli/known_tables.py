@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from skpc._checks import shown
 from skpc._cli.cell_shapes import MARKERS
 from skpc._cli.csv_files import CsvFile
 from skpc._cli.csv_form import CsvForm
-from skpc._cli.messages import tell
+from skpc._cli.messages import UsageError, tell
 from skpc._cli.models import names_of_model
-from skpc._cli.tables import check_names, chunk_rows, form_of, open_table
+from skpc._cli.parquet_files import ParquetFile
+from skpc._cli.tables import check_names, chunk_rows, form_of, listed, open_table, skipped_lines
 from skpc._tables.columns import Columns
+
+_MOST_NAMES = 3  # for which others may be meant
 
 
 class KnownTable:
@@ -52,6 +56,8 @@ class KnownTable:
         self._file = open_table(
             options.data, form_of(options), is_read_again=is_read_again or keeps_others
         )
+        if isinstance(self._file, CsvFile) and self._file.skipped:
+            tell(f"note: {skipped_lines(self._file.skipped)}")
         self._as_text: dict[str, Any] = {
             name: str
             for name, column in zip(names, columns.columns, strict=True)
@@ -71,6 +77,11 @@ class KnownTable:
         return self._file.name
 
     @property
+    def file(self) -> CsvFile | ParquetFile:
+        """What it is read from."""
+        return self._file
+
+    @property
     def form(self) -> CsvForm | None:
         """How the file is written; None of Parquet."""
         return self._file.form if isinstance(self._file, CsvFile) else None
@@ -81,7 +92,8 @@ class KnownTable:
 
     def _choose(self, found: list[str]) -> list[str]:
         """Which of the columns there are are read."""
-        check_names(found, [*self._names, self._id])
+        _check_known(self.name, found, self._names)
+        check_names(found, [self._id])
         if self._keeps_others:
             return found
         others = [name for name in (self._id, self._also) if name in found]
@@ -97,6 +109,31 @@ class KnownTable:
         if not isinstance(self._file, CsvFile):
             return list(self._file.names)
         return next((list(frame) for frame in self._file.chunks(lambda _: 1, list)), [])
+
+
+def _check_known(title: str, found: Sequence[str], names: Sequence[str]) -> None:
+    """Say which columns of a model a table lacks, and what may be meant by them."""
+    missing = [name for name in names if name not in found]
+    if not missing:
+        return
+    like = {_plain(name): name for name in found if name not in names}
+    hints = [
+        f"{shown(name)} may be {shown(like[_plain(name)])}, spelt otherwise"
+        for name in missing
+        if _plain(name) in like
+    ]
+    hint = f" {'; '.join(hints[:_MOST_NAMES])}." if hints else ""
+    has_one = len(missing) == 1
+    raise UsageError(
+        f"{title} lacks {'a column' if has_one else f'{len(missing)} columns'} that the model has "
+        f"learnt: {listed(missing)}. It has {listed(found)}.{hint} Name the columns as those that "
+        f"were learnt; {'one' if has_one else 'those'} without known values may be empty."
+    )
+
+
+def _plain(name: str) -> str:
+    """A name without what is easily mistaken."""
+    return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
 def ids_of(frame: Any, name: str | None) -> dict[str, Any]:

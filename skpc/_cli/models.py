@@ -1,38 +1,103 @@
-"""Model files that the command line reads."""
+"""Model files that the command line reads and writes."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from skpc._checks import shown
 from skpc._cli.messages import UsageError, tell
 from skpc._cli.outputs import check_output, write_file
+from skpc._cli.parquet_files import holds_parquet, is_parquet
+
+_DENSITY, _SEARCH, _DETECTOR, _IMPUTER, _CLASSIFIER = (
+    "SharpPCDensity", "SharpPCDensityCV", "SharpPCOutlierDetector", "SharpPCImputer",
+    "SharpPCClassifier",
+)  # fmt: skip
+_CALLED = {
+    _DENSITY: "a density",
+    _SEARCH: "a density that a search has found",
+    _DETECTOR: "an outlier detector",
+    _IMPUTER: "an imputer",
+    _CLASSIFIER: "a classifier",
+    "SharpPCMissingnessDensity": "a density of values and of what is missing",
+}
+_TAKEN = {
+    "score": (_DENSITY, _SEARCH, _DETECTOR),
+    "sample": (_DENSITY, _SEARCH, _DETECTOR),
+    "plot": (_DENSITY, _SEARCH, _DETECTOR),
+    "impute": (_DENSITY, _SEARCH, _IMPUTER),
+    "outliers": (_DETECTOR,),
+    "classify": (_CLASSIFIER,),
+}  # by each command
+_WRITTEN = {
+    _DENSITY: "a density, as fit writes it",
+    _DETECTOR: "an outlier detector, as outliers --save-model writes it",
+    _CLASSIFIER: "a classifier, as classify --save-model writes it",
+}
+_CALLS = {"score": "score {} TABLE", "sample": "sample {}"}  # of commands without --model
+_TABLES = {".csv", ".tsv", ".txt", ".tab", ".gz", ".bz2", ".xz", ".zip", ".zst"}
+_TEXT = 2_000  # bytes that tell a table of text
 
 
-def read_model(path: str, kinds: tuple[type, ...] | None = None) -> Any:
-    """The fitted estimator in a file.
-
-    Parameters
-    ----------
-    path : str
-    kinds : tuple of types or None
-        What it may be; None is a density, or an estimator that holds one and answers for it.
-    """
+def read_model(path: str, command: str) -> Any:
+    """The fitted estimator in a file, of a kind that a command takes."""
     import joblib
 
-    from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
+    import skpc
 
     try:
         model = joblib.load(path)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}.") from error
     except Exception as error:  # whatever unpickling other bytes does
+        if _is_table(Path(path)):
+            raise UsageError(_of_table(path, command)) from error
         raise UsageError(f"{path} is no model that can be read: {error!r}") from error
-    kinds = kinds or (SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector)
-    if not isinstance(model, kinds) or not hasattr(model, "n_features_in_"):
-        wanted = " or ".join(kind.__name__ for kind in kinds)
-        raise UsageError(f"{path} holds no fitted {wanted} but {type(model).__name__}.")
+    kind = next((name for name in _CALLED if isinstance(model, getattr(skpc, name))), None)
+    if kind is None:
+        found = shown(type(model).__name__)
+        raise UsageError(f"{path} holds no model of skpc but {found}; {_wanted(command)}")
+    if not hasattr(model, "n_features_in_"):
+        raise UsageError(f"{path} holds {_CALLED[kind]} that has learnt nothing yet.")
+    if kind not in _TAKEN[command]:
+        others = [name for name, kinds in _TAKEN.items() if kind in kinds]
+        calls = " or ".join(_call(name, path) for name in others)
+        remedy = f" What it is for: {calls}." if others else " Python alone reads it."
+        raise UsageError(f"{path} holds {_CALLED[kind]}; {_wanted(command)}{remedy}")
     return model
+
+
+def _wanted(command: str) -> str:
+    """What a command takes, as the end of a sentence."""
+    wanted = [_WRITTEN[kind] for kind in _TAKEN[command] if kind in _WRITTEN]
+    return f"{command} takes {', or '.join(wanted)}."
+
+
+def _call(command: str, path: str) -> str:
+    """How a command is given a model."""
+    return f"skpc {_CALLS.get(command, command + ' TABLE --model {}').format(path)}"
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file that is no model is a table, by its name or what it begins with."""
+    if is_parquet(path) or path.suffix in _TABLES or holds_parquet(path):
+        return path.stat().st_size > 0
+    with open(path, "rb") as file:
+        head = file.read(_TEXT)
+    try:
+        return bool(head.decode().strip()) and b"\x00" not in head
+    except UnicodeDecodeError:
+        return False
+
+
+def _of_table(path: str, command: str) -> str:
+    """What to say of a table in the place of a model."""
+    said = f"{path} is a table, and no model that can be read: "
+    if command == "score":
+        return f"{said}the model comes first, as in skpc score model.joblib {path}"
+    learnt = f"{command} TABLE --save-model" if command in ("outliers", "classify") else "fit"
+    return f"{said}{_call(command, 'MODEL')} takes what skpc {learnt} has written."
 
 
 def names_of_model(model: Any) -> list[str]:

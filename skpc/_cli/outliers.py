@@ -82,7 +82,7 @@ def _detector_and_frames(
     from skpc import SharpPCOutlierDetector
 
     if options.model is not None:
-        model = read_model(options.model, (SharpPCOutlierDetector,))
+        model = read_model(options.model, "outliers")
         model.false_discovery_rate = options.fdr or model.false_discovery_rate
         return model, KnownTable(options, model, model._columns, is_read_again=True).frames
     choice = choose(options, {"id": options.id})

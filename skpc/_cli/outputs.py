@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, forget_output
-from skpc._cli.parquet_files import is_parquet, pyarrow_part
+from skpc._cli.parquet_files import ParquetWriter, is_parquet, pyarrow_part
 
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "lzma"}
 _OTHER_COMPRESSIONS = {".zip", ".zst", ".tar"}
@@ -83,7 +83,9 @@ def write_lines(lines: Sequence[str]) -> None:
 
 
 @contextmanager
-def table_writer(path: Path | None, form: CsvForm | None = None) -> Iterator[Callable[[Any], None]]:
+def table_writer(
+    path: Path | None, form: CsvForm | None = None, like: Any = None
+) -> Iterator[Callable[[Any], None]]:
     """A function that writes frames with the same columns, one below the other.
 
     Parameters
@@ -92,21 +94,29 @@ def table_writer(path: Path | None, form: CsvForm | None = None) -> Iterator[Cal
         Parquet by its name, or CSV, compressed if its name ends so. None is standard output.
     form : CsvForm or None
         How cells of CSV are separated, and numbers written.
+    like : schema of Arrow or None
+        The types that columns of Parquet are to have, where they can.
     """
+    if path is not None and is_parquet(path) and not _is_special(path):
+        with _replaced(path) as new, ParquetWriter(new, like) as writer:
+            yield writer.write
+    else:
+        with text_output(path) as file:
+            yield _csv_writer(file, form)
+
+
+@contextmanager
+def text_output(path: Path | None) -> Iterator[IO[str]]:
+    """An open file of text, compressed if its name ends so; None is standard output."""
     if path is None:
         with _explained_stdout():
-            yield _csv_writer(sys.stdout, form)
+            yield sys.stdout
     elif _is_special(path):
         with _explained(path), open(path, "a", encoding="utf-8", newline="") as file:
-            yield _csv_writer(file, form)
+            yield file
     else:
-        with _replaced(path) as new:
-            if is_parquet(path):
-                with _ParquetWriter(new) as writer:
-                    yield writer.write
-            else:
-                with _text_file(new) as file:
-                    yield _csv_writer(file, form)
+        with _replaced(path) as new, _text_file(new) as file:
+            yield file
 
 
 def _csv_writer(file: IO[str], form: CsvForm | None) -> Callable[[Any], None]:
@@ -134,30 +144,6 @@ def _text_file(path: Path) -> AbstractContextManager[IO[str]]:
     opened = open if module is None else importlib.import_module(module).open
     file: AbstractContextManager[IO[str]] = opened(path, "wt", encoding="utf-8", newline="")
     return file
-
-
-class _ParquetWriter:
-    """A new Parquet file; its columns are those of the first frame."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer: Any = None
-
-    def __enter__(self) -> _ParquetWriter:
-        return self
-
-    def write(self, frame: Any) -> None:
-        arrow = pyarrow_part()
-        if self._writer is None:
-            table = arrow.Table.from_pandas(frame, preserve_index=False)
-            self._writer = pyarrow_part("parquet").ParquetWriter(self._path, table.schema)
-        else:
-            table = arrow.Table.from_pandas(frame, self._writer.schema, preserve_index=False)
-        self._writer.write_table(table)
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
 
 
 @contextmanager

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
+import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from skpc._cli.messages import UsageError, one_line
+from skpc._cli.streams import called, copied
 from skpc._tables.parquet import batches_of_fragment, open_dataset
 
 _SUFFIXES = ".parquet", ".pq"
+MAGIC = b"PAR1"  # how a file begins
+_NOTES = b"pandas"
 _BYTES_PER_CELL = 8
 _WHOLE_ROWS = 2**16  # at a time
 _INTEGERS = [f"{sign}nt{n_bits}" for sign in ("I", "UI") for n_bits in (8, 16, 32, 64)]
@@ -20,6 +26,15 @@ _INTEGERS = [f"{sign}nt{n_bits}" for sign in ("I", "UI") for n_bits in (8, 16, 3
 def is_parquet(path: Path) -> bool:
     """Whether a name is that of a Parquet file."""
     return path.suffix in _SUFFIXES
+
+
+def holds_parquet(path: Path) -> bool:
+    """Whether what a file begins with is Parquet, whatever its name."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def pyarrow_part(name: str = "") -> Any:
@@ -39,17 +54,27 @@ class ParquetFile:
     Parameters
     ----------
     path : str
+    stream : open file or None
+        What is copied to be read, if it has been opened.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = path
+    def __init__(self, path: str, stream: Any = None) -> None:
+        self.name = called(path)
         pyarrow_part("dataset")
+        if stream is not None:
+            weakref.finalize(self, stream.close)
+            path = copied(stream, self, ".parquet")
         self._dataset, self._schema = self._asked(lambda: open_dataset(Path(path)))
 
     @property
     def names(self) -> list[str]:
         """The names of the columns, without those of an index."""
         return list(self._schema.empty_table().to_pandas())
+
+    @property
+    def schema(self) -> Any:
+        """The types of all columns, with what is noted beside them."""
+        return self._schema
 
     def n_bytes(self) -> int:
         """About how much memory the table takes."""
@@ -119,6 +144,57 @@ class ParquetFile:
                 column = table.column(j).cast(field.type.value_type)
                 table = table.set_column(j, field.name, column)
         return self._asked(lambda: table.to_pandas(types_mapper=_nullable))
+
+
+class ParquetWriter:
+    """A new Parquet file; its columns are those of the first frame.
+
+    Parameters
+    ----------
+    path : Path
+    like : schema of Arrow or None
+        The types of columns that are to be kept, where they can hold what is written, with what
+        pandas notes beside them.
+    """
+
+    def __init__(self, path: Path, like: Any = None) -> None:
+        self._path, self._like = path, like
+        self._writer: Any = None
+
+    def __enter__(self) -> ParquetWriter:
+        return self
+
+    def write(self, frame: Any) -> None:
+        """Add some rows."""
+        arrow = pyarrow_part()
+        if self._writer is None:
+            table = arrow.Table.from_pandas(frame, preserve_index=False)
+            if self._like is not None:
+                table = _with_types(table, frame, self._like)
+            self._writer = pyarrow_part("parquet").ParquetWriter(self._path, table.schema)
+        else:
+            table = arrow.Table.from_pandas(frame, self._writer.schema, preserve_index=False)
+        self._writer.write_table(table.replace_schema_metadata(self._writer.schema.metadata))
+
+    def __exit__(self, *_: object) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _with_types(table: Any, frame: Any, like: Any) -> Any:
+    """The table of a frame, with the types of another where they can hold it."""
+    arrow = pyarrow_part()
+    for j, name in enumerate(table.column_names):
+        if name in like.names:
+            field = like.field(name)
+            with contextlib.suppress(pyarrow_part("lib").ArrowException):
+                array = arrow.array(frame[name], type=field.type, from_pandas=True)
+                table = table.set_column(j, field, arrow.chunked_array([array]))
+    notes = dict(like.metadata or {})
+    index = json.loads(notes.get(_NOTES, b"{}")).get("index_columns", [])
+    if any(isinstance(name, str) and name not in table.column_names for name in index):
+        return table  # with an index that is no column
+    return table.replace_schema_metadata(notes or None)
 
 
 def _nullable(kind: Any) -> Any:

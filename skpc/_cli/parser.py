@@ -47,6 +47,8 @@ _EXAMPLES = {
     "classify": (
         "table.csv --target species",
         "train.csv test.csv --target species -o classes.csv",
+        "train.csv --target species --save-model species.joblib",
+        "new.csv --model species.joblib -o classes.csv",
     ),
 }  # of each command, below its options
 _Part = argparse.ArgumentParser
@@ -58,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         prog=_program(),
         description="Densities of tables, with missing values, and what follows from them. Tables "
         "are CSV files with a line of names, which may be compressed, Parquet files (.parquet, "
-        ".pq), or folders of them; - is standard input.",
+        ".pq), or folders of Parquet files; - is standard input.",
         **_examples(""),
     )
     whole.add_argument("--version", action="version", version=f"skpc {__version__}")
@@ -142,6 +144,20 @@ def _reading() -> _Part:
         help="what sets thousands apart (default: nothing)",
     )
     group.add_argument("--encoding", metavar="NAME", help="default: utf-8")
+    group.add_argument(
+        "--skip-rows",
+        type=option_values.n_rows,
+        metavar="N",
+        help="so many lines of a CSV file stand above the names of its columns (default: titles "
+        "and lines that begin with # are found)",
+    )
+    group.add_argument(
+        "--comment",
+        type=option_values.character,
+        metavar="SIGN",
+        help="what a remark in a CSV file begins with: the rest of the line is not read (default: "
+        "nothing)",
+    )
     group.add_argument(
         "--na-values",
         type=option_values.values,
@@ -360,7 +376,8 @@ def _add_classify(commands: Any) -> None:
         "tell the class of rows from rows whose class is known",
         "Learn the classes of the rows of TRAIN, a column of it, and predict those of TEST. "
         "Without TEST each row is predicted by a classifier that did not learn from it: how good "
-        "it is, beside what the shares of the classes alone would tell, is said on standard error.",
+        "it is, beside what the shares of the classes alone would tell, is said on standard error. "
+        "With --model the rows of a table are predicted by a classifier that is kept. " + _PICKLE,
         _reading(),
         _columns("categorical", "binomial", "numeric", "drop"),
         _learning(),
@@ -368,14 +385,18 @@ def _add_classify(commands: Any) -> None:
     )
     classify.add_argument("data", metavar="TRAIN")
     classify.add_argument("test", metavar="TEST", nargs="?")
-    classify.add_argument("--target", required=True, metavar="NAME", help="column of the classes")
+    classify.add_argument(
+        "--target", metavar="NAME", help="column of the classes; with --model known already"
+    )
     classify.add_argument("-o", "--output", type=Path, help=_OUTPUT)
     classify.add_argument(
         "--folds",
         type=option_values.n_folds,
-        default=5,
         metavar="N",
         help="of the rows of TRAIN, each predicted in its turn, if there is no TEST (default: 5)",
+    )
+    classify.add_argument(
+        "--model", metavar="model.joblib", help="predict by a classifier that has learnt elsewhere"
     )
     classify.add_argument("--save-model", type=Path, metavar="model.joblib", help="keep it")
 

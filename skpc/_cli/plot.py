@@ -72,7 +72,7 @@ def _learnt(options: argparse.Namespace) -> tuple[Any, Any]:
 
 def _known(options: argparse.Namespace) -> tuple[Any, Any]:
     """A model that has learnt before, and the columns of the table that it knows."""
-    model = read_model(options.model)
+    model = read_model(options.model, "plot")
     names = names_of_model(model)
     table = KnownTable(options, model, model._columns)
     return model, _whole(frame[names] for frame in table.frames())

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from skpc._cli.given import evidence_of
-from skpc._cli.messages import UsageError
+from skpc._cli.given import doubts_of_evidence, evidence_of
+from skpc._cli.messages import UsageError, tell
 from skpc._cli.models import names_of_model, read_model
 from skpc._cli.outputs import check_table_output, table_writer
 
@@ -19,8 +19,10 @@ _CELLS_DRAWN = 2**18  # at a time, whatever the working memory: the rows depend 
 def run(options: argparse.Namespace) -> None:
     """Write rows that are drawn from a model, given some of their values."""
     check_table_output(options.output, options.model)
-    model = read_model(options.model)
+    model = read_model(options.model, "sample")
     evidence = evidence_of(options.given, model._columns, names_of_model(model))
+    for doubt in doubts_of_evidence(evidence, model._columns, names_of_model(model)):
+        tell(f"warning: {doubt}")
     n_left, at_once = options.n_samples, max(1, _CELLS_DRAWN // model.n_features_in_)
     try:
         generator = check_random_state(options.seed)

@@ -16,7 +16,7 @@ from skpc._cli.outputs import check_table_output, table_writer
 def run(options: argparse.Namespace) -> None:
     """Write the score of each row, and what each column adds to it."""
     check_table_output(options.output, options.model, options.data)
-    model = read_model(options.model)
+    model = read_model(options.model, "score")
     n_rows, total = 0, 0.0
     with table_writer(options.output) as write:
         for frame in KnownTable(options, model, model._columns).frames():

@@ -13,29 +13,44 @@ from skpc._checks import shown
 from skpc._cli.column_facts import ColumnFacts
 from skpc._cli.csv_files import CsvFile
 from skpc._cli.csv_form import CsvForm
-from skpc._cli.messages import UsageError
-from skpc._cli.parquet_files import ParquetFile, is_parquet
+from skpc._cli.messages import UsageError, one_line
+from skpc._cli.parquet_files import MAGIC, ParquetFile, holds_parquet, is_parquet
+from skpc._cli.streams import called, is_read_once, opened
 from skpc._estimators.query_mixin import working_bytes
 
 _MOST_ROWS = 2**17
 _BYTES_PER_CELL = 64  # of strings, with room
 _SHARE_OF_CHUNKS = 8  # of the working memory
-_MOST_NAMES = 20  # in a message
+_MOST_NAMES, _MOST_LINES, _MOST_SIGNS = 20, 3, 40  # in a message
 
 
 def open_table(
     path: str, form: CsvForm | None = None, *, is_read_again: bool = False
 ) -> CsvFile | ParquetFile:
-    """The file, by its name: a folder or .parquet is Parquet, anything else CSV."""
-    place = Path(path)
-    if not is_parquet(place) and not place.is_dir():
-        return CsvFile(path, form, is_read_again=is_read_again)
+    """The file: a folder, .parquet, or what begins as Parquet does; anything else is CSV."""
+    place, stream = Path(path), None
+    if is_read_once(path):
+        try:
+            stream = opened(path)
+            is_csv = not stream.peek(len(MAGIC)).startswith(MAGIC)
+        except OSError as error:
+            raise UsageError(f"cannot read {called(path)}: {error.strerror or error}.") from error
+        except UsageError:
+            raise
+        except Exception as error:  # whatever unpacking other bytes does
+            raise UsageError(f"{called(path)} cannot be unpacked: {one_line(error)}") from error
+    else:
+        is_csv = not (is_parquet(place) or place.is_dir() or holds_parquet(place))
+    if is_csv:
+        return CsvFile(path, form, is_read_again=is_read_again, stream=stream)
     if form not in (None, CsvForm()):
+        if stream is not None:
+            stream.close()
         raise UsageError(
-            f"{path} is read as Parquet: leave out --sep, --decimal, --thousands, --encoding and "
-            "--na-values, which are of CSV files."
+            f"{called(path)} is read as Parquet: leave out --sep, --decimal, --thousands, "
+            "--encoding, --na-values, --skip-rows and --comment, which are of CSV files."
         )
-    return ParquetFile(path)
+    return ParquetFile(path, stream)
 
 
 def form_of(options: argparse.Namespace) -> CsvForm:
@@ -46,17 +61,33 @@ def form_of(options: argparse.Namespace) -> CsvForm:
         options.thousands,
         options.encoding,
         tuple(value for values in options.na_values for value in values),
+        options.skip_rows,
+        options.comment,
     )
+
+
+def skipped_lines(lines: Sequence[str]) -> str:
+    """What is said of lines above the names."""
+    some = ", ".join(shown(_short(line)) for line in lines[:_MOST_LINES])
+    more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+    return f"above the names, and skipped: {some}{more}; --skip-rows 0 reads from the first line"
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= _MOST_SIGNS else line[: _MOST_SIGNS - 1] + "…"
 
 
 def check_names(names: Sequence[str], wanted: Sequence[str | None]) -> None:
     """Say which column there is none of."""
     for name in wanted:
         if name is not None and name not in names:
-            some = ", ".join(map(shown, names[:_MOST_NAMES]))
-            if len(names) > _MOST_NAMES:
-                some += f" and {len(names) - _MOST_NAMES} more"
-            raise UsageError(f"there is no column {shown(name)}; there are {some}.")
+            raise UsageError(f"there is no column {shown(name)}; there are {listed(names)}.")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first names."""
+    some = ", ".join(map(shown, names[:_MOST_NAMES]))
+    return some + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
 
 
 def chunk_rows(given: int | None) -> Callable[[int], int]:
@@ -113,6 +144,11 @@ class TrainingTable:
             raise UsageError(f"{self.title} has no rows.")
 
     @property
+    def file(self) -> CsvFile | ParquetFile:
+        """What it is read from."""
+        return self._file
+
+    @property
     def form(self) -> CsvForm | None:
         """How the file is written; None of Parquet."""
         return self._file.form if isinstance(self._file, CsvFile) else None
@@ -121,6 +157,11 @@ class TrainingTable:
     def header(self) -> list[str]:
         """The names in the first line of a CSV file, as they are written."""
         return self._file.header if isinstance(self._file, CsvFile) else []
+
+    @property
+    def skipped(self) -> list[str]:
+        """What stands above the names of a CSV file."""
+        return self._file.skipped if isinstance(self._file, CsvFile) else []
 
     @property
     def decimal(self) -> str:
@@ -149,6 +190,19 @@ class TrainingTable:
         """Take in some rows."""
         for name in frame:
             self.facts.setdefault(name, ColumnFacts()).add(frame[name], self.decimal)
+
+    def n_repeated(self, numeric: Sequence[str]) -> int:
+        """How many rows are the same as one above; 0 of a table in chunks, which are not kept.
+
+        Rows count that have a number in some of these columns: of few labels many are the same.
+        """
+        if self.is_in_chunks or not numeric:
+            return 0
+        has_number = self._frame[numeric].notna().any(axis=1)
+        try:
+            return int((self._frame.duplicated() & has_number).sum())
+        except TypeError:  # of cells that are lists, which nothing learns
+            return 0
 
     def read_again(self, markers: Mapping[str, Sequence[str]], as_text: Sequence[str] = ()) -> None:
         """Take some cells of a CSV file for missing, and some columns as they are written."""

@@ -80,6 +80,64 @@ def test_a_second_table_is_predicted_and_judged_if_it_tells(folder, capsys):
     assert joblib.load(folder / "m.joblib").classes_.tolist() == ["apple", "pear"]
 
 
+def test_a_classifier_that_is_kept_predicts_other_tables_whole_and_in_parts(folder, capsys):
+    new, output, kept = rows(30, seed=1), folder / "new classes.csv", folder / "kept.joblib"
+    learning = "classify", folder / "train.csv", "--target", "kind", "--folds", 2
+    assert run(*learning, "--save-model", kept, "--quiet") == 0
+    model = classifier().fit(rows()[["size", "ripe"]], rows()["kind"].to_numpy(dtype=str))
+    expected = model.predict_proba(new[["size", "ripe"]])
+    capsys.readouterr()
+    for columns, options in ((["ripe", "size"], ()), (list(new), ("--chunk-rows", 7))):
+        new[columns].to_csv(folder / "new.csv", index=False)
+        predicting = "classify", folder / "new.csv", "--model", kept
+        assert run(*predicting, "-o", output, *options) == 0
+        written = pandas.read_csv(output)
+        assert list(written) == ["kind predicted", "p(apple)", "p(pear)"]
+        assert written[["p(apple)", "p(pear)"]].to_numpy() == pytest.approx(expected, rel=1e-9)
+        loss = log_loss(new["kind"], expected)
+        assert (f"test log-loss: {loss:.4f}" in capsys.readouterr().err) == ("kind" in columns)
+
+
+def test_what_cannot_act_beside_a_classifier_that_is_kept(folder, capsys):
+    joblib.dump(classifier().fit([[0.0], [1.5], [1.0], [0.5]], [0, 1, 1, 0]), folder / "c.joblib")
+    train, kept = folder / "train.csv", folder / "c.joblib"
+    for options, message in (
+        ([train, train, "--model", kept], "a second table cannot act beside --model"),
+        ([train, "--model", kept, "--folds", 3], "--folds cannot act beside --model"),
+        ([train, "--model", kept, "--drop", "size"], "--drop cannot act beside --model"),
+        ([train], "--target is missing"),
+        ([train, "--model", kept], "lacks a column that the model has learnt: '0'"),
+        ([train, "--model", train], f"{train} is a table, and no model that can be read"),
+    ):
+        assert message in error_of(capsys, "classify", *options)
+
+
+def test_a_class_with_one_row_is_wrong_and_has_no_log_loss(folder, capsys):
+    frame = rows()
+    frame.loc[[11, 31], "kind"] = "fig", "kiwi"
+    frame.to_csv(folder / "lonely.csv", index=False)
+    assert run("classify", folder / "lonely.csv", "--target", "kind", "--folds", 2) == 0
+    told = capsys.readouterr()
+    assert "2 rows of a class without a second row ('fig', 'kiwi'), which no other" in told.err
+    assert "least populated" not in told.err
+    X, y = frame[["size", "ripe"]], frame["kind"].to_numpy(dtype=str)
+    found, known = np.zeros((60, 2)), ["apple", "pear"]
+    folds = StratifiedKFold(2, shuffle=True, random_state=0)
+    with pytest.warns(UserWarning, match="least populated"):
+        parts = list(folds.split(X, y))
+    for training, rest in parts:
+        model = classifier().fit(X.iloc[training], y[training])
+        columns = [model.classes_.tolist().index(kind) for kind in known]
+        found[rest] = model.predict_proba(X.iloc[rest])[:, columns]
+    others = np.isin(y, known)
+    own = found[others][np.arange(58), (y[others] == "pear").astype(int)]
+    shares = np.log([np.mean(y == kind) for kind in y[others]])
+    line = f"log-loss (without 2 rows alone in a class): {-np.log(own).mean():.4f} nats per row"
+    assert f"{line}; shares of classes alone: {-shares.mean():.4f}" in told.out
+    right = (found.argmax(axis=1) == (y == "pear"))[others].sum() / 60
+    assert f"accuracy: {100 * right:.1f} %" in told.out
+
+
 def test_the_headline_is_the_result_where_no_table_is_written(folder, capsys):
     arguments = "classify", folder / "train.csv", "--target", "kind", "--folds", 2, "--quiet"
     assert run(*arguments) == 0

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas
 import pytest
+from command_line import run
 
 from skpc._cli.column_facts import ColumnFacts
 from skpc._cli.column_report import LEFT_OUT, reading_of, table_lines, warning_lines
@@ -101,6 +102,107 @@ def test_different_integers_may_name_rows_if_their_column_is_called_so():
     for name in "liquid", "idea", "x":
         assert reading_of(name, facts).warnings == ()
     assert reading_of("id", facts_of([1, 1, *range(N)], "Int64")).warnings == ()
+
+
+@pytest.mark.parametrize("n_parts", [1, 4])
+@pytest.mark.parametrize("first", [0, 1])
+def test_shuffled_numbers_of_rows_are_pointed_out_too(first, n_parts):
+    numbers = (np.random.default_rng(0).permutation(N) + first).tolist()
+    (warning,) = reading_of("c", facts_of(numbers, "Int64", n_parts)).warnings
+    assert "counts the rows, in another order: if it names them say --id c" in warning
+    twice = [numbers[0], *numbers[:-1]]
+    for cells in (twice, [*numbers[:-1], None], [number + 1 for number in numbers]):
+        expected = "in another order" in str(reading_of("c", facts_of(cells, "Int64")).warnings)
+        assert expected == (sorted(map(str, cells)) == sorted(map(str, range(1, N + 1))))
+    balanced = list(numbers)
+    i, j, k, m = (numbers.index(first + place) for place in (5, 8, 20, 23))
+    balanced[i], balanced[m] = numbers[j], numbers[k]  # with the same sum and range
+    assert sum(balanced) == sum(numbers)
+    assert reading_of("c", facts_of(balanced, "Int64", n_parts)).warnings == ()
+
+
+SENTINELS = {
+    "-999": ([*range(18, 90), -999, -999], "-999 in 2 rows"),
+    "9999": ([i / 7 for i in range(N)] + [9999.0] * 3, "9999 in 3 rows"),
+    "99": ([*range(18, 66), 99, 99], "99 in 2 rows"),
+    "-9 among counts": ([*range(N), -9, -9, -9], "-9 in 3 rows"),
+    "well logs": ([i / 7 for i in range(N)] + [-999.25] * 3, "-999.25 in 3 rows"),
+    "two": ([*range(N), -99, -99, 999, 999], "-99 and 999 in 4 rows"),
+    "large incomes": ([1000 * i for i in range(N)] + [-999] * 2, "-999 in 2 rows"),
+    "netCDF": ([i / 7 for i in range(N)] + [1e20, 1e20], r"1e\+20 in 2 rows"),
+    "once": ([*range(18, 90), -999], ""),
+    "near": ([*range(101), 99, 99], ""),
+    "not far": ([*range(90), 99, 99], ""),
+    "below zero": ([*range(-60, 60), -99, -99], ""),
+    "prices": ([i + 0.99 for i in range(20)] + [99.99] * 3, ""),
+    "another number": ([*range(N), 1000, 1000], ""),
+    "nothing else": ([99, 99, -99, -99] * 4, ""),
+}
+
+
+@pytest.mark.parametrize("case", SENTINELS)
+def test_numbers_that_stand_for_missing_are_pointed_out_with_a_remedy(case):
+    cells, expected = SENTINELS[case]
+    dtype = "Float64" if isinstance(cells[0], float) else "Int64"
+    doubts = [
+        [line for line in reading_of("c", facts_of(cells, dtype, n)).warnings if "far from" in line]
+        for n in (1, 3)
+    ]
+    assert doubts[0] == doubts[1]
+    if not expected:
+        assert doubts[0] == []
+        return
+    (line,) = doubts[0]
+    assert re.match(f"has {expected}, far from its other values, ", line)
+    assert "for missing: --na-values=" in line
+    facts = facts_of(cells, dtype)
+    (line,) = [w for w in reading_of("c", facts, is_csv=False).warnings if "far from" in w]
+    assert line.endswith("leave those cells empty")
+
+
+def test_what_is_said_of_numbers_that_stand_for_missing_helps(tmp_path, capsys):
+    path = tmp_path / "data.csv"
+    cells = [*range(18, 66), -999, -999]
+    path.write_text("age;height\n" + "".join(f"{i};{i / 7:.3f}\n" for i in cells))
+    assert run("describe", path) == 0
+    printed = capsys.readouterr()
+    (option,) = re.findall(r"column 'age' .* 18 to 65; if .* missing: (\S+)", printed.err)
+    assert run("describe", path, option, "--na-values=-142.714") == 0
+    printed = capsys.readouterr()
+    assert "far from" not in printed.err
+    assert re.search(r"age +integers +numeric +2 \(4 %\) +48 +18 to 65", printed.out)
+
+
+def test_labels_that_differ_in_capital_letters_or_blanks_are_pointed_out():
+    (warning,) = read(["Rome", "rome", "Rome ", "Oslo", "Bern"] * 8).warnings
+    assert "has labels that differ only in capital letters or blanks, 'Rome' and" in warning
+    assert "'rome', and are different ones" in warning
+    (warning,) = read(["New  York", "New\u00a0York", "a", "A"] * 8).warnings
+    assert ", and 1 more such groups" in warning
+    assert read(["Rome", "Romeo", "R ome", "Oslo"] * 8).warnings == ()
+
+
+def test_many_labels_in_a_column_of_numbers_are_pointed_out():
+    cells = [f"{i}" for i in range(120)] * 2 + ["A12", "B7", "C"] * 30
+    (warning,) = read(cells).warnings
+    assert "is numbers in 73 % of its cells, but for labels such as 'A12', so that 123" in warning
+    assert warning.endswith("--drop c, or say with --na-values what stands for missing")
+    assert read([cell for cell in cells if cell in ("1", "2", "A12", "B7")]).warnings == ()
+    assert read([f"x{cell}" for cell in cells]).warnings == ()
+
+
+def test_rows_that_are_the_same_are_counted_where_there_are_numbers(tmp_path, capsys):
+    path = tmp_path / "data.csv"
+    lines = [f"{i / 7:.3f},{'ab'[i % 2]}\n" for i in range(N)]
+    for n_same, note in ((0, ""), (1, "note: 1 row is the same as one above"), (3, "note: 3 rows")):
+        path.write_text("x,y\n" + "".join(lines + lines[:n_same]))
+        assert run("describe", path) == 0
+        err = capsys.readouterr().err
+        assert note in err
+        assert ("note: " in err) == bool(n_same)
+    path.write_text("x,y\n" + "".join([*lines, ",a\n", ",a\n"]))
+    assert run("describe", path) == 0
+    assert "note" not in capsys.readouterr().err
 
 
 def test_numbers_with_too_many_digits_are_pointed_out():

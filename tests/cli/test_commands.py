@@ -14,7 +14,6 @@ import numpy as np
 import pandas
 import pytest
 from command_line import error_of, main, python, run, shell, table
-from sklearn.preprocessing import StandardScaler
 
 import skpc
 from skpc import SharpPCDensity, SharpPCDensityCV, SharpPCOutlierDetector
@@ -322,37 +321,6 @@ def test_tables_of_places_that_nothing_reads(tmp_path, capsys):
     assert "cannot read s3://nowhere/data.csv" in error
 
 
-def test_damaged_models(model, data, tmp_path, capsys):
-    damaged = tmp_path / "damaged.joblib"
-    good = joblib.load(model)
-    good.mu_ = -1.0
-    joblib.dump(good, damaged)
-    assert "The file is damaged" in error_of(capsys, "score", damaged, data)
-    content = model.read_bytes()
-    for n_bytes in 1, 100, len(content) // 2, len(content) - 1:
-        damaged.write_bytes(content[:n_bytes])
-        assert "no model that can be read" in error_of(capsys, "sample", damaged)
-    assert "Is a directory" in error_of(capsys, "sample", tmp_path)
-
-
-@pytest.mark.parametrize("content", [None, b"", b"colour,x\nred,1\n", b"\x80\x04\x95junk"])
-def test_files_that_are_no_models(content, data, tmp_path, capsys):
-    path = tmp_path / "bad.joblib"
-    if content is not None:
-        path.write_bytes(content)
-    message = "cannot read" if content is None else "no model that can be read"
-    assert message in error_of(capsys, "score", path, data)
-    assert message in error_of(capsys, "sample", path)
-
-
-@pytest.mark.parametrize("other", [SharpPCDensity(), StandardScaler(), {"a": 1}])
-def test_files_of_something_else(other, data, tmp_path, capsys):
-    joblib.dump(other, tmp_path / "other.joblib")
-    error = error_of(capsys, "score", tmp_path / "other.joblib", data)
-    assert "no fitted SharpPCDensity or " in error
-    assert f" but {type(other).__name__}" in error
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -374,14 +342,6 @@ def test_options_that_cannot_be_used(arguments, message, data, tmp_path, capsys)
     output = tmp_path / "model.joblib"
     assert message in error_of(capsys, "fit", data, "-o", output, *arguments)
     assert not output.exists()
-
-
-def test_tables_that_do_not_fit_the_model(model, tmp_path, capsys):
-    path = tmp_path / "other.csv"
-    table()[["colour", "x", "flag"]].to_csv(path, index=False)
-    assert "there is no column 'count'" in error_of(capsys, "score", model, path)
-    table().assign(x="tall").to_csv(path, index=False)
-    assert "holds labels in column 'x'" in error_of(capsys, "score", model, path)
 
 
 def test_places_that_cannot_be_written(model, data, tmp_path, capsys):
@@ -441,7 +401,8 @@ def test_a_command_line_without_a_command_shows_examples(capsys):
 
 
 @pytest.mark.parametrize(
-    "command", ["describe", "outliers", "impute", "plot", "fit", "score", "sample"]
+    "command",
+    ["describe", "outliers", "impute", "plot", "fit", "score", "sample", "classify"],
 )
 def test_help_has_examples_that_can_be_parsed(command, capsys):
     with pytest.raises(SystemExit, match="0"):

@@ -5,7 +5,8 @@ import gzip
 import pytest
 
 from skpc._cli.csv_files import CsvFile
-from skpc._cli.csv_form import CsvForm, header_of, separator_of
+from skpc._cli.csv_form import CsvForm
+from skpc._cli.csv_lines import header_of, separator_of
 
 
 @pytest.mark.parametrize(

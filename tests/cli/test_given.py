@@ -66,6 +66,10 @@ def test_names_may_have_equals_signs_and_models_no_names(tmp_path, capsys):
         (["flag=maybe"], "column 'flag' is true or false; got 'maybe'"),
         (["colour=pink"], "column 'colour' has no 'pink', but dark blue, green, red."),
         (["count=7"], "column 'count' has no '7', but 0, 1, 2, 3."),
+        (["x=39,1"], "holds numbers; got '39,1'. Decimals come after a point: x=39.1"),
+        (["count=1,5"], "Decimals come after a point: count=1.5"),
+        (["count=7.."], "column 'count' has no '7..', but 0, 1, 2, 3."),
+        (["count=1.2..1.7"], "column 'count' has no '1.2..1.7', but 0, 1, 2, 3."),
         (["x=nan"], "column 'x' holds numbers"),
         (["x=1", "x=2..3"], "two intervals or values for column 'x'"),
         (["x=3..2"], "x"),
@@ -75,3 +79,35 @@ def test_names_may_have_equals_signs_and_models_no_names(tmp_path, capsys):
 def test_values_that_cannot_be_given(given, message, model, capsys):
     options = [part for text in given for part in ("--given", text)]
     assert message in error_of(capsys, "sample", model, *options)
+
+
+@pytest.mark.parametrize(
+    ("given", "warning"),
+    [
+        ("x=1e6", "--given x=1000000 is far from what was learnt, -2.39823 to 7.06604: what is"),
+        ("x=-9", "--given x=-9 is far from what was learnt"),
+        ("x=15..", "--given x=15.. is far from what was learnt"),
+        ("x=..-9.5", "--given x=..-9.5 is far from what was learnt"),
+        ("x=-9..9", ""),
+        ("x=8", ""),
+        ("x=7..", ""),
+        ("count=3", ""),
+    ],
+)
+def test_what_is_far_from_all_rows_is_told(given, warning, model, capsys):
+    assert run("sample", model, "--given", given, "--seed", 0) == 0
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert printed.err.startswith(f"warning: {warning}") if warning else printed.err == ""
+    assert run("sample", model, "--given", given, "--seed", 0, "--quiet") == 0
+    assert capsys.readouterr() == (printed.out, "")
+
+
+def test_values_beside_the_few_of_a_column_of_numbers_are_told(tmp_path, capsys):
+    frame = pandas.DataFrame({"z": [0.5, 1.7, 2.25] * 40, "y": np.arange(120) / 7})
+    types = {"z": "numeric"}
+    joblib.dump(SharpPCDensity(1, max_iter=1, feature_types=types).fit(frame), tmp_path / "m")
+    for value, is_told in (1.7, False), (1, True), ("1..2", False):
+        assert run("sample", tmp_path / "m", "--given", f"z={value}") == 0
+        said = "--given z=1 is no value of its rows, or a rare one: nearly all are 0.5, 1.7, 2.25"
+        assert capsys.readouterr().err == (f"warning: {said}\n" if is_told else "")

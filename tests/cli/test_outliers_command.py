@@ -103,7 +103,10 @@ def test_options_reach_the_detector(folder, tmp_path):
         (["--model", "M", "--contamination", "0.1"], "--contamination cannot act beside --model"),
         (["--model", "M", "--drop", "x"], "--drop cannot act beside --model"),
         (["--model", "M", "--id", "size"], "there is no column 'size'"),
-        (["--model", "D"], "holds no fitted SharpPCOutlierDetector but SharpPCDensity"),
+        (
+            ["--model", "D"],
+            "holds a density; outliers takes an outlier detector, as outliers",
+        ),
         (["-o", "DATA"], "it is read as well"),
         (["--contamination", "0.7"], "contamination"),
     ],
