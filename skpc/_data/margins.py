@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from skpc._checks import check_finite, checked_array
 from skpc._data.column_sets import Interval
+from skpc._data.margin_cells import FARTHEST, Cells, evaluate_splines, middles
 from skpc._data.resolution import even_scores, least_deviation
 
 TAIL = 3.0
 """Beyond the outer knots the chance of more falls like the distance to the power of minus this."""
 
-_FARTHEST = 1e300  # units from the origin: what is farther counts as being there
 _LOG_SQRT_2PI = 0.5 * np.log(2.0 * np.pi)
 _WIDE = 0.05
 _NONE = np.empty(0)
@@ -36,24 +36,6 @@ def _number(value: Any, name: str) -> float:
     if name not in ("low", "high"):
         check_finite(np.array([number]), f"{name} of a margin")
     return number
-
-
-class Cells(NamedTuple):
-    """Where values (n,) are on the normal scale.
-
-    Attributes
-    ----------
-    lower, upper : (n,)
-        Bounds of the cell of a value that has a mass; both the normal score of a value that has
-        a density; minus and plus infinity where the value is missing.
-    log_scale : (n,)
-        What is added to a log density on the normal scale to get one of the column, in nats;
-        0 for a mass and for a missing value.
-    """
-
-    lower: np.ndarray
-    upper: np.ndarray
-    log_scale: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -274,12 +256,12 @@ class Margin:
 
     def _units(self, values: np.ndarray) -> np.ndarray:
         """Values in units from the origin."""
-        return np.clip((values - self.origin) / self.unit, -_FARTHEST, _FARTHEST)
+        return np.clip((values - self.origin) / self.unit, -FARTHEST, FARTHEST)
 
     def _levels(self, values: np.ndarray) -> np.ndarray:
         """Numbers of the nearest levels, 0 that of the origin."""
         with np.errstate(over="ignore"):
-            return np.clip(np.rint((values - self.origin) / self.step), -_FARTHEST, _FARTHEST)
+            return np.clip(np.rint((values - self.origin) / self.step), -FARTHEST, FARTHEST)
 
     def _edges(self, levels: np.ndarray) -> np.ndarray:
         """Normal scores of the lower edges of levels."""
@@ -287,7 +269,7 @@ class Margin:
             below = np.searchsorted(self._levels(self.atoms), levels)
         else:
             below = np.zeros(len(levels), np.intp)
-        units = np.clip((levels - 0.5) * (self.step / self.unit), -_FARTHEST, _FARTHEST)
+        units = np.clip((levels - 0.5) * (self.step / self.unit), -FARTHEST, FARTHEST)
         return self._mixed(self._smooth(units), below)
 
     def _atoms_below(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -300,18 +282,18 @@ class Margin:
     def _smooth(self, units: np.ndarray) -> np.ndarray:
         """Scores of the smooth part alone."""
         scores = np.empty(len(units))
-        _evaluate((self,), [len(units)], units, scores, _NONE)
-        self._extend(units, scores, _NONE)
+        evaluate_splines((self,), [len(units)], units, scores, _NONE)
+        self.extend_beyond(units, scores, _NONE)
         return scores
 
     def _smooth_with_slopes(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same, and log derivatives of them by the units."""
         scores, log_slopes = np.empty((2, len(units)))
-        _evaluate((self,), [len(units)], units, scores, log_slopes)
-        self._extend(units, scores, log_slopes)
+        evaluate_splines((self,), [len(units)], units, scores, log_slopes)
+        self.extend_beyond(units, scores, log_slopes)
         return scores, log_slopes
 
-    def _extend(self, units: np.ndarray, scores: np.ndarray, log_slopes: np.ndarray) -> None:
+    def extend_beyond(self, units: np.ndarray, scores: np.ndarray, log_slopes: np.ndarray) -> None:
         """Overwrite, in what a spline gives to units (n,), that of units beyond outer knots."""
         for side in (-1.0, 1.0):
             is_out, beyond = self._beyond(units, side)
@@ -410,7 +392,7 @@ class Margin:
         """Levels in whose cells scores are."""
         below, within = self._place(scores)
         units = self._inverse_smooth(self._unmixed(scores, below))
-        levels = np.clip(np.rint(units * (self.unit / self.step)), -_FARTHEST, _FARTHEST)
+        levels = np.clip(np.rint(units * (self.unit / self.step)), -FARTHEST, FARTHEST)
         if len(self.atoms):
             levels = _between_atoms(levels, self._levels(self.atoms), below)
         levels = np.where(np.isnan(levels), 0.0, levels)
@@ -433,77 +415,3 @@ def _between_atoms(values: np.ndarray, atoms: np.ndarray, below: np.ndarray) -> 
     """Values kept between the last atom that is below and the next."""
     bounds = np.concatenate([[-np.inf], atoms, [np.inf]])
     return np.clip(values, bounds[below], bounds[below + 1])
-
-
-def middles(cells: Cells) -> tuple[np.ndarray, np.ndarray]:
-    """What `Margin.points` makes of the cells of values (n,)."""
-    lower, upper, log_scale = cells
-    is_cell = (lower < upper) & np.isfinite(lower)
-    scores = np.where(np.isfinite(lower), 0.5 * (lower + np.where(is_cell, upper, lower)), np.nan)
-    widths = np.where(is_cell, upper - lower, 1.0)
-    return scores, log_scale + np.log(widths)
-
-
-def cells_of_columns(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> Cells:
-    """What `Margin.cells` finds for the values of each column, end to end.
-
-    At once for all columns that are nothing but a spline, of which a wide table has thousands.
-    """
-    ends = np.cumsum([len(values) for values in columns])
-    out = Cells(*np.empty((3, int(ends[-1]) if len(ends) else 0)))
-    simple = []
-    for place, (margin, values) in enumerate(zip(margins, columns, strict=True)):
-        if not margin.step and not len(margin.atoms):
-            simple.append(place)
-        else:
-            own = slice(ends[place] - len(values), ends[place])
-            out.lower[own], out.upper[own], out.log_scale[own] = margin.cells(values)
-    if simple:
-        found = _cells_of_splines([margins[i] for i in simple], [columns[i] for i in simple])
-        if len(simple) == len(margins):
-            return found
-        places = np.concatenate([np.arange(ends[i] - len(columns[i]), ends[i]) for i in simple])
-        for part, of_simple in zip(out, found, strict=True):
-            part[places] = of_simple
-    return out
-
-
-def _cells_of_splines(margins: Sequence[Margin], columns: Sequence[np.ndarray]) -> Cells:
-    """The same of continuous columns without atoms."""
-    sizes = [len(values) for values in columns]
-    values = np.concatenate(columns).astype(np.float64)
-    numbers = np.array(
-        [[m.origin, m.unit, m.knots[0], m.knots[-1], m.share, np.log(m.unit)] for m in margins]
-    )
-    origin, unit, first, last, share, log_unit = np.repeat(numbers.T, sizes, axis=1)
-    is_missing = np.isnan(values)
-    with np.errstate(over="ignore", invalid="ignore"):
-        units = np.clip((values - origin) / unit, -_FARTHEST, _FARTHEST)
-    units[is_missing] = 0.0
-    scores, log_slopes = np.empty((2, len(values)))
-    _evaluate(margins, sizes, units, scores, log_slopes)
-    is_out = (units < first) | (units > last)
-    ends = np.cumsum(sizes)
-    for place in np.unique(np.searchsorted(ends, np.flatnonzero(is_out), "right")):
-        own = slice(ends[place] - sizes[place], ends[place])
-        margins[place]._extend(units[own], scores[own], log_slopes[own])
-    log_scale = log_slopes + np.log(share) - log_unit
-    lower = np.where(is_missing, -np.inf, scores)
-    upper = np.where(is_missing, np.inf, scores)
-    return Cells(lower, upper, np.where(is_missing, 0.0, log_scale))
-
-
-def _evaluate(
-    margins: Sequence[Margin],
-    sizes: Sequence[int],
-    units: np.ndarray,
-    scores: np.ndarray,
-    log_slopes: np.ndarray,
-) -> None:
-    """Write what the splines give to so many units each: see `spline_scores`."""
-    from skpc._kernels.spline_scores import spline_scores  # which imports Numba
-
-    parts = [(one.knots, one.scores, one.slopes) for one in margins]
-    splines = np.concatenate([np.array(part) for part in parts], axis=1)
-    knot_ends = np.cumsum([len(one.knots) for one in margins])
-    spline_scores(units, np.cumsum(sizes), splines, knot_ends, scores, log_slopes)

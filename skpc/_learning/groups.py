@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from skpc._data.margins import Margin, cells_of_columns, middles
+from skpc._data.margin_cells import cells_of_columns, middles
+from skpc._data.margins import Margin
 from skpc._data.powers_of_two import units_of
 from skpc._data.rows import Rows
 from skpc._data.scope import GAUSSIAN, NUMERIC

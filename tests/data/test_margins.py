@@ -9,7 +9,8 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from scipy.stats import norm
 
-from skpc._data.margins import Margin, cells_of_columns
+from skpc._data.margin_cells import cells_of_columns
+from skpc._data.margins import Margin
 from skpc._kernels.spline_scores import spline_scores
 
 

@@ -157,7 +157,6 @@ def test_a_sentence_for_a_row(detector, frame):
         "values.".format(*(float(f"{value:.{digits}g}") for value in (odd.median, low, high)))
         for digits in (3, 4)  # as many as tell the interval to a hundredth
     ]
-    )
 
 
 def test_a_relation_of_one_row_is_explained(detector, frame):

@@ -16,7 +16,8 @@ from skpc._circuit.inputs.kinds import register
 from skpc._circuit.inputs.restriction import Restriction, Sets, to_table
 from skpc._circuit.inputs.truncated import Normals
 from skpc._data.column_sets import Interval
-from skpc._data.margins import Margin, cells_of_columns
+from skpc._data.margin_cells import cells_of_columns
+from skpc._data.margins import Margin
 from skpc._data.scope import NUMERIC, Scope
 from skpc._kernels import cells as kernels
 from skpc._threads import launch

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from skpc._circuit.inputs.cells import cell_table, log_likelihoods, moments
-from skpc._data.margins import Margin, cells_of_columns, middles
+from skpc._data.margin_cells import cells_of_columns, middles
+from skpc._data.margins import Margin
 from skpc._kernels.cells import CellTable
 
 _WIDE = 0.05  # a cell that is not is as good as a point
