@@ -54,6 +54,8 @@ class Circuit:
     (2, 2, 2, 7)
     >>> circuit.roots, circuit.parents
     (array([0]), array([-1,  0]))
+    >>> circuit
+    Circuit(1 tree, 2 regions, 2 columns, 2 states, 7 parameters)
     """
 
     parents: np.ndarray
@@ -88,6 +90,17 @@ class Circuit:
         n_nodes = (self.n_regions - len(self.roots)) * self.n_latents
         n_weights = len(self.root_weights) - 1 + n_nodes * (self.n_latents - 1)
         return n_weights + self.inputs.n_parameters
+
+    def __repr__(self) -> str:
+        numbers = {
+            "tree": len(self.roots),
+            "region": self.n_regions,
+            "column": self.n_features,
+            "state": self.n_latents,
+            "parameter": self.n_parameters,
+        }
+        told = (f"{number:,} {name}{'s' * (number != 1)}" for name, number in numbers.items())
+        return f"{type(self).__name__}({', '.join(told)})"
 
     def __post_init__(self) -> None:
         self._check_arrays()

@@ -71,6 +71,11 @@ def read_index(X: Any) -> tuple[Any, ...] | None:
     return pandas_frames.read_index(X, dtypes.module_of("pandas"))
 
 
+def row_labels(X: Any) -> list[Any] | None:
+    """What the rows of a frame of pandas are called; None of other tables."""
+    return list(X.index) if library_of(X) == "pandas" else None
+
+
 def read_columns(X: Any, names: Iterable[str]) -> Iterator[Cells]:
     """What each column of a frame holds; `names` are what messages call them.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.sparse import issparse
 
-from skpc._tables.frames import collected
+from skpc._tables.frames import collected, row_labels
 from skpc.plotting._base import (
     BLUE,
     ORANGE,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _MOST_IN_FULL = 1e10
 _MOST_NATS = 1e6  # that are written in full
 _EXCESS = "excess surprise"
+_USUAL, _MOST_TIMES = 0.9, 5.0  # colours reach so many times as far as this share of values
 _LETTER = 6.0  # points, of a number beside a bar
 _SPILL = 1.1  # times as wide as axes may texts be
 _LEAST_BARS = 40.0  # points that are left for bars
@@ -124,7 +125,7 @@ class ContributionsDisplay:
         groups : dict or None, default=None
             Sets of columns that are taken together; see `SharpPCDensity.feature_contributions`.
         row_names : sequence of n_rows str or None, default=None
-            None numbers them.
+            None takes those of a frame of pandas, or numbers them.
         ax : Axes, array-like of Axes or None, default=None
             Where to draw; see `plot`.
         **kwargs
@@ -137,6 +138,7 @@ class ContributionsDisplay:
         check_matplotlib(cls)
         density = fitted_density(estimator, cls)
         X = collected(X)
+        row_names = row_labels(X) if row_names is None else row_names
         contributions = estimator.feature_contributions(X, groups)
         values, names = None, density._feature_names()
         if groups is None:
@@ -265,14 +267,24 @@ class ContributionsDisplay:
         self._add_bar(image, list(axes), fraction=0.05)
 
     def _colours(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        """Of a map: white is zero, and both sides reach as far as the largest of either."""
-        top = float(np.abs(self.contributions).max(initial=0.0)) or 1.0
+        """Of a map: white is zero, and both sides reach as far as the largest of either.
+
+        But one typing error of a million nats does not make all else white.
+        """
+        sizes = np.abs(self.contributions)
+        top = float(sizes.max(initial=0.0)) or 1.0
+        usual = _MOST_TIMES * float(np.quantile(sizes, _USUAL)) if sizes.size else 0.0
+        if 0.0 < usual < top:
+            top = usual
         style = {"cmap": _diverging(), "vmin": -top, "vmax": top}
         return {**({} if "norm" in kwargs else style), **kwargs}
 
     def _add_bar(self, mappable: Any, axes: list[Any], **kwargs: Any) -> None:
         """What colours mean, no lower than there are values."""
-        bar = axes[0].figure.colorbar(mappable, ax=axes, **kwargs)
+        low, high = mappable.get_clim()
+        is_below, is_above = (self.contributions < low).any(), (self.contributions > high).any()
+        extend = {(0, 1): "max", (1, 0): "min", (1, 1): "both"}.get((is_below, is_above), "neither")
+        bar = axes[0].figure.colorbar(mappable, ax=axes, extend=extend, **kwargs)
         bar.set_label(
             f"{self.quantity}, nats\n(0 is usual)"
             if self._is_excess()

@@ -735,6 +735,32 @@ def test_bars_are_the_largest_contributions_of_a_row(fitted, X):
     assert "x2 = missing" in [label.get_text() for label in every.ax_.get_yticklabels()]
 
 
+def test_one_huge_contribution_leaves_colours_to_the_others():
+    contributions = np.random.default_rng(0).normal(size=(10, 6))
+    usual = 5.0 * np.quantile(np.abs(contributions), 0.9)
+    display = ContributionsDisplay(contributions, "abcdef").plot()
+    (mesh,) = display.ax_.collections
+    np.testing.assert_allclose(mesh.get_clim(), np.array([-1, 1]) * np.abs(contributions).max())
+    assert mesh.colorbar.extend == "neither"
+    contributions[3, 2] = 5e6
+    display = ContributionsDisplay(contributions, "abcdef").plot()
+    (mesh,) = display.ax_.collections
+    np.testing.assert_allclose(mesh.get_clim(), [-usual, usual], rtol=0.1)
+    assert mesh.colorbar.extend == "max"
+
+
+def test_rows_are_called_as_in_the_frame(fitted, X):
+    frame = pandas.DataFrame(X[:3], index=["W9", "W25", "W28"])
+    frame.columns = [f"x{j}" for j in range(9)]
+    model = SharpPCDensity(n_latents=2, random_state=0).fit(
+        pandas.DataFrame(X, columns=frame.columns)
+    )
+    display = ContributionsDisplay.from_estimator(model, frame)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == [*frame.index]
+    display = ContributionsDisplay.from_estimator(model, frame, row_names="abc")
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == [*"abc"]
+
+
 def test_the_excess_is_drawn_and_of_a_detector_its_own(X):
     model = SharpPCOutlierDetector(2, n_components=2, random_state=0).fit(X)
     expected = model.feature_contributions(X[:3])
