@@ -21,6 +21,22 @@ class Moments(NamedTuple):
     variances: np.ndarray
 
 
+class OnNormalScale(NamedTuple):
+    """A number on a scale on which each latent state makes it normal.
+
+    Attributes
+    ----------
+    means, deviations : (n, n_latents)
+        For each row; (1, n_latents) if they are the same for all.
+    to_units : function
+        Gives scores (n,), which are in the order of the numbers, in units of the column.
+    """
+
+    means: np.ndarray
+    deviations: np.ndarray
+    to_units: Callable[[np.ndarray], np.ndarray]
+
+
 class InputDistribution(ABC):
     """What each latent state of one region makes of the columns that the region observes.
 
@@ -279,6 +295,10 @@ class InputDistribution(ABC):
         shape = len(values), self.n_latents
         means = np.broadcast_to(self.mean()[:, entry], shape)
         return Moments(means, np.broadcast_to(self.variance()[:, entry], shape))
+
+    def on_normal_scale(self, values: np.ndarray, entry: int) -> OnNormalScale | None:
+        """The same of a number that is normal on some scale given a state; None of others."""
+        return None
 
     def marginal(self, entries: np.ndarray) -> InputDistribution:
         """The distribution of some of the columns, by their positions: at least one, ascending."""

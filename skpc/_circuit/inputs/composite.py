@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.base import InputDistribution, Moments, OnNormalScale
 from skpc._circuit.inputs.kinds import kind_named, register
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._data.distinct import distinct_vectors
@@ -236,6 +236,11 @@ class Composite(InputDistribution):
         """Moments of a missing number given each state: other parts tell nothing."""
         part, columns, own = self._place(entry)
         return part.conditional(values[:, columns], own)
+
+    def on_normal_scale(self, values: np.ndarray, entry: int) -> OnNormalScale | None:
+        """That of the part that a column is of."""
+        part, columns, own = self._place(entry)
+        return part.on_normal_scale(values[:, columns], own)
 
     def restricted(self, sets: Sets) -> Restriction:
         """What evidence leaves of each part: parts of parts are parts."""
