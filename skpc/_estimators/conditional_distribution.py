@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from skpc._checks import checked_n_samples, shown
-from skpc._data.column_sets import ColumnSet, ValueSet
+from skpc._data.column_sets import ColumnSet, Interval, ValueSet
 from skpc._estimators.column_answers import ColumnAnswers
 from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._estimators.random_states import checked_random_state
@@ -318,6 +318,9 @@ class ConditionalDistribution(ColumnAnswers):
                [2, 1]])
         """
         drawn = self._draw(checked_n_samples(n_samples), random_state)
+        for j, given in self._sets.items():
+            if isinstance(given, Interval):
+                drawn[:, j] = self._rounded(j, drawn[:, j])
         return self._restored_columns().to_table(drawn[:, self._kept])
 
     def _draw(self, n_rows: int, random_state: Any) -> np.ndarray:
