@@ -63,7 +63,8 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
           *and latent states* of a row. That approximates the most probable values,
           for which the latent states would have to be summed out: a hard problem. A set
           of values that many states explain a little may lose to one that a single state
-          explains well.
+          explains well. In a column of several magnitudes small numbers win too often: they are
+          closer together, so that each is more probable.
 
     missing_values : int, float, str, None or pandas.NA, default=nan
         What marks a cell as missing, besides NaN, None and NA, which always do: -1, say, or "?".
