@@ -41,7 +41,7 @@ MISTAKES = {
     'skpc.SharpPCDensity(init="foo")': "expected \"Literal['cluster', 'random']\"",
     'skpc.SharpPCDensity(structure="tree")': "expected \"Literal['chow-liu',",
     'skpc.SharpPCDensity(dtype="int8")': "expected \"Literal['float64', 'float32']\"",
-    'skpc.SharpPCImputer(strategy="mean")': "expected \"Literal['mean_mode',",
+    'skpc.SharpPCImputer(strategy="mean")': "expected \"Literal['median_mode',",
     'skpc.SharpPCOutlierDetector(criterion="x")': "expected \"Literal['auto',",
     'skpc.SharpPCClassifier(joint="never")': "expected \"bool | Literal['auto']\"",
     f"{SEARCH}.score_samples()": "Too few arguments",

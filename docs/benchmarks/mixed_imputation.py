@@ -8,7 +8,8 @@ fill the others. MCAR: every cell alike. MAR: of every other column, cells whose
 (kept whole) is large are removed three times as often as where it is small. MNAR: large cells of
 any column are removed three times as often as small ones. Cells that a table lacks are not judged.
 SharpPCImputer gets the frames as they are, the others numbers: labels and integers by position, the
-rest standardised.
+rest standardised. It fills in medians by default, which have the least absolute errors; with
+--strategy mean_mode means, which have the least squared ones, as the regressions.
 
 RMSE and MAE: of columns with a density, divided by their standard deviation in training rows.
 wrong: share of cells of columns with masses. CRPS, of the former, and Brier score, of the latter,
@@ -138,14 +139,14 @@ def rounds(task: Task, name: str, seed: int) -> tuple[np.ndarray, list[np.ndarra
 
 
 def ours(
-    task: Task, parameters: dict[str, Any], numeric: str, seed: int
+    task: Task, parameters: dict[str, Any], numeric: str, strategy: str, seed: int
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Filled rows and draws of SharpPCImputer, by default as a user has it: from frames."""
     estimator = None
     if parameters or numeric != "auto":
         types = task.part.feature_types(numeric)
         estimator = SharpPCDensity(**{"feature_types": types, **parameters})
-    imputer = SharpPCImputer(estimator, random_state=seed).fit(task.part.train)
+    imputer = SharpPCImputer(estimator, strategy=strategy, random_state=seed).fit(task.part.train)
     filled = task.coded(imputer.transform(task.part.test))
     imputer.set_params(strategy="sample")
     draws = [
@@ -180,14 +181,14 @@ def scores(task: Task, filled: np.ndarray, draws: list[np.ndarray]) -> list[floa
 
 
 def measure(
-    method: object, table: str, rate: float, mechanism: str, seed: int, numeric: str
+    method: object, table: str, rate: float, mechanism: str, seed: int, numeric: str, strategy: str
 ) -> list[float]:
     """The metrics of one method on one split."""
     warnings.simplefilter("ignore")
     task = make_task(table, rate, mechanism, seed)
     if isinstance(method, str):
         return scores(task, *rounds(task, method, seed))
-    return scores(task, *ours(task, method[1], numeric, seed))
+    return scores(task, *ours(task, method[1], numeric, strategy, seed))
 
 
 def main() -> None:
@@ -198,6 +199,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[0.3])
     parser.add_argument("--mechanisms", nargs="+", default=MECHANISMS)
     parser.add_argument("--peers", nargs="*", default=PEERS)
+    parser.add_argument("--strategy", default="median_mode", choices=["median_mode", "mean_mode"])
     parser.add_argument("--write", type=Path, help="document to write the table to")
     options = parser.parse_args()
     tables = table_names(options.tables)
@@ -205,7 +207,7 @@ def main() -> None:
     names = [*options.peers, *(name for name, _ in options.variant)]
     settings = [(rate, mechanism) for mechanism in options.mechanisms for rate in options.rates]
     jobs = [
-        (method, table, *setting, seed, options.numeric_type)
+        (method, table, *setting, seed, options.numeric_type, options.strategy)
         for setting in settings
         for method in methods
         for table in tables

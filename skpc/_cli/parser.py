@@ -282,10 +282,10 @@ def _add_impute(commands: Any) -> None:
     impute.add_argument("-o", "--output", type=Path, help=_OUTPUT)
     impute.add_argument(
         "--strategy",
-        choices=["mean_mode", "sample", "max_product"],
-        default="mean_mode",
-        help="the best guess for each cell, a draw, or the likeliest values that go together "
-        "(default: mean_mode)",
+        choices=["median_mode", "mean_mode", "sample", "max_product"],
+        default="median_mode",
+        help="the best guess for each cell, the same with means of numbers, a draw, or the "
+        "likeliest values that go together (default: median_mode)",
     )
     impute.add_argument("--model", metavar="model.joblib", help="fill by a model of other rows")
     impute.add_argument("--save-model", type=Path, metavar="model.joblib", help="keep the model")

@@ -61,7 +61,8 @@ class Margin:
         Distance of the levels of a lattice through the origin; each has the mass of what is
         nearer to it than to others. 0 if the column is continuous.
     digits : int
-        Decimals of the levels, to which draws are rounded; -1 if they are not decimals.
+        Decimals of the levels, or of all values that were learnt from, to which what is drawn is
+        rounded; -1 if they are not decimals. To likelihoods it makes no difference.
     low, high : float
         Draws stay between them, but for atoms.
     widest : float
@@ -183,12 +184,23 @@ class Margin:
 
     def nearest(self, values: np.ndarray) -> np.ndarray:
         """The values of the column that are next to these (n,), and within its range."""
-        if self.step:
-            values = self._of_levels(self._levels(values))
-        elif self.share <= _NOTHING:
+        if not self.step and self.share <= _NOTHING:
             middles = 0.5 * (self.atoms[1:] + self.atoms[:-1])
             values = self.atoms[np.searchsorted(middles, values)]
-        return np.clip(values, *self.range)
+        return np.clip(self.rounded(values), *self.range)
+
+    def rounded(self, values: np.ndarray, bounds: Interval | None = None) -> np.ndarray:
+        """Values (n,) on the lattice, or with the decimals of the column, if that is in bounds."""
+        if self.step:
+            found = self._of_levels(self._levels(values))
+        elif self.digits >= 0:
+            found = np.where(np.isin(values, self.atoms), values, np.round(values, self.digits))
+        else:
+            return values
+        is_kept = np.isinf(values)
+        if bounds is not None:
+            is_kept |= ~bounds.contains(found)
+        return np.where(is_kept, values, found)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -154,9 +154,10 @@ class ColumnAnswers:
         -------
         value or ndarray of shape (n,), or dict of them
             The least value at which the distribution function reaches `q`: of the kind of the
-            column, and between the least and the greatest value that fit saw. Where there is no
-            such end, as evidence is beyond or the type "gaussian", quantiles of 0 and 1 are
-            infinite, or, if infinity is no value of the dtype, those of 1e-12 and 1 - 1e-12.
+            column, rounded to its decimals, and between the least and the greatest value that fit
+            saw. Where there is no such end, as evidence is beyond or the type "gaussian",
+            quantiles of 0 and 1 are infinite, or, if infinity is no value of the dtype, those of
+            1e-12 and 1 - 1e-12.
 
         Examples
         --------
@@ -318,7 +319,9 @@ class ColumnAnswers:
         {1: 4}
         """
         return self._answer(
-            column, lambda *_: "", lambda j: self._restored(j, self._mixture(j).mode())[0]
+            column,
+            lambda *_: "",
+            lambda j: self._restored(j, self._rounded(j, self._mixture(j).mode()))[0],
         )
 
     def entropy(self, column: Any = None) -> Any:
@@ -366,6 +369,14 @@ class ColumnAnswers:
     def _restored(self, j: int, values: np.ndarray) -> list[Any]:
         return self._columns.columns[j].restored(values)
 
+    def _rounded(self, j: int, values: np.ndarray) -> np.ndarray:
+        """Values (n,) with the decimals of a column, or on its lattice, where evidence lets it."""
+        margin, given = self._columns.columns[j].margin, self._sets.get(j)
+        if margin is None or not isinstance(given, Interval | None):
+            return values
+        everything = Interval(-np.inf, np.inf)
+        return margin.rounded(values, everything if given is None else given)
+
     def _values(self, j: int, x: Any) -> tuple[np.ndarray, bool]:
         """Numbers (n,) in the matrix that values of a column are, and whether it was one value."""
         is_one = isinstance(x, str) or not np.ndim(x)
@@ -385,7 +396,8 @@ class ColumnAnswers:
         if numbers is not None and numbers.kind != FLOAT:
             ends = np.isinf([mixture.support.low, mixture.support.high])
             least, most = np.where(ends, [_OUTERMOST, 1.0 - _OUTERMOST], [0.0, 1.0])
-        return np.asarray(mixture.quantile(np.clip(levels, least, most))[0])
+        found = np.asarray(mixture.quantile(np.clip(levels, least, most))[0])
+        return self._rounded(j, found)
 
     def _densities(self, j: int, values: np.ndarray) -> np.ndarray:
         return np.asarray(np.exp(self._mixture(j).log_pdf(values[None])[0]))

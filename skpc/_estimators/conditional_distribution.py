@@ -350,6 +350,9 @@ class ConditionalDistribution(ColumnAnswers):
                [2, 1]])
         """
         drawn = self._draw(checked_n_samples(n_samples), random_state)
+        for j, given in self._sets.items():
+            if isinstance(given, Interval):
+                drawn[:, j] = self._rounded(j, drawn[:, j])
         return self._restored_columns().to_table(drawn[:, self._kept])
 
     def _draw(self, n_rows: int, random_state: Any, circuit: Circuit | None = None) -> np.ndarray:

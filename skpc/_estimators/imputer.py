@@ -48,20 +48,23 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         that is fitted already is used as it is if it comes as
         ``sklearn.frozen.FrozenEstimator(density)``.
 
-    strategy : {"mean_mode", "sample", "max_product"}, default="mean_mode"
+    strategy : {"median_mode", "mean_mode", "sample", "max_product"}, default="median_mode"
         What to fill in.
 
-        - "mean_mode": the conditional mean of a numeric or Gaussian column, of counts the nearest
-          to it; the conditionally most probable category or level of another. Each cell has the
-          least expected squared error, or the least probability of an error, but the cells of a
-          row need not go together.
+        - "median_mode": the conditional median of a numeric or Gaussian column, the conditionally
+          most probable category or level of another. Each cell has the least expected absolute
+          error, or the least probability of an error, but the cells of a row need not go together.
+        - "mean_mode": the same with means, of counts the nearest to it: each number has the least
+          expected squared error. In a column of several magnitudes that may be a value which no
+          such row has, as a small chance of a large number outweighs all else.
         - "sample": a draw of all missing cells of a row from their joint conditional distribution.
           Several seeds make a proper multiple imputation of the values, given the density.
         - "max_product": cells that go together: the most probable values of all missing cells
           *and latent states* of a row. That approximates the most probable values,
           for which the latent states would have to be summed out: a hard problem. A set
           of values that many states explain a little may lose to one that a single state
-          explains well.
+          explains well. In a column of several magnitudes small numbers win too often: they are
+          closer together, so that each is more probable.
 
     missing_values : int, float, str, None or pandas.NA, default=nan
         What marks a cell as missing, besides NaN, None and NA, which always do: -1, say, or "?".
@@ -113,8 +116,8 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
     regressions may fill them better.
 
     What is filled into a column is a value that it can have: whole numbers into whole numbers,
-    cents into cents, within the range that `fit` saw. A Gaussian column, which has to be asked for,
-    has no range: only what its dtype holds.
+    cents into cents, as all values had at most two decimals, within the range that `fit` saw. A
+    Gaussian column, which has to be asked for, has no range: only what its dtype holds.
 
     Examples
     --------
@@ -131,7 +134,7 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "estimator": "no_validation",  # with the rest of the template
-        "strategy": [StrOptions({"mean_mode", "sample", "max_product"})],
+        "strategy": [StrOptions({"median_mode", "mean_mode", "sample", "max_product"})],
         "missing_values": [MissingValues()],
         "add_indicator": ["boolean"],
         "keep_empty_features": ["boolean"],
@@ -147,7 +150,7 @@ class SharpPCImputer(ComposedMixin, OneToOneFeatureMixin, TransformerMixin, Base
         self,
         estimator: SharpPCDensity | FrozenEstimator | None = None,
         *,
-        strategy: Literal["mean_mode", "sample", "max_product"] = "mean_mode",
+        strategy: Literal["median_mode", "mean_mode", "sample", "max_product"] = "median_mode",
         missing_values: Any = np.nan,
         add_indicator: bool = False,
         keep_empty_features: bool = False,

@@ -85,8 +85,12 @@ class QueryMixin:
             self._columns.refuse_unknown(given, X, "Mark it as missing, or drop the row.")
         with self._threads(X):
             matrix = sample_given(self.circuit_, X, n_rows, generator, max_bytes=working_bytes())
+        for j, column in enumerate(self._columns.columns):
+            if column.margin is not None:  # what is drawn is rounded, what is given is not
+                drawn = np.repeat(np.isnan(dense_floats(X[:, [j]])[:, 0]), n_rows)
+                matrix[drawn, j] = column.supported(matrix[drawn, j])
         del X  # the table needs as much
-        return self._columns.to_table(matrix)
+        return self._columns.without_margins().to_table(matrix)
 
     def feature_contributions(
         self,

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.special import logsumexp, ndtr
 
 from skpc._circuit.circuit import Circuit, latent_marginals
-from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.base import InputDistribution
+from skpc._circuit.inputs.moments import Moments
 from skpc._data.bisection import generalised_inverse
 from skpc._data.column_sets import Interval
 from skpc._data.margins import Margin

@@ -1,18 +1,24 @@
-"""Imputation: missing values filled by means and modes, draws, or the most probable states."""
+"""Imputation: missing values filled by medians, means and modes, draws, or the likeliest states."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from skpc._circuit.circuit import Circuit
+from skpc._circuit.inputs.moments import OnNormalScale
 from skpc._circuit.tree import tree_of_region
+from skpc._kernels import normal_medians
 from skpc._passes.blocks import DEFAULT_MAX_BYTES, Block, Memory, pattern_blocks
 from skpc._passes.messages import Messages
 from skpc._queries.marginals import mixed
 from skpc._queries.posteriors import posterior_blocks
 from skpc._queries.sampling import sample_given
+from skpc._threads import launch
+
+_OF_NORMAL = 40  # multiplications that a pass of a median takes a state, about
 
 
 def complete(
@@ -29,7 +35,7 @@ def complete(
     ----------
     circuit : Circuit
     X : (n, n_features), NaN missing
-    strategy : {"mean_mode", "sample", "max_product"}
+    strategy : {"median_mode", "mean_mode", "sample", "max_product"}
         See `SharpPCImputer`.
     random_state : RandomState
         Of "sample". Rows with missing cells take their draws one after the other, whatever
@@ -49,26 +55,80 @@ def complete(
     if strategy == "sample":
         filled[incomplete] = sample_given(circuit, rows, 1, random_state, max_bytes=max_bytes)
     else:
-        fill = {"mean_mode": _mean_mode, "max_product": _max_product}[strategy]
-        filled[incomplete] = fill(circuit, rows, max_bytes)
+        fills: dict[str, Callable[[Circuit, np.ndarray, int], np.ndarray]] = {
+            "median_mode": partial(_single_cells, takes_medians=True),
+            "mean_mode": partial(_single_cells, takes_medians=False),
+            "max_product": _max_product,
+        }
+        filled[incomplete] = fills[strategy](circuit, rows, max_bytes)
     return filled
 
 
-def _mean_mode(circuit: Circuit, X: np.ndarray, max_bytes: int) -> np.ndarray:
-    """Rows with the mean of each missing number and the mode of each missing category."""
+def _single_cells(
+    circuit: Circuit, X: np.ndarray, max_bytes: int, takes_medians: bool
+) -> np.ndarray:
+    """Rows with the median or mean of each missing number, and the mode of each category."""
     holes = np.isnan(X)
     regions = [r for r, columns in enumerate(circuit.features) if holes[:, columns].any()]
     largest_group = max(len(circuit.features[region]) for region in regions)
     per_row = 32 * X.shape[1] + 24 * circuit.n_latents * largest_group
-    if len(circuit.roots) > 1:  # the masses of all columns wait for the last tree
+    n_trees = len(circuit.roots)
+    if n_trees > 1:  # the masses of all columns wait for the last tree
         n_categories = int(circuit.inputs.n_categories.max(initial=0))
         per_row += 8 * n_categories * X.shape[1]
+    if takes_medians:
+        per_row += 40 * circuit.n_latents * n_trees
     out = np.empty_like(X)
     memory = Memory(max_bytes, per_row=per_row)
     for block, flows in posterior_blocks(circuit, X, regions, memory):
-        distinct = _means_and_modes(circuit, regions, X[block.rows][block.distinct], flows)
+        rows = X[block.rows][block.distinct]
+        distinct = rows.copy()
+        if takes_medians:
+            _fill_medians(circuit, regions, rows, flows, distinct)
+        distinct = _means_and_modes(circuit, regions, distinct, flows)
         out[block.rows] = distinct[block.patterns.root_codes]
     return out
+
+
+def _fill_medians(
+    circuit: Circuit, regions: Sequence[int], X: np.ndarray, flows: np.ndarray, out: np.ndarray
+) -> None:
+    """Write medians of those missing numbers of X (n, n_features) that have a normal scale."""
+    # Several trees observe a column: their states are a mixture together.
+    places: dict[int, list[tuple[int, int]]] = {}
+    for number, region in enumerate(regions):
+        for entry, column in enumerate(circuit.features[region].tolist()):
+            if circuit.inputs[region].categories_of(entry) is None:
+                places.setdefault(column, []).append((number, entry))
+    for column, parts in places.items():
+        rows = np.flatnonzero(np.isnan(X[:, column]))
+        if not len(rows):
+            continue
+        found = []
+        for number, entry in parts:
+            region = regions[number]
+            own = X[np.ix_(rows, circuit.features[region])]
+            found.append(circuit.inputs[region].on_normal_scale(own, entry))
+        normals = [one for one in found if one is not None]
+        if len(normals) == len(parts):
+            shares = [flows[number][rows] for number, _ in parts]
+            out[rows, column] = _medians(shares, normals)
+
+
+def _medians(shares: Sequence[np.ndarray], normals: Sequence[OnNormalScale]) -> np.ndarray:
+    """Medians (n,) of a column, of whose states each tree has shares (n, K)."""
+    n = len(shares[0])
+    n_alike = 1 if all(len(one.means) == 1 for one in normals) else n
+    mixture = [
+        np.hstack([np.broadcast_to(part, (n_alike, part.shape[1])) for part in parts])
+        for parts in ([one.means for one in normals], [one.deviations for one in normals])
+    ]
+    every, scores = np.hstack(shares), np.empty(n)
+    launch(
+        normal_medians.medians, -(-n // normal_medians.TASK_ROWS), every, *mixture, scores,
+        work=float(_OF_NORMAL * normal_medians.N_PASSES * every.size),
+    )  # fmt: skip
+    return normals[0].to_units(scores)
 
 
 def _means_and_modes(
@@ -86,7 +146,7 @@ def _means_and_modes(
             continue
         known = [circuit.inputs[region].categories_of(entry) for entry in range(len(columns))]
         is_number = np.array([values is None for values in known])
-        if is_number.any():
+        if (is_number & holes[np.ix_(rows, columns)].any(axis=0)).any():
             completed = circuit.inputs[region].completed(X[rows][:, columns])
             expected = np.einsum("ik,ika->ia", of_region[rows], completed)
             cells = rows[:, None], columns

@@ -373,6 +373,10 @@ class Columns:
         )
         return frames.make_frame(self.library, self.names or (), self.index, cells)
 
+    def without_margins(self) -> Columns:
+        """The same columns, to which values go back as they are."""
+        return replace(self, columns=tuple(replace(one, margin=None) for one in self.columns))
+
     def check_names(self, X: Any) -> None:
         """Compare names that scikit-learn does not, as not all of them are strings.
 

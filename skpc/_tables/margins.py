@@ -32,6 +32,7 @@ _ROWS_PER_LEVEL = 3
 _LEAST_OWN = 0.01
 _LEAST_REST = 3
 _MOST_DIGITS = 9
+_FIRST_VALUES = 100  # which mostly show that there are more digits
 _MOST_ALIKE = 10
 _MOST_ROWS = 2.0**60
 _LEAST_WEIGHT = 1e-100
@@ -144,6 +145,26 @@ def _digits(values: np.ndarray) -> int:
     return -1
 
 
+def find_decimals(values: np.ndarray) -> int:
+    """How many decimals distinct measurements (n,) have at most, -1 if they are not decimals.
+
+    But for rounding, as sums and products of decimals in binary, and floats of single precision,
+    have it.
+    """
+    with np.errstate(over="ignore"):
+        is_single = np.array_equal(values.astype(np.float32), values)
+    reach = np.abs(values) * (2.0**-24 if is_single else 2.0**-50)
+
+    def have(digits: int, some: slice) -> bool:
+        off = np.abs(np.round(values[some], digits) - values[some])
+        return bool((off <= reach[some]).all())
+
+    for digits in range(_MOST_DIGITS):
+        if have(digits, slice(_FIRST_VALUES)) and have(digits, slice(None)):
+            return digits
+    return -1
+
+
 def _n_labels(margin: Margin) -> int:
     """How many labels the values of a margin are numbers of; 0 if they are none."""
     if not margin.step or margin.scores[0] > -END or margin.scores[-1] < END:
@@ -227,7 +248,8 @@ def _learn_continuous(
     sample = Sample(rest, rest, rest, weights[keep], bound, 0.0)
     smooth = learn_smooth(sample.compressed(_MOST_VALUES), OVER_BOUND / (total + 1.0), None)
     own = np.where(is_atom, weights, 0.0) / total
-    margin = _margin(smooth, values, own, total, (origin, unit), Lattice(0.0, -1))
+    decimals = Lattice(0.0, find_decimals(values))
+    margin = _margin(smooth, values, own, total, (origin, unit), decimals)
     return replace(margin, low=low, high=high)
 
 

@@ -267,7 +267,7 @@ def test_moments_are_those_of_draws():
         assert drawn.var() == pytest.approx(moments.variance[0], rel=0.25)
 
 
-@pytest.mark.parametrize("strategy", ["mean_mode", "sample", "max_product"])
+@pytest.mark.parametrize("strategy", ["median_mode", "mean_mode", "sample", "max_product"])
 def test_missing_cells_are_filled(strategy):
     X = columns(missing=0.3)
     filled = complete(numeric_circuit(X), X, strategy, np.random.RandomState(0))

@@ -191,7 +191,7 @@ def test_conditionals_are_those_of_single_columns(make):
 
 
 @each_make
-@pytest.mark.parametrize("strategy", ["mean_mode", "max_product"])
+@pytest.mark.parametrize("strategy", ["median_mode", "mean_mode", "max_product"])
 def test_completions_are_those_of_single_columns(strategy, make):
     circuit, X, _ = case(4, make)
     filled, expected = (
@@ -452,7 +452,7 @@ def test_categories_that_only_other_rows_have_are_unseen_ones():
     assert scores[data["colour"] == "blue"].mean() < scores[kept].mean() - 2.0
 
 
-@pytest.mark.parametrize("strategy", ["mean_mode", "sample", "max_product"])
+@pytest.mark.parametrize("strategy", ["median_mode", "mean_mode", "sample", "max_product"])
 def test_imputation_fills_groups(strategy):
     data = frame(missing=0.25)
     density = SharpPCDensity(n_latents=4, feature_groups=GROUPS, max_iter=12, random_state=0)

@@ -213,7 +213,7 @@ def test_correlated_columns_become_a_copula():
     assert (drawn[:, 1] > 0).mean() > 0.97
 
 
-@pytest.mark.parametrize("strategy", ["mean_mode", "sample", "max_product"])
+@pytest.mark.parametrize("strategy", ["median_mode", "mean_mode", "sample", "max_product"])
 def test_imputation_fills_groups(strategy):
     X = table(200, missing=0.2)
     density = SharpPCDensity(n_latents=2, max_iter=5, feature_types="numeric", random_state=0)

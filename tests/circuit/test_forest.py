@@ -777,7 +777,7 @@ def test_circuits_of_forests_beside_numbers_are_plain_data():
             contributions(circuit, X)[:, column], log_likelihood(circuit, others) - scores,
             rtol=1e-8, atol=1e-10,
         )  # fmt: skip
-    for strategy in ("mean_mode", "max_product", "sample"):
+    for strategy in ("median_mode", "mean_mode", "max_product", "sample"):
         filled = complete(circuit, X, strategy, np.random.RandomState(0))
         assert not np.isnan(filled).any()
         assert np.array_equal(filled[~np.isnan(X)], X[~np.isnan(X)])

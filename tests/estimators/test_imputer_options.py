@@ -295,7 +295,7 @@ def test_a_frozen_density_has_a_marker_and_an_indicator():
 # --- bounds and rounding ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", ["mean_mode", "sample", "max_product"])
+@pytest.mark.parametrize("strategy", ["median_mode", "mean_mode", "sample", "max_product"])
 def test_what_is_filled_in_is_a_value_that_the_column_can_have(strategy):
     rng = np.random.default_rng(0)
     z = rng.normal(size=300)

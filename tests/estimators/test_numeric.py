@@ -10,7 +10,7 @@ from scipy.integrate import trapezoid
 
 from skpc import SharpPCDensity, SharpPCImputer
 
-STRATEGIES = ("mean_mode", "sample", "max_product")
+STRATEGIES = ("median_mode", "mean_mode", "sample", "max_product")
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 N_ROWS = 150
 

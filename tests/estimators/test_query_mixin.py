@@ -579,7 +579,7 @@ def of_mixed():
     X = mixed_table(1_000)
     density = SharpPCDensity(8, max_iter=2, tol=0, random_state=0)
     models = {"density": density.fit(X)}
-    for strategy in ("mean_mode", "sample", "max_product"):
+    for strategy in ("median_mode", "mean_mode", "sample", "max_product"):
         models[strategy] = SharpPCImputer(FrozenEstimator(density), strategy=strategy).fit(X)
         models[strategy].random_state = 0
     models["classifier"] = SharpPCClassifier(density).fit(X, X["number1"] > 0)
@@ -605,7 +605,7 @@ QUERIES = {
     "detector": lambda of, X: of["detector"].decision_function(X),
     **{
         f"imputer {strategy}": lambda of, X, strategy=strategy: of[strategy].transform(X)
-        for strategy in ("mean_mode", "sample", "max_product")
+        for strategy in ("median_mode", "mean_mode", "sample", "max_product")
     },
 }
 

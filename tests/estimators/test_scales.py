@@ -124,7 +124,7 @@ def test_estimators_learn_and_answer_at_any_scale(name, table):
             np.testing.assert_allclose(model.predict_proba(rows).sum(axis=1), 1.0, rtol=1e-12)
     elif name == "imputer":
         model = estimator.fit(table)
-        for strategy in ("mean_mode", "sample", "max_product"):
+        for strategy in ("median_mode", "mean_mode", "sample", "max_product"):
             model.set_params(strategy=strategy)
             assert np.isfinite(model.transform(far_rows(table))).all()
     else:

@@ -14,10 +14,12 @@ from helpers import (
     small_case,
     star,
 )
-from scipy.stats import chisquare
+from scipy.stats import chisquare, norm
 
 from skpc._circuit.circuit import mixture
+from skpc._kernels.normal_medians import TASK_ROWS, medians
 from skpc._queries.imputation import complete
+from skpc._threads import launch
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 RTOL = 1e-10
@@ -146,6 +148,80 @@ def test_several_trees_are_averaged(seed):
     circuit, trees, shares, X = mixed_mixture(seed)
     models = [as_mixed_model(tree) for tree in trees]
     check_mean_mode(models, shares, X, fill(circuit, X, "mean_mode"))
+
+
+def mixtures_of_normals(models, shares, x):
+    """Of each missing number what all joint latent states make of it: shares, means, deviations."""
+    found = {}
+    joints = [
+        share * joint_of_states(model, x) for model, share in zip(models, shares, strict=True)
+    ]
+    for model, joint in zip(models, joints, strict=True):
+        for r in model.gaussians:
+            columns = model.features[r]
+            for position, column in enumerate(columns):
+                if not np.isnan(x[column]):
+                    continue
+                for state, weight in zip(model.states[:, r], joint, strict=True):
+                    mean, within = normal_given(*(p[state] for p in model.gaussians[r]), x[columns])
+                    own = weight, mean[position], np.sqrt(within[position, position])
+                    found.setdefault(column, []).append(own)
+    return {column: np.array(parts).T for column, parts in found.items()}
+
+
+def check_median_mode(circuit, models, shares, X):
+    filled, means = fill(circuit, X, "median_mode"), fill(circuit, X, "mean_mode")
+    n_medians = 0
+    for x, y, of_means in zip(X, filled, means, strict=True):
+        expected = mixtures_of_normals(models, shares, x)
+        for column, (weights, centres, deviations) in expected.items():
+            below = weights @ norm.cdf(y[column], centres, deviations) / weights.sum()
+            assert below == pytest.approx(0.5, abs=1e-9)
+            n_medians += 1
+        others = [column for column in range(len(x)) if column not in expected]
+        assert np.array_equal(y[others], of_means[others])
+    assert n_medians > 0
+    return np.abs(filled - means).max()
+
+
+def test_medians_of_numbers():
+    differences = []
+    for seed in range(12):
+        circuit, X = mixed_case(seed)
+        differences.append(check_median_mode(circuit, [as_mixed_model(circuit)], [1.0], X))
+    assert max(differences) > 0.1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_medians_of_numbers_of_several_trees(seed):
+    circuit, trees, shares, X = mixed_mixture(seed)
+    check_median_mode(circuit, [as_mixed_model(tree) for tree in trees], shares, X)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1e-9, 1.0, 1e3, 1e9])
+@pytest.mark.parametrize("centre", [0.0, -1e6])
+def test_medians_of_mixtures_far_apart_and_close_together(spread, centre):
+    rng = np.random.default_rng(0)
+    shares = rng.dirichlet(np.full(6, 0.3), 300)
+    shares[:3] = np.eye(6)[:3]
+    shares[3:100] *= 1e-200  # which need not sum to one
+    means = centre + spread * rng.normal(size=(300, 6))
+    deviations = rng.lognormal(sigma=2.0, size=(300, 6))
+    found = np.empty(300)
+    launch(medians, -(-300 // TASK_ROWS), shares, means, deviations, found)
+    total = shares.sum(axis=1)
+    for side in (-1.0, 1.0):
+        at = found + side * 1e-9 * max(spread, abs(centre), 1.0)
+        over = (shares * norm.sf(-side * at[:, None], -side * means, deviations)).sum(
+            axis=1
+        ) / total
+        assert (over > 0.5 - 1e-12).all()
+    alike = np.empty(300)
+    launch(medians, -(-300 // TASK_ROWS), shares, means[:1], deviations[:1], alike)
+    assert alike[0] == found[0]
+    repeated = np.repeat(means[:1], 300, axis=0), np.repeat(deviations[:1], 300, axis=0)
+    launch(medians, -(-300 // TASK_ROWS), shares, *repeated, found)
+    assert np.array_equal(alike, found)
 
 
 def test_a_tree_that_explains_nothing_does_not_matter():
@@ -297,7 +373,7 @@ def test_most_probable_completion_of_categories_and_of_several_trees(seed):
         np.testing.assert_allclose(y, best_joint(models, shares, x)[1], rtol=1e-9, atol=1e-10)
 
 
-def test_the_three_strategies_differ():
+def test_strategies_differ():
     """Of a joint mode, single modes and means none is another."""
     differ = np.zeros(2, bool)
     for seed in range(8):
@@ -312,7 +388,7 @@ def test_the_three_strategies_differ():
 
 # --- all strategies ----------------------------------------------------------------------
 
-STRATEGIES = ("mean_mode", "sample", "max_product")
+STRATEGIES = ("median_mode", "mean_mode", "sample", "max_product")
 each_strategy = pytest.mark.parametrize("strategy", STRATEGIES)
 
 

@@ -245,7 +245,7 @@ def test_a_marginal_draws_with_the_same_dtype(frame, kind, fitted):
 
 
 @each_frame
-@pytest.mark.parametrize("strategy", ["mean_mode", "sample"])
+@pytest.mark.parametrize("strategy", ["median_mode", "mean_mode", "sample"])
 def test_a_filled_table_has_its_schema_and_its_cells(frame, kind, strategy):
     before = frame.copy() if isinstance(frame, pandas.DataFrame) else frame
     filled = SharpPCImputer(density(), strategy=strategy).fit_transform(frame)

@@ -10,9 +10,10 @@ from scipy.integrate import quad
 from scipy.special import ndtr
 from scipy.stats import norm
 
+from skpc._data.column_sets import Interval
 from skpc._data.rows import Rows
 from skpc._data.scope import CATEGORICAL, NUMERIC, Scope
-from skpc._tables.margins import find_lattice, learn_margin, with_own_margins
+from skpc._tables.margins import find_decimals, find_lattice, learn_margin, with_own_margins
 
 
 def learn(values, weights=None):
@@ -346,3 +347,38 @@ def test_margins_of_negative_rows_keep_their_atoms():
     own = with_own_margins(rows).scopes[0].margin
     assert margin.atoms.tolist() == own.atoms.tolist() == [-9.0]
     assert_allclose(own.masses, 2 / 162)
+
+
+@pytest.mark.parametrize(
+    ("values", "digits"),
+    [
+        ([0.5, 1910.16, 3.2], 2),
+        ([-1e-8, 7.0, 2.5], 8),
+        ([0.1 + 0.2, 0.76 * 42, 1e6], 2),  # 0.30000000000000004 and 31.919999999999998
+        (np.array([19.99, 0.1, 1e5], np.float32), 2),
+        ([1.0, 1e20, 3e20], 0),
+        ([0.5, 1 / 3, 2.0], -1),
+        (np.append(np.arange(200) + 0.25, np.pi), -1),
+        (np.random.default_rng(0).normal(size=5), -1),
+        (np.random.default_rng(0).normal(size=50).astype(np.float32) / 1e3, -1),
+    ],
+)
+def test_decimals_that_all_values_have(values, digits):
+    values = np.unique(np.asarray(values, float))
+    assert find_decimals(values) == digits
+    assert find_decimals(-values[::-1]) == digits
+
+
+def test_rounding_keeps_atoms_and_bounds():
+    rng = np.random.default_rng(0)
+    values, counts = np.unique(
+        np.append(rng.lognormal(5.0, size=300).round(5), np.full(40, 0.1 + 0.2)), return_counts=True
+    )
+    margin = learn_margin(values, counts.astype(float))
+    assert (margin.step, margin.digits) == (0.0, 5)
+    assert_array_equal(margin.atoms, [0.1 + 0.2])
+    found = margin.nearest(np.array([0.1 + 0.2, 5.1234561, 1e9, -5.0]))
+    assert_array_equal(found, [0.1 + 0.2, 5.12346, values[-1], 0.1 + 0.2])
+    bounds = Interval(5.000001, 5.000019)
+    inside = np.array([5.000004, 5.000012, 5.000018])
+    assert_array_equal(margin.rounded(inside, bounds), [5.000004, 5.00001, 5.000018])

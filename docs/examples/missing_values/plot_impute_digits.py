@@ -33,7 +33,7 @@ density = SharpPCDensity(n_latents=24, max_iter=40, random_state=0).fit(train)
 
 rows = {"true": shown, "seen": hidden}
 for name, strategy, seed in [
-    ("mode of each", "mean_mode", 0),
+    ("mode of each", "median_mode", 0),
     ("a draw", "sample", 0),
     ("another", "sample", 1),
     ("most probable", "max_product", 0),

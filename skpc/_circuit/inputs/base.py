@@ -5,20 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import MISSING, fields, replace
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from skpc._checks import attributes, check_finite, reading, shown
+from skpc._circuit.inputs.moments import Moments, OnNormalScale
 from skpc._circuit.inputs.restriction import Restriction, Sets, restricted_column
 from skpc._data.scope import Scope
-
-
-class Moments(NamedTuple):
-    """Means and variances (n, n_latents) of a number, for each row and each latent state."""
-
-    means: np.ndarray
-    variances: np.ndarray
 
 
 class InputDistribution(ABC):
@@ -279,6 +273,10 @@ class InputDistribution(ABC):
         shape = len(values), self.n_latents
         means = np.broadcast_to(self.mean()[:, entry], shape)
         return Moments(means, np.broadcast_to(self.variance()[:, entry], shape))
+
+    def on_normal_scale(self, values: np.ndarray, entry: int) -> OnNormalScale | None:
+        """The same of a number that is normal on some scale given a state; None of others."""
+        return None
 
     def marginal(self, entries: np.ndarray) -> InputDistribution:
         """The distribution of some of the columns, by their positions: at least one, ascending."""

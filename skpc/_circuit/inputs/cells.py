@@ -11,8 +11,9 @@ from scipy.special import ndtri
 
 from skpc._checks import check_finite, checked_array, shown
 from skpc._circuit.inputs import normal_scale
-from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.kinds import register
+from skpc._circuit.inputs.moments import Moments
 from skpc._circuit.inputs.restriction import Restriction, Sets, to_table
 from skpc._circuit.inputs.truncated import Normals
 from skpc._data.column_sets import Interval

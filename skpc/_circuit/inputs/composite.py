@@ -10,8 +10,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from skpc._circuit.inputs.base import InputDistribution, Moments
+from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.kinds import kind_named, register
+from skpc._circuit.inputs.moments import Moments, OnNormalScale
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets
 from skpc._data.distinct import distinct_vectors
 from skpc._data.scope import COMPOSITE, Scope
@@ -241,6 +242,11 @@ class Composite(InputDistribution):
         """That of the part that a column is of."""
         part, columns, own = self._place(entry)
         return part.conditional_cdf(values[:, columns], own, x)
+
+    def on_normal_scale(self, values: np.ndarray, entry: int) -> OnNormalScale | None:
+        """That of the part that a column is of."""
+        part, columns, own = self._place(entry)
+        return part.on_normal_scale(values[:, columns], own)
 
     def restricted(self, sets: Sets) -> Restriction:
         """What evidence leaves of each part: parts of parts are parts."""

@@ -11,11 +11,11 @@ from scipy.special import ndtr
 
 from skpc._checks import checked_array
 from skpc._circuit.inputs import normal_scale
-from skpc._circuit.inputs.base import Moments
 from skpc._circuit.inputs.cells import check_names
 from skpc._circuit.inputs.covariances import missingness, regression_on, widened
 from skpc._circuit.inputs.gaussian import Gaussian
 from skpc._circuit.inputs.kinds import register
+from skpc._circuit.inputs.moments import Moments
 from skpc._circuit.inputs.restriction import Part, Restriction, Sets, to_table
 from skpc._circuit.inputs.truncated import Normals
 from skpc._data.margins import Margin

@@ -9,7 +9,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from skpc._checks import check_finite, checked_array
-from skpc._circuit.inputs.base import Moments
 from skpc._circuit.inputs.covariances import (
     add_incomplete,
     check_covariances,
@@ -24,6 +23,7 @@ from skpc._circuit.inputs.covariances import (
 )
 from skpc._circuit.inputs.gaussian_copula import AsCopula
 from skpc._circuit.inputs.kinds import register
+from skpc._circuit.inputs.moments import Moments
 from skpc._data.powers_of_two import units_of
 from skpc._data.scales import centre_and_scales
 from skpc._data.scope import GAUSSIAN, Scope

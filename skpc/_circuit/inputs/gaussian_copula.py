@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from skpc._circuit.inputs.base import InputDistribution
+from skpc._circuit.inputs.moments import OnNormalScale
 from skpc._circuit.inputs.restriction import Restriction, Sets
 from skpc._data.margins import Margin
 
@@ -24,6 +25,11 @@ class AsCopula(InputDistribution):
     def restricted(self, sets: Sets) -> Restriction:
         """See `Copula.restricted`."""
         return to_copula(cast("Gaussian", self)).restricted(sets)
+
+    def on_normal_scale(self, values: np.ndarray, entry: int) -> OnNormalScale:
+        """Of a missing column, in its units."""
+        means, variances = self.conditional(values, entry)
+        return OnNormalScale(means, np.sqrt(variances), np.positive)
 
     def cdf(self, values: np.ndarray, entry: int) -> np.ndarray:
         """Probabilities (n, n_latents) that a column is at most values (n,), given the state."""

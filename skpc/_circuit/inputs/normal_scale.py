@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from skpc._circuit.inputs.base import Moments
 from skpc._circuit.inputs.covariances import floored
+from skpc._circuit.inputs.moments import Moments
 from skpc._data.margins import Margin
 
 MEAN_ROWS = 0.1

@@ -14,6 +14,7 @@ from scipy.special import logsumexp, ndtr
 from skpc._circuit.inputs import normal_boxes
 from skpc._circuit.inputs.base import InputDistribution
 from skpc._circuit.inputs.covariances import missingness
+from skpc._circuit.inputs.moments import OnNormalScale
 from skpc._circuit.inputs.normal_beside import Beside
 from skpc._circuit.inputs.normal_pieces import EVERYTHING, Pieces, log_mass, place
 from skpc._circuit.inputs.restriction import Part, Restriction
@@ -55,6 +56,18 @@ class Normals(InputDistribution):
         means, deviations = self.alone(entry)
         scores = self.margins[entry].limits(values)[1]
         return ndtr((scores[:, None] - means) / deviations)
+
+    def on_normal_scale(self, values: np.ndarray, entry: int) -> OnNormalScale:
+        """Of a missing column, on the scale of its margin."""
+        way_back = self.margins[entry].inverse
+        if self.n_columns == 1:
+            means, deviations = self.alone(entry)
+            return OnNormalScale(means[None], deviations[None], way_back)
+        found = np.empty((2, len(values), self.n_latents))
+        for rows, _ in missingness(values):
+            means, covariances = self.joint_given(values[rows], [entry])
+            found[0, rows], found[1, rows] = means[..., 0], np.sqrt(covariances[:, 0, 0])
+        return OnNormalScale(found[0], found[1], way_back)
 
     def truncated(self, sets: Mapping[int, ColumnSet]) -> Restriction:
         """What is left if evidence leaves some columns several values."""
