@@ -5,7 +5,7 @@ from skpc._estimators.classifier import SharpPCClassifier
 from skpc._estimators.conditional_distribution import ConditionalDistribution
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.density_cv import SharpPCDensityCV
-from skpc._estimators.explanation import Explanation, OddPair, OddValue
+from skpc._estimators.explanation import Explanation, OddPair, OddValue, WeakEvidence
 from skpc._estimators.imputer import SharpPCImputer
 from skpc._estimators.missingness_density import SharpPCMissingnessDensity
 from skpc._estimators.outlier_detector import SharpPCOutlierDetector
@@ -23,5 +23,6 @@ __all__ = [
     "SharpPCImputer",
     "SharpPCMissingnessDensity",
     "SharpPCOutlierDetector",
+    "WeakEvidence",
     "__version__",
 ]

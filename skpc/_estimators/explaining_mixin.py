@@ -13,7 +13,7 @@ from scipy.stats import false_discovery_control
 
 from skpc._checks import level_of_caller, shown
 from skpc._data.scope import CATEGORICAL
-from skpc._estimators.explanation import Explanation, OddPair, OddValue
+from skpc._estimators.explanation import Explanation, OddPair, OddValue, WeakEvidence
 from skpc._estimators.query_mixin import dense_floats, working_bytes
 from skpc._estimators.with_indicators import learns_missingness
 from skpc._tables import frames
@@ -121,12 +121,14 @@ class ExplainingMixin:
         ``criterion="auto"``), and if they are not what the densities together expect: a number
         beyond the interval that is told, or, within it, a number or a label with less than 5 % of
         the conditional distribution as improbable as it. Pairs of values, each ordinary by
-        itself, count if they are at least some 7 times as rare as by chance.
+        itself, count if they are at least some 7 times as rare as by chance. Of a row that is
+        flagged without any of these the rarest pair, or value, is told as weaker evidence.
 
         Parameters
         ----------
         row : table of one row, mapping, series, or array-like of shape (n_features,)
-            A mapping or a series has a value for each name of a column; NaN is missing.
+            A mapping or a series has values under names of columns. NaN is missing, and so is a
+            column that it does not name.
         max_features : int, default=5
             At most so many values, and as many pairs.
 
@@ -173,7 +175,7 @@ class ExplainingMixin:
                 "[detector.explain(X[i : i + 1]) for i in range(len(X))]."
             )
         from skpc._outliers.expectations import Values
-        from skpc._outliers.explanations import conflicts, culprits
+        from skpc._outliers.explanations import conflicts, culprits, rarest
 
         (may_judge,) = self._known_rows.judges_of(matrix)
         experts = [
@@ -185,26 +187,36 @@ class ExplainingMixin:
             [column.categories if column.type == CATEGORICAL else None for column in columns],
             lambda j, values: columns[j].supported(self._number_grids.nearest(j, values)),
         )
+        score = self._judge(matrix)
+        is_outlier = bool(self._is_outlier(score)[0])
         with density._threads(matrix):
             groups = self._positions_of(density)
             odd = culprits(experts, matrix[0], int(max_features), known, groups, working_bytes())
             values_alone = matrix[0].copy()
             values_alone[len(cells) :] = np.nan  # indicators are no values
             pairs = conflicts(experts, values_alone, int(max_features), working_bytes())
+            needs_more = is_outlier and not odd and not pairs
+            weak = rarest(experts, values_alone, working_bytes()) if needs_more else None
         named = tuple(names[one.column] for one in odd)
         values = [
             _odd_value(columns[one.column], one, named[: place + 1], cells[one.column])
             for place, one in enumerate(odd)
         ]
-        score = self._judge(matrix)
         return Explanation(
             score=float(score[0]),
             p_value=float(self._calibration.p_values(score)[0]),
-            is_outlier=bool(self._is_outlier(score)[0]),
+            is_outlier=is_outlier,
             values=tuple(values),
             pairs=tuple(
                 OddPair((names[i], names[j]), (cells[i], cells[j]), dependence)
                 for (i, j), dependence in pairs
+            ),
+            weak_evidence=None
+            if weak is None
+            else WeakEvidence(
+                tuple(names[j] for j in weak.columns),
+                tuple(cells[j] for j in weak.columns),
+                weak.nats,
             ),
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from skpc._tables.holes import is_always_missing
 
 _MOST_TIMES = 1000  # that a sentence tells
+_FEW_TIMES = 3.0  # of which a sentence tells tenths
 _MOST_NATS = 100.0
 _DIGITS, _FEWEST_DIGITS, _MOST_DIGITS = 6, 3, 17
 _FINENESS = 0.01  # of an interval: no number is rounded by more
@@ -113,12 +114,46 @@ class OddPair(NamedTuple):
 
     def __str__(self) -> str:
         (name, other), (value, other_value) = self.features, self.values
-        times = np.exp(min(-self.dependence, _MOST_NATS))
-        rarer = f"{times:.0f} times" if times < _MOST_TIMES else f"over {_MOST_TIMES} times"
         return (
             f"{name} {_shown(value)} and {other} {_shown(other_value)} do not go together: "
-            f"{rarer} rarer than by chance."
+            f"{_times(-self.dependence)} rarer than by chance."
         )
+
+
+class WeakEvidence(NamedTuple):
+    """What is rarest in an outlier in which no value and no pair of values stands out.
+
+    Such a row is flagged for all its values together. This one, or these two, need not be wrong.
+
+    Parameters
+    ----------
+    features : tuple of one or two str
+        The columns; x0, x1 and so on where fit saw no names.
+    values : tuple of as many objects
+        What the row shows there.
+    rarity : float
+        Of two values how much rarer they are together than by chance, minus the pointwise mutual
+        information; of one how much rarer it is by itself than values of its column usually are.
+        In nats.
+
+    Examples
+    --------
+    >>> from skpc import WeakEvidence
+    >>> print(WeakEvidence(("account", "merchant"), ("CH12", "Rent AG"), 1.6))
+    account CH12 with merchant Rent AG, 5 times rarer than by chance
+    """
+
+    features: tuple[str, ...]
+    values: tuple[Any, ...]
+    rarity: float
+
+    def __str__(self) -> str:
+        named = [
+            f"{name} {_shown(value)}"
+            for name, value in zip(self.features, self.values, strict=True)
+        ]
+        beside = "by chance" if len(named) > 1 else "is usual in this column"
+        return f"{' with '.join(named)}, {_times(self.rarity)} rarer than {beside}"
 
 
 @dataclass(frozen=True)
@@ -138,6 +173,9 @@ class Explanation:
         its expectation told, without those before it: what only contradicts them is not there.
     pairs : tuple of OddPair
         Pairs of values that are ordinary by themselves but contradict each other, the worst first.
+    weak_evidence : WeakEvidence or None, default=None
+        Of an outlier that has neither: what is rarest in it; None if nothing is rarer than by
+        chance, or than usual.
 
     Examples
     --------
@@ -154,6 +192,7 @@ class Explanation:
     is_outlier: bool
     values: tuple[OddValue, ...]
     pairs: tuple[OddPair, ...]
+    weak_evidence: WeakEvidence | None = None
 
     def __str__(self) -> str:
         sentences = [f"p-value {self.p_value:.2g}."]
@@ -161,12 +200,14 @@ class Explanation:
             sentences.append("The row is not odd.")
         elif not self.values and not self.pairs:
             sentences.append("No single value stands out: all of them together are improbable.")
+            if self.weak_evidence is not None:
+                sentences.append(f"Most unusual: {self.weak_evidence}.")
         else:
             sentences += [*map(str, self.values), *map(str, self.pairs)]
         return " ".join(sentences)
 
 
-for _kind in OddValue, OddPair, Explanation:
+for _kind in OddValue, OddPair, WeakEvidence, Explanation:
     _kind.__module__ = "skpc"  # where it is found
 
 
@@ -216,6 +257,14 @@ def _without(names: tuple[str, ...]) -> str:
     if len(names) > _MOST_NAMED:
         return " without those named before"
     return f" without {' and '.join(names)}" if names else ""
+
+
+def _times(nats: float) -> str:
+    """How many times rarer something is, from 1.1 times."""
+    times = np.exp(min(nats, _MOST_NATS))
+    if times < _FEW_TIMES:
+        return f"{times:.2g} times"
+    return f"{times:.0f} times" if times < _MOST_TIMES else f"over {_MOST_TIMES} times"
 
 
 def _percent(probability: float) -> str:

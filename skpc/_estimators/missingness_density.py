@@ -269,9 +269,9 @@ fit_report_
             Number of rows, of each row of `given` if there is one.
         random_state : int, RandomState instance or None, default=None
             Where the randomness comes from; None gives new rows each time.
-        given : array-like or frame of shape (n_given, n_features), default=None
+        given : array-like or frame of shape (n_given, n_features), or one row, default=None
             Rows to complete: what they show stays, what is missing is unknown and is drawn, by
-            `density_`.
+            `density_`. One row may be a dict or a series of some columns.
 
         Returns
         -------

@@ -9,16 +9,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils import check_random_state
 
-from skpc._checks import is_fitted, restored, shown
 from skpc._data.scope import GAUSSIAN, NUMERIC
 from skpc._estimators.base import all_or_nothing
 from skpc._estimators.callbacks import Parts, with_callbacks
-from skpc._estimators.composed import DelegatingMixin, check_held, share_names
+from skpc._estimators.composed import DelegatingMixin, share_names
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.explaining_mixin import ExplainingMixin
+from skpc._estimators.judging_mixin import JudgingMixin
 from skpc._estimators.query_mixin import working_bytes
 from skpc._estimators.with_indicators import (
-    columns_of_circuit,
     indicate,
     indicated_validation,
     learns_missingness,
@@ -39,12 +38,11 @@ if TYPE_CHECKING:
 
 _N_COMPONENTS, _MAX_SAMPLES = 6, 512  # of few states, which do not learn outliers by heart
 _N_FOLDS, _SHARE_OF_OTHERS = 5, 0.8  # of a density that is given: cross-fitting
-_PARTS = {"_known_rows": KnownRows, "_calibration": Calibration, "_number_grids": NumberGrids}
 
 
 # Its contributions are of one kind.
 class SharpPCOutlierDetector(  # type: ignore[misc]
-    ExplainingMixin, OutlierMixin, DelegatingMixin, BaseEstimator
+    ExplainingMixin, JudgingMixin, OutlierMixin, DelegatingMixin, BaseEstimator
 ):
     """Rows that several probabilistic circuits, each learnt from other rows, find improbable.
 
@@ -60,7 +58,8 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         what it shows. None is one tree of 8 states that takes numbers for
         normal in each state as they are, so that what is far out stays far out
         (``SharpPCDensity(n_latents=8, mu=0.01, pseudocount=(1, 100))`` with "gaussian" for
-        "numeric"). An int is the same with so many states.
+        "numeric"), but for columns of positive numbers over several magnitudes, whose logarithms
+        it takes for normal: see the notes. An int is the same with so many states.
 
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of *new* rows like most of those in X that are flagged: `offset_` is the score below
@@ -125,6 +124,13 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
     Notes
     -----
     The mean of log-densities is that of a product of experts [1]_, but for a constant.
+
+    Numbers are read by their logarithms where these are clearly nearer to normal: where of the
+    normal distributions with the quantiles of 5 and 95 % that of the logarithms gives to what is
+    between these at least half a nat more per value. Only positive quantiles have logarithms. Below
+    the least positive value the scale is straight, so that zero and negative numbers are read too.
+    `feature_types_` calls such a column "numeric", as its margin is lognormal. Its densities count
+    per unit of the logarithm in scores, and in those of `estimator_` per unit of the column.
 
     A training row is told by its values: `score_samples`, `decision_function`, `p_values` and
     `predict` give any row that is equal to one, missing values included, the score by the
@@ -261,12 +267,17 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         """Learn from the weighted rows (n, n_features) of a matrix; see `_learn`."""
         self._names_of_rows = columns.names_of_rows(matrix, weights, density.feature_types)
         matrix, features = self._shown(matrix), None
+        logs: tuple[int, ...] = ()
         if learns_missingness(self.estimator):
             features, matrix, joint = indicate(density, columns, matrix)
             validation = indicated_validation(density, columns, joint, features, validation)
             columns = joint
+        elif not self._is_given():
+            from skpc._tables.log_margins import with_log_margins
+
+            columns, logs = with_log_margins(columns, matrix, weights)
         rows, first = density._encode(matrix, weights, columns).distinct_and_first()
-        self._learn(density, rows, matrix[first], columns, validation)
+        self._learn(density, rows, matrix[first], columns, validation, logs)
         if features is not None:
             self.estimator_ = self.estimator._holding(self.estimator_, features, self)
 
@@ -295,6 +306,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         matrix: Any,
         columns: Columns,
         validation: tuple[Any, Any],
+        logs: tuple[int, ...],
     ) -> None:
         """Learn the densities, judge the rows by those without them, and set all attributes.
 
@@ -308,14 +320,15 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
             The same rows.
         columns : Columns
         validation : tuple of `X_val` and `sample_weight_val`
+        logs : tuple of int
+            Columns that are read by their logarithms.
         """
         from skpc._circuit.stack import stacked
         from skpc._learning.initialisation import column_moments
         from skpc._outliers.expert import Expert
-        from skpc._outliers.subsets import honest_means, without_rare_numbers
-        from skpc._tables.margins import with_own_margins
+        from skpc._outliers.subsets import honest_means, rows_of_subset
 
-        learnt = self._subsets(rows, check_random_state(density.random_state))
+        learnt = self._subsets(rows, logs, check_random_state(density.random_state))
         of_table = column_moments(rows)
         is_plain = self.criterion == "auto" and self._is_given()
         criterion = "likelihood" if is_plain else self.criterion
@@ -323,9 +336,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         parts = Parts(self, len(learnt))
         for place, weights in enumerate(learnt):
             of_rows = np.flatnonzero(weights)
-            subset = with_own_margins(
-                without_rare_numbers(rows.reweighted(weights), matrix[of_rows])
-            )
+            subset = rows_of_subset(rows, weights, matrix[of_rows], logs)
             one = clone(density) if place else density
             share_names(self, one)
             with parts.learning(one):
@@ -335,12 +346,13 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
                     one._learn_quietly(subset, columns, validation, of_table=of_table)
             seen = matrix[of_rows], weights[of_rows]
             with density._threads(seen[0]):
-                self._experts.append(Expert.of(one.circuit_, criterion, *seen, working_bytes()))
+                expert = Expert.of(one.circuit_, criterion, *seen, working_bytes(), logs)
+            self._experts.append(expert)
         parts.close()
         circuits = [expert.circuit for expert in self._experts]
         density.circuit_ = stacked(circuits, np.ones(len(circuits)))
         self.estimator_ = density
-        self._number_grids = NumberGrids.of(matrix, rows.weights, columns)
+        self._number_grids = NumberGrids.of(matrix, rows.weights, columns, logs)
         scores, is_honest = honest_means(self._judged(matrix), learnt, rows.weights)
         judges = (learnt < rows.weights).T
         self._known_rows = KnownRows.of(matrix[is_honest], scores[is_honest], judges[is_honest])
@@ -352,7 +364,9 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         else:
             self.offset_ = self._calibration.threshold(float(self.contamination))
 
-    def _subsets(self, rows: Rows, seeds: np.random.RandomState) -> np.ndarray:
+    def _subsets(
+        self, rows: Rows, logs: tuple[int, ...], seeds: np.random.RandomState
+    ) -> np.ndarray:
         """How much of each row each density learns from."""
         from skpc._outliers.subsets import learnt_weights, measurements
 
@@ -362,34 +376,7 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
             n_subsets = _N_FOLDS if is_given else _N_COMPONENTS
         if isinstance(most, str):
             most = _SHARE_OF_OTHERS if is_given else _MAX_SAMPLES
-        return learnt_weights(rows.weights, measurements(rows), most, n_subsets, seeds)
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        if "_experts" in state:  # a file names no private part
-            state["_experts"] = [dict(vars(expert)) for expert in self._experts]
-            for name in _PARTS:
-                state[name] = dict(vars(state[name]))
-        return state
-
-    def _check_state(self) -> None:
-        parts = "estimator_", "offset_", "_experts", *_PARTS
-        if not is_fitted(self, (*parts, "_names_of_rows", "n_features_in_")):
-            return
-        from skpc._outliers.expert import Expert
-
-        self._experts = [restored(Expert, state) for state in self._experts]
-        for name, kind in _PARTS.items():
-            setattr(self, name, restored(kind, getattr(self, name)))
-        check_held(self.estimator_, self, "estimator_")
-        if not isinstance(self.offset_, Real) or not np.isfinite(self.offset_):
-            raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
-        self._known_rows.check(len(self._experts))
-        self._calibration.check()
-        self._number_grids.check(self.n_features_in_)
-        for expert in self._experts:
-            expert.check()
-            columns_of_circuit(self.estimator_).check_circuit(expert.circuit)
+        return learnt_weights(rows.weights, measurements(rows, logs), most, n_subsets, seeds)
 
     def score_samples(self, X: Any) -> np.ndarray:
         """How normal each row is: the mean of what the densities say of it, by `criterion`.
@@ -447,26 +434,6 @@ class SharpPCOutlierDetector(  # type: ignore[misc]
         density = self._fitted_density()
         with asked(self):
             return density._mean(self._judge, X, sample_weight)
-
-    def _judged(self, matrix: Any) -> np.ndarray:
-        """The score (n_experts, n) of each row of a matrix by each expert."""
-        from skpc._threads import each
-
-        max_bytes = working_bytes() // len(self._experts)
-        with self._fitted_density()._threads(matrix):
-            return np.stack(each(lambda one: one.scores(matrix, max_bytes), self._experts))
-
-    def _judge(self, matrix: Any) -> np.ndarray:
-        """What `score_samples` gives for a matrix."""
-        matrix = self._shown(matrix)
-        places = self._known_rows.places(matrix)
-        is_new = places < 0
-        if is_new.all():  # without a copy
-            return self._judged(matrix).mean(axis=0)
-        scores = self._known_rows.scores[places]
-        if is_new.any():
-            scores[is_new] = self._judged(matrix[is_new]).mean(axis=0)
-        return scores
 
     def predict(self, X: Any) -> np.ndarray:
         """Whether each row is an outlier.

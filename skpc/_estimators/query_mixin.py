@@ -15,6 +15,7 @@ from skpc._checks import checked_n_samples, shown
 from skpc._estimators.random_states import checked_random_state
 from skpc._tables.column_types import column_name
 from skpc._tables.columns import Columns
+from skpc._tables.single_rows import is_named, table_of_row
 
 if TYPE_CHECKING:
     from skpc._circuit.circuit import Circuit
@@ -49,9 +50,10 @@ class QueryMixin:
             Number of rows, of each row of `given` if there is one.
         random_state : int, RandomState instance or None, default=None
             Where the randomness comes from; None gives new rows each time.
-        given : array-like or frame of shape (n_given, n_features), default=None
+        given : array-like or frame of shape (n_given, n_features), or one row, default=None
             Rows to complete: what they show stays, what is missing is drawn from its
-            distribution given that. All missing values of a row are drawn jointly.
+            distribution given that. All missing values of a row are drawn jointly. One row may be
+            a dict or a series of some columns: the others are missing.
 
         Returns
         -------
@@ -80,6 +82,8 @@ class QueryMixin:
             return self._columns.to_table(
                 sample(self.circuit_, n_rows, self.n_features_in_, generator)
             )
+        if is_named(given):
+            given = table_of_row(self._columns, given, "given")
         X = self._validate(given)
         if any(column.labels is not None for column in self._columns.columns):
             self._columns.refuse_unknown(given, X, "Mark it as missing, or drop the row.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from skpc._data.rows import Rows
@@ -86,14 +88,15 @@ def fold_weights(
     return (np.stack([*folds, left]) * sizes).reshape(-1, 2, len(weights)).sum(axis=1)
 
 
-def measured(rows: Rows) -> np.ndarray:
+def measured(rows: Rows, but: Collection[int] = ()) -> np.ndarray:
     """Which rows (n,) show a measurement: a number of a continuous column that is no atom.
 
-    No new row repeats such a row: a copy held out would tell nothing that is new.
+    No new row repeats such a row: a copy held out would tell nothing that is new. Margins of some
+    regions do not tell.
     """
     out = np.zeros(len(rows), bool)
     for region, scope in enumerate(rows.scopes):
-        if scope.margin is not None and not scope.margin.step:
+        if scope.margin is not None and not scope.margin.step and region not in but:
             values = rows.evidence.column(region)
             out |= ~np.isnan(values) & ~np.isin(values, scope.margin.atoms)
     return out

@@ -19,6 +19,7 @@ from skpc._queries.surprises import FARTHEST, excesses, own_excesses
 _LEAST_EXCESS = 4.0  # nats: with half its own surprise, a normal column at 2.5 deviations
 _ORDINARY = 2.0  # nats that a value alone may exceed the usual surprise by
 _LEAST_CONFLICT = 2.0  # nats: some 7 times as rare as by chance
+_LEAST_RARITY = 0.1  # nats: "1.1 times rarer"
 _MOST_PAIRED = 30  # columns, of which all pairs are looked at
 
 
@@ -142,9 +143,50 @@ def conflicts(
 
     Of many columns those alone are looked at that are most surprising given all others.
     """
-    alone = [own_excesses(expert.circuit, row[None])[0] for expert in experts]
-    is_ordinary = (np.mean(alone, axis=0) < _ORDINARY) & ~np.isnan(row)
-    columns = np.flatnonzero(is_ordinary)
+    is_ordinary = _mean_own_excesses(experts, row) < _ORDINARY  # false where it is missing
+    found = _sorted_pairs(experts, row, np.flatnonzero(is_ordinary), max_bytes)
+    return [pair for pair in found[:n_most] if pair.dependence <= -_LEAST_CONFLICT]
+
+
+class Rarity(NamedTuple):
+    """What is rarest in a row: two values together, or one by itself.
+
+    Attributes
+    ----------
+    columns : tuple of one or two int
+    nats : float
+        How much rarer two values are than by chance, or one than values of its column usually are.
+    """
+
+    columns: tuple[int, ...]
+    nats: float
+
+
+def rarest(
+    experts: Sequence[Expert], row: np.ndarray, max_bytes: int = DEFAULT_MAX_BYTES
+) -> Rarity | None:
+    """What is rarest in a row (n_features,) of which no value, and no pair, stands out.
+
+    None if nothing is rarer than by chance, or than is usual.
+    """
+    alone = _mean_own_excesses(experts, row)
+    found = [Rarity((j,), float(alone[j])) for j in np.flatnonzero(~np.isnan(row)).tolist()]
+    pairs = _sorted_pairs(experts, row, np.flatnonzero(~np.isnan(row)), max_bytes)
+    found += [Rarity(pair.columns, -pair.dependence) for pair in pairs[:1]]
+    worst = max(found, key=lambda one: one.nats, default=None)
+    return worst if worst is not None and worst.nats >= _LEAST_RARITY else None
+
+
+def _mean_own_excesses(experts: Sequence[Expert], row: np.ndarray) -> np.ndarray:
+    """How much rarer than usual values (n_features,) are by themselves; NaN where missing."""
+    alone = np.mean([own_excesses(expert.circuit, row[None])[0] for expert in experts], axis=0)
+    return np.where(np.isnan(row), np.nan, alone)
+
+
+def _sorted_pairs(
+    experts: Sequence[Expert], row: np.ndarray, columns: np.ndarray, max_bytes: int
+) -> list[Conflict]:
+    """The pairs of values of these columns (m,), the rarest beside chance first."""
     if len(columns) > _MOST_PAIRED:
         judges = np.ones((1, len(experts)), bool)
         excess = mean_excesses(experts, judges, row[None], max_bytes=max_bytes)[0, columns]
@@ -154,9 +196,7 @@ def conflicts(
         return []
     found = [dependences(expert.circuit, row, pairs, max_bytes) for expert in experts]
     dependence = np.mean(found, axis=0)
-    order = np.argsort(dependence, kind="stable")[:n_most]
     return [
         Conflict((int(pairs[place, 0]), int(pairs[place, 1])), float(dependence[place]))
-        for place in order
-        if dependence[place] <= -_LEAST_CONFLICT
+        for place in np.argsort(dependence, kind="stable")
     ]

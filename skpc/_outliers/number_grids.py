@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class NumberGrids:
     """The range and the levels of those columns of numbers that have neither categories nor margin.
 
-    Such ones are normal in each state: their draws are as fine as can be, and have no bounds.
+    Such ones, or their logarithms, are normal in each state: their draws are as fine as can be.
 
     Parameters
     ----------
@@ -36,8 +37,13 @@ class NumberGrids:
     digits: np.ndarray
 
     @classmethod
-    def of(cls, matrix: Any, weights: np.ndarray, columns: Columns) -> NumberGrids:
-        """From weighted rows (n, n_features) of a matrix, dense or sparse."""
+    def of(
+        cls, matrix: Any, weights: np.ndarray, columns: Columns, logs: Collection[int] = ()
+    ) -> NumberGrids:
+        """From weighted rows (n, n_features) of a matrix, dense or sparse.
+
+        The margins of some columns, which are read by logarithms, know no levels.
+        """
         from skpc._tables.margins import find_lattice  # which imports Numba
 
         n_features = len(columns.columns)
@@ -45,7 +51,7 @@ class NumberGrids:
         step, digits = np.zeros(n_features), np.full(n_features, -1)
         by_column = csc_array(matrix) if issparse(matrix) else matrix
         for j, column in enumerate(columns.columns):
-            if column.categories is not None or column.margin is not None:
+            if column.categories is not None or (column.margin is not None and j not in logs):
                 continue
             values = by_column[:, [j]].toarray() if issparse(matrix) else matrix[:, [j]]
             is_seen = ~np.isnan(values[:, 0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from numbers import Integral
 from typing import Any
 
@@ -10,21 +11,21 @@ import numpy as np
 from skpc._data.rows import Rows
 from skpc._data.scope import GAUSSIAN
 from skpc._learning.held_out import fold_weights, measured
-from skpc._tables.margins import find_lattice
+from skpc._tables.margins import find_lattice, with_own_margins
 
 _TIMES_USUAL = 5.0  # what so much more weight has than the median value is no measurement
 _LEAST_VALUES, _LEAST_SHARE = 8, 0.25  # of the rows of a subset, to learn a column of numbers
 
 
-def measurements(rows: Rows) -> np.ndarray:
+def measurements(rows: Rows, logs: Collection[int] = ()) -> np.ndarray:
     """Which distinct rows (n,) have a number that no new row repeats; see `measured`.
 
-    A Gaussian column has no margin that would tell: there it is what is not on a lattice, and has
-    not much more weight than other values.
+    A Gaussian column, and one of some that are read by logarithms, has no margin that would tell:
+    there it is what is not on a lattice, and has not much more weight than other values.
     """
-    out = measured(rows)
+    out = measured(rows, logs)
     for region, scope in enumerate(rows.scopes):
-        if scope.kind == GAUSSIAN:
+        if scope.kind == GAUSSIAN or region in logs:
             values = rows.evidence.column(region)
             is_number = ~np.isnan(values)
             distinct, place = np.unique(values[is_number], return_inverse=True)
@@ -78,22 +79,43 @@ def learnt_weights(
     return np.stack(subsets[:n_subsets])
 
 
-def without_rare_numbers(rows: Rows, matrix: Any) -> Rows:
-    """The rows of a subset, without the numbers of Gaussian columns that hardly have any there.
+def rows_of_subset(
+    rows: Rows, weights: np.ndarray, matrix: Any, logs: Collection[int] = ()
+) -> Rows:
+    """What a density learns from, of all distinct rows.
 
-    A few values do not tell how far others may be: such a column is as in the whole table.
+    Parameters
+    ----------
+    rows : Rows
+    weights : (len(rows),)
+        How much of each.
+    matrix : (n, n_features) array or sparse matrix
+        Those with weight.
+    logs : collection of int
+        Columns that are read by logarithms: their margins are those of all rows.
+    """
+    subset = without_rare_numbers(rows.reweighted(weights), matrix, logs)
+    return with_own_margins(subset, logs)
+
+
+def without_rare_numbers(rows: Rows, matrix: Any, logs: Collection[int] = ()) -> Rows:
+    """The rows of a subset, without the numbers of columns that hardly have any there.
+
+    A few values do not tell how far others may be: a Gaussian column, or one that is read by
+    logarithms, is as in the whole table.
 
     Parameters
     ----------
     rows : Rows
     matrix : (n, n_features) array or sparse matrix
         The same rows.
+    logs : collection of int
     """
     least = min(_LEAST_VALUES, _LEAST_SHARE * len(rows))
     rare = [
         region
         for region, scope in enumerate(rows.scopes)
-        if scope.kind == GAUSSIAN
+        if (scope.kind == GAUSSIAN or region in logs)
         and 0 < np.count_nonzero(~np.isnan(rows.evidence.column(region))) < least
     ]
     if not rare:

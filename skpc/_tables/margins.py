@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from math import frexp, fsum, ldexp
 from typing import NamedTuple
@@ -80,15 +81,15 @@ def learn_margin(
     return replace(margin, widest=_widest(margin, values))
 
 
-def with_own_margins(rows: Rows) -> Rows:
-    """The same rows, with margins that are learnt from them alone.
+def with_own_margins(rows: Rows, but: Collection[int] = ()) -> Rows:
+    """The same rows, with margins that are learnt from them alone, but for those of some regions.
 
     What has a mass and what a density stays as it is, so that log-likelihoods can be compared.
     """
     scopes = list(rows.scopes)
     for region, scope in enumerate(scopes):
         vectors = rows.evidence.values[region]
-        if scope.margin is not None and vectors is not None:
+        if scope.margin is not None and vectors is not None and region not in but:
             weights, values = rows.weights_of(region), vectors[:, 0]
             seen = (weights > 0.0) & ~np.isnan(values)
             if seen.any():

@@ -13,14 +13,24 @@ from skpc._tables import frames
 from skpc._tables.columns import Columns
 
 
-def table_of_row(columns: Columns, row: Any) -> Any:
+def is_named(row: Any) -> bool:
+    """Whether this is a mapping or a series of pandas, whose values have names, but no table."""
+    if issparse(row) or frames.is_frame(row):
+        return False
+    return isinstance(row, Mapping) or hasattr(row, "to_dict")
+
+
+def table_of_row(columns: Columns, row: Any, parameter: str = "row") -> Any:
     """A table of one row; what is a table already is given back as it is.
 
     Parameters
     ----------
     columns : Columns
     row : mapping, series with an index, or sequence of d values
-        Names, or positions where fit saw none, each with its value.
+        Names, or positions where fit saw none, each with its value. A column that a mapping or a
+        series does not name is missing.
+    parameter : str
+        What messages call the row.
 
     Raises
     ------
@@ -30,16 +40,17 @@ def table_of_row(columns: Columns, row: Any) -> Any:
     row = frames.collected(row)
     if issparse(row) or frames.is_frame(row):
         return row
-    if isinstance(row, Mapping) or hasattr(row, "to_dict"):  # a series of pandas has names, too
-        values = _by_name(columns, row if isinstance(row, Mapping) else row.to_dict())
+    if is_named(row):
+        mapping = row if isinstance(row, Mapping) else row.to_dict()
+        values = _by_name(columns, mapping, parameter)
     elif isinstance(row, str) or not hasattr(row, "__len__") or _is_table(row):
         return row  # which is checked as tables are
     else:
         values = list(row)
         if len(values) != len(columns.columns):
             raise ValueError(
-                f"row has {len(values)} values for {len(columns.columns)} columns. Give one for "
-                "each, in the order of fit; NaN is missing."
+                f"{parameter} has {len(values)} values for {len(columns.columns)} columns. Give "
+                "one for each, in the order of fit; NaN is missing."
             )
     if columns.names is None:
         return [values]
@@ -53,17 +64,19 @@ def _is_table(row: Any) -> bool:
     return any(isinstance(value, (list, tuple, np.ndarray)) for value in row)
 
 
-def _by_name(columns: Columns, row: Mapping[Any, Any]) -> list[Any]:
-    """The values of a row in the order of fit."""
+def _by_name(columns: Columns, row: Mapping[Any, Any], parameter: str) -> list[Any]:
+    """The values of a row in the order of fit, None or NaN where it names none."""
     names = range(len(columns.columns)) if columns.names is None else columns.names
-    for name in names:
-        if name not in row:
-            raise ValueError(
-                f"row has no value of column {shown(name)}. Mark it as missing with NaN."
-            )
-    for name in row:
+    for name, value in row.items():
         if name not in names:
             raise ValueError(
-                f"row has a value of {shown(name)}, which is no column that fit saw. Leave it out."
+                f"{parameter} has a value of {shown(name)}, which is no column that fit saw. "
+                "Leave it out."
             )
-    return [row[name] for name in names]
+        if isinstance(value, (list, tuple, set, dict)) or np.ndim(value):
+            raise ValueError(
+                f"{parameter} has several values of {shown(name)}: {shown(value)}. Give one, or "
+                "leave the column out."
+            )
+    missing = (np.nan if column.labels is None else None for column in columns.columns)
+    return [row.get(name, hole) for name, hole in zip(names, missing, strict=True)]

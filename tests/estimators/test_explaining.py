@@ -256,7 +256,7 @@ def test_rows_of_arrays_and_sparse_matrices():
     ("row", "message"),
     [
         (lambda frame: frame.iloc[:3], "one row; got 3.*X\\[i : i \\+ 1\\]"),
-        (lambda frame: {"mass": 1.0}, "no value of column 'length'.*NaN"),
+        (lambda frame: {"mass": [1.0, 2.0]}, "several values of 'mass'.*Give one"),
         (lambda frame: {**frame.iloc[0], "mas": 1.0}, "'mas'.*no column.*Leave it out"),
         (lambda frame: [1.0, 2.0], "2 values for 6 columns"),
         (lambda frame: None, "table of two dimensions"),

@@ -76,3 +76,35 @@ def test_sparse_rows_score_as_dense_ones():
     dense, sparse = (Expert.of(circuit, "auto", form, np.ones(60)) for form in (X, csr_array(X)))
     np.testing.assert_array_equal(dense.typical, sparse.typical)
     np.testing.assert_array_equal(dense.scores(X), sparse.scores(csr_array(X)))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "own_weight"), [("likelihood", 0.0), ("dependence", -1.0), ("auto", 0.5)]
+)
+def test_columns_that_are_read_by_logarithms_count_without_their_units(
+    model, rows, criterion, own_weight
+):
+    weights = np.arange(1.0, 121.0)
+    plain, expert = (
+        Expert.of(model.circuit_, criterion, rows, weights, logs=logs) for logs in ((), (2,))
+    )
+    margin = model._columns.columns[2].margin
+    units = margin.cells(rows[:, 2]).log_scale
+    is_missing = np.isnan(rows[:, 2])
+    expected = plain.scores(rows) - (1.0 + own_weight) * units
+    seen = ~np.isnan(rows)
+    mean = weights @ units / weights[~is_missing].sum()
+    if criterion == "auto":  # what is typical is without them, too
+        assert expert.typical[2] - plain.typical[2] == pytest.approx(-1.5 * mean, rel=1e-9)
+        np.testing.assert_allclose(expert.typical[[0, 1, 3]], plain.typical[[0, 1, 3]], rtol=1e-9)
+        expected[is_missing] -= 1.5 * mean
+    assert seen[is_missing].any()
+    np.testing.assert_allclose(expert.scores(rows), expected, rtol=1e-9)
+    np.testing.assert_array_equal(expert.scores(rows, max_bytes=4000), expert.scores(rows))
+
+
+def test_a_file_with_other_columns_is_refused(model):
+    for logs in (4,), (-1,), (1.0,), [1], ("a",):
+        with pytest.raises(ValueError, match="read by logarithms"):
+            Expert(model.circuit_, 0.5, np.zeros(4), logs).check()
+    Expert(model.circuit_, 0.5, np.zeros(4), (3,)).check()

@@ -51,6 +51,14 @@ def test_what_has_categories_or_a_margin_is_left_as_it_is(table):
     assert grids_of(table, hidden).nearest(0, asked) is asked
 
 
+def test_a_column_that_is_read_by_logarithms_has_a_grid(table):
+    """Its margin has neither levels nor, here, the right range."""
+    columns = Columns.learn(table, TYPES)
+    grids = NumberGrids.of(table, np.ones(len(table)), columns, logs=(4,))
+    found = grids.nearest(4, np.array([-100.0, 100.0]))
+    np.testing.assert_array_equal(found, [table[:, 4].min(), table[:, 4].max()])
+
+
 def test_a_sparse_matrix_has_the_same_grids(table):
     for part, other in zip(
         vars(grids_of(table)).values(),

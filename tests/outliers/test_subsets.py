@@ -8,9 +8,11 @@ from skpc._outliers.subsets import (
     honest_means,
     learnt_weights,
     measurements,
+    rows_of_subset,
     without_rare_numbers,
 )
 from skpc._tables.columns import Columns
+from skpc._tables.log_margins import with_log_margins
 
 
 @pytest.mark.parametrize(
@@ -87,6 +89,24 @@ def test_numbers_of_which_there_are_hardly_any_are_left_out():
     assert kept.total_weight == 60
     few = rows_of(X[:5], np.ones(5)).distinct()
     assert np.isfinite(without_rare_numbers(few, X[:5]).evidence.column(1)).all()
+
+
+def test_columns_that_are_read_by_logarithms_are_as_gaussian_ones():
+    """Their margins, of the whole table, tell neither what a new row repeats nor their spread."""
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(0, 3, size=(60, 2)))
+    X[:, 0] = np.ceil(1000 * X[:, 0])
+    X[7:, 1] = np.nan
+    columns, logs = with_log_margins(Columns.learn(X, "gaussian"), X, np.ones(60))
+    assert logs == (0, 1)
+    rows, first = Rows.encode(X, columns.scopes, np.ones(60)).distinct_and_first()
+    assert measurements(rows, logs).tolist() == (~np.isnan(X[first, 1])).tolist()
+    assert measurements(rows).all()
+    subset = rows_of_subset(rows, rows.weights, X[first], logs)
+    assert np.isnan(subset.evidence.column(1)).all()
+    assert subset.scopes[0].margin is columns.columns[0].margin
+    relearnt = rows_of_subset(rows, rows.weights, X[first]).scopes[0].margin
+    assert relearnt is not subset.scopes[0].margin
 
 
 def test_one_row_has_no_subsets():
