@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from skpc._checks import shown
 from skpc._cli.cell_shapes import number_of
@@ -19,10 +20,11 @@ from skpc._cli.column_report import (
     warning_lines,
 )
 from skpc._cli.messages import UsageError, tell, width_of
-from skpc._cli.tables import TrainingTable, check_names, form_of, skipped_lines
+from skpc._cli.tables import TrainingTable, check_names, form_of, notes_of_file
 from skpc._data.scope import NUMERIC
 
 _INDENT = "  "
+_FIRST_YEAR, _LAST_YEAR = 1800, 2200
 
 TYPES = "categorical", "binomial", "numeric"
 
@@ -154,9 +156,7 @@ def title_of(table: TrainingTable) -> str:
 
 def notes_of(table: TrainingTable, readings: Sequence[Reading]) -> list[str]:
     """What is as it may be in a table as a whole, and worth a look."""
-    notes = []
-    if table.skipped:
-        notes.append(skipped_lines(table.skipped))
+    notes = notes_of_file(table.file)
     numeric = [one.name for one in readings if one.read_as == NUMERIC]
     if n_same := table.n_repeated(numeric):
         some = "1 row is the same as one" if n_same == 1 else f"{n_same} rows are the same as ones"
@@ -173,10 +173,10 @@ def doubts_of(table: TrainingTable) -> list[str]:
             "one say what separates them, for instance --sep ' '"
         )
     header = table.header
-    if header and all(number_of(name, table.decimal) is not None for name in header):
+    if _is_row(table):
         doubts.append(
             "the first line is taken for the names of the columns, and it holds numbers; if it is "
-            "a row write a line of names above it"
+            "a row: --no-names"
         )
     for name, count in Counter(header).items():
         if count > 1 and name:
@@ -185,6 +185,28 @@ def doubts_of(table: TrainingTable) -> list[str]:
                 "and so on from here on"
             )
     return doubts
+
+
+def _is_row(table: TrainingTable) -> bool:
+    """Whether what is taken for names may be a row: numbers where there are numbers below.
+
+    Years and numbers that count may be names, as long as there are others.
+    """
+    if table.form is None or not table.form.has_names:
+        return False
+    header = table.header
+    numbers = [number_of(name, table.decimal) for name in header]
+    if header and None not in numbers:
+        return True
+    below = [table.facts[name].is_numeric for name in table.names]
+    found = [
+        number
+        for number, is_number in zip(numbers, below, strict=False)
+        if is_number and number is not None
+    ]
+    if len(found) <= sum(below) // 2 or all(_FIRST_YEAR <= number < _LAST_YEAR for number in found):
+        return False
+    return any(b - a != 1 for a, b in pairwise(found)) or not found[0].is_integer()
 
 
 def _count(n: int, what: str) -> str:

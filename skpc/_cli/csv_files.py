@@ -8,12 +8,15 @@ import io
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.csv_lines import header_of
+from skpc._cli.csv_records import Record, Records
+from skpc._cli.csv_repeats import holds_again, names_line
 from skpc._cli.messages import UsageError, one_line
 from skpc._cli.streams import (
     FIRST_BYTES,
@@ -71,6 +74,8 @@ class CsvFile:
         What ends lines, and what the file begins with where that says how it is encoded.
     missing : dict
         What else is missing in some columns.
+    repeated : list of Record
+        Rows that repeat the line of names, and are left out.
     """
 
     def __init__(
@@ -104,9 +109,16 @@ class CsvFile:
         lines = self._first_lines(head)
         is_found = self.form.skip_rows is None
         self.form = self.form.completed(lines)
-        self.header = header_of(self.form.content(lines), str(self.form.sep))
+        content = self.form.content(lines)
+        self.header = header_of(content, str(self.form.sep))
+        if not self.form.has_names:
+            self.header = [f"column_{j + 1}" for j in range(len(self.header))]
         above = lines[: self.form.skip_rows] if is_found else []
         self.skipped = [line for line in above if line.strip()]
+        self.repeated: list[Record] = []
+        names = names_line(content, self.form) if isinstance(self._source, str) else None
+        if names is not None and holds_again(self._source, names, str(self.form.encoding)):
+            self.repeated = [one for one in self.records() if one.text == names]
 
     def _head(self) -> bytes:
         """The first bytes, which will be read again."""
@@ -158,6 +170,27 @@ class CsvFile:
         with reader:
             for frame in reader:
                 yield from frame.iloc[:, 0].tolist()
+
+    def record_form(self) -> Records:
+        """What tells where the records of the file end; its separator is one character."""
+        return Records(str(self.form.sep), self.form.comment, self.line_end)
+
+    def records(self) -> Iterator[Record]:
+        """The rows of the file as they are written, in step with those that are read."""
+        n_above = self.form.skip_rows or 0
+        records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
+        if self.form.has_names:
+            next(records, None)
+        left_out = {record.place for record in self.repeated}
+        return (record for record in records if record.place not in left_out)
+
+    def names_as_written(self) -> str:
+        """The line of names with what ends it; nothing if there is none."""
+        if not self.form.has_names:
+            return ""
+        n_above = self.form.skip_rows or 0
+        records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
+        return next(records).text + self.line_end
 
     def texts(self, n_rows: int) -> Iterator[Any]:
         """Frames of so many rows of the text of all cells, also of those that are missing."""
@@ -256,6 +289,11 @@ class CsvFile:
 
     def _open(self, **options: Any) -> Any:
         form = self.form
+        if not form.has_names and self.header:
+            options |= {"header": None, "names": self.header}
+        skipped: Any = form.skip_rows or None
+        if self.repeated:
+            skipped = [*range(form.skip_rows or 0), *(one.place for one in self.repeated)]
         na_values: Any = list(form.na_values)
         if self.missing:
             na_values = {name: [*form.na_values, *own] for name, own in self.missing.items()}
@@ -269,7 +307,7 @@ class CsvFile:
             thousands=form.thousands or None,
             encoding=form.encoding,
             na_values=na_values,
-            skiprows=form.skip_rows or None,
+            skiprows=skipped,
             comment=form.comment,
             compression=self._compression,
             **options,

@@ -13,7 +13,7 @@ from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, tell
 from skpc._cli.models import names_of_model
 from skpc._cli.parquet_files import ParquetFile
-from skpc._cli.tables import check_names, chunk_rows, form_of, listed, open_table, skipped_lines
+from skpc._cli.tables import check_names, chunk_rows, form_of, listed, notes_of_file, open_table
 from skpc._tables.columns import Columns
 
 _MOST_NAMES = 3  # for which others may be meant
@@ -56,8 +56,8 @@ class KnownTable:
         self._file = open_table(
             options.data, form_of(options), is_read_again=is_read_again or keeps_others
         )
-        if isinstance(self._file, CsvFile) and self._file.skipped:
-            tell(f"note: {skipped_lines(self._file.skipped)}")
+        for note in notes_of_file(self._file):
+            tell(f"note: {note}")
         self._as_text: dict[str, Any] = {
             name: str
             for name, column in zip(names, columns.columns, strict=True)

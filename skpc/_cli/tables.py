@@ -48,7 +48,8 @@ def open_table(
             stream.close()
         raise UsageError(
             f"{called(path)} is read as Parquet: leave out --sep, --decimal, --thousands, "
-            "--encoding, --na-values, --skip-rows and --comment, which are of CSV files."
+            "--encoding, --na-values, --skip-rows, --no-names and --comment, which are of CSV "
+            "files."
         )
     return ParquetFile(path, stream)
 
@@ -63,10 +64,29 @@ def form_of(options: argparse.Namespace) -> CsvForm:
         tuple(value for values in options.na_values for value in values),
         options.skip_rows,
         options.comment,
+        not options.no_names,
     )
 
 
-def skipped_lines(lines: Sequence[str]) -> str:
+def notes_of_file(file: CsvFile | ParquetFile) -> list[str]:
+    """What is said of lines of a file that are no rows."""
+    if not isinstance(file, CsvFile):
+        return []
+    notes = [_skipped_lines(file.skipped)] if file.skipped else []
+    if file.repeated:
+        numbers = [str(one.line) for one in file.repeated]
+        some = ", ".join(numbers[:_MOST_LINES])
+        more = f" and {len(numbers) - _MOST_LINES} more" if len(numbers) > _MOST_LINES else ""
+        what = "line {} repeats" if len(numbers) == 1 else "lines {} repeat"
+        notes.append(f"{what.format(some + more)} the names, and {_is_or_are(numbers)} left out")
+    return notes
+
+
+def _is_or_are(things: Sequence[object]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def _skipped_lines(lines: Sequence[str]) -> str:
     """What is said of lines above the names."""
     some = ", ".join(shown(_short(line)) for line in lines[:_MOST_LINES])
     more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
@@ -157,11 +177,6 @@ class TrainingTable:
     def header(self) -> list[str]:
         """The names in the first line of a CSV file, as they are written."""
         return self._file.header if isinstance(self._file, CsvFile) else []
-
-    @property
-    def skipped(self) -> list[str]:
-        """What stands above the names of a CSV file."""
-        return self._file.skipped if isinstance(self._file, CsvFile) else []
 
     @property
     def decimal(self) -> str:
