@@ -7,7 +7,7 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from skpc._checks import shown
@@ -69,7 +69,7 @@ def choose(
     UsageError
         If options contradict each other or the table, or if no column is left.
     """
-    table = open_training_table(options)
+    table = open_training_table(options, [name for name in roles.values() if name is not None])
     wanted = _wanted(table, options, roles)
     readings = readings_of(table, wanted)
     columns = [reading.name for reading in readings if reading.is_modelled]
@@ -82,18 +82,31 @@ def choose(
     return Choice(table, readings, columns, types)
 
 
-def open_training_table(options: argparse.Namespace) -> TrainingTable:
-    """The table that options name; the column that names rows is read as it is written."""
+def open_training_table(options: argparse.Namespace, others: Sequence[str] = ()) -> TrainingTable:
+    """The table that options name; the column that names rows is read as it is written.
+
+    Numbers in forms of their own are read as such, but for columns that are labels or `others`.
+    """
     as_text = [options.id] if options.id is not None else []
-    return TrainingTable(options.data, form_of(options), options.chunk_rows, as_text)
+    table = TrainingTable(options.data, form_of(options), options.chunk_rows, as_text)
+    labels, numbers = (
+        names_in([text for kind in kinds for text in getattr(options, kind, [])], table.names)
+        for kinds in (("categorical", "drop"), ("numeric", "binomial", "drop"))
+    )
+    table.settle([*labels, *others, *as_text], [*numbers, *others, *as_text])
+    return table
 
 
 def readings_of(table: TrainingTable, wanted: Mapping[str, str]) -> tuple[Reading, ...]:
     """How all columns are read."""
     is_csv = table.form is not None
-    return tuple(
-        reading_of(name, table.facts[name], wanted.get(name), is_csv=is_csv) for name in table.names
-    )
+    readings = []
+    for name in table.names:
+        own = reading_of(name, table.facts[name], wanted.get(name), is_csv=is_csv)
+        unit = table.amounts[name].unit if name in table.amounts else ""
+        note = f"{own.note}, in {unit}" if unit and own.note else own.note
+        readings.append(replace(own, note=note))
+    return tuple(readings)
 
 
 def names_in(texts: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -157,6 +170,12 @@ def title_of(table: TrainingTable) -> str:
 def notes_of(table: TrainingTable, readings: Sequence[Reading]) -> list[str]:
     """What is as it may be in a table as a whole, and worth a look."""
     notes = notes_of_file(table.file)
+    if found := [one.name for one in readings if one.name in table.amounts]:
+        named = ", ".join(
+            f"{shown(name)} such as {shown(table.amounts[name].shown())}" for name in found
+        )
+        what = "the cells of a column" if len(found) == 1 else "the cells of columns"
+        notes.append(f"{what} are read as numbers, {named}; --categorical reads labels")
     numeric = [one.name for one in readings if one.read_as == NUMERIC]
     if n_same := table.n_repeated(numeric):
         some = "1 row is the same as one" if n_same == 1 else f"{n_same} rows are the same as ones"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
+from skpc._cli.amounts import AmountForm, numbers_in
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.csv_lines import header_of
 from skpc._cli.csv_records import Record, Records
@@ -74,6 +75,8 @@ class CsvFile:
         What ends lines, and what the file begins with where that says how it is encoded.
     missing : dict
         What else is missing in some columns.
+    amounts : dict
+        How numbers of some columns are written that are text to whatever else reads them.
     repeated : list of Record
         Rows that repeat the line of names, and are left out.
     """
@@ -88,6 +91,7 @@ class CsvFile:
     ) -> None:
         self.name = called(path)
         self.missing: Mapping[str, Sequence[str]] = {}
+        self.amounts: dict[str, AmountForm] = {}
         try:
             import pandas
         except ImportError as error:
@@ -171,6 +175,12 @@ class CsvFile:
             for frame in reader:
                 yield from frame.iloc[:, 0].tolist()
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns, as they are read."""
+        with self._reading():
+            return list(self._open(nrows=0))
+
     def record_form(self) -> Records:
         """What tells where the records of the file end; its separator is one character."""
         return Records(str(self.form.sep), self.form.comment, self.line_end)
@@ -192,10 +202,11 @@ class CsvFile:
         records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
         return next(records).text + self.line_end
 
-    def texts(self, n_rows: int) -> Iterator[Any]:
-        """Frames of so many rows of the text of all cells, also of those that are missing."""
+    def texts(self, n_rows: int, names: Sequence[str] | None = None) -> Iterator[Any]:
+        """Frames of so many rows of the text of cells, also of those that are missing."""
+        options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_filter": False}
         with self._reading():
-            reader = self._open(dtype=str, keep_default_na=False, na_filter=False, chunksize=n_rows)
+            reader = self._open(**options, chunksize=n_rows, usecols=names)
         with reader:
             yield from reader
 
@@ -209,9 +220,9 @@ class CsvFile:
     def whole(self, dtype: dict[str, Any] | None = None) -> Any:
         """All of it as one frame."""
         with self._reading():
-            frame = self._open(dtype=dtype)
+            frame = self._open(dtype=self._as_text(dtype))
         self._check_width(frame)
-        return frame
+        return self._with_amounts(frame, dtype)
 
     def chunks(
         self,
@@ -272,7 +283,7 @@ class CsvFile:
     def _frames(self, n_rows: Callable[[int], int], dtype: dict[str, Any] | None) -> Iterator[Any]:
         """Frames of all columns that have rows."""
         with self._reading():
-            reader = self._open(dtype=dtype, iterator=True)
+            reader = self._open(dtype=self._as_text(dtype), iterator=True)
         with reader:
             size = min(_FIRST_ROWS, n_rows(1))
             while True:
@@ -285,12 +296,34 @@ class CsvFile:
                     return
                 self._check_width(frame)
                 size = n_rows(frame.shape[1])
-                yield frame
+                yield self._with_amounts(frame, dtype)
+
+    def _as_text(self, dtype: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Dtypes of columns, of which those with amounts are read as they are written."""
+        return {**(dtype or {}), **dict.fromkeys(self.amounts, str)} or None
+
+    def _with_amounts(self, frame: Any, dtype: dict[str, Any] | None) -> Any:
+        """A frame in which amounts are numbers."""
+        for name, form in self.amounts.items():
+            if name not in frame:
+                continue
+            try:
+                numbers = numbers_in(frame[name], form)
+            except ValueError as error:
+                unit = f" in {shown(form.unit)}" if form.unit else ""
+                raise UsageError(
+                    f"{self.name} has {shown(str(error))} in column {shown(name)}, whose other "
+                    f"cells are numbers{unit}. Write it so, or say with --na-values that it is "
+                    "missing."
+                ) from error
+            frame[name] = numbers.astype((dtype or {}).get(name, numbers.dtype))
+        return frame
 
     def _open(self, **options: Any) -> Any:
         form = self.form
         if not form.has_names and self.header:
             options |= {"header": None, "names": self.header}
+        thousands = form.thousands if form.thousands and form.thousands.isascii() else None
         skipped: Any = form.skip_rows or None
         if self.repeated:
             skipped = [*range(form.skip_rows or 0), *(one.place for one in self.repeated)]
@@ -304,7 +337,7 @@ class CsvFile:
             low_memory=False,
             sep=form.sep,
             decimal=form.decimal,
-            thousands=form.thousands or None,
+            thousands=thousands,
             encoding=form.encoding,
             na_values=na_values,
             skiprows=skipped,

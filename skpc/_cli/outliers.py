@@ -15,7 +15,13 @@ from skpc._cli.csv_records import lines_of_rows
 from skpc._cli.fit import learn
 from skpc._cli.known_tables import KnownTable
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
+from skpc._cli.models import (
+    check_model_output,
+    keep_amounts,
+    names_of_model,
+    read_model,
+    save_model,
+)
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
 from skpc._cli.parquet_files import ParquetFile
 from skpc._cli.parser import refuse_beside_model
@@ -61,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         if n_odd > len(reasons):
             tell(f"... and {n_odd - len(reasons)} more; --top shows more, -o writes a table")
     else:
-        _write(options, judged, strangest, reasons)
+        _write(options, judged, strangest, reasons, getattr(file, "mark", ""))
         if n_odd > len(reasons):
             tell(f"reasons are given for the strangest of them only: {len(reasons)}; see --top")
     save_model(options.save_model, detector)
@@ -105,6 +111,7 @@ def _detector_and_table(
         learn(detector, lambda: (frame[columns] for frame in frames()))
     else:
         learn(detector, next(frames())[columns])
+    keep_amounts(detector, table)
     return detector, frames, table.file
 
 
@@ -179,6 +186,7 @@ def _write(
     judged: _Judged,
     strangest: Sequence[int],
     reasons: dict[int, str],
+    mark: str,
 ) -> None:
     """Write a table of the odd rows, the strangest first, or of all rows in their order."""
     import pandas
@@ -194,6 +202,6 @@ def _write(
         }
     )
     output: Path = options.output
-    with table_writer(output) as write:
+    with table_writer(output, mark=mark) as write:
         write(frame)
     tell(f"{len(frame)} rows: {output}")

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from skpc._checks import shown
-from skpc._cli.column_facts import ColumnFacts
+from skpc._cli.amounts import AmountForm
+from skpc._cli.codes import names_of_codes
+from skpc._cli.column_facts import INTEGER, ColumnFacts
 from skpc._cli.csv_files import CsvFile
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, one_line
@@ -206,6 +208,40 @@ class TrainingTable:
         for name in frame:
             self.facts.setdefault(name, ColumnFacts()).add(frame[name], self.decimal)
 
+    @property
+    def amounts(self) -> dict[str, AmountForm]:
+        """How numbers of some columns are written that are text to whatever else reads them."""
+        return self._file.amounts if isinstance(self._file, CsvFile) else {}
+
+    def settle(self, labels: Sequence[str], numbers: Sequence[str]) -> None:
+        """Read amounts as numbers, and numbers that begin with zeros as labels.
+
+        Parameters
+        ----------
+        labels, numbers : sequence of str
+            Columns that are to stay what they are.
+        """
+        if not isinstance(self._file, CsvFile):
+            return
+        thousands = self._file.form.thousands
+        found = {
+            name: form
+            for name, facts in self.facts.items()
+            if name not in labels and (form := facts.amounts(thousands)) is not None
+        }
+        integers = [
+            name
+            for name, facts in self.facts.items()
+            if facts.kinds == {INTEGER} and facts.low >= 0 and name not in numbers
+        ]
+        codes = names_of_codes(self._file, integers)
+        if not found and not codes:
+            return
+        self._file.amounts = found
+        self._as_text.update(dict.fromkeys(codes, str))
+        self.facts = {name: ColumnFacts(is_code=name in codes) for name in self.names}
+        self._read(self._look)
+
     def n_repeated(self, numeric: Sequence[str]) -> int:
         """How many rows are the same as one above; 0 of a table in chunks, which are not kept.
 
@@ -224,6 +260,9 @@ class TrainingTable:
         if isinstance(self._file, CsvFile) and (markers or {*as_text} - {*self._as_text}):
             self._file.missing = {name: markers.get(name, ()) for name in self.names}
             self._as_text.update(dict.fromkeys(as_text, str))
+            self._file.amounts = {
+                name: form for name, form in self.amounts.items() if name not in as_text
+            }
             self._read(None)
 
     def frames(self, columns: Sequence[str]) -> Iterator[Any]:

@@ -32,8 +32,10 @@ class WrittenRows:
         first = list(islice(self._rows(), _ROWS_OF_STYLE))
         columns = zip(*(cells for cells, _ in first), strict=True)
         written = zip(*(raw for _, raw in first), strict=True)
+        amounts = map(file.amounts.get, file.names)
         self._styles = [
-            CellStyle.of(cells, raw, file.form) for cells, raw in zip(columns, written, strict=True)
+            CellStyle.of(cells, raw, file.form, amount)
+            for cells, raw, amount in zip(columns, written, amounts, strict=False)
         ]
         self._rest = self._rows()
 
