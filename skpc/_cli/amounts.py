@@ -185,6 +185,8 @@ class AmountTally:
         A cell for each unit, and one whose thousands are set apart.
     is_certain : bool
         Whether some cell shows what sets thousands apart.
+    is_decimal : bool
+        Whether some cell shows that the sign of decimals is one, and sets no thousands apart.
     in_parentheses, sign_last : bool
         Whether some cell is so.
     """
@@ -201,6 +203,7 @@ class AmountTally:
     others: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     is_certain: bool = False
+    is_decimal: bool = False
     in_parentheses: bool = False
     sign_last: bool = False
 
@@ -232,6 +235,8 @@ class AmountTally:
                 self.thousands[amount.thousands] += count
                 self.examples.setdefault("thousands", text)
                 self.is_certain |= amount.is_certain
+            decimals = amount.digits.partition(".")[2]
+            self.is_decimal |= bool(decimals) and (len(decimals) != 3 or amount.thousands != "")
             self.in_parentheses |= amount.in_parentheses
             self.surroundings[amount.before, amount.after] += count
             self.sign_last |= amount.sign_last

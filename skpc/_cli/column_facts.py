@@ -189,8 +189,11 @@ class ColumnFacts:
         """How numbers are written that are read as text, if all are such; see `AmountTally`."""
         if not self.is_text or self.is_code or BOOLEAN in self.kinds:
             return None
-        forms = (t.form(self.n_read_as_numbers, thousands) for t in self.tallies.values())
-        return next((form for form in forms if form is not None), None)
+        for i, tally in enumerate(self.tallies.values()):  # the decimal sign of the file first
+            form = tally.form(self.n_read_as_numbers, thousands)
+            if form is not None and (i == 0 or tally.is_decimal):
+                return form
+        return None
 
     def _value(self, text: str, decimal: str) -> float | str:
         """What a cell of text is told apart by, in whatever parts a column is read."""

@@ -141,7 +141,7 @@ def _reading() -> _Part:
         "--thousands",
         type=option_values.character,
         metavar="SIGN",
-        help="what sets thousands apart (default: nothing)",
+        help="what sets thousands apart (default: nothing but what is certain, column by column)",
     )
     group.add_argument("--encoding", metavar="NAME", help="default: utf-8")
     group.add_argument(

@@ -91,6 +91,25 @@ def test_a_column_is_read_as_numbers_only_if_one_thing_can_be_meant():
     assert form_of(["1 200", "1'300"]) is None
 
 
+@pytest.mark.parametrize(
+    ("cells", "values"),
+    [
+        (["17,50 €", "3,5 €"], (3.5, 17.5)),
+        (["1.017,50 €", "3,5 €"], (3.5, 1017.5)),
+        (["1.250 kg", "3.125 kg"], (1.25, 3.125)),
+        (["$1,250.5", "$3,125"], (1250.5, 3125)),
+        (["1,250 kg", "3,125 kg"], None),
+    ],
+)
+def test_the_decimal_sign_is_that_which_can_be_meant(cells, values, tmp_path, capsys):
+    path = tmp_path / "t.csv"
+    path.write_text("k,x\n" + "".join(f'{"ab"[i % 2]},"{cells[i % 2]}"\n' for i in range(20)))
+    assert run("describe", path) == 0
+    out = capsys.readouterr().out
+    expected = "text" if values is None else "numbers .* {:g} to {:g}$".format(*values)
+    assert re.search(f"^x +{expected}", out, re.MULTILINE)
+
+
 def table():
     rng = np.random.default_rng(0)
     x = rng.normal(1500, 900, N).round(2)

@@ -191,6 +191,31 @@ def test_many_labels_in_a_column_of_numbers_are_pointed_out():
     assert read([f"x{cell}" for cell in cells]).warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("first", "step", "expected"),
+    [
+        (1_700_000_000_000, 60_000, "may be times, milliseconds since 1970, 2023-11-14 to 2023"),
+        (1_700_000_000, 86_400, "may be times, seconds since 1970, 2023-11-14 to 2023-12-23"),
+        (4_000_000_000_123, 10**9 + 7, "has another number of 13 digits in every row"),
+        (95_000_000, 10**6 + 7, ""),  # of 8 and 9 digits
+        (1_000_000, 10_007, ""),
+    ],
+)
+def test_integers_that_are_times_or_codes_are_pointed_out(first, step, expected):
+    cells = [first + i * step for i in range(N)]
+    reading = reading_of("c", facts_of(cells[::-1], "Int64"))
+    if not expected:
+        assert reading.warnings == ()
+        return
+    assert reading.read_as == "numeric"
+    (warning,) = reading.warnings
+    assert warning.startswith(expected)
+    assert warning.endswith("--drop c")
+    assert reading.note == f"{cells[0]} to {cells[-1]}, see below"
+    twice = reading_of("c", facts_of([*cells, cells[0]], "Int64"))
+    assert bool(twice.warnings) == ("times" in expected)
+
+
 def test_rows_that_are_the_same_are_counted_where_there_are_numbers(tmp_path, capsys):
     path = tmp_path / "data.csv"
     lines = [f"{i / 7:.3f},{'ab'[i % 2]}\n" for i in range(N)]
