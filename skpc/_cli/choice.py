@@ -93,7 +93,8 @@ def open_training_table(options: argparse.Namespace, others: Sequence[str] = ())
         names_in([text for kind in kinds for text in getattr(options, kind, [])], table.names)
         for kinds in (("categorical", "drop"), ("numeric", "binomial", "drop"))
     )
-    table.settle([*labels, *others, *as_text], [*numbers, *others, *as_text])
+    weights = [getattr(options, "weight", None)]
+    table.settle([*labels, *others, *as_text], [*numbers, *weights])
     return table
 
 

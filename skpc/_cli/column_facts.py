@@ -175,8 +175,11 @@ class ColumnFacts:
         self._count(Counter(dict(zip(distinct.tolist(), counts.tolist(), strict=True))))
 
     def _add_text(self, text: str, count: int, decimal: str) -> None:
-        for sign in (decimal, *(sign for sign in _DECIMALS if sign != decimal)):
-            self.tallies.setdefault(sign, AmountTally(sign)).add(text, count)
+        if not self.tallies:
+            signs = (decimal, *(sign for sign in _DECIMALS if sign != decimal))
+            self.tallies = {sign: AmountTally(sign) for sign in signs}
+        for tally in self.tallies.values():
+            tally.add(text, count)
         shape = LABEL if self.is_code else shape_of(text, decimal)
         self.shapes[shape] += count
         self.examples.setdefault(shape, text)

@@ -213,7 +213,7 @@ class TrainingTable:
         """How numbers of some columns are written that are text to whatever else reads them."""
         return self._file.amounts if isinstance(self._file, CsvFile) else {}
 
-    def settle(self, labels: Sequence[str], numbers: Sequence[str]) -> None:
+    def settle(self, labels: Sequence[str], numbers: Sequence[str | None]) -> None:
         """Read amounts as numbers, and numbers that begin with zeros as labels.
 
         Parameters
@@ -239,8 +239,9 @@ class TrainingTable:
             return
         self._file.amounts = found
         self._as_text.update(dict.fromkeys(codes, str))
-        self.facts = {name: ColumnFacts(is_code=name in codes) for name in self.names}
-        self._read(self._look)
+        changed = [*found, *codes]
+        self.facts |= {name: ColumnFacts(is_code=name in codes) for name in changed}
+        self._read(lambda frame: self._look(frame[changed]))
 
     def n_repeated(self, numeric: Sequence[str]) -> int:
         """How many rows are the same as one above; 0 of a table in chunks, which are not kept.

@@ -256,6 +256,15 @@ def test_numbers_that_begin_with_zeros_are_labels_and_keep_them(tmp_path, capsys
     assert re.search(r"zip +integers +numeric +0 to ", capsys.readouterr().err)
 
 
+def test_classes_keep_their_zeros(tmp_path):
+    path, output = tmp_path / "t.csv", tmp_path / "classes.csv"
+    path.write_text("x,code\n" + "".join(f"{i / 7:.3f},0{i % 2 + 7}\n" for i in range(40)))
+    assert run("classify", path, "--target", "code", "--folds", 2, "-o", output, "--quiet") == 0
+    frame = pandas.read_csv(output, dtype=str)
+    assert list(frame) == ["code", "code predicted", "p(07)", "p(08)"]
+    assert set(frame["code predicted"]) <= {"07", "08"}
+
+
 def test_one_zero_is_a_slip(tmp_path, capsys):
     path = tmp_path / "t.csv"
     path.write_text("n,x\n" + "".join(f"{i * i},{i / 7:.3f}\n" for i in range(3, 60)) + "07,1\n")

@@ -125,4 +125,4 @@ def test_a_mark_of_the_encoding_is_kept(encoding, tmp_path):
     assert run("outliers", path, "--id", "name", "-o", output, "--quiet") == 0
     has_mark = output.read_bytes().startswith(b"\xef\xbb\xbf")
     assert has_mark == (encoding == "utf-8-sig")
-    assert list(pandas.read_csv(output))[0] == "name"
+    assert next(iter(pandas.read_csv(output))) == "name"
