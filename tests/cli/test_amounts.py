@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skpc._cli.amounts import AmountForm, AmountTally, amount_of
+from skpc._cli.tables import TrainingTable
 
 N = 60
 
@@ -163,6 +164,21 @@ def test_amounts_are_learnt_and_scored_as_the_numbers_that_they_are(options, tmp
     expected = (tmp_path / "plain-plain.csv").read_text()
     assert (tmp_path / "dressed-dressed.csv").read_text() == expected
     assert (tmp_path / "dressed-plain.csv").read_text() == expected
+
+
+def test_negative_numbers_are_written_as_those_of_their_column():
+    assert AmountForm("", ".", in_parentheses=True).written("-5.0") == "(5.0)"
+    assert AmountForm("", ".", in_parentheses=True).written("5.0") == "5.0"
+    assert AmountForm("$", ".", before="$").written("-5.0") == "-$5.0"
+    assert AmountForm("$", ".", before="$", sign_last=True).written("-5.0") == "$-5.0"
+
+
+def test_parts_of_a_table_have_the_numbers_of_the_whole(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("x\n" + "".join(f"{i if i < 20 else i / 7:.4g} kg\n" for i in range(40)))
+    table = TrainingTable(str(path), n_chunk_rows=10)
+    table.settle([], [])
+    assert [str(frame["x"].dtype) for frame in table.frames(["x"])] == ["Float64"] * 4
 
 
 def test_another_unit_than_was_learnt_is_refused(tmp_path, capsys):
