@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from skpc._cli.amounts import AmountForm
 from skpc._cli.csv_form import CsvForm
 
 _BOOLEANS = {"true": True, "false": False}
@@ -34,6 +35,8 @@ class CellStyle:
         How true and false are spelt.
     is_quoted : bool
         Whether cells stand in double quotes.
+    amount : AmountForm or None
+        What stands around numbers.
     """
 
     form: CsvForm
@@ -42,9 +45,16 @@ class CellStyle:
     is_grouped: bool
     booleans: dict[bool, str]
     is_quoted: bool
+    amount: AmountForm | None = None
 
     @classmethod
-    def of(cls, cells: Sequence[str], written: Sequence[str], form: CsvForm) -> CellStyle:
+    def of(
+        cls,
+        cells: Sequence[str],
+        written: Sequence[str],
+        form: CsvForm,
+        amount: AmountForm | None = None,
+    ) -> CellStyle:
         """That of some cells.
 
         Parameters
@@ -52,9 +62,16 @@ class CellStyle:
         cells, written : sequence of str
             The same, without quotes and as they are in the file.
         form : CsvForm
+        amount : AmountForm or None
+            How its numbers are written, if that is not as in most columns.
         """
+        if amount is not None:
+            form = replace(form, decimal=amount.decimal, thousands=amount.thousands)
         texts = [cell.strip() for cell in cells if cell.strip()]
-        plain = [_without_signs(text, form) for text in texts]
+        if amount is None:
+            plain = [_without_signs(text, form) for text in texts]
+        else:
+            plain = [amount.digits(text) or "" for text in texts]
         numbers = [found for text in plain if (found := _PLAIN.fullmatch(text))]
         decimals = {len(number[3] or "") for number in numbers}
         lengths = {len(number[2]) for number in numbers}
@@ -71,6 +88,7 @@ class CellStyle:
             bool(form.thousands) and any(str(form.thousands) in text for text in texts),
             {value: counts.most_common(1)[0][0] for value, counts in spelt.items() if counts},
             sum(quotes) > _FEW_QUOTES * len(quotes),
+            amount,
         )
 
     def text(self, value: Any) -> str:
@@ -78,7 +96,8 @@ class CellStyle:
         if isinstance(value, bool | np.bool_):
             return self.booleans.get(bool(value), str(bool(value)))
         if isinstance(value, int | float | np.integer | np.floating):
-            return self._number(value.item() if isinstance(value, np.generic) else value)
+            number = self._number(value.item() if isinstance(value, np.generic) else value)
+            return number if self.amount is None else self.amount.written(number)
         return str(value)
 
     def _number(self, value: float) -> str:

@@ -7,7 +7,8 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from skpc._checks import shown
 from skpc._cli.cell_shapes import number_of
@@ -19,10 +20,11 @@ from skpc._cli.column_report import (
     warning_lines,
 )
 from skpc._cli.messages import UsageError, tell, width_of
-from skpc._cli.tables import TrainingTable, check_names, form_of, skipped_lines
+from skpc._cli.tables import TrainingTable, check_names, form_of, notes_of_file
 from skpc._data.scope import NUMERIC
 
 _INDENT = "  "
+_FIRST_YEAR, _LAST_YEAR = 1800, 2200
 
 TYPES = "categorical", "binomial", "numeric"
 
@@ -67,7 +69,7 @@ def choose(
     UsageError
         If options contradict each other or the table, or if no column is left.
     """
-    table = open_training_table(options)
+    table = open_training_table(options, [name for name in roles.values() if name is not None])
     wanted = _wanted(table, options, roles)
     readings = readings_of(table, wanted)
     columns = [reading.name for reading in readings if reading.is_modelled]
@@ -80,18 +82,32 @@ def choose(
     return Choice(table, readings, columns, types)
 
 
-def open_training_table(options: argparse.Namespace) -> TrainingTable:
-    """The table that options name; the column that names rows is read as it is written."""
+def open_training_table(options: argparse.Namespace, others: Sequence[str] = ()) -> TrainingTable:
+    """The table that options name; the column that names rows is read as it is written.
+
+    Numbers in forms of their own are read as such, but for columns that are labels or `others`.
+    """
     as_text = [options.id] if options.id is not None else []
-    return TrainingTable(options.data, form_of(options), options.chunk_rows, as_text)
+    table = TrainingTable(options.data, form_of(options), options.chunk_rows, as_text)
+    labels, numbers = (
+        names_in([text for kind in kinds for text in getattr(options, kind, [])], table.names)
+        for kinds in (("categorical", "drop"), ("numeric", "binomial", "drop"))
+    )
+    weights = [getattr(options, "weight", None)]
+    table.settle([*labels, *others, *as_text], [*numbers, *weights])
+    return table
 
 
 def readings_of(table: TrainingTable, wanted: Mapping[str, str]) -> tuple[Reading, ...]:
     """How all columns are read."""
     is_csv = table.form is not None
-    return tuple(
-        reading_of(name, table.facts[name], wanted.get(name), is_csv=is_csv) for name in table.names
-    )
+    readings = []
+    for name in table.names:
+        own = reading_of(name, table.facts[name], wanted.get(name), is_csv=is_csv)
+        unit = table.amounts[name].unit if name in table.amounts else ""
+        note = f"{own.note}, in {unit}" if unit and own.note else own.note
+        readings.append(replace(own, note=note))
+    return tuple(readings)
 
 
 def names_in(texts: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -154,9 +170,13 @@ def title_of(table: TrainingTable) -> str:
 
 def notes_of(table: TrainingTable, readings: Sequence[Reading]) -> list[str]:
     """What is as it may be in a table as a whole, and worth a look."""
-    notes = []
-    if table.skipped:
-        notes.append(skipped_lines(table.skipped))
+    notes = notes_of_file(table.file)
+    if found := [one.name for one in readings if one.name in table.amounts]:
+        named = ", ".join(
+            f"{shown(name)} such as {shown(table.amounts[name].shown())}" for name in found
+        )
+        what = "the cells of a column" if len(found) == 1 else "the cells of columns"
+        notes.append(f"{what} are read as numbers, {named}; --categorical reads labels")
     numeric = [one.name for one in readings if one.read_as == NUMERIC]
     if n_same := table.n_repeated(numeric):
         some = "1 row is the same as one" if n_same == 1 else f"{n_same} rows are the same as ones"
@@ -173,10 +193,10 @@ def doubts_of(table: TrainingTable) -> list[str]:
             "one say what separates them, for instance --sep ' '"
         )
     header = table.header
-    if header and all(number_of(name, table.decimal) is not None for name in header):
+    if _is_row(table):
         doubts.append(
             "the first line is taken for the names of the columns, and it holds numbers; if it is "
-            "a row write a line of names above it"
+            "a row: --no-names"
         )
     for name, count in Counter(header).items():
         if count > 1 and name:
@@ -185,6 +205,28 @@ def doubts_of(table: TrainingTable) -> list[str]:
                 "and so on from here on"
             )
     return doubts
+
+
+def _is_row(table: TrainingTable) -> bool:
+    """Whether what is taken for names may be a row: numbers where there are numbers below.
+
+    Years and numbers that count may be names, as long as there are others.
+    """
+    if table.form is None or not table.form.has_names:
+        return False
+    header = table.header
+    numbers = [number_of(name, table.decimal) for name in header]
+    if header and None not in numbers:
+        return True
+    below = [table.facts[name].is_numeric for name in table.names]
+    found = [
+        number
+        for number, is_number in zip(numbers, below, strict=False)
+        if is_number and number is not None
+    ]
+    if len(found) <= sum(below) // 2 or all(_FIRST_YEAR <= number < _LAST_YEAR for number in found):
+        return False
+    return any(b - a != 1 for a, b in pairwise(found)) or not found[0].is_integer()
 
 
 def _count(n: int, what: str) -> str:

@@ -13,7 +13,13 @@ from skpc._cli.choice import choose
 from skpc._cli.fit import learn
 from skpc._cli.known_tables import KnownTable, ids_of
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
+from skpc._cli.models import (
+    check_model_output,
+    keep_amounts,
+    names_of_model,
+    read_model,
+    save_model,
+)
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
 from skpc._cli.parser import refuse_beside_model
 
@@ -63,6 +69,7 @@ def _learn_and_judge(options: argparse.Namespace) -> None:
     y = _classes_of(labels[is_known], options.target)
     X = frame[choice.columns]
     model = _classifier(choice.types, options)
+    keep_amounts(model, choice.table)
     if options.test is not None:
         learn(model, X[is_known], y)
         options.data = options.test
@@ -72,7 +79,9 @@ def _learn_and_judge(options: argparse.Namespace) -> None:
         if options.save_model is not None or not is_known.all():
             learn(model, X[is_known], y)
         is_alone = _are_alone(y)
-        said = _quality("cross-validated", y, probabilities, np.unique(y), is_alone)
+        said = _quality(
+            ("cross-validated", options.target), y, probabilities, np.unique(y), is_alone
+        )
         if options.output is None:
             write_lines(said)
         else:
@@ -175,7 +184,7 @@ def _predict(model: Any, options: argparse.Namespace) -> None:
             raise UsageError(f"{table.name} has no rows.")
     if told:
         labels, probabilities = map(np.concatenate, zip(*told, strict=True))
-        _tell_quality_of_text(labels, probabilities, model.classes_)
+        _tell_quality_of_text(options.target, labels, probabilities, model.classes_)
     tell(f"the classes of {n_rows} rows are predicted")
 
 
@@ -189,19 +198,22 @@ def _frame(columns: dict[str, Any], probabilities: np.ndarray, classes: Any, tar
     return pandas.DataFrame(columns)
 
 
-def _tell_quality_of_text(labels: np.ndarray, probabilities: np.ndarray, classes: Any) -> None:
+def _tell_quality_of_text(
+    target: str, labels: np.ndarray, probabilities: np.ndarray, classes: Any
+) -> None:
     """The same of labels (n,) as they are written; those that are no class do not count."""
     called = np.array([str(label) for label in classes])
     is_class = np.isin(labels.astype(str), called)
     if is_class.any():
         order = np.argsort(called)
         own = labels[is_class].astype(str)
-        for line in _quality("test", own, probabilities[is_class][:, order], called[order]):
+        ordered = probabilities[is_class][:, order]
+        for line in _quality(("test", target), own, ordered, called[order]):
             tell(line)
 
 
 def _quality(
-    where: str,
+    called: tuple[str, str],
     y: np.ndarray,
     probabilities: np.ndarray,
     classes: np.ndarray,
@@ -211,14 +223,15 @@ def _quality(
 
     Parameters
     ----------
-    where : str
-        On which rows.
+    called : tuple of str
+        On which rows, and what the target is called.
     y : (n,)
     probabilities : (n, n_classes)
     classes : (n_classes,)
     is_alone : (n,) bool or None
         Rows of a class that had no other row to learn from: they are wrong, and have no log-loss.
     """
+    where, target = called
     codes = np.searchsorted(classes, y)
     shares = np.bincount(codes) / len(codes)
     accuracy = float((probabilities.argmax(axis=1) == codes).mean())
@@ -227,12 +240,18 @@ def _quality(
     own = np.maximum(probabilities[counted, codes], _LEAST_PROBABILITY)
     n_alone = len(y) - len(counted)
     without = f" (without {_rows(n_alone)} alone in a class)" if n_alone else ""
-    return [
+    loss, alone = -np.log(own).mean(), -np.log(shares[codes]).mean()
+    said = [
         f"{where} accuracy: {100 * accuracy:.1f} %; the most frequent class alone: "
         f"{100 * shares.max():.1f} %",
-        f"{where} log-loss{without}: {-np.log(own).mean():.4f} nats per row; shares of classes "
-        f"alone: {-np.log(shares[codes]).mean():.4f}",
+        f"{where} log-loss{without}: {loss:.4f} nats per row; shares of classes alone: {alone:.4f}",
     ]
+    if loss >= alone:
+        said.append(
+            f"that is no better than the shares alone: the other columns tell nothing of "
+            f"{shown(target)} that could be learnt"
+        )
+    return said
 
 
 def _rows(n: int) -> str:

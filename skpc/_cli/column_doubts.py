@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
+from datetime import UTC, datetime
 
 from skpc._checks import shown
 from skpc._cli.cell_shapes import LABEL, NUMBER, OTHER_DECIMAL, THOUSANDS, WITH_UNIT
-from skpc._cli.column_facts import ColumnFacts
+from skpc._cli.column_facts import INTEGER, ColumnFacts
+from skpc._cli.messages import number_text
 
 _OFTEN = 2
 _FAR = 0.5  # of the range of all other values
@@ -15,6 +18,9 @@ _MANY_LABELS = 100
 _LEAST_SHARE = 0.5
 _MOST_NAMED = 3
 _HUGE = 1e15
+_MOSTLY = 0.9
+_DIGITS_OF_CODES = 8
+_FIRST_TIME, _LAST_TIME = 946_684_800, 2_208_988_800  # 2000 to 2040, in seconds since 1970
 _SAME_DIGITS = re.compile(r"9+|8+|7+")
 _NUMBERS = NUMBER, THOUSANDS, OTHER_DECIMAL, WITH_UNIT
 
@@ -31,7 +37,7 @@ def doubt_of_sentinels(facts: ColumnFacts, is_csv: bool) -> str:
     remedy = f"--na-values={','.join(named)}" if is_csv else "leave those cells empty"
     return (
         f"has {' and '.join(named)} in {count} {'or more ' if facts.has_more else ''}rows, far "
-        f"from its other values, {min(others):.6g} to {max(others):.6g}; if "
+        f"from its other values, {number_text(min(others))} to {number_text(max(others))}; if "
         f"{'that stands' if has_one else 'these stand'} for missing: {remedy}"
     )
 
@@ -89,6 +95,74 @@ def doubt_of_look_alikes(facts: ColumnFacts) -> str:
         f"has labels that differ only in capital letters or blanks, {named}{others}, and are "
         "different ones to the model: write them alike"
     )
+
+
+def doubt_of_amounts(facts: ColumnFacts, is_csv: bool) -> str:
+    """That numbers have units, and what is in the way of reading them as numbers; or nothing."""
+    tally = max(facts.tallies.values(), key=lambda one: one.n_amounts, default=None)
+    if tally is None or tally.n_plain == tally.n_amounts + tally.bounds.total():
+        return ""
+    n_numbers = facts.n_read_as_numbers
+    n_found = tally.n_amounts + tally.bounds.total() + n_numbers
+    if n_found < _MOSTLY * (tally.n_cells - tally.n_markers + n_numbers):
+        return ""
+    units = [unit for unit, _ in tally.units.most_common()]
+    if len(units) > 1 or (n_numbers and units != [""]):
+        some = [shown(tally.examples[unit]) for unit in units]
+        named = " and ".join(some[:_MOST_NAMED]) if len(some) > 1 else f"{some[0]} and none"
+        return f"has numbers in different units, {named}, which are labels: write all in one unit"
+    if tally.thousands and not tally.is_certain:
+        sign = shlex.quote(tally.thousands.most_common(1)[0][0])  # , or .
+        example = shown(tally.examples["thousands"])
+        remedy = f": --thousands {sign}" if is_csv else ", write it without"
+        return (
+            f"has numbers such as {example}, which are labels; if that is one number with "
+            f"thousands set apart{remedy}"
+        )
+    for found, what in ((tally.bounds, "bounds"), (tally.others, "cells")):
+        if found:
+            other = found.most_common(1)[0][0]
+            remedy = f", or take it for missing: --na-values={shlex.quote(other)}" * is_csv
+            return (
+                f"is numbers but for {what} such as {shown(other)}, so that all are labels: write "
+                f"a number there{remedy}"
+            )
+    example = shown(next(iter(tally.examples.values())))
+    return f"has numbers written as {example}, which are labels: write the numbers alone"
+
+
+def doubt_of_codes(facts: ColumnFacts, name: str) -> str:
+    """That numbers are labels because they begin with zeros; or nothing."""
+    if not facts.is_code:
+        return ""
+    codes = [text for text in facts.few if isinstance(text, str) and text.startswith("0")]
+    example = min(codes, key=lambda text: (len(text), text), default="")
+    such = f", such as {shown(example)}" if example else ""
+    return f"has numbers that begin with zeros{such}, and are labels; --numeric {name} undoes that"
+
+
+def doubt_of_integers(facts: ColumnFacts, name: str) -> str:
+    """That integers are times or codes; or nothing."""
+    if facts.kinds != {INTEGER} or len(facts.distinct) < _LEAST_SHARE * facts.n_counted:
+        return ""
+    for factor, what in ((1, "seconds"), (1000, "milliseconds")):
+        if _FIRST_TIME * factor <= facts.low <= facts.high < _LAST_TIME * factor:
+            first, last = (
+                datetime.fromtimestamp(value / factor, UTC).date()
+                for value in (facts.low, facts.high)
+            )
+            return (
+                f"may be times, {what} since 1970, {first} to {last}: if a time as such tells "
+                f"nothing, --drop {name}"
+            )
+    n_digits = len(str(int(facts.low)))
+    are_long = n_digits >= _DIGITS_OF_CODES and n_digits == len(str(int(facts.high)))
+    if are_long and facts.low > 0 and len(facts.distinct) == facts.n_counted:
+        return (
+            f"has another number of {n_digits} digits in every row, as codes are: if it names the "
+            f"rows say --id {name}, or --drop {name}"
+        )
+    return ""
 
 
 def doubt_of_mixed(facts: ColumnFacts, name: str, is_csv: bool) -> str:

@@ -8,13 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from skpc._cli.cell_shapes import DATE, MARKER, NUMBER, number_of, shape_of
+from skpc._cli.amounts import AmountForm, AmountTally
+from skpc._cli.cell_shapes import DATE, LABEL, MARKER, NUMBER, number_of, shape_of
 from skpc._cli.row_numbers import fingerprint, fingerprint_of_range
 from skpc._tables.numbers import EXACT_LIMIT
 
 _MOST_COUNTED = 20_000  # the first cells, whatever the parts: their values are told apart
 _MOST_FEW = 200  # different values, which are known of all cells
 _MOSTLY = 0.9
+_DECIMALS = ".", ","
 
 BOOLEAN, INTEGER, FLOAT, TEXT, LEVELS, TIME = (
     "true/false", "integers", "numbers", "text", "levels", "dates",
@@ -50,6 +52,12 @@ class ColumnFacts:
         Whether every number is one more than the one above it.
     fingerprint : int
         Of all integers; see `row_numbers`.
+    is_code : bool
+        Whether numbers are labels, as some of them begin with zeros.
+    n_read_as_numbers : int
+        How many cells are numbers already where they are read.
+    tallies : dict
+        What cells of text are as amounts, by the sign of their decimals.
     """
 
     n_rows: int = 0
@@ -65,6 +73,9 @@ class ColumnFacts:
     high: float = -np.inf
     is_count: bool = True
     fingerprint: int = 0
+    is_code: bool = False
+    n_read_as_numbers: int = 0
+    tallies: dict[str, AmountTally] = field(default_factory=dict)
     _last: float = np.nan
 
     @property
@@ -145,12 +156,13 @@ class ColumnFacts:
             if kind == TEXT:
                 self._add_text(text, count, decimal)
             if len(self.few) <= _MOST_FEW:
-                self.few.add(_value(text, decimal))
+                self.few.add(self._value(text, decimal))
         first = present.iloc[: _MOST_COUNTED - self.n_counted].astype(str)
-        self._count(Counter(_value(text, decimal) for text in first))
+        self._count(Counter(self._value(text, decimal) for text in first))
 
     def _add_numbers(self, values: np.ndarray) -> None:
         self.shapes[NUMBER] += len(values)
+        self.n_read_as_numbers += len(values)
         self.low, self.high = min(self.low, values.min()), max(self.high, values.max())
         if self.is_count:
             before = self._last if self.n_counted else values[0] - 1
@@ -163,13 +175,33 @@ class ColumnFacts:
         self._count(Counter(dict(zip(distinct.tolist(), counts.tolist(), strict=True))))
 
     def _add_text(self, text: str, count: int, decimal: str) -> None:
-        shape = shape_of(text, decimal)
+        if not self.tallies:
+            signs = (decimal, *(sign for sign in _DECIMALS if sign != decimal))
+            self.tallies = {sign: AmountTally(sign) for sign in signs}
+        for tally in self.tallies.values():
+            tally.add(text, count)
+        shape = LABEL if self.is_code else shape_of(text, decimal)
         self.shapes[shape] += count
         self.examples.setdefault(shape, text)
         if shape == MARKER:
             self.markers[text] += count
         if shape == NUMBER and (number := number_of(text, decimal)) is not None:
             self.low, self.high = min(self.low, number), max(self.high, number)
+
+    def amounts(self, thousands: str | None) -> AmountForm | None:
+        """How numbers are written that are read as text, if all are such; see `AmountTally`."""
+        if not self.is_text or self.is_code or BOOLEAN in self.kinds:
+            return None
+        for i, tally in enumerate(self.tallies.values()):  # the decimal sign of the file first
+            form = tally.form(self.n_read_as_numbers, thousands)
+            if form is not None and (i == 0 or tally.is_decimal):
+                return form
+        return None
+
+    def _value(self, text: str, decimal: str) -> float | str:
+        """What a cell of text is told apart by, in whatever parts a column is read."""
+        number = None if self.is_code else number_of(text, decimal)
+        return text if number is None else number
 
     def _count(self, counts: Counter[Any]) -> None:
         self.distinct += counts
@@ -180,12 +212,6 @@ class ColumnFacts:
         if DATE in shapes and TIME in self.kinds:
             return 1.0
         return sum(self.shapes[shape] for shape in shapes) / max(1, self.n_present)
-
-
-def _value(text: str, decimal: str) -> float | str:
-    """What a cell of text is told apart by, in whatever parts a column is read."""
-    number = number_of(text, decimal)
-    return text if number is None else number
 
 
 def _kind_of(series: Any) -> str:

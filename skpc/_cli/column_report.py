@@ -19,8 +19,16 @@ from skpc._cli.cell_shapes import (
     THOUSANDS,
     WITH_UNIT,
 )
-from skpc._cli.column_doubts import doubt_of_look_alikes, doubt_of_mixed, doubt_of_sentinels
+from skpc._cli.column_doubts import (
+    doubt_of_amounts,
+    doubt_of_codes,
+    doubt_of_integers,
+    doubt_of_look_alikes,
+    doubt_of_mixed,
+    doubt_of_sentinels,
+)
 from skpc._cli.column_facts import BOOLEAN, INTEGER, LEVELS, TIME, ColumnFacts
+from skpc._cli.messages import number_text
 from skpc._data.scope import BINOMIAL, CATEGORICAL, NUMERIC
 from skpc._tables.column_types import are_codes, name_rows
 
@@ -107,7 +115,7 @@ def _note(facts: ColumnFacts) -> str:
     if not facts.n_present:
         return ""
     if facts.is_numeric:
-        parts.append(f"{_number(facts.low)} to {_number(facts.high)}")
+        parts.append(f"{number_text(facts.low)} to {number_text(facts.high)}")
     elif facts.distinct:
         more = " or more" if facts.has_more else ""
         parts.append(f"{_count(facts.n_distinct, 'label')}{more}")
@@ -161,7 +169,8 @@ def _with_markers(own: Reading, facts: ColumnFacts, wanted: str | None, is_csv: 
 
 def _reading_of_text(own: Reading, facts: ColumnFacts, is_csv: bool) -> Reading:
     """What labels may be instead, and whether they only name rows."""
-    warning = _warning_of_numbers(facts, is_csv)
+    warning = doubt_of_codes(facts, _quoted(own.name)) or doubt_of_amounts(facts, is_csv)
+    warning = warning or _warning_of_numbers(facts, is_csv)
     warning = warning or doubt_of_mixed(facts, _quoted(own.name), is_csv)
     if not warning and facts.markers:
         warning = (
@@ -190,10 +199,11 @@ def _warning_of_numbers(facts: ColumnFacts, is_csv: bool) -> str:
     if share < _MOSTLY:
         return ""
     remedies = {
-        OTHER_DECIMAL: "; what comes before decimals --decimal says",
+        OTHER_DECIMAL: "; if that is a decimal sign: --decimal "
+        + _sign_in(facts.examples.get(OTHER_DECIMAL, "")),
         THOUSANDS: "; if that is one number with thousands set apart: --thousands "
-        + _sign_of_thousands(facts.examples.get(THOUSANDS, "")),
-        WITH_UNIT: "; numbers have no units: remove the sign, or say --drop",
+        + _sign_in(facts.examples.get(THOUSANDS, "")),
+        WITH_UNIT: ": write the numbers alone, without a unit",
     }
     for shape, remedy in remedies.items():
         if facts.shapes[shape]:
@@ -232,6 +242,8 @@ def _with_doubts(own: Reading, facts: ColumnFacts, wanted: str | None, is_csv: b
             doubts.append(f"has one value only, which tells nothing: --drop {name} leaves it out")
         elif what := _naming(own, facts):
             doubts.append(f"{what}: if it names them say --id {name}, or --drop {name}")
+        else:
+            doubts.append(doubt_of_integers(facts, name))
     if facts.is_numeric and wanted != CATEGORICAL:
         doubts.append(doubt_of_sentinels(facts, is_csv))
     elif facts.is_text:
@@ -299,10 +311,6 @@ def table_lines(
     return lines
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
-
-
 def _percent(part: int, whole: int) -> str:
     share = 100 * part / whole
     return "below 1 %" if share < 1 else "over 99 %" if 99 < share < 100 else f"{share:.0f} %"
@@ -338,6 +346,7 @@ def _quoted(text: str) -> str:
     return shlex.quote(text)
 
 
-def _sign_of_thousands(example: str) -> str:
+def _sign_in(example: str) -> str:
+    """What stands between the digits of a number, as a shell has it."""
     sign = next((sign for sign in example.lstrip("+-") if not sign.isdigit()), ",")
-    return _quoted(sign)
+    return '"\'"' if sign == "'" else _quoted(sign)

@@ -8,12 +8,16 @@ import io
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
+from skpc._cli.amounts import AmountForm, numbers_in
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.csv_lines import header_of
+from skpc._cli.csv_records import Record, Records
+from skpc._cli.csv_repeats import holds_again, names_line
 from skpc._cli.messages import UsageError, one_line
 from skpc._cli.streams import (
     FIRST_BYTES,
@@ -71,6 +75,10 @@ class CsvFile:
         What ends lines, and what the file begins with where that says how it is encoded.
     missing : dict
         What else is missing in some columns.
+    amounts : dict
+        How numbers of some columns are written that are text to whatever else reads them.
+    repeated : list of Record
+        Rows that repeat the line of names, and are left out.
     """
 
     def __init__(
@@ -83,6 +91,7 @@ class CsvFile:
     ) -> None:
         self.name = called(path)
         self.missing: Mapping[str, Sequence[str]] = {}
+        self.amounts: dict[str, AmountForm] = {}
         try:
             import pandas
         except ImportError as error:
@@ -104,9 +113,16 @@ class CsvFile:
         lines = self._first_lines(head)
         is_found = self.form.skip_rows is None
         self.form = self.form.completed(lines)
-        self.header = header_of(self.form.content(lines), str(self.form.sep))
+        content = self.form.content(lines)
+        self.header = header_of(content, str(self.form.sep))
+        if not self.form.has_names:
+            self.header = [f"column_{j + 1}" for j in range(len(self.header))]
         above = lines[: self.form.skip_rows] if is_found else []
         self.skipped = [line for line in above if line.strip()]
+        self.repeated: list[Record] = []
+        names = names_line(content, self.form) if isinstance(self._source, str) else None
+        if names is not None and holds_again(self._source, names, str(self.form.encoding)):
+            self.repeated = [one for one in self.records() if one.text == names]
 
     def _head(self) -> bytes:
         """The first bytes, which will be read again."""
@@ -159,10 +175,38 @@ class CsvFile:
             for frame in reader:
                 yield from frame.iloc[:, 0].tolist()
 
-    def texts(self, n_rows: int) -> Iterator[Any]:
-        """Frames of so many rows of the text of all cells, also of those that are missing."""
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns, as they are read."""
         with self._reading():
-            reader = self._open(dtype=str, keep_default_na=False, na_filter=False, chunksize=n_rows)
+            return list(self._open(nrows=0))
+
+    def record_form(self) -> Records:
+        """What tells where the records of the file end; its separator is one character."""
+        return Records(str(self.form.sep), self.form.comment, self.line_end)
+
+    def records(self) -> Iterator[Record]:
+        """The rows of the file as they are written, in step with those that are read."""
+        n_above = self.form.skip_rows or 0
+        records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
+        if self.form.has_names:
+            next(records, None)
+        left_out = {record.place for record in self.repeated}
+        return (record for record in records if record.place not in left_out)
+
+    def names_as_written(self) -> str:
+        """The line of names with what ends it; nothing if there is none."""
+        if not self.form.has_names:
+            return ""
+        n_above = self.form.skip_rows or 0
+        records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
+        return next(records).text + self.line_end
+
+    def texts(self, n_rows: int, names: Sequence[str] | None = None) -> Iterator[Any]:
+        """Frames of so many rows of the text of cells, also of those that are missing."""
+        options: dict[str, Any] = {"dtype": str, "keep_default_na": False, "na_filter": False}
+        with self._reading():
+            reader = self._open(**options, chunksize=n_rows, usecols=names)
         with reader:
             yield from reader
 
@@ -176,9 +220,9 @@ class CsvFile:
     def whole(self, dtype: dict[str, Any] | None = None) -> Any:
         """All of it as one frame."""
         with self._reading():
-            frame = self._open(dtype=dtype)
+            frame = self._open(dtype=self._as_text(dtype))
         self._check_width(frame)
-        return frame
+        return self._with_amounts(frame, dtype)
 
     def chunks(
         self,
@@ -239,7 +283,7 @@ class CsvFile:
     def _frames(self, n_rows: Callable[[int], int], dtype: dict[str, Any] | None) -> Iterator[Any]:
         """Frames of all columns that have rows."""
         with self._reading():
-            reader = self._open(dtype=dtype, iterator=True)
+            reader = self._open(dtype=self._as_text(dtype), iterator=True)
         with reader:
             size = min(_FIRST_ROWS, n_rows(1))
             while True:
@@ -252,10 +296,37 @@ class CsvFile:
                     return
                 self._check_width(frame)
                 size = n_rows(frame.shape[1])
-                yield frame
+                yield self._with_amounts(frame, dtype)
+
+    def _as_text(self, dtype: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Dtypes of columns, of which those with amounts are read as they are written."""
+        return {**(dtype or {}), **dict.fromkeys(self.amounts, str)} or None
+
+    def _with_amounts(self, frame: Any, dtype: dict[str, Any] | None) -> Any:
+        """A frame in which amounts are numbers."""
+        for name, form in self.amounts.items():
+            if name not in frame:
+                continue
+            try:
+                numbers = numbers_in(frame[name], form)
+            except ValueError as error:
+                unit = f" in {shown(form.unit)}" if form.unit else ""
+                raise UsageError(
+                    f"{self.name} has {shown(str(error))} in column {shown(name)}, whose other "
+                    f"cells are numbers{unit}. Write it so, or say with --na-values that it is "
+                    "missing."
+                ) from error
+            frame[name] = numbers.astype((dtype or {}).get(name, numbers.dtype))
+        return frame
 
     def _open(self, **options: Any) -> Any:
         form = self.form
+        if not form.has_names and self.header:
+            options |= {"header": None, "names": self.header}
+        thousands = form.thousands if form.thousands and form.thousands.isascii() else None
+        skipped: Any = form.skip_rows or None
+        if self.repeated:
+            skipped = [*range(form.skip_rows or 0), *(one.place for one in self.repeated)]
         na_values: Any = list(form.na_values)
         if self.missing:
             na_values = {name: [*form.na_values, *own] for name, own in self.missing.items()}
@@ -266,10 +337,10 @@ class CsvFile:
             low_memory=False,
             sep=form.sep,
             decimal=form.decimal,
-            thousands=form.thousands or None,
+            thousands=thousands,
             encoding=form.encoding,
             na_values=na_values,
-            skiprows=form.skip_rows or None,
+            skiprows=skipped,
             comment=form.comment,
             compression=self._compression,
             **options,

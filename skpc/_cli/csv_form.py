@@ -34,6 +34,8 @@ class CsvForm:
         How many lines stand above the names.
     comment : str or None
         What a remark begins with, which ends with its line.
+    has_names : bool
+        Whether a line of names stands above the rows.
     """
 
     sep: str | None = None
@@ -43,6 +45,7 @@ class CsvForm:
     na_values: tuple[str, ...] = ()
     skip_rows: int | None = None
     comment: str | None = None
+    has_names: bool = True
 
     def with_encoding(self, head: bytes) -> CsvForm:
         """With the encoding that the first bytes show."""
@@ -62,11 +65,15 @@ class CsvForm:
             declared = _DECLARED.fullmatch(lines[0].strip()) if lines else None
             n_declared = int(declared is not None)
             sep = declared[1] if declared is not None and self.sep is None else self.sep
-            n_above = n_declared + self._n_titles(lines[n_declared:], sep)
+            n_titles = self._n_titles(lines[n_declared:], sep) if self.has_names else 0
+            n_above = n_declared + n_titles
             return replace(self, sep=sep, skip_rows=n_above).completed(lines)
         lines = self.content(lines)
         sep = separator_of(lines) if self.sep is None else self.sep
-        cells = list(zip(*rows_of(lines, sep)[1:], strict=False))
+        rows = rows_of(lines, sep)
+        if self.has_names:
+            rows = [row for row in rows if row != rows[0]]
+        cells = list(zip(*rows, strict=False))
         decimal, thousands = self.decimal, self.thousands
         if decimal is None:
             decimal = "," if sep != "," and thousands != "," and _has_comma(cells) else "."

@@ -46,6 +46,14 @@ def titles_above(lines: Sequence[str], sep: str | None = None) -> int:
     return 0
 
 
+def are_certain_names(lines: Sequence[str], sep: str) -> bool:
+    """Whether the first line holds nothing but names, and there are values below."""
+    names, *rows = rows_of(lines, sep) or [[]]
+    others = [row for row in rows if row != names]
+    has_names = bool(names) and all(_is_name(name.strip()) for name in names)
+    return has_names and any(_are_values(column) for column in zip(*others, strict=False))
+
+
 def _may_be_title(line: str, sep: str, n_cells: int) -> bool:
     """Whether a line above a table with so many cells in a row need not be part of it."""
     if line.startswith(_REMARK):
@@ -68,6 +76,7 @@ def _has_names(lines: Sequence[str], sep: str, is_clear: bool) -> bool:
     Below names there are values, but for a wide table with which no line above goes together.
     """
     names, *rows = rows_of(lines, sep)
+    rows = [row for row in rows if row != names]  # names may be repeated
     names = [name.strip() for name in names]
     n_empty = sum(not name for name in names)
     if n_empty > (len(names) >= _LEAST_PADDED) or len({*names}) < len(names) or not rows:

@@ -8,7 +8,7 @@ import sys
 from skpc._cli.choice import doubts_of, notes_of, open_training_table, readings_of, title_of
 from skpc._cli.column_facts import ColumnFacts
 from skpc._cli.column_report import Reading, table_lines, warning_lines
-from skpc._cli.messages import tell, width_of
+from skpc._cli.messages import number_text, tell, width_of
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
 
 _N_EXAMPLES = 3
@@ -56,9 +56,9 @@ def _row_of(reading: Reading, facts: ColumnFacts) -> dict[str, str]:
 def _values(facts: ColumnFacts) -> str:
     """From where to where numbers reach, or the most frequent labels."""
     if facts.is_numeric:
-        return f"{facts.low:.6g} to {facts.high:.6g}"
+        return f"{number_text(facts.low)} to {number_text(facts.high)}"
     labels = [
-        value if isinstance(value, str) else f"{value:g}"
+        value if isinstance(value, str) else number_text(value)
         for value, _ in facts.distinct.most_common(_N_EXAMPLES)
     ]
     more = facts.n_distinct > len(labels)

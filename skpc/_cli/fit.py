@@ -11,7 +11,7 @@ import numpy as np
 
 from skpc._cli.choice import TYPES, choose
 from skpc._cli.messages import UsageError, shows_progress, tell
-from skpc._cli.models import check_model_output, save_model
+from skpc._cli.models import check_model_output, keep_amounts, save_model
 
 _MUS = (0.0, 0.01, 0.03, 0.1, 0.3)
 _INDEPENDENT = "independent"
@@ -47,6 +47,7 @@ def run(options: argparse.Namespace) -> None:
         f"{time.perf_counter() - start:.1f} s"
     )
     tell(headline(model, choice.table.frames(choice.columns), weights))
+    keep_amounts(model, choice.table)
     save_model(options.output, model)
 
 

@@ -15,7 +15,13 @@ from skpc._cli.csv_files import CsvFile
 from skpc._cli.fit import headline, learn_density
 from skpc._cli.known_tables import KnownTable
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
+from skpc._cli.models import (
+    check_model_output,
+    keep_amounts,
+    names_of_model,
+    read_model,
+    save_model,
+)
 from skpc._cli.outputs import check_table_output, table_writer, text_output
 from skpc._cli.parquet_files import ParquetFile, is_parquet
 from skpc._cli.parser import refuse_beside_model
@@ -113,6 +119,7 @@ def _learnt(options: argparse.Namespace) -> _Task:
         feature_types=choice.types, random_state=options.seed, n_jobs=options.n_jobs
     )
     learn_density(density, table.X(choice.columns), None)
+    keep_amounts(density, table)
     tell(headline(density, table.frames(choice.columns), None))
     return _Task(density, table.frames(table.names), table.file)
 

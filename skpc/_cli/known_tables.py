@@ -11,9 +11,9 @@ from skpc._cli.cell_shapes import MARKERS
 from skpc._cli.csv_files import CsvFile
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import names_of_model
+from skpc._cli.models import amounts_of_model, names_of_model
 from skpc._cli.parquet_files import ParquetFile
-from skpc._cli.tables import check_names, chunk_rows, form_of, listed, open_table, skipped_lines
+from skpc._cli.tables import check_names, chunk_rows, form_of, listed, notes_of_file, open_table
 from skpc._tables.columns import Columns
 
 _MOST_NAMES = 3  # for which others may be meant
@@ -56,8 +56,8 @@ class KnownTable:
         self._file = open_table(
             options.data, form_of(options), is_read_again=is_read_again or keeps_others
         )
-        if isinstance(self._file, CsvFile) and self._file.skipped:
-            tell(f"note: {skipped_lines(self._file.skipped)}")
+        for note in notes_of_file(self._file):
+            tell(f"note: {note}")
         self._as_text: dict[str, Any] = {
             name: str
             for name, column in zip(names, columns.columns, strict=True)
@@ -66,6 +66,9 @@ class KnownTable:
         others = self._all_names() if keeps_others else [self._id, also]
         self._as_text |= {name: str for name in others if name not in (None, *names)}
         if isinstance(self._file, CsvFile):
+            self._file.amounts = {
+                name: form for name, form in amounts_of_model(model).items() if name in names
+            }
             # Numbers were learnt, so that nothing else can be meant.
             self._file.missing = {
                 name: () if name in self._as_text else MARKERS for name in [*names, *self._as_text]

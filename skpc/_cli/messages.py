@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _NARROWEST, _WIDTH_OF_FILES = 40, 100
+_SHORT, _LONG = 1e5, 1e15  # numbers that would have an exponent else
 
 _is_quiet = False
 
@@ -79,3 +80,9 @@ def forget_output() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         except AttributeError:  # there is none
             continue
+
+
+def number_text(value: float) -> str:
+    """A number with six digits, or all that stand before its decimals if these are more."""
+    is_long = _SHORT <= abs(value) < _LONG
+    return f"{value:.0f}" if is_long else f"{value:.6g}"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skpc._checks import shown
+from skpc._cli.amounts import AmountForm
 from skpc._cli.messages import UsageError, tell
 from skpc._cli.outputs import check_output, write_file
 from skpc._cli.parquet_files import holds_parquet, is_parquet
@@ -103,6 +104,16 @@ def _of_table(path: str, command: str) -> str:
 def names_of_model(model: Any) -> list[str]:
     """The names of a model's columns."""
     return list(getattr(model, "feature_names_in_", map(str, range(model.n_features_in_))))
+
+
+def keep_amounts(model: Any, table: Any) -> None:
+    """Keep with a model how numbers were written in the table that it has learnt from."""
+    model._amounts = {name: form.told() for name, form in table.amounts.items()}
+
+
+def amounts_of_model(model: Any) -> dict[str, AmountForm]:
+    """How numbers were written in the table that a model has learnt from."""
+    return {name: AmountForm(**told) for name, told in getattr(model, "_amounts", {}).items()}
 
 
 def check_model_output(path: Path | None, *inputs: str | None) -> None:

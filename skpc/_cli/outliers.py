@@ -10,27 +10,35 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from skpc._cli.choice import choose
+from skpc._cli.csv_files import CsvFile
+from skpc._cli.csv_records import lines_of_rows
 from skpc._cli.fit import learn
 from skpc._cli.known_tables import KnownTable
 from skpc._cli.messages import UsageError, tell
-from skpc._cli.models import check_model_output, names_of_model, read_model, save_model
+from skpc._cli.models import (
+    check_model_output,
+    keep_amounts,
+    names_of_model,
+    read_model,
+    save_model,
+)
 from skpc._cli.outputs import check_table_output, table_writer, write_lines
+from skpc._cli.parquet_files import ParquetFile
 from skpc._cli.parser import refuse_beside_model
 
 _MOST_LISTED, _MOST_EXPLAINED = 10, 100
 _OF_LEARNING = "contamination", "categorical", "drop", "save_model"
-_FIRST_ROW = 2  # as a spreadsheet counts, below the names
 
 
 class _Judged(NamedTuple):
-    """What a detector says of all rows of a table.
+    """The verdict on all rows of a table.
 
     Attributes
     ----------
     scores, p_values : (n,)
     is_odd : (n,)
     called : (n,) object
-        The names of rows, or their numbers.
+        The names of rows, or the numbers of their lines.
     """
 
     scores: np.ndarray
@@ -46,8 +54,8 @@ def run(options: argparse.Namespace) -> None:
         inputs = [options.data] if options.model is None else [options.data, options.model]
         check_table_output(options.output, *inputs)
     check_model_output(options.save_model, options.data, options.model)
-    detector, frames = _detector_and_frames(options)
-    judged = _judge(detector, frames(), options)
+    detector, frames, file = _detector_and_table(options)
+    judged = _judge(detector, frames(), file, options)
     n_odd = int(judged.is_odd.sum())
     tell(f"{n_odd} of {len(judged.scores)} rows are odd{_rule(detector)}")
     most = _MOST_LISTED if options.output is None else _MOST_EXPLAINED
@@ -59,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         if n_odd > len(reasons):
             tell(f"... and {n_odd - len(reasons)} more; --top shows more, -o writes a table")
     else:
-        _write(options, judged, strangest, reasons)
+        _write(options, judged, strangest, reasons, getattr(file, "mark", ""))
         if n_odd > len(reasons):
             tell(f"reasons are given for the strangest of them only: {len(reasons)}; see --top")
     save_model(options.save_model, detector)
@@ -75,16 +83,17 @@ def _check_options(options: argparse.Namespace) -> None:
     refuse_beside_model(options, _OF_LEARNING)
 
 
-def _detector_and_frames(
+def _detector_and_table(
     options: argparse.Namespace,
-) -> tuple[Any, Callable[[], Iterator[Any]]]:
-    """A detector, learnt or read, and what reads the table that it is to judge."""
+) -> tuple[Any, Callable[[], Iterator[Any]], CsvFile | ParquetFile]:
+    """A detector, learnt or read, what reads the table that it is to judge, and its file."""
     from skpc import SharpPCOutlierDetector
 
     if options.model is not None:
         model = read_model(options.model, "outliers")
         model.false_discovery_rate = options.fdr or model.false_discovery_rate
-        return model, KnownTable(options, model, model._columns, is_read_again=True).frames
+        known = KnownTable(options, model, model._columns, is_read_again=True)
+        return model, known.frames, known.file
     choice = choose(options, {"id": options.id})
     table, labels = choice.table, dict.fromkeys(choice.types, "string")
 
@@ -99,11 +108,19 @@ def _detector_and_frames(
     columns = choice.columns
     tell("learning what is usual")
     if table.is_in_chunks:
-        return learn(detector, lambda: (frame[columns] for frame in frames())), frames
-    return learn(detector, next(frames())[columns]), frames
+        learn(detector, lambda: (frame[columns] for frame in frames()))
+    else:
+        learn(detector, next(frames())[columns])
+    keep_amounts(detector, table)
+    return detector, frames, table.file
 
 
-def _judge(detector: Any, frames: Iterator[Any], options: argparse.Namespace) -> _Judged:
+def _judge(
+    detector: Any,
+    frames: Iterator[Any],
+    file: CsvFile | ParquetFile,
+    options: argparse.Namespace,
+) -> _Judged:
     """Judge all rows."""
     names, scores, called, n_rows = names_of_model(detector), [], [], 0
     for frame in frames:
@@ -118,12 +135,11 @@ def _judge(detector: Any, frames: Iterator[Any], options: argparse.Namespace) ->
     if not n_rows:
         raise UsageError(f"{options.data} has no rows.")
     every = np.concatenate(scores)
-    numbers = np.arange(n_rows).astype(object) + _FIRST_ROW
     return _Judged(
         every,
         detector._calibration.p_values(every),
         detector._is_outlier(every),
-        np.concatenate(called) if called else numbers,
+        np.concatenate(called) if called else lines_of_rows(file, n_rows),
     )
 
 
@@ -158,7 +174,7 @@ def _reasons(detector: Any, frames: Iterator[Any], places: Sequence[int]) -> dic
 
 def _lines(judged: _Judged, reasons: dict[int, str], id_name: str | None) -> list[str]:
     """A paragraph for each row."""
-    kind = "row" if id_name is None else id_name
+    kind = "row" if id_name is None else id_name  # of which the number is that of its line
     return [
         f"{kind} {judged.called[place]} (p-value {judged.p_values[place]:.2g}): {reason}"
         for place, reason in reasons.items()
@@ -170,6 +186,7 @@ def _write(
     judged: _Judged,
     strangest: Sequence[int],
     reasons: dict[int, str],
+    mark: str,
 ) -> None:
     """Write a table of the odd rows, the strangest first, or of all rows in their order."""
     import pandas
@@ -185,6 +202,6 @@ def _write(
         }
     )
     output: Path = options.output
-    with table_writer(output) as write:
+    with table_writer(output, mark=mark) as write:
         write(frame)
     tell(f"{len(frame)} rows: {output}")

@@ -84,7 +84,7 @@ def write_lines(lines: Sequence[str]) -> None:
 
 @contextmanager
 def table_writer(
-    path: Path | None, form: CsvForm | None = None, like: Any = None
+    path: Path | None, form: CsvForm | None = None, like: Any = None, mark: str = ""
 ) -> Iterator[Callable[[Any], None]]:
     """A function that writes frames with the same columns, one below the other.
 
@@ -96,12 +96,15 @@ def table_writer(
         How cells of CSV are separated, and numbers written.
     like : schema of Arrow or None
         The types that columns of Parquet are to have, where they can.
+    mark : str
+        What a file of text begins with that says how it is encoded.
     """
     if path is not None and is_parquet(path) and not _is_special(path):
         with _replaced(path) as new, ParquetWriter(new, like) as writer:
             yield writer.write
     else:
         with text_output(path) as file:
+            file.write(mark)
             yield _csv_writer(file, form)
 
 

@@ -141,7 +141,7 @@ def _reading() -> _Part:
         "--thousands",
         type=option_values.character,
         metavar="SIGN",
-        help="what sets thousands apart (default: nothing)",
+        help="what sets thousands apart (default: nothing but what is certain, column by column)",
     )
     group.add_argument("--encoding", metavar="NAME", help="default: utf-8")
     group.add_argument(
@@ -150,6 +150,11 @@ def _reading() -> _Part:
         metavar="N",
         help="so many lines of a CSV file stand above the names of its columns (default: titles "
         "and lines that begin with # are found)",
+    )
+    group.add_argument(
+        "--no-names",
+        action="store_true",
+        help="a CSV file begins with its first row; its columns are column_1, column_2, ...",
     )
     group.add_argument(
         "--comment",
@@ -231,7 +236,8 @@ def _add_outliers(commands: Any) -> None:
         "which rows of a table are odd, and why",
         "Learn what is usual in a table, each row judged by densities that did not learn from it, "
         "and show the rows that are not, the strangest first, with the values that make them odd. "
-        "Rows are counted as in a spreadsheet, names being row 1, or called by --id. " + _PICKLE,
+        "Rows are called by the number of their line in the file, as a spreadsheet shows it, or by "
+        "--id. " + _PICKLE,
         _reading(),
         _columns("categorical", "drop"),
         _learning(),

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from skpc._checks import shown
-from skpc._cli.column_facts import ColumnFacts
+from skpc._cli.amounts import AmountForm
+from skpc._cli.codes import names_of_codes
+from skpc._cli.column_facts import INTEGER, ColumnFacts
 from skpc._cli.csv_files import CsvFile
 from skpc._cli.csv_form import CsvForm
 from skpc._cli.messages import UsageError, one_line
@@ -48,7 +50,8 @@ def open_table(
             stream.close()
         raise UsageError(
             f"{called(path)} is read as Parquet: leave out --sep, --decimal, --thousands, "
-            "--encoding, --na-values, --skip-rows and --comment, which are of CSV files."
+            "--encoding, --na-values, --skip-rows, --no-names and --comment, which are of CSV "
+            "files."
         )
     return ParquetFile(path, stream)
 
@@ -63,10 +66,29 @@ def form_of(options: argparse.Namespace) -> CsvForm:
         tuple(value for values in options.na_values for value in values),
         options.skip_rows,
         options.comment,
+        not options.no_names,
     )
 
 
-def skipped_lines(lines: Sequence[str]) -> str:
+def notes_of_file(file: CsvFile | ParquetFile) -> list[str]:
+    """What is said of lines of a file that are no rows."""
+    if not isinstance(file, CsvFile):
+        return []
+    notes = [_skipped_lines(file.skipped)] if file.skipped else []
+    if file.repeated:
+        numbers = [str(one.line) for one in file.repeated]
+        some = ", ".join(numbers[:_MOST_LINES])
+        more = f" and {len(numbers) - _MOST_LINES} more" if len(numbers) > _MOST_LINES else ""
+        what = "line {} repeats" if len(numbers) == 1 else "lines {} repeat"
+        notes.append(f"{what.format(some + more)} the names, and {_is_or_are(numbers)} left out")
+    return notes
+
+
+def _is_or_are(things: Sequence[object]) -> str:
+    return "is" if len(things) == 1 else "are"
+
+
+def _skipped_lines(lines: Sequence[str]) -> str:
     """What is said of lines above the names."""
     some = ", ".join(shown(_short(line)) for line in lines[:_MOST_LINES])
     more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
@@ -159,11 +181,6 @@ class TrainingTable:
         return self._file.header if isinstance(self._file, CsvFile) else []
 
     @property
-    def skipped(self) -> list[str]:
-        """What stands above the names of a CSV file."""
-        return self._file.skipped if isinstance(self._file, CsvFile) else []
-
-    @property
     def decimal(self) -> str:
         """What separates the decimals of a number."""
         return str(self.form.decimal) if self.form is not None else "."
@@ -191,6 +208,41 @@ class TrainingTable:
         for name in frame:
             self.facts.setdefault(name, ColumnFacts()).add(frame[name], self.decimal)
 
+    @property
+    def amounts(self) -> dict[str, AmountForm]:
+        """How numbers of some columns are written that are text to whatever else reads them."""
+        return self._file.amounts if isinstance(self._file, CsvFile) else {}
+
+    def settle(self, labels: Sequence[str], numbers: Sequence[str | None]) -> None:
+        """Read amounts as numbers, and numbers that begin with zeros as labels.
+
+        Parameters
+        ----------
+        labels, numbers : sequence of str
+            Columns that are to stay what they are.
+        """
+        if not isinstance(self._file, CsvFile):
+            return
+        thousands = self._file.form.thousands
+        found = {
+            name: form
+            for name, facts in self.facts.items()
+            if name not in labels and (form := facts.amounts(thousands)) is not None
+        }
+        integers = [
+            name
+            for name, facts in self.facts.items()
+            if facts.kinds == {INTEGER} and facts.low >= 0 and name not in numbers
+        ]
+        codes = names_of_codes(self._file, integers)
+        if not found and not codes:
+            return
+        self._file.amounts = found
+        self._as_text.update(dict.fromkeys(codes, str))
+        changed = [*found, *codes]
+        self.facts |= {name: ColumnFacts(is_code=name in codes) for name in changed}
+        self._read(lambda frame: self._look(frame[changed]))
+
     def n_repeated(self, numeric: Sequence[str]) -> int:
         """How many rows are the same as one above; 0 of a table in chunks, which are not kept.
 
@@ -209,6 +261,9 @@ class TrainingTable:
         if isinstance(self._file, CsvFile) and (markers or {*as_text} - {*self._as_text}):
             self._file.missing = {name: markers.get(name, ()) for name in self.names}
             self._as_text.update(dict.fromkeys(as_text, str))
+            self._file.amounts = {
+                name: form for name, form in self.amounts.items() if name not in as_text
+            }
             self._read(None)
 
     def frames(self, columns: Sequence[str]) -> Iterator[Any]:

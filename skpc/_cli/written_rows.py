@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from skpc._cli.cell_style import CellStyle
 from skpc._cli.csv_files import CsvFile
+from skpc._cli.csv_records import QUOTE
 
 _ROWS_AT_ONCE = 5_000
 _ROWS_OF_STYLE = 1_000  # whose cells show how others are to be written
-_QUOTE = '"'
 
 
 class WrittenRows:
@@ -29,25 +28,23 @@ class WrittenRows:
     def __init__(self, file: CsvFile) -> None:
         self._file = file
         self._sep = str(file.form.sep)
-        self._cell = re.compile(
-            rf' *"(?:[^"]|"")*"[^{re.escape(self._sep)}]*|(?! *")[^{re.escape(self._sep)}]*'
-        )
         self._end = file.line_end
         first = list(islice(self._rows(), _ROWS_OF_STYLE))
         columns = zip(*(cells for cells, _ in first), strict=True)
         written = zip(*(raw for _, raw in first), strict=True)
+        amounts = map(file.amounts.get, file.names)
         self._styles = [
-            CellStyle.of(cells, raw, file.form) for cells, raw in zip(columns, written, strict=True)
+            CellStyle.of(cells, raw, file.form, amount)
+            for cells, raw, amount in zip(columns, written, amounts, strict=False)
         ]
         self._rest = self._rows()
 
     def head(self) -> str:
         """What stands above the rows: titles, and the names."""
-        lines = self._file.lines()
-        above = [line + self._end for line in islice(lines, self._file.form.skip_rows or 0)]
-        record = next(self._records(lines), None)
-        names = self._sep.join(self._quoted(name) for name in self._file.header)
-        return self._file.mark + "".join(above) + (names if record is None else record) + self._end
+        lines = islice(self._file.lines(), self._file.form.skip_rows or 0)
+        above = [line + self._end for line in lines]
+        names = self._file.names_as_written()
+        return self._file.mark + "".join([*above, names])
 
     def filled(self, n_rows: int, filled: Mapping[tuple[int, int], Any]) -> Iterator[str]:
         """The text of the next rows, in parts.
@@ -73,53 +70,28 @@ class WrittenRows:
 
     def _rows(self) -> Iterator[tuple[list[str], list[str]]]:
         """The cells of each row, as they are meant and as they are written."""
-        lines = self._file.lines()
-        records = self._records(islice(lines, self._file.form.skip_rows or 0, None))
-        next(records, None)  # the names
+        records, split = self._file.records(), self._file.record_form().split
         for frame in self._file.texts(_ROWS_AT_ONCE):
             for cells in frame.to_numpy(dtype=object).tolist():
-                raw = self._split(next(records, ""))
+                record = next(records, None)
+                raw = split("" if record is None else record.text)
                 is_same = raw is not None and [_meant(cell) for cell in raw] == cells
                 yield cells, raw if is_same and raw else [self._quoted(cell) for cell in cells]
 
-    def _records(self, lines: Iterator[str]) -> Iterator[str]:
-        """Lines, joined where a cell goes on; without those that are no rows."""
-        blanks = " " if self._sep == "\t" else " \t"
-        comment, record = self._file.form.comment, ""
-        for line in lines:
-            if not record and (not line.strip(blanks) or (comment and line.startswith(comment))):
-                continue
-            record = f"{record}{self._end}{line}" if record else line
-            if self._split(record) is not None:
-                yield record
-                record = ""
-
-    def _split(self, record: str) -> list[str] | None:
-        """The cells of a record as they are written; None if the last one goes on."""
-        if _QUOTE not in record:
-            return record.split(self._sep)
-        cells, place = [], 0
-        while found := self._cell.match(record, place):
-            cells.append(found[0])
-            place = found.end() + 1
-            if place > len(record):
-                return cells
-        return None
-
     def _quoted(self, text: str, *, always: bool = False) -> str:
         """A cell in double quotes, where they are needed."""
-        if always or any(sign in text for sign in (self._sep, _QUOTE, "\n", "\r")):
-            return f'"{text.replace(_QUOTE, _QUOTE * 2)}"'
+        if always or any(sign in text for sign in (self._sep, QUOTE, "\n", "\r")):
+            return f'"{text.replace(QUOTE, QUOTE * 2)}"'
         return text
 
 
 def _meant(cell: str) -> str:
     """What a cell means: without blanks before it, and without quotes."""
     text = cell.lstrip(" ")
-    if not text.startswith(_QUOTE):
+    if not text.startswith(QUOTE):
         return text
-    inner, _, after = text[1:].rpartition(_QUOTE)
-    return inner.replace(_QUOTE * 2, _QUOTE) + after
+    inner, _, after = text[1:].rpartition(QUOTE)
+    return inner.replace(QUOTE * 2, QUOTE) + after
 
 
 def written_rows(file: Any) -> WrittenRows | None:

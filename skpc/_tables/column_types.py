@@ -385,8 +385,8 @@ def _learn_labels(
         total = _total(is_present, weights)
         if name_rows(len(different), total):
             warnings.warn(
-                f"{name} has {len(different)} different labels in {total:g} values: it names rows "
-                "rather than to describe them, and a new row will have a new label. Drop the "
+                f"{name} has {len(different)} different labels in {total:g} values: it names "
+                "rows and tells nothing else of them; a new row will have a new label. Drop the "
                 "column, or say 'categorical' of it in feature_types if it is meant.",
                 UserWarning,
                 stacklevel=level_of_caller(),

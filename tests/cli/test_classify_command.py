@@ -160,3 +160,17 @@ def test_targets_that_are_no_classes(target, message, folder, capsys):
     frame = rows().assign(name=[f"row {i}" for i in range(60)], one="x", none=None)
     frame.to_csv(folder / "targets.csv", index=False)
     assert message in error_of(capsys, "classify", folder / "targets.csv", "--target", target)
+
+
+def test_classes_of_which_nothing_is_known_are_said_to_be_such(folder, capsys):
+    rng = np.random.default_rng(0)
+    noise = pandas.DataFrame(
+        {"kind": rng.choice(["a", "b"], 80), "x": rng.normal(size=80), "y": rng.normal(size=80)}
+    )
+    said = "that is no better than the shares alone: the other columns tell nothing of 'kind'"
+    for name, frame, is_said in (("noise", noise, True), ("kinds", rows(), False)):
+        frame.to_csv(folder / f"{name}.csv", index=False)
+        assert run("classify", folder / f"{name}.csv", "--target", "kind", "--folds", 2) == 0
+        out = capsys.readouterr().out
+        loss, alone = map(float, re.findall(r"\d\.\d{4}", out))
+        assert (said in out) == is_said == (loss >= alone)

@@ -33,8 +33,8 @@ CASES = {
     "mostly markers": (["1", "?", "?", "-"] * 10, "categorical", "a label like others"),
     "a marker among labels": (["red", "?"] * 20, "categorical", r"--na-values='\?'$"),
     "thousands": (["1,234", "2,500", "300"] * 10, "categorical", "'1,234'.*--thousands ,$"),
-    "decimal comma": (["1,5", "2,25", "3"] * 10, "categorical", "'1,5'.*--decimal says$"),
-    "units": (["5 kg", "7 kg"] * 10, "categorical", "'5 kg'.*remove the sign"),
+    "decimal comma": (["1,5", "2,25", "3"] * 10, "categorical", "'1,5'.*--decimal ,$"),
+    "units": (["5 kg", "7 kg"] * 10, "categorical", "'5 kg'.*numbers alone$"),
     "a word": (["1", "2", "3", "4", "5"] * 8 + ["many"], "categorical", "--na-values=many$"),
     "dates": ([f"2024-01-{i:02d}" for i in range(1, 29)], LEFT_OUT, "holds dates such as"),
     "few dates": (["2024-01-01", "2025-01-01"] * 20, "categorical", ""),
@@ -189,6 +189,31 @@ def test_many_labels_in_a_column_of_numbers_are_pointed_out():
     assert warning.endswith("--drop c, or say with --na-values what stands for missing")
     assert read([cell for cell in cells if cell in ("1", "2", "A12", "B7")]).warnings == ()
     assert read([f"x{cell}" for cell in cells]).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("first", "step", "expected"),
+    [
+        (1_700_000_000_000, 60_000, "may be times, milliseconds since 1970, 2023-11-14 to 2023"),
+        (1_700_000_000, 86_400, "may be times, seconds since 1970, 2023-11-14 to 2023-12-23"),
+        (4_000_000_000_123, 10**9 + 7, "has another number of 13 digits in every row"),
+        (95_000_000, 10**6 + 7, ""),  # of 8 and 9 digits
+        (1_000_000, 10_007, ""),
+    ],
+)
+def test_integers_that_are_times_or_codes_are_pointed_out(first, step, expected):
+    cells = [first + i * step for i in range(N)]
+    reading = reading_of("c", facts_of(cells[::-1], "Int64"))
+    if not expected:
+        assert reading.warnings == ()
+        return
+    assert reading.read_as == "numeric"
+    (warning,) = reading.warnings
+    assert warning.startswith(expected)
+    assert warning.endswith("--drop c")
+    assert reading.note == f"{cells[0]} to {cells[-1]}, see below"
+    twice = reading_of("c", facts_of([*cells, cells[0]], "Int64"))
+    assert bool(twice.warnings) == ("times" in expected)
 
 
 def test_rows_that_are_the_same_are_counted_where_there_are_numbers(tmp_path, capsys):

@@ -116,3 +116,13 @@ def test_what_cannot_be_is_refused(options, message, folder, tmp_path, capsys):
     places = {"M": folder / "detector.joblib", "D": tmp_path / "D", "DATA": folder / "data.csv"}
     options = [places.get(option, option) for option in options]
     assert message in error_of(capsys, "outliers", folder / "data.csv", *options)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_a_mark_of_the_encoding_is_kept(encoding, tmp_path):
+    path, output = tmp_path / "data.csv", tmp_path / "odd.csv"
+    odd_table().to_csv(path, index=False, encoding=encoding)
+    assert run("outliers", path, "--id", "name", "-o", output, "--quiet") == 0
+    has_mark = output.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert has_mark == (encoding == "utf-8-sig")
+    assert next(iter(pandas.read_csv(output))) == "name"
