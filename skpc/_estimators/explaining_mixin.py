@@ -160,7 +160,7 @@ class ExplainingMixin:
         >>> X += np.random.default_rng(1).normal(size=X.shape) / 3
         >>> detector = SharpPCOutlierDetector(random_state=0).fit(X)
         >>> print(detector.explain([1.0, 18.0]))
-        p-value 0.005. x1 is 18; expected about 181 (175 to 185) given the other values.
+        p-value 0.005. x1 is 18; expected about 180.6 (174.8 to 184.8) given the other values.
         """
         density = self._fitted_density()
         if not isinstance(max_features, Integral) or max_features < 1:

@@ -79,7 +79,8 @@ class JudgingMixin:
             raise ValueError(f"offset_ must be a finite number; got {shown(self.offset_)}.")
         self._known_rows.check(len(self._experts))
         self._calibration.check()
-        self._number_grids.check(self.n_features_in_)
+        columns = columns_of_circuit(self.estimator_)
+        self._number_grids.check(len(columns.columns))
         for expert in self._experts:
             expert.check()
-            columns_of_circuit(self.estimator_).check_circuit(expert.circuit)
+            columns.check_circuit(expert.circuit)

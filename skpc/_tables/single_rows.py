@@ -17,7 +17,8 @@ def is_named(row: Any) -> bool:
     """Whether this is a mapping or a series of pandas, whose values have names, but no table."""
     if issparse(row) or frames.is_frame(row):
         return False
-    return isinstance(row, Mapping) or hasattr(row, "to_dict")
+    is_series = type(getattr(row, "ndim", None)) is int and row.ndim == 1
+    return isinstance(row, Mapping) or (is_series and hasattr(row, "to_dict"))
 
 
 def table_of_row(columns: Columns, row: Any, parameter: str = "row") -> Any:
@@ -76,7 +77,7 @@ def _by_name(columns: Columns, row: Mapping[Any, Any], parameter: str) -> list[A
         if isinstance(value, (list, tuple, set, dict)) or np.ndim(value):
             raise ValueError(
                 f"{parameter} has several values of {shown(name)}: {shown(value)}. Give one, or "
-                "leave the column out."
+                "leave the column out; a dict of columns is a table by pandas.DataFrame(X)."
             )
     missing = (np.nan if column.labels is None else None for column in columns.columns)
     return [row.get(name, hole) for name, hole in zip(names, missing, strict=True)]

@@ -54,7 +54,7 @@ def validate_table(
     _refuse_namesakes(X)
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(no_dates("all columns", X.dtype))
-    _refuse_no_rows(X, may_be_empty)
+    _refuse_no_rows(X, may_be_empty, estimator)
     if is_frame(X):
         if X.shape[1]:
             validate_data(estimator, X, reset=reset, skip_check_array=True)
@@ -81,11 +81,13 @@ def validate_table(
     return table
 
 
-def _refuse_no_rows(X: Any, may_be_empty: bool) -> None:
+def _refuse_no_rows(X: Any, may_be_empty: bool, estimator: Any) -> None:
     """Raise a ValueError if a table with columns has no rows, unless it may."""
     shape: Any = getattr(X, "shape", ())
     if len(shape) == 2 and shape[1] and not shape[0] and not may_be_empty:
-        raise ValueError(f"X has 0 rows, of {shape[1]} columns: at least one is needed.")
+        raise ValueError(
+            f"X has 0 rows, of {shape[1]} columns: {type(estimator).__name__} needs one at least."
+        )
 
 
 def _refuse_namesakes(X: Any) -> None:
