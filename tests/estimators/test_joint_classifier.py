@@ -362,7 +362,7 @@ def test_columns_that_depend_on_each_other_do_not_drown_the_class():
         )
         for joint in (True, "auto")
     }
-    assert losses["auto"] < 0.7 * losses[True]
+    assert losses["auto"] < 0.8 * losses[True]
 
 
 @pytest.mark.parametrize("exponents", [[1.0], [-1.0, 0.5], [np.nan, 0.0], "both"])
