@@ -185,9 +185,7 @@ def test_what_is_no_fitted_density_is_refused(model, reference):
 
 def test_a_table_without_rows_is_one_error_that_names_it(model, reference):
     """And no warning of names of columns, which are there."""
-    with pytest.raises(
-        ValueError, match="new cannot be used: X has 0 rows, of 4 columns: at least"
-    ):
+    with pytest.raises(ValueError, match="new cannot be used: X has 0 rows, of 4 columns"):
         column_drift(model, reference, reference[:0])
     with pytest.raises(ValueError, match="reference cannot be used: X has 0 rows"):
         column_drift(model, reference[:0], reference)
