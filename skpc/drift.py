@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skpc._checks import checked_n_samples, shown
 from skpc._data.column_sets import Interval
-from skpc._estimators.composed import DelegatingMixin
+from skpc._estimators.composed import innermost
 from skpc._estimators.density import SharpPCDensity
 from skpc._estimators.query_mixin import dense_floats
 from skpc._estimators.random_states import checked_random_state
@@ -231,8 +231,7 @@ def column_drift(model: Any, reference: Any, new: Any, *, level: float = 0.05) -
 
 def _density(model: Any, name: str) -> SharpPCDensity:
     """The fitted density that an estimator is, or holds."""
-    while isinstance(model, DelegatingMixin):
-        model = model._fitted_density()
+    model = innermost(model)
     if not isinstance(model, SharpPCDensity):
         raise TypeError(f"{name} must be a SharpPCDensity; got a {type(model).__name__}.")
     check_is_fitted(model)

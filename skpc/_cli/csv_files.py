@@ -187,8 +187,7 @@ class CsvFile:
 
     def records(self) -> Iterator[Record]:
         """The rows of the file as they are written, in step with those that are read."""
-        n_above = self.form.skip_rows or 0
-        records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
+        records = self._all_records()
         if self.form.has_names:
             next(records, None)
         left_out = {record.place for record in self.repeated}
@@ -198,9 +197,12 @@ class CsvFile:
         """The line of names with what ends it; nothing if there is none."""
         if not self.form.has_names:
             return ""
+        return next(self._all_records()).text + self.line_end
+
+    def _all_records(self) -> Iterator[Record]:
+        """The line of names, if there is one, and the rows, those that repeat it too."""
         n_above = self.form.skip_rows or 0
-        records = self.record_form().of(islice(self.lines(), n_above, None), n_above)
-        return next(records).text + self.line_end
+        return self.record_form().of(islice(self.lines(), n_above, None), n_above)
 
     def texts(self, n_rows: int, names: Sequence[str] | None = None) -> Iterator[Any]:
         """Frames of so many rows of the text of cells, also of those that are missing."""

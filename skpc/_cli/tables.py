@@ -76,23 +76,17 @@ def notes_of_file(file: CsvFile | ParquetFile) -> list[str]:
         return []
     notes = [_skipped_lines(file.skipped)] if file.skipped else []
     if file.repeated:
-        numbers = [str(one.line) for one in file.repeated]
-        some = ", ".join(numbers[:_MOST_LINES])
-        more = f" and {len(numbers) - _MOST_LINES} more" if len(numbers) > _MOST_LINES else ""
-        what = "line {} repeats" if len(numbers) == 1 else "lines {} repeat"
-        notes.append(f"{what.format(some + more)} the names, and {_is_or_are(numbers)} left out")
+        numbers = _first([str(one.line) for one in file.repeated], _MOST_LINES)
+        is_one = len(file.repeated) == 1
+        what = f"line {numbers} repeats" if is_one else f"lines {numbers} repeat"
+        notes.append(f"{what} the names, and {'is' if is_one else 'are'} left out")
     return notes
-
-
-def _is_or_are(things: Sequence[object]) -> str:
-    return "is" if len(things) == 1 else "are"
 
 
 def _skipped_lines(lines: Sequence[str]) -> str:
     """What is said of lines above the names."""
-    some = ", ".join(shown(_short(line)) for line in lines[:_MOST_LINES])
-    more = f" and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
-    return f"above the names, and skipped: {some}{more}; --skip-rows 0 reads from the first line"
+    some = _first([shown(_short(line)) for line in lines], _MOST_LINES)
+    return f"above the names, and skipped: {some}; --skip-rows 0 reads from the first line"
 
 
 def _short(line: str) -> str:
@@ -108,8 +102,12 @@ def check_names(names: Sequence[str], wanted: Sequence[str | None]) -> None:
 
 def listed(names: Sequence[str]) -> str:
     """The first names."""
-    some = ", ".join(map(shown, names[:_MOST_NAMES]))
-    return some + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")
+    return _first([*map(shown, names)], _MOST_NAMES)
+
+
+def _first(texts: Sequence[str], most: int) -> str:
+    """The first of some texts, and how many more there are."""
+    return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
 def chunk_rows(given: int | None) -> Callable[[int], int]:

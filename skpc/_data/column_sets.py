@@ -81,3 +81,5 @@ class Interval:
 
 
 ColumnSet = ValueSet | Interval
+
+EVERYTHING = Interval(-np.inf, np.inf)

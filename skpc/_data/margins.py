@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
 from skpc._checks import check_finite, checked_array
-from skpc._data.column_sets import Interval
+from skpc._data.column_sets import EVERYTHING, Interval
 from skpc._data.margin_cells import FARTHEST, Cells, evaluate_splines, middles
 from skpc._data.resolution import even_scores, least_deviation
 
@@ -189,18 +189,14 @@ class Margin:
             values = self.atoms[np.searchsorted(middles, values)]
         return np.clip(self.rounded(values), *self.range)
 
-    def rounded(self, values: np.ndarray, bounds: Interval | None = None) -> np.ndarray:
+    def rounded(self, values: np.ndarray, bounds: Interval = EVERYTHING) -> np.ndarray:
         """Values (n,) on the lattice, or with the decimals of the column, if that is in bounds."""
         if self.step:
-            found = self._of_levels(self._levels(values))
-        elif self.digits >= 0:
-            found = np.where(np.isin(values, self.atoms), values, np.round(values, self.digits))
-        else:
+            return self.nearest_levels(values, bounds)
+        if self.digits < 0:
             return values
-        is_kept = np.isinf(values)
-        if bounds is not None:
-            is_kept |= ~bounds.contains(found)
-        return np.where(is_kept, values, found)
+        found = np.where(np.isin(values, self.atoms), values, np.round(values, self.digits))
+        return np.where(bounds.contains(found), found, values)
 
     @property
     def range(self) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from skpc._checks import shown
-from skpc._data.column_sets import ColumnSet, Interval, ValueSet
+from skpc._data.column_sets import EVERYTHING, ColumnSet, Interval, ValueSet
 from skpc._data.scope import CATEGORICAL
 from skpc._tables.column_evidence import column_number
 from skpc._tables.column_types import Column, column_name
@@ -374,8 +374,7 @@ class ColumnAnswers:
         margin, given = self._columns.columns[j].margin, self._sets.get(j)
         if margin is None or not isinstance(given, Interval | None):
             return values
-        everything = Interval(-np.inf, np.inf)
-        return margin.rounded(values, everything if given is None else given)
+        return margin.rounded(values, EVERYTHING if given is None else given)
 
     def _values(self, j: int, x: Any) -> tuple[np.ndarray, bool]:
         """Numbers (n,) in the matrix that values of a column are, and whether it was one value."""
@@ -433,7 +432,7 @@ def support_of(column: Column, given: ColumnSet | None) -> Support:
     from skpc._queries.column_mixture import Support
 
     margin, points, atoms = column.margin, None, np.empty(0)
-    bounds = given if isinstance(given, Interval) else Interval(-np.inf, np.inf)
+    bounds = given if isinstance(given, Interval) else EVERYTHING
     drawn = bounds
     if margin is not None:
         low, high = margin.range

@@ -210,6 +210,13 @@ class DelegatingMixin(ComposedMixin):
         return True
 
 
+def innermost(estimator: Any) -> Any:
+    """The fitted density that an estimator holds, or one within that; itself if it holds none."""
+    while isinstance(estimator, DelegatingMixin):
+        estimator = estimator._fitted_density()
+    return estimator
+
+
 def share_names(fitted: Any, density: SharpPCDensity) -> None:
     """Have a density expect the columns that another estimator saw."""
     for name in ("n_features_in_", "feature_names_in_"):

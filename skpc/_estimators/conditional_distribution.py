@@ -419,7 +419,8 @@ class ConditionalDistribution(ColumnAnswers):
 
         In one pass, unless both are of one region: then in one for each value.
         """
-        from skpc._queries.column_mixture import ColumnMixture, regions_of
+        from skpc._queries.column_mixture import ColumnMixture
+        from skpc._queries.marginals import regions_of
 
         is_possible = self._is_possible(feature, values)
         if not is_possible.all():

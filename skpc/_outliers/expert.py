@@ -67,11 +67,12 @@ class Expert:
         for first in range(0, X.shape[0], _BLOCK_ROWS):  # sums are the same whatever memory allows
             rows = slice(first, first + _BLOCK_ROWS)
             part, of_row = dense(X[rows]), weights[rows, None]
-            own_logs = column_log_probs(circuit, part) - _units(circuit, part, logs)
+            units = _units(circuit, part, logs)
+            own_logs = column_log_probs(circuit, part) - units
             own += (of_row * np.maximum(own_logs, -_FARTHEST)).sum(axis=0)
             seen += (of_row * ~np.isnan(part)).sum(axis=0)
             log_probs = log_likelihood(circuit, part, max_bytes=max_bytes)
-            log_probs -= _units(circuit, part, logs).sum(axis=1)
+            log_probs -= units.sum(axis=1)
             joint += float((weights[rows] * np.maximum(log_probs, -_FARTHEST)).sum())
         dependence = (joint - own.sum()) / max(float(seen.sum()), 1.0)
         typical = (1.0 + own_weight) * own / np.where(seen > 0.0, seen, 1.0) + dependence

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csc_array, issparse
 
 from skpc._checks import checked_array
-
-if TYPE_CHECKING:
-    from skpc._tables.columns import Columns
+from skpc._tables.columns import Columns, dense_column
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,10 +51,10 @@ class NumberGrids:
         for j, column in enumerate(columns.columns):
             if column.categories is not None or (column.margin is not None and j not in logs):
                 continue
-            values = by_column[:, [j]].toarray() if issparse(matrix) else matrix[:, [j]]
-            is_seen = ~np.isnan(values[:, 0])
+            values = dense_column(by_column, j)
+            is_seen = ~np.isnan(values)
             if is_seen.any():
-                distinct = np.unique(values[is_seen, 0]) + 0.0  # no negative zero
+                distinct = np.unique(values[is_seen]) + 0.0  # no negative zero
                 low[j], high[j] = distinct[0], distinct[-1]
                 step[j], digits[j] = find_lattice(distinct, float(weights[is_seen].sum()))
         return cls(low, high, step, digits)

@@ -16,6 +16,7 @@ from skpc._circuit.inputs.moments import Moments
 from skpc._data.bisection import generalised_inverse
 from skpc._data.column_sets import Interval
 from skpc._data.margins import Margin
+from skpc._queries.marginals import entry_of, regions_of
 from skpc._queries.posteriors import posteriors
 
 _REACH, _PANELS, _PANEL_NODES = 6.0, 72, 8  # of quadratures between normal quantiles
@@ -241,19 +242,11 @@ class ColumnMixture:
         return np.where(np.isin(values, self.support.atoms), -np.inf, self.log_pdf(values))
 
 
-def regions_of(circuit: Circuit, column: int) -> list[int]:
-    """The regions that observe a column, one in each tree."""
-    return [region for region, columns in enumerate(circuit.features) if column in columns]
-
-
 def parts_of(
     circuit: Circuit, regions: Sequence[int], column: int
 ) -> list[tuple[InputDistribution, int]]:
     """The distribution of each region, and the position of a column there."""
-    return [
-        (circuit.inputs[region], circuit.features[region].tolist().index(column))
-        for region in regions
-    ]
+    return [(circuit.inputs[region], entry_of(circuit, region, column)) for region in regions]
 
 
 def _moments(values: np.ndarray, masses: np.ndarray) -> Moments:

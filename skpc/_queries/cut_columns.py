@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from skpc._circuit.circuit import Circuit
 from skpc._circuit.inputs.base import InputDistribution
 from skpc._data.column_sets import Interval
 from skpc._queries.information import Counted
+from skpc._queries.marginals import masses_between
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,10 @@ class CutColumns:
         if edges is None:
             return self.distribution.joint_probabilities(entry)
         others = [i for i, cuts in enumerate(self.edges) if cuts is not None and i != entry]
+        if not others:
+            return [None] * n_columns
         found: dict[int, list[np.ndarray]] = {i: [] for i in others}
-        ends = np.concatenate([[-np.inf], edges, [np.inf]])
-        for low, high in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True) if others else ():
+        for low, high in pairwise([-np.inf, *edges.tolist(), np.inf]):
             given = [Interval(low, high, False) if i == entry else None for i in range(n_columns)]
             left = self.distribution.restricted(given)
             places = {i: (part, k) for part in left.parts for k, i in enumerate(part.entries)}
@@ -66,9 +69,8 @@ class CutColumns:
 
 
 def _between(cumulated: np.ndarray) -> np.ndarray:
-    """Probabilities (n + 1, K) of cells, from those of being at most each edge (n, K)."""
-    ends = np.zeros((1, cumulated.shape[1])), np.ones((1, cumulated.shape[1]))
-    return np.maximum(np.diff(np.concatenate([ends[0], cumulated, ends[1]]), axis=0), 0.0)
+    """Probabilities (n + 1, K) of cells, none of which rounding makes negative."""
+    return np.maximum(masses_between(cumulated), 0.0)
 
 
 def with_cuts(circuit: Circuit, edges: Mapping[int, np.ndarray]) -> list[Counted]:

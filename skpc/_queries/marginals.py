@@ -61,8 +61,8 @@ def conditional_probabilities(
     -------
     (n, n_categories), rows summing to one
     """
-    regions = _regions_of(circuit, column)
-    known = circuit.inputs[regions[0]].categories_of(_entry(circuit, regions[0], column))
+    regions = _observing(circuit, column)
+    known = circuit.inputs[regions[0]].categories_of(entry_of(circuit, regions[0], column))
     if known is None:
         raise ValueError(
             f"Column {column} is continuous: it has no categories. Ask for conditional_moments."
@@ -79,8 +79,8 @@ def conditional_moments(
 
     Of a column of categories those of the numbers that these are.
     """
-    regions = _regions_of(circuit, column)
-    known = circuit.inputs[regions[0]].categories_of(_entry(circuit, regions[0], column))
+    regions = _observing(circuit, column)
+    known = circuit.inputs[regions[0]].categories_of(entry_of(circuit, regions[0], column))
     if known is not None:
         shares = conditional_probabilities(circuit, X, column, max_bytes=max_bytes)
         mean = (shares * known).sum(axis=1)
@@ -102,19 +102,19 @@ def level_probabilities(
 
     The ends have what is beyond them, as draws are brought to them.
     """
-    regions = _regions_of(circuit, column)
+    regions = _observing(circuit, column)
     out = np.empty((X.shape[0], len(levels)))
 
     def summed(rest: np.ndarray, shares: np.ndarray) -> np.ndarray:
         tables = []
         for region, share in zip(regions, shares, strict=True):
-            distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
+            distribution, entry = circuit.inputs[region], entry_of(circuit, region, column)
             others = rest[:, circuit.features[region]]
             given = distribution.conditional_cdf(others, entry, levels[:-1])
             if given is None:
-                tables.append(mixed(_masses(distribution.cdf(levels[:-1], entry)), share))
+                tables.append(mixed(masses_between(distribution.cdf(levels[:-1], entry)), share))
             else:
-                tables.append((_masses(given) * share[:, None]).sum(axis=-1))
+                tables.append((masses_between(given) * share[:, None]).sum(axis=-1))
         return _normalised(np.sum(tables, axis=0))
 
     of_row = 24 * len(levels) * circuit.n_latents
@@ -122,8 +122,11 @@ def level_probabilities(
     return out
 
 
-def _masses(cumulated: np.ndarray) -> np.ndarray:
-    """Masses (..., n_levels, K) of levels, of probabilities of at most each but the last one."""
+def masses_between(cumulated: np.ndarray) -> np.ndarray:
+    """Masses (..., n + 1, K) of cells, from the probabilities (..., n, K) of what is up to each.
+
+    But for the last one: that has the rest.
+    """
     ends = np.ones((*cumulated.shape[:-2], 1, cumulated.shape[-1]))
     return np.diff(np.concatenate([cumulated, ends], axis=-2), axis=-2, prepend=0.0)
 
@@ -142,7 +145,7 @@ def _write_by_row(
     The latter, (m, n, n_latents), are the posterior of the states of the regions of the column. The
     function needs `of_row` bytes for each row.
     """
-    regions = _regions_of(circuit, column)
+    regions = _observing(circuit, column)
     largest_group = max(len(circuit.features[region]) for region in regions)
     of_row += 8 * X.shape[1] + 8 * len(regions) * circuit.n_latents * (6 + largest_group)
     half = max(1, max_bytes // 2)
@@ -154,17 +157,22 @@ def _write_by_row(
             out[rows][block.rows] = of_distinct[block.patterns.root_codes]
 
 
-def _regions_of(circuit: Circuit, column: int) -> list[int]:
+def regions_of(circuit: Circuit, column: int) -> list[int]:
     """The regions that observe a column, one in each tree."""
-    regions = [r for r, columns in enumerate(circuit.features) if column in columns]
+    return [region for region, columns in enumerate(circuit.features) if column in columns]
+
+
+def entry_of(circuit: Circuit, region: int, column: int) -> int:
+    """The position of a column among those that a region observes."""
+    return int(np.flatnonzero(circuit.features[region] == column)[0])
+
+
+def _observing(circuit: Circuit, column: int) -> list[int]:
+    """The regions that observe a column; a ValueError if there is none."""
+    regions = regions_of(circuit, column)
     if not regions:
         raise ValueError(f"The circuit does not observe column {column}.")
     return regions
-
-
-def _entry(circuit: Circuit, region: int, column: int) -> int:
-    """The position of a column among those that a region observes."""
-    return int(np.flatnonzero(circuit.features[region] == column)[0])
 
 
 def _table(
@@ -173,7 +181,7 @@ def _table(
     """Probabilities of a column's categories given shares (m, n, K) of the states of regions."""
     tables = []
     for region, share in zip(regions, shares, strict=True):
-        distribution, entry = circuit.inputs[region], _entry(circuit, region, column)
+        distribution, entry = circuit.inputs[region], entry_of(circuit, region, column)
         mass = distribution.missing_masses(X[:, circuit.features[region]], share)[entry]
         tables.append(mixed(distribution.probabilities(entry), share) if mass is None else mass)
     return _normalised(np.sum(tables, axis=0))
@@ -208,7 +216,7 @@ def _moments(
     moments = []
     for region in regions:
         columns = circuit.features[region]
-        entry = _entry(circuit, region, column)
+        entry = entry_of(circuit, region, column)
         moments.append(circuit.inputs[region].conditional(X[:, columns], entry))
     # In one order: sums of states that lie apart have other bits.
     means, variances = (np.ascontiguousarray(np.stack(part)) for part in zip(*moments, strict=True))
@@ -247,11 +255,11 @@ def column_log_probs(circuit: Circuit, X: np.ndarray) -> np.ndarray:
         A row has the same bits whatever the others are.
     """
     shares = latent_marginals(circuit)
-    regions_of: dict[int, list[tuple[int, int]]] = {}
+    observed: dict[int, list[tuple[int, int]]] = {}
     for region, entry, column in column_entries(circuit):
-        regions_of.setdefault(column, []).append((region, entry))
+        observed.setdefault(column, []).append((region, entry))
     out = np.zeros(X.shape)
-    for column, regions in regions_of.items():
+    for column, regions in observed.items():
         values, places = X[:, column], np.arange(len(X))
         (region, entry), *_ = regions
         if circuit.inputs[region].categories_of(entry) is not None:  # few different ones

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from skpc._checks import shown
-from skpc._data.column_sets import ColumnSet, Interval, ValueSet
+from skpc._data.column_sets import EVERYTHING, ColumnSet, Interval, ValueSet
 from skpc._data.scope import CATEGORICAL
 from skpc._tables import frames
 from skpc._tables.column_types import LARGEST_VALUE, Column, check_values, column_name
@@ -46,7 +46,7 @@ def read_evidence(
         if positions.count(j) > 1:
             raise ValueError(f"evidence tells of {name} twice. Say once what it is.")
         found = column_set(columns.columns[j], value, name)
-        if found != Interval(-np.inf, np.inf):
+        if found != EVERYTHING:
             sets[j] = found
     return sets
 

@@ -295,7 +295,7 @@ class Columns:
         """Raise ValueError if a column has a value that its type cannot have."""
         for j, column in enumerate(self.columns):
             if column.categories is None:
-                check_values(_dense_column(matrix, j), column.type, column_name(self.names, j))
+                check_values(dense_column(matrix, j), column.type, column_name(self.names, j))
 
     def refuse_unknown(self, X: Any, matrix: Any, remedy: str) -> None:
         """Raise a ValueError that names the first category, or label, of X that is not known."""
@@ -305,7 +305,7 @@ class Columns:
             if called is None:
                 continue
             known = np.arange(len(called)) if column.categories is None else column.categories
-            values = _dense_column(matrix, j)
+            values = dense_column(matrix, j)
             for first in range(0, len(values), _READ_ROWS):
                 part = values[first : first + _READ_ROWS].astype(np.float64)
                 unknown = ~np.isnan(part) & ~np.isin(part, known)
@@ -407,7 +407,7 @@ class Columns:
         for j, column in enumerate(self.columns):
             if column.categories is not None:
                 numbers = Numbers.of_dtype(matrix.dtype)
-                values = _dense_column(matrix, j).tolist()
+                values = dense_column(matrix, j).tolist()
                 refuse_lost(numbers, values, column_name(self.names, j))
 
 
@@ -435,7 +435,7 @@ def _is_same(name: Any, other: Any) -> bool:
     return bool(name == other or (name != name and other != other))
 
 
-def _dense_column(matrix: Any, j: int) -> np.ndarray:
+def dense_column(matrix: Any, j: int) -> np.ndarray:
     """Column `j` of an array or sparse matrix."""
     return matrix[:, [j]].toarray().ravel() if issparse(matrix) else matrix[:, j]
 
@@ -463,7 +463,7 @@ def read_columns(X: Any, names: Sequence[Any] | None) -> Iterator[Cells]:
     numbers, dtype = Numbers.of_dtype(X.dtype), ("numpy", X.dtype.str)
     is_wide = X.dtype.itemsize > (8 if numbers.kind == FLOAT else 4) and numbers.kind != BOOLEAN
     for j in range(X.shape[1]):
-        values = _dense_column(X, j)
+        values = dense_column(X, j)
         exact = None
         if is_wide and numbers.kind == FLOAT:
             exact, values = values[~np.isnan(values)], _as_float64(values)
@@ -494,4 +494,4 @@ def _check_finite(matrix: Any, names: Sequence[Any] | None) -> None:
     if matrix.dtype.kind != "f" or not np.isinf(entries).any():
         return
     for j in range(matrix.shape[1]):
-        refuse_infinity(_dense_column(matrix, j), column_name(names, j))
+        refuse_infinity(dense_column(matrix, j), column_name(names, j))

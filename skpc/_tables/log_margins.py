@@ -10,7 +10,7 @@ from scipy.sparse import csc_array, issparse
 
 from skpc._data.margins import Margin
 from skpc._data.scope import GAUSSIAN, NUMERIC
-from skpc._tables.columns import Columns
+from skpc._tables.columns import Columns, dense_column
 from skpc._tables.kernel_stack import END
 
 _TAIL = 0.05  # of the values, on each side
@@ -45,7 +45,7 @@ def with_log_margins(
     for j, column in enumerate(columns.columns):
         if column.type != GAUSSIAN:
             continue
-        values = by_column[:, [j]].toarray()[:, 0] if issparse(matrix) else matrix[:, j]
+        values = dense_column(by_column, j)
         is_seen = ~np.isnan(values)
         distinct, place = np.unique(values[is_seen], return_inverse=True)
         order = np.lexsort([weights[is_seen], place])  # sums do not depend on the order of rows

@@ -138,8 +138,7 @@ def _are_multiples(differences: np.ndarray, step: float, size: float) -> bool:
 
 def _digits(values: np.ndarray) -> int:
     """Decimals of values (n,), -1 if they are none: of the shortest ones if single precision."""
-    single = values.astype(np.float32)
-    dtype = np.float32 if np.array_equal(single, values) else np.float64
+    dtype = np.float32 if _is_single(values) else np.float64
     for digits in range(_MOST_DIGITS):
         if np.array_equal(np.round(values, digits).astype(dtype), values):
             return digits
@@ -152,9 +151,7 @@ def find_decimals(values: np.ndarray) -> int:
     But for rounding, as sums and products of decimals in binary, and floats of single precision,
     have it.
     """
-    with np.errstate(over="ignore"):
-        is_single = np.array_equal(values.astype(np.float32), values)
-    reach = np.abs(values) * (2.0**-24 if is_single else 2.0**-50)
+    reach = np.abs(values) * (2.0**-24 if _is_single(values) else 2.0**-50)
 
     def have(digits: int, some: slice) -> bool:
         off = np.abs(np.round(values[some], digits) - values[some])
@@ -164,6 +161,12 @@ def find_decimals(values: np.ndarray) -> int:
         if have(digits, slice(_FIRST_VALUES)) and have(digits, slice(None)):
             return digits
     return -1
+
+
+def _is_single(values: np.ndarray) -> bool:
+    """Whether numbers (n,) are of single precision."""
+    with np.errstate(over="ignore"):
+        return np.array_equal(values.astype(np.float32), values)
 
 
 def _n_labels(margin: Margin) -> int:

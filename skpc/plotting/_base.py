@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skpc._estimators.composed import DelegatingMixin
+from skpc._estimators.composed import innermost
 from skpc._estimators.density import SharpPCDensity
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def new_panels(ax: Any, shape: tuple[int, int], size: tuple[float, float], **kwa
 
 def fitted_density(estimator: Any, display: type) -> SharpPCDensity:
     """The fitted density that an estimator is, or holds."""
-    while isinstance(estimator, DelegatingMixin):  # some hold one that holds a density
-        estimator = estimator._fitted_density()
+    estimator = innermost(estimator)
     check_density(estimator, display)
     check_is_fitted(estimator)
     return estimator

@@ -7,10 +7,10 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from skpc._checks import checked_n_samples, shown
 from skpc._estimators.random_states import checked_random_state
+from skpc._tables.columns import dense_column
 from skpc.plotting._base import (
     COLOUR_MAP,
     all_shortened,
@@ -165,7 +165,12 @@ class SamplesDisplay:
         drawn = density._validate(density.sample(int(n_draws), generator))
         names, known = density._feature_names(), density._columns.columns
         pairs = [
-            _column_pair(names[j], known[j], _column(matrix, j), _column(drawn, j)) for j in places
+            _column_pair(
+                names[j],
+                known[j],
+                *(np.asarray(dense_column(X, j), np.float64) for X in (matrix, drawn)),
+            )
+            for j in places
         ]
         display = cls(
             np.column_stack([pair.data for pair in pairs]),
@@ -322,12 +327,6 @@ class SamplesDisplay:
 def _row_of(ax: Any, n_panels: int) -> tuple[int, int] | None:
     """The shape of panels that are given one by one."""
     return (1, n_panels) if ax is not None and np.ndim(ax) else None
-
-
-def _column(matrix: Any, j: int) -> np.ndarray:
-    """A column of a dense or sparse matrix."""
-    column = matrix[:, [j]].toarray().ravel() if issparse(matrix) else matrix[:, j]
-    return np.asarray(column, np.float64)
 
 
 def _column_pair(name: str, column: Any, data: np.ndarray, draws: np.ndarray) -> ColumnPair:
